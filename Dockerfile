@@ -1,0 +1,188 @@
+# Frames out of videos on AWS Lambda: the function's image and everything that is shipped of it.
+# Facts (versions, hashes, flags) are in build_stages/*/source.toml, methods in build_stages/*/build.sh.
+ARG LAMBDA_BASE=public.ecr.aws/lambda/python:3.13
+ARG BUILD_BASE=${LAMBDA_BASE}
+
+# Archives for a build without internet: --build-context sources=DIRECTORY
+FROM scratch AS sources
+
+FROM ${BUILD_BASE} AS fetcher
+ARG HWANG_STAND_IN=
+ENTRYPOINT []
+WORKDIR /build_stages
+COPY build_stages/online.sh build_stages/recipe.py build_stages/fetch.py ./
+
+FROM fetcher AS nasm-source
+COPY build_stages/nasm/source.toml nasm/
+RUN --mount=type=cache,id=hwang-sources,target=/cache --mount=type=bind,from=sources,target=/sources \
+    --mount=type=secret,id=ca,target=/run/ca.crt \
+    ./online.sh python3 fetch.py nasm /source --cache /cache --cache /sources
+
+FROM fetcher AS x264-source
+COPY build_stages/x264/source.toml x264/
+RUN --mount=type=cache,id=hwang-sources,target=/cache --mount=type=bind,from=sources,target=/sources \
+    --mount=type=secret,id=ca,target=/run/ca.crt \
+    ./online.sh python3 fetch.py x264 /source --cache /cache --cache /sources
+
+FROM fetcher AS dav1d-source
+COPY build_stages/dav1d/source.toml dav1d/
+RUN --mount=type=cache,id=hwang-sources,target=/cache --mount=type=bind,from=sources,target=/sources \
+    --mount=type=secret,id=ca,target=/run/ca.crt \
+    ./online.sh python3 fetch.py dav1d /source --cache /cache --cache /sources
+
+FROM fetcher AS ffmpeg-source
+COPY build_stages/ffmpeg/source.toml ffmpeg/
+RUN --mount=type=cache,id=hwang-sources,target=/cache --mount=type=bind,from=sources,target=/sources \
+    --mount=type=secret,id=ca,target=/run/ca.crt \
+    ./online.sh python3 fetch.py ffmpeg /source --cache /cache --cache /sources
+
+# The compiler and the build tools: the only stage on the way to a library that uses the network.
+FROM ${BUILD_BASE} AS compiler
+ENTRYPOINT []
+WORKDIR /build_stages
+RUN --mount=type=bind,source=build_stages/system_packages.py,target=system_packages.py \
+    --mount=type=bind,source=build_stages/packages.toml,target=packages.toml \
+    python3 system_packages.py compile
+RUN --mount=type=bind,source=build_stages/online.sh,target=online.sh \
+    --mount=type=bind,source=requirements/build.txt,target=build.txt \
+    --mount=type=secret,id=ca,target=/run/ca.crt \
+    ./online.sh pip3 install --quiet --no-cache-dir --require-hashes --requirement build.txt
+COPY build_stages/recipe.py build_stages/lib.sh ./
+
+FROM compiler AS nasm
+RUN --network=none --mount=type=bind,from=nasm-source,source=/source,target=/source \
+    --mount=type=bind,source=build_stages/nasm,target=nasm \
+    nasm/build.sh
+
+FROM compiler AS x264
+COPY --link --from=nasm /opt /opt
+RUN --network=none --mount=type=bind,from=x264-source,source=/source,target=/source \
+    --mount=type=bind,source=build_stages/x264,target=x264 \
+    x264/build.sh
+
+FROM compiler AS dav1d
+COPY --link --from=nasm /opt /opt
+RUN --network=none --mount=type=bind,from=dav1d-source,source=/source,target=/source \
+    --mount=type=bind,source=build_stages/dav1d,target=dav1d \
+    dav1d/build.sh
+
+FROM compiler AS ffmpeg
+COPY --link --from=x264 /opt /opt
+COPY --link --from=dav1d /opt /opt
+RUN --network=none --mount=type=bind,from=ffmpeg-source,source=/source,target=/source \
+    --mount=type=bind,source=build_stages/ffmpeg,target=ffmpeg \
+    ffmpeg/build.sh
+
+# The hwang wheel: our own C++ over the libraries above.
+FROM compiler AS hwang
+COPY --link --from=ffmpeg /opt /opt
+WORKDIR /hwang
+COPY pyproject.toml README.md LICENSE ./
+COPY hwang hwang
+RUN --network=none --mount=type=bind,source=build_stages/hwang/build.sh,target=/build_stages/hwang/build.sh \
+    /build_stages/hwang/build.sh
+
+# Third-party packages as the function ships them: pinned, without what it never uses, compiled.
+FROM compiler AS packages
+RUN --mount=type=bind,source=build_stages/online.sh,target=online.sh \
+    --mount=type=bind,source=requirements/function.txt,target=function.txt \
+    --mount=type=secret,id=ca,target=/run/ca.crt \
+    ./online.sh pip3 install --quiet --no-cache-dir --no-compile --require-hashes --requirement function.txt --target /task
+RUN --network=none --mount=type=bind,source=build_stages/function,target=function \
+    function/trim.sh /task
+
+# The function's own code and hwang, as they lie below /var/task.
+FROM compiler AS code
+COPY --from=hwang /ship/task /task
+COPY function /task/function
+RUN --network=none find /task -name '*.pyi' -delete && python3 -m compileall -q --invalidation-mode unchecked-hash /task
+
+# python3 finds the function's packages from any directory, not only from /var/task.
+FROM compiler AS path
+RUN --network=none python3 -c 'import sysconfig, pathlib; \
+site = pathlib.Path("/root-of-path" + sysconfig.get_path("purelib")); site.mkdir(parents=True); \
+(site / "task.pth").write_text("/var/task\n")'
+
+# Every library that ships, under its loader name.
+FROM scratch AS libraries
+COPY --from=x264 /ship/lib /opt/lib
+COPY --from=dav1d /ship/lib /opt/lib
+COPY --from=ffmpeg /ship/lib /opt/lib
+
+# The Lambda base with everything that we add to it.
+FROM ${LAMBDA_BASE} AS image
+COPY --link --from=path /root-of-path/ /
+COPY --link --from=libraries / /
+COPY --link --from=packages /task /var/task
+COPY --link --from=code /task /var/task
+CMD ["function.handler.handler"]
+
+# The ffmpeg and ffprobe programs of the same sources, for the tests alone.
+FROM compiler AS oracle
+COPY --link --from=x264 /opt /opt
+COPY --link --from=dav1d /opt /opt
+RUN --network=none --mount=type=bind,from=ffmpeg-source,source=/source,target=/source \
+    --mount=type=bind,source=build_stages/ffmpeg/source.toml,target=ffmpeg/source.toml \
+    --mount=type=bind,source=build_stages/oracle,target=oracle \
+    oracle/build.sh
+
+# The same tree plus the tests: what decodes here is what ships.
+FROM image AS test
+USER root
+RUN --mount=type=bind,source=build_stages/online.sh,target=/online.sh \
+    --mount=type=bind,source=requirements/test.txt,target=/test.txt \
+    --mount=type=secret,id=ca,target=/run/ca.crt \
+    /online.sh pip3 install --quiet --no-cache-dir --require-hashes --requirement /test.txt
+COPY --link --from=oracle /ship/bin /usr/local/bin
+COPY pyproject.toml ./
+COPY tests tests
+ENTRYPOINT ["python3", "-m", "pytest"]
+CMD ["tests/decoder"]
+
+# An emulated AWS (S3, ECR, Lambda, Step Functions) for local runs and tests.
+FROM ${BUILD_BASE} AS cloud
+RUN --mount=type=bind,source=build_stages/online.sh,target=/online.sh \
+    --mount=type=bind,source=requirements/cloud.txt,target=/cloud.txt \
+    --mount=type=secret,id=ca,target=/run/ca.crt \
+    /online.sh pip3 install --quiet --no-cache-dir --require-hashes --requirement /cloud.txt
+ENV GATEWAY_PORT=4566
+ENTRYPOINT ["ministack"]
+
+# For a Zip function: the flat tree of packages, lib/ and the handler, as one archive.
+FROM compiler AS bundle-archive
+COPY --from=packages /task /tree
+COPY --from=code /task /tree
+COPY --from=libraries /opt/lib /tree/lib
+RUN --network=none --mount=type=bind,source=build_stages/archive.py,target=archive.py \
+    python3 archive.py /tree /hwang-lambda-bundle.zip
+
+FROM scratch AS bundle
+COPY --from=bundle-archive /hwang-lambda-bundle.zip /
+
+# For other functions: hwang, its libraries and numpy as a Lambda layer.
+FROM compiler AS layer-archive
+COPY --from=packages /task/numpy /tree/python/numpy
+COPY --from=packages /task/numpy.libs /tree/python/numpy.libs
+COPY --from=code /task/hwang /tree/python/hwang
+COPY --from=libraries /opt/lib /tree/lib
+RUN --network=none --mount=type=bind,source=build_stages/archive.py,target=archive.py \
+    python3 archive.py /tree /hwang-lambda-layer.zip
+
+FROM scratch AS layer
+COPY --from=layer-archive /hwang-lambda-layer.zip /
+
+# For any machine of this architecture: hwang with its libraries inside.
+FROM hwang AS wheel-repaired
+RUN --mount=type=bind,source=build_stages/online.sh,target=/online.sh \
+    --mount=type=bind,source=requirements/wheel.txt,target=/wheel.txt \
+    --mount=type=secret,id=ca,target=/run/ca.crt \
+    /online.sh pip3 install --quiet --no-cache-dir --require-hashes --requirement /wheel.txt
+RUN --network=none LD_LIBRARY_PATH=/opt/lib:$LD_LIBRARY_PATH auditwheel repair --wheel-dir /wheels /ship/wheel/*.whl \
+    && pip3 install --quiet --no-deps --no-index --target /proof /wheels/*.whl \
+    && cd /proof/hwang && env -u LD_LIBRARY_PATH PATH="$PATH" /var/lang/bin/python3 -c 'import _core'
+
+FROM scratch AS wheel
+COPY --from=wheel-repaired /wheels /
+
+# The function's image is what a build without a target makes.
+FROM image AS function

@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# A stand-in for Lambda's Python base image, for machines that cannot reach its registry: the same paths, environment,
+# entrypoint, emulator and Python, from Debian's packages. For local runs and tests only; its label says so.
+#
+#   build.sh TAG    (DOCKER names the client, CA a bundle for the package registry's TLS)
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+tag=$1
+docker=${DOCKER:-docker}
+
+# The tag that is looked up is made of everything the stand-in is made of.
+identity=$(cat "$here"/* "$here/../online.sh" "$here/../../requirements/standin.txt" "$here/../../requirements/emulator.txt" | sha256sum | cut -c1-16)
+if [ "$("$docker" image inspect --format '{{index .Config.Labels "hwang-lambda.stand-in"}}' "$tag" 2>/dev/null)" = "$identity" ]; then
+    exit 0
+fi
+
+command -v apt-get >/dev/null || { echo "stand-in: it is made on Debian or Ubuntu; elsewhere use the real base (make image BASE=real)" >&2; exit 1; }
+if ! command -v mmdebstrap >/dev/null; then
+    [ "$(id -u)" = 0 ] || { echo "stand-in: install mmdebstrap (sudo apt-get install mmdebstrap), then run this again" >&2; exit 1; }
+    echo "stand-in: installing mmdebstrap" >&2
+    { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends mmdebstrap; } >/dev/null
+fi
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+echo "stand-in: making a Debian root with Python 3.13 (about a minute)" >&2
+mmdebstrap --quiet --variant=minbase --include=ca-certificates,python3.13,python3.13-venv \
+    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
+    --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
+    trixie "$work/root.tar"
+"$docker" import "$work/root.tar" "$tag-root" >/dev/null
+
+secret=()
+[ -z "${CA:-}" ] || secret=(--secret "id=ca,src=$CA")
+echo "stand-in: adding the runtime interface client and emulator" >&2
+"$docker" buildx build --quiet --file "$here/Dockerfile" --build-arg ROOT="$tag-root" --label hwang-lambda.stand-in="$identity" \
+    "${secret[@]}" --tag "$tag" "$here/../.." >/dev/null

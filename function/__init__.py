@@ -1,0 +1,1 @@
+"""The Lambda function: frames of a video in S3, by an event, into S3."""

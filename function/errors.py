@@ -1,0 +1,154 @@
+"""Every way a request can fail: one class per error code, named like the code."""
+
+# The class names are the public codes, so they do not end in Error.
+# ruff: noqa: N818
+
+from __future__ import annotations
+
+import errno
+import json
+import re
+from typing import ClassVar, Final
+
+import hwang.errors
+
+MAX_MESSAGE_CHARS: Final = 300
+
+_QUERY = re.compile(r"(://[^\s?\"']*)\?[^\s\"']*")
+_CREDENTIALS = re.compile(r"://[^/\s@]*@")
+
+
+def public_text(text: str) -> str:
+    """The text as it may be shown: one line, without query strings and credentials, at most 300 characters."""
+    text = _QUERY.sub(r"\1?…", _CREDENTIALS.sub("://…@", text))
+    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return text if len(text) <= MAX_MESSAGE_CHARS else text[: MAX_MESSAGE_CHARS - 1] + "…"
+
+
+class FunctionError(Exception):
+    """A failure the caller is told about. `code` is Lambda's errorType, `report` its errorMessage.
+
+    `detail` holds the facts of the message as JSON values, for programs.
+    """
+
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, **detail: object) -> None:
+        self.message = public_text(message)
+        self.detail = {name: public_text(value) if isinstance(value, str) else value for name, value in detail.items()}
+        super().__init__(self.message)
+
+    @property
+    def code(self) -> str:
+        return type(self).__name__
+
+    def report(self, request_id: str) -> str:
+        """The errorMessage: a JSON object {message, retryable, detail, request_id}."""
+        return json.dumps(
+            {
+                "message": self.message,
+                "retryable": self.retryable,
+                "detail": self.detail,
+                "request_id": request_id,
+            }
+        )
+
+
+class BadRequest(FunctionError):
+    """The event is wrong; `detail.problems` lists each field that is."""
+
+
+class FrameOutOfRange(FunctionError):
+    """A frame was asked for that the video does not have."""
+
+
+class SourceNotFound(FunctionError):
+    """The video's object, version or bucket does not exist."""
+
+
+class SourceForbidden(FunctionError):
+    """The video may not be read, or S3 hides that it is missing."""
+
+
+class SourceChanged(FunctionError):
+    """The video was replaced while it was being read."""
+
+
+class SourceUnavailable(FunctionError):
+    """The video could not be fetched this time."""
+
+    retryable = True
+
+
+class UnsupportedMedia(FunctionError):
+    """The object is not a video this build can decode."""
+
+
+class CorruptMedia(FunctionError):
+    """The object is a video whose structure is broken."""
+
+
+class FrameCorrupt(FunctionError):
+    """Frames that were asked for cannot be decoded; `detail.rows` names them."""
+
+
+class Encrypted(FunctionError):
+    """The video's samples are encrypted."""
+
+
+class LimitExceeded(FunctionError):
+    """The request needs more than this function has; said before the work where possible."""
+
+
+class StorageFull(FunctionError):
+    """The function's temporary storage has no room for the result."""
+
+
+class OutputNotFound(FunctionError):
+    """The output bucket does not exist."""
+
+
+class OutputForbidden(FunctionError):
+    """The output may not be written."""
+
+
+class OutputUnavailable(FunctionError):
+    """The output could not be written this time."""
+
+    retryable = True
+
+
+class Internal(FunctionError):
+    """A defect of the function; the log has the trace under the request id."""
+
+
+# The first that matches counts: a subclass stands before its base.
+_BY_HWANG_ERROR: Final[tuple[tuple[type[hwang.errors.HwangError], type[FunctionError]], ...]] = (
+    (hwang.errors.FrameIndexError, FrameOutOfRange),
+    (hwang.errors.EncryptedMediaError, Encrypted),
+    (hwang.errors.UnsupportedMediaError, UnsupportedMedia),
+    (hwang.errors.CorruptFrameError, FrameCorrupt),
+    (hwang.errors.CorruptMediaError, CorruptMedia),
+    (hwang.errors.LimitExceededError, LimitExceeded),
+    (hwang.errors.SourceError, SourceUnavailable),
+)
+_MAX_ROWS_LISTED: Final = 100
+
+
+def from_exception(error: Exception, source: str = "") -> FunctionError:
+    """The typed error for any exception. `source` names the video in errors that the decoder raised."""
+    if isinstance(error, FunctionError):
+        return error
+    if isinstance(error, MemoryError):
+        return LimitExceeded("the request needs more memory than the function has", limit="memory")
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return StorageFull("the temporary storage is full")
+    if isinstance(error, hwang.errors.HwangError):
+        code = next((code for kind, code in _BY_HWANG_ERROR if isinstance(error, kind)), Internal)
+        if code is Internal:
+            return Internal("the decoder failed in an unexpected way")
+        detail: dict[str, object] = {"video": source} if source else {}
+        if isinstance(error, hwang.errors.CorruptFrameError):
+            detail["rows"] = [int(row) for row in error.rows[:_MAX_ROWS_LISTED]]
+        return code(f"{source}: {error}" if source else str(error), **detail)
+    return Internal("the function failed in an unexpected way")

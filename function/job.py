@@ -1,0 +1,188 @@
+"""The story of one request: what is asked, where it is, whether it fits, decode, write, tell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from function.clock import Clock
+from function.errors import from_exception
+from function.event import Event, Format, parse_event
+from function.limits import batch_bytes, check_memory, check_storage, function_memory
+from function.outputs import write_npy, write_pictures, write_sheet
+from function.publish import Publication, Written
+from function.reduce import Reduced, reducer
+from function.rows import Rows, resolve_rows
+from function.sheet import layout
+from function.source import S3Source
+from hwang.errors import HwangError
+from hwang.index import VideoIndex
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+MAX_LISTED: Final = 1000
+
+
+class Stats(Protocol):
+    samples_decoded: int
+    samples_skipped: int
+    frames: int
+
+
+class VideoDecoder(Protocol):
+    """What is used of `hwang.Decoder`."""
+
+    @property
+    def video_index(self) -> VideoIndex: ...
+
+    @property
+    def stats(self) -> Stats: ...
+
+    def batches(self, rows: Sequence[int], max_bytes: int) -> Iterator[tuple[slice, NDArray[np.uint8]]]: ...
+
+
+def run(event: object, client: S3Client, open_decoder: Callable[[S3Source], VideoDecoder]) -> dict[str, Any]:
+    """Does what the event asks and returns the result: JSON values, and lists of at most 1,000 items.
+
+    The manifest, written last, is the result with its lists whole and without its times. Raises FunctionError.
+    """
+    clock = Clock()
+    request = parse_event(event)
+    with clock.phase("open"):
+        source = S3Source(client, request.video)
+    try:
+        return _decode(request, client, source, open_decoder, clock)
+    except HwangError as error:
+        raise from_exception(error, source.uri) from error
+
+
+def _decode(
+    request: Event,
+    client: S3Client,
+    source: S3Source,
+    open_decoder: Callable[[S3Source], VideoDecoder],
+    clock: Clock,
+) -> dict[str, Any]:
+    with clock.phase("open"):
+        decoder = open_decoder(source)
+        index = decoder.video_index
+        rows = resolve_rows(request.frames, index)
+        written_as = request.resolved_format(len(rows))
+        memory = function_memory()
+        check_memory(index.width, index.height, len(rows), written_as, request.reduce, memory)
+    with Publication(client, request.output.bucket) as publication:
+        work = _Work(request, decoder, rows, publication, clock, batch_bytes(index.width, index.height, memory))
+        reduced: Reduced | None = None
+        if request.reduce:
+            reduced = work.reduce()
+            with clock.phase("write"):
+                written = [write_npy(publication, request.output.key, reduced.shape, reduced.dtype, [reduced])]
+        else:
+            written = work.write(written_as, source.uri)
+        whole = _result(request, source, decoder, rows, written)
+        if reduced is not None and reduced.ndim == 0:
+            whole["reduced"] = int(reduced)
+        with clock.phase("write"):
+            manifest = json.dumps(whole, indent=1).encode()
+            publication.put_bytes(request.output.manifest_key, manifest, "application/json")
+    return returned(whole) | {"milliseconds": clock.milliseconds()}
+
+
+class _Work:
+    """Decoded frames on their way into the output."""
+
+    def __init__(
+        self,
+        request: Event,
+        decoder: VideoDecoder,
+        rows: Rows,
+        publication: Publication,
+        clock: Clock,
+        max_bytes: int,
+    ) -> None:
+        self._request = request
+        self._decoder = decoder
+        self._rows = rows
+        self._publication = publication
+        self._clock = clock
+        self._max_bytes = max_bytes
+
+    def reduce(self) -> Reduced:
+        assert self._request.reduce
+        result = reducer(self._request.reduce)
+        # Their order does not matter to a reduction, and ascending rows decode each sample once.
+        for _, frames in self._batches(np.sort(self._rows)):
+            with self._clock.phase("reduce"):
+                result.add(frames)
+        return result.result()
+
+    def write(self, written_as: Format, video: str) -> list[Written]:
+        index, output = self._decoder.video_index, self._request.output
+        match written_as:
+            case "npy":
+                shape = (len(self._rows), index.height, index.width, 3)
+                check_storage(int(np.prod(shape, dtype=object)))
+                parts = (frames for _, frames in self._batches(self._rows))
+                with self._clock.phase("write"):
+                    return [write_npy(self._publication, output.key, shape, np.dtype(np.uint8), parts)]
+            case "sheet":
+                seconds = index.timestamps()[self._rows].tolist()
+                title = f"{video.rpartition('/')[2]}   {index.width}x{index.height}   {index.fps():.5g} fps"
+                sheet = layout(len(self._rows), index.width, index.height)
+                batches = self._batches(self._rows)
+                with self._clock.phase("write"):
+                    rows = self._rows.tolist()
+                    return [write_sheet(self._publication, output, sheet, title, rows, seconds, batches)]
+            case "jpeg" | "png":
+                distinct = np.array(list(dict.fromkeys(self._rows.tolist())), dtype=np.int64)
+                batches = self._batches(distinct)
+                with self._clock.phase("write"):
+                    return write_pictures(self._publication, output, written_as, distinct.tolist(), batches)
+
+    def _batches(self, rows: Rows) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
+        return self._clock.items("decode", self._decoder.batches(rows.tolist(), self._max_bytes))
+
+
+def _result(
+    request: Event, source: S3Source, decoder: VideoDecoder, rows: Rows, written: list[Written]
+) -> dict[str, Any]:
+    index, stats = decoder.video_index, decoder.stats
+    return {
+        "output": written,
+        "objects": len(written),
+        "manifest": f"s3://{request.output.bucket}/{request.output.manifest_key}",
+        "frames": {"count": len(rows), "rows": rows.tolist(), "timestamps": index.timestamps()[rows].tolist()},
+        "video": {
+            "uri": source.uri,
+            "etag": source.etag.strip('"'),
+            "bytes": source.size,
+            "width": index.width,
+            "height": index.height,
+            "frames": len(index),
+            "fps": index.fps(),
+            "codec": index.codec,
+            "container": index.container,
+        },
+        "counters": {
+            "bytes_read": source.bytes_read,
+            "requests": source.requests,
+            "samples_decoded": stats.samples_decoded,
+            "samples_skipped": stats.samples_skipped,
+            "frames_decoded": stats.frames,
+        },
+    }
+
+
+def returned(whole: dict[str, Any]) -> dict[str, Any]:
+    """The result as it is returned: without the lists that only the manifest can hold."""
+    result = dict(whole)
+    if len(whole["output"]) > MAX_LISTED:
+        result["output"] = whole["output"][:MAX_LISTED]
+    if whole["frames"]["count"] > MAX_LISTED:
+        result["frames"] = {"count": whole["frames"]["count"]}
+    return result

@@ -1,0 +1,73 @@
+"""Whether a request fits into the function, found out by arithmetic before anything is allocated."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import tempfile
+from typing import Final
+
+from function.errors import LimitExceeded, StorageFull
+from function.event import Format, Reduce
+from function.reduce import MEMORY_FACTORS
+from function.sheet import MAX_SHEET_FRAMES, layout
+
+MIB: Final = 2**20
+MAX_BATCH_BYTES: Final = 64 * MIB
+_AT_REST_BYTES: Final = 96 * MIB  # interpreter, libraries, client
+_DECODER_BYTES_PER_PIXEL: Final = 2 * 16 * 1.5  # two decoders with 16 frames each, of 8-bit 4:2:0
+
+
+def function_memory() -> int | None:
+    """The function's memory in bytes; None outside Lambda."""
+    size = os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")
+    return int(size) * MIB if size.isdecimal() else None
+
+
+def batch_bytes(width: int, height: int, memory: int | None) -> int:
+    """How many bytes of frames to decode at a time: an eighth of the memory, at most 64 MiB, at least one frame."""
+    return max(min(MAX_BATCH_BYTES, memory // 8 if memory else MAX_BATCH_BYTES), width * height * 3)
+
+
+def check_memory(
+    width: int, height: int, count: int, written_as: Format, reduced: Reduce | None, memory: int | None
+) -> None:
+    """Raises LimitExceeded if decoding and writing `count` frames of this size needs more than `memory` bytes."""
+    frame = width * height * 3
+    needed = _AT_REST_BYTES + width * height * _DECODER_BYTES_PER_PIXEL
+    needed += 2 * batch_bytes(width, height, memory)  # one in use while the next is decoded
+    if reduced:
+        needed += frame * MEMORY_FACTORS[reduced]
+    elif written_as == "sheet":
+        if count > MAX_SHEET_FRAMES:
+            raise LimitExceeded(
+                f'frames: a sheet shows at most {MAX_SHEET_FRAMES} frames, not {count}; use {{"count": n}}',
+                limit="frames",
+                wanted=count,
+                maximum=MAX_SHEET_FRAMES,
+            )
+        sheet = layout(count, width, height)
+        needed += 3 * 3 * sheet.width_px * sheet.height_px  # thumbnails, canvas, encoded
+    elif written_as in ("jpeg", "png"):
+        needed += 2 * frame  # encoded
+    if memory is not None and needed > memory:
+        wanted_mb = math.ceil(needed / MIB / 64) * 64
+        raise LimitExceeded(
+            f"the request needs about {wanted_mb} MB of memory for {width}x{height} frames, "
+            f"the function has {memory // MIB} MB",
+            limit="memory",
+            wanted_mb=wanted_mb,
+            memory_mb=memory // MIB,
+        )
+
+
+def check_storage(byte_count: int) -> None:
+    """Raises StorageFull if the temporary storage has no room for so many bytes."""
+    free = shutil.disk_usage(tempfile.gettempdir()).free
+    if byte_count > free:
+        raise StorageFull(
+            f"the result of {byte_count} bytes does not fit into the temporary storage, which has {free} bytes free",
+            wanted=byte_count,
+            free=free,
+        )

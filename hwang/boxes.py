@@ -1,0 +1,145 @@
+"""Boxes of ISO base media files: reading few bytes, trusting none of them."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwang.errors import CorruptMediaError, LimitExceededError
+from hwang.source import RangeSource
+
+__all__ = ["Box", "Fields", "Payload", "TopBox", "WindowReader", "children", "descend", "name", "top_level"]
+
+MAX_TOP_BOXES = 1 << 20
+WINDOW_BYTES = 32 * 1024
+
+
+Payload = memoryview
+"""What follows the header of a box."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A box in memory."""
+
+    kind: bytes
+    payload: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class TopBox:
+    """A box of the file: [offset, end), its payload starting at `body`. `end` may lie behind the end of the file."""
+
+    kind: bytes
+    offset: int
+    body: int
+    end: int
+
+
+class Fields:
+    """Reads big-endian fields one after the other; CorruptMediaError where the box ends too early."""
+
+    def __init__(self, box: Box) -> None:
+        self._kind, self._data, self._at = box.kind, box.payload, 0
+
+    def take(self, size: int) -> memoryview:
+        if size < 0 or size > self.left:
+            raise CorruptMediaError(
+                f"box {name(self._kind)} says it holds {size} bytes more, but has {self.left}; the header is damaged"
+            )
+        piece = self._data[self._at : self._at + size]
+        self._at += size
+        return piece
+
+    def number(self, size: int, *, signed: bool = False) -> int:
+        return int.from_bytes(self.take(size), "big", signed=signed)
+
+    def version_and_flags(self) -> tuple[int, int]:
+        return self.number(1), self.number(3)
+
+    def table(self, count: int, dtype: str) -> NDArray[np.generic]:
+        """[count] items of a big-endian dtype, checked against the bytes there before any memory is taken."""
+        item = np.dtype(dtype)
+        return np.frombuffer(self.take(count * item.itemsize), item)
+
+    @property
+    def left(self) -> int:
+        return len(self._data) - self._at
+
+
+def name(kind: bytes) -> str:
+    """A box type or fourcc for a message."""
+    return repr(kind.decode("latin-1"))
+
+
+def children(payload: Payload) -> Iterator[Box]:
+    """The boxes inside `payload`. A last one that claims too much gets what is there; padding is ignored."""
+    at = 0
+    while at + 8 <= len(payload):
+        size, kind = struct.unpack_from(">I4s", payload, at)
+        header = 8
+        if size == 1 and at + 16 <= len(payload):
+            size, header = int.from_bytes(payload[at + 8 : at + 16], "big"), 16
+        elif size == 0:
+            size = len(payload) - at
+        if size < header:
+            return
+        yield Box(kind, payload[at + header : at + size])
+        at += size
+
+
+def descend(payload: Payload, *path: bytes) -> Box | None:
+    """The first box at `path` below `payload`, or None."""
+    for box in children(payload):
+        if box.kind == path[0]:
+            return box if len(path) == 1 else descend(box.payload, *path[1:])
+    return None
+
+
+class WindowReader:
+    """Reads a source through one window, so that neighbouring small reads are one request."""
+
+    def __init__(self, source: RangeSource) -> None:
+        self._source, self._start, self._window = source, 0, b""
+        self.size = source.size
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Up to `length` bytes at `offset`; fewer only at the end of the file."""
+        end = min(offset + length, self.size)
+        if offset >= end:
+            return b""
+        have = self._start + len(self._window)
+        if self._start <= offset < have:
+            self._window, self._start, until = self._window[offset - self._start :], offset, end
+        else:
+            self._window, self._start, have = b"", offset, offset
+            until = min(max(end, offset + WINDOW_BYTES), self.size)
+        if until > have:
+            self._window += self._source.read_ranges([(have, until - have)])[0]
+        return self._window[: end - offset]
+
+
+def top_level(reader: WindowReader) -> Iterator[TopBox]:
+    """The boxes of the file, by reading headers only. Ends at the end of the file or at bytes that are no box."""
+    offset = 0
+    for _ in range(MAX_TOP_BOXES):
+        head = reader.read(offset, 16)
+        if len(head) < 8:
+            return
+        size, kind = struct.unpack_from(">I4s", head)
+        header = 8
+        if size == 1:
+            if len(head) < 16:
+                return
+            size, header = int.from_bytes(head[8:16], "big"), 16
+        elif size == 0:
+            size = reader.size - offset
+        if size < header:
+            return
+        yield TopBox(kind, offset, offset + header, offset + size)
+        offset += size
+    raise LimitExceededError(f"more than {MAX_TOP_BOXES} boxes at the top of the file; it is damaged, or remux it")

@@ -1,0 +1,177 @@
+#include "demux.h"
+
+#include <exception>
+
+namespace hwang {
+
+int check(int answer, Kind kind, const std::string& doing) {
+  if (answer >= 0) return answer;
+  if (answer == AVERROR(ENOMEM)) throw std::bad_alloc();
+  char text[AV_ERROR_MAX_STRING_SIZE] = {};
+  av_strerror(answer, text, sizeof text);
+  throw Error(kind, doing + ": " + text);
+}
+
+// Gives libavformat the bytes. No exception may cross its C frames: the first one is kept and thrown afterwards.
+struct Demuxer::Reader {
+  static constexpr int buffer_bytes = 1 << 18;
+  const ByteSource& source;
+  std::uint64_t position = 0;
+  std::exception_ptr failure;
+  AVIOContext* io = nullptr;
+
+  explicit Reader(const ByteSource& source) : source(source) {
+    auto* buffer = static_cast<std::uint8_t*>(av_malloc(buffer_bytes));
+    io = buffer ? avio_alloc_context(buffer, buffer_bytes, 0, this, &read, nullptr, &seek) : nullptr;
+    if (!io) {
+      av_free(buffer);
+      throw std::bad_alloc();
+    }
+  }
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
+  ~Reader() {
+    av_freep(&io->buffer);
+    avio_context_free(&io);
+  }
+
+  static int read(void* self, std::uint8_t* into, int size) noexcept {
+    auto& reader = *static_cast<Reader*>(self);
+    try {
+      const std::size_t n = reader.source.read(reader.position, {into, static_cast<std::size_t>(size)});
+      reader.position += n;
+      return n ? static_cast<int>(n) : AVERROR_EOF;
+    } catch (...) {
+      reader.failure = std::current_exception();
+      return AVERROR(EIO);
+    }
+  }
+
+  static std::int64_t seek(void* self, std::int64_t offset, int whence) noexcept {
+    auto& reader = *static_cast<Reader*>(self);
+    const auto size = static_cast<std::int64_t>(reader.source.size);
+    if (whence & AVSEEK_SIZE) return size;
+    std::int64_t base = 0;
+    switch (whence & ~AVSEEK_FORCE) {
+      case SEEK_SET: break;
+      case SEEK_CUR: base = static_cast<std::int64_t>(reader.position); break;
+      case SEEK_END: base = size; break;
+      default: return AVERROR(EINVAL);
+    }
+    if (offset < -base || offset > INT64_MAX - base) return AVERROR(EINVAL);
+    reader.position = static_cast<std::uint64_t>(base + offset);
+    return base + offset;
+  }
+
+  void rethrow() const {
+    if (failure) std::rethrow_exception(failure);
+  }
+};
+
+void Demuxer::Close::operator()(AVFormatContext* context) const { avformat_close_input(&context); }
+
+Demuxer::Demuxer(const ByteSource& source) : reader_(std::make_unique<Reader>(source)) {
+  AVFormatContext* context = avformat_alloc_context();
+  if (!context) throw std::bad_alloc();
+  context->pb = reader_->io;
+  context->flags |= AVFMT_FLAG_CUSTOM_IO;
+  const int opened = avformat_open_input(&context, nullptr, nullptr, nullptr);  // frees the context on failure
+  reader_->rethrow();
+  check(opened, Kind::unsupported, "this is no video container that can be read (MP4, MOV, Matroska, WebM, MPEG-TS, MPEG-PS, AVI, FLV, IVF or a raw stream)");
+  context_.reset(context);
+  for (unsigned i = 0; i < context->nb_streams; i++) {
+    AVStream* candidate = context->streams[i];
+    const bool video = candidate->codecpar->codec_type == AVMEDIA_TYPE_VIDEO && !(candidate->disposition & AV_DISPOSITION_ATTACHED_PIC);
+    if (video && !stream_) stream_ = candidate;
+  }
+  if (!stream_) {  // containers without a header (MPEG-PS) show their streams only when packets are read
+    probe();
+    const int best = av_find_best_stream(context, AVMEDIA_TYPE_VIDEO, -1, -1, nullptr, 0);
+    if (best >= 0) stream_ = context->streams[best];
+  }
+  if (!stream_) throw Error(Kind::unsupported, "there is no video stream in this " + container() + " file");
+}
+
+Demuxer::~Demuxer() = default;
+
+void Demuxer::probe() {
+  const int probed = avformat_find_stream_info(context_.get(), nullptr);
+  reader_->rethrow();
+  check(probed, Kind::corrupt, "the streams of this " + container() + " file cannot be made out");
+}
+
+bool Demuxer::next(AVPacket& packet) {
+  for (;;) {
+    const int answer = av_read_frame(context_.get(), &packet);
+    reader_->rethrow();
+    if (answer == AVERROR(ENOMEM)) throw std::bad_alloc();
+    if (answer < 0) return false;
+    if (packet.stream_index == stream_->index) return true;
+    av_packet_unref(&packet);
+  }
+}
+
+Stream Demuxer::stream() {
+  const AVCodecParameters& parameters = *stream_->codecpar;
+  Stream stream;
+  stream.codec = avcodec_get_name(parameters.codec_id);
+  stream.codec_tag = parameters.codec_tag;
+  if (parameters.extradata) stream.extradata.assign(parameters.extradata, parameters.extradata + parameters.extradata_size);
+  stream.width = parameters.width;
+  stream.height = parameters.height;
+  stream.bits_per_coded_sample = parameters.bits_per_coded_sample;
+  return stream;
+}
+
+AVRational Demuxer::time_base() const { return stream_->time_base; }
+
+std::string Demuxer::container() const {
+  const std::string names = context_->iformat->name;
+  return names.substr(0, names.find(','));
+}
+
+std::int64_t Demuxer::duration() const {
+  if (stream_->duration != AV_NOPTS_VALUE) return stream_->duration;
+  if (context_->duration == AV_NOPTS_VALUE) return 0;
+  return av_rescale_q(context_->duration, AV_TIME_BASE_Q, stream_->time_base);
+}
+
+namespace {
+
+// VP8 and VP9 have pictures that are decoded and never shown; their first bits say so.
+bool is_hidden(AVCodecID codec, const AVPacket& packet) {
+  if (packet.size < 1) return false;
+  if (codec == AV_CODEC_ID_VP8) return !(packet.data[0] & 0x10);
+  if (codec == AV_CODEC_ID_VP9) {
+    if ((packet.data[packet.size - 1] & 0xe0) == 0xc0) return false;  // a superframe ends with a shown picture
+    const int profile = (packet.data[0] >> 5 & 1) | (packet.data[0] >> 3 & 2);
+    const int after_profile = profile == 3 ? 2 : 3;
+    const bool show_existing = packet.data[0] >> after_profile & 1;
+    return !show_existing && !(packet.data[0] >> (after_profile - 2) & 1);
+  }
+  return false;
+}
+
+}  // namespace
+
+Scan scan(const ByteSource& source) {
+  Demuxer demuxer(source);
+  demuxer.probe();
+  Scan scan{.stream = demuxer.stream(), .container = demuxer.container(), .time_base = demuxer.time_base(), .duration = demuxer.duration()};
+  const AVCodecDescriptor* codec = avcodec_descriptor_get_by_name(scan.stream.codec.c_str());
+  const auto packet = owned<PacketPtr>(av_packet_alloc());
+  while (demuxer.next(*packet)) {
+    scan.offset.push_back(packet->pos < 0 ? 0 : static_cast<std::uint64_t>(packet->pos));
+    scan.size.push_back(static_cast<std::uint32_t>(packet->size));
+    scan.pts.push_back(packet->pts);
+    scan.dts.push_back(packet->dts);
+    scan.sync.push_back(packet->flags & AV_PKT_FLAG_KEY ? 1 : 0);
+    scan.disposable.push_back(packet->flags & AV_PKT_FLAG_DISPOSABLE ? 1 : 0);
+    scan.hidden.push_back(packet->flags & AV_PKT_FLAG_DISCARD || is_hidden(codec ? codec->id : AV_CODEC_ID_NONE, *packet) ? 1 : 0);
+    av_packet_unref(packet.get());
+  }
+  if (scan.offset.empty()) throw Error(Kind::corrupt, "there is no sample in the video stream of this " + scan.container + " file");
+  return scan;
+}
+
+}  // namespace hwang

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "av.h"
+#include "bytes.h"
+
+namespace hwang {
+
+// What a decoder must know of a video stream before its first sample.
+struct Stream {
+  std::string codec;  // FFmpeg's name of the codec: "h264", "hevc", …
+  std::uint32_t codec_tag = 0;
+  std::vector<std::uint8_t> extradata;
+  int width = 0;
+  int height = 0;
+  int bits_per_coded_sample = 0;
+};
+
+// A container that FFmpeg reads, and its first video stream (cover pictures apart), sample by sample in decode order.
+class Demuxer {
+ public:
+  explicit Demuxer(const ByteSource& source);
+  ~Demuxer();
+  Demuxer(const Demuxer&) = delete;
+  Demuxer& operator=(const Demuxer&) = delete;
+
+  // The next sample of the stream, or false at the end. A damaged container ends where it can no longer be read.
+  bool next(AVPacket& packet);
+  // The codec parameters; those that only decoding tells (the size in MPEG-TS) are probed on demand.
+  Stream stream();
+  void probe();
+
+  AVRational time_base() const;
+  std::string container() const;
+  std::int64_t duration() const;  // in ticks of time_base, 0 if unknown
+
+ private:
+  struct Close {
+    void operator()(AVFormatContext* context) const;
+  };
+  struct Reader;
+  std::unique_ptr<Reader> reader_;
+  std::unique_ptr<AVFormatContext, Close> context_;
+  AVStream* stream_ = nullptr;
+};
+
+// One row a sample, in decode order.
+struct Scan {
+  Stream stream;
+  std::string container;
+  AVRational time_base;
+  std::int64_t duration;
+  std::vector<std::uint64_t> offset;
+  std::vector<std::uint32_t> size;
+  std::vector<std::int64_t> pts;  // AV_NOPTS_VALUE where the container has none
+  std::vector<std::int64_t> dts;
+  std::vector<std::uint8_t> sync, disposable, hidden;
+};
+
+// Reads a whole container without decoding a picture.
+Scan scan(const ByteSource& source);
+
+}  // namespace hwang

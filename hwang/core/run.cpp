@@ -1,0 +1,132 @@
+#include "run.h"
+
+#include <cstring>
+
+namespace hwang {
+
+SampleReader::SampleReader(const ByteSource& source, const Table& table) : source_(source), table_(table) {}
+
+bool SampleReader::read(std::uint32_t sample, AVPacket& packet) {
+  const bool there = table_.byte_addressable ? read_range(sample, packet) : read_container(sample, packet);
+  if (!there) return false;
+  // libavcodec returns `opaque` with the picture; zero would mean that none was set.
+  packet.opaque = reinterpret_cast<void*>(static_cast<std::uintptr_t>(sample) + 1);
+  packet.pts = table_.pts[sample];
+  packet.dts = AV_NOPTS_VALUE;
+  packet.flags = table_.sync[sample] ? AV_PKT_FLAG_KEY : 0;
+  return true;
+}
+
+bool SampleReader::read_range(std::uint32_t sample, AVPacket& packet) const {
+  const std::uint64_t offset = table_.offset[sample], size = table_.size[sample];
+  if (size == 0 || size > INT32_MAX - AV_INPUT_BUFFER_PADDING_SIZE || offset > source_.size || size > source_.size - offset) return false;
+  check(av_new_packet(&packet, static_cast<int>(size)), Kind::limit, "no memory for a sample");
+  if (source_.read(offset, {packet.data, size}) == size) return true;
+  av_packet_unref(&packet);
+  return false;
+}
+
+bool SampleReader::read_container(std::uint32_t sample, AVPacket& packet) {
+  if (!demuxer_ || sample < next_in_container_) {
+    demuxer_ = std::make_unique<Demuxer>(source_);
+    demuxer_->probe();  // as when the table was made: parsers cut the stream into the same samples
+    next_in_container_ = 0;
+  }
+  for (;;) {
+    if (!demuxer_->next(packet)) return false;
+    if (next_in_container_++ == sample) break;
+    av_packet_unref(&packet);
+  }
+  if (static_cast<std::uint32_t>(packet.size) != table_.size[sample]) {
+    av_packet_unref(&packet);
+    throw Error(Kind::source, "sample " + std::to_string(sample) + " is not the one that was indexed: the video has changed");
+  }
+  return true;
+}
+
+RunDecoder::RunDecoder(const Stream& stream, const Table& table, const ByteSource& source, int threads)
+    : stream_(stream), table_(table), reader_(source, table), packet_(owned<PacketPtr>(av_packet_alloc())) {
+  const AVCodecDescriptor* descriptor = avcodec_descriptor_get_by_name(stream.codec.c_str());
+  const AVCodec* decoder = descriptor ? avcodec_find_decoder(descriptor->id) : nullptr;
+  if (!decoder) throw Error(Kind::unsupported, "there is no decoder for " + stream.codec + " in this build");
+  codec_ = owned<CodecPtr>(avcodec_alloc_context3(decoder));
+  codec_->width = stream.width;
+  codec_->height = stream.height;
+  codec_->codec_tag = stream.codec_tag;
+  codec_->bits_per_coded_sample = stream.bits_per_coded_sample;
+  codec_->thread_count = threads;
+  codec_->flags |= AV_CODEC_FLAG_COPY_OPAQUE;
+  if (!stream.extradata.empty()) {
+    const std::size_t size = stream.extradata.size();
+    codec_->extradata = static_cast<std::uint8_t*>(av_mallocz(size + AV_INPUT_BUFFER_PADDING_SIZE));
+    if (!codec_->extradata) throw std::bad_alloc();
+    std::memcpy(codec_->extradata, stream.extradata.data(), size);
+    codec_->extradata_size = static_cast<int>(size);
+  }
+  check(avcodec_open2(codec_.get(), decoder, nullptr), Kind::corrupt, "the " + stream.codec + " decoder refuses this stream's header");
+}
+
+void RunDecoder::start(Samples samples) {
+  if (used_) avcodec_flush_buffers(codec_.get());
+  used_ = true;
+  av_packet_unref(packet_.get());
+  samples_ = samples;
+  fed_ = 0;
+  packet_pending_ = draining_ = false;
+  damaged_from_ = static_cast<std::uint32_t>(table_.pts.size());
+}
+
+void RunDecoder::damaged(std::uint32_t sample) {
+  // Leading pictures lean on a group of pictures that this run does not start with; nobody takes them from here.
+  if (table_.pts[sample] < table_.pts[samples_.front()]) return;
+  damaged_from_ = std::min(damaged_from_, sample);
+}
+
+// Hands one more sample to the decoder, or the end of the run. False if nothing is left to hand over.
+bool RunDecoder::feed() {
+  while (!packet_pending_) {
+    if (fed_ == samples_.size()) {
+      if (draining_) return false;
+      draining_ = true;
+      check(avcodec_send_packet(codec_.get(), nullptr), Kind::corrupt, "the decoder cannot be drained");
+      return true;
+    }
+    const std::uint32_t sample = samples_[fed_++];
+    packet_pending_ = reader_.read(sample, *packet_);
+    if (!packet_pending_) damaged(sample);
+  }
+  const int answer = avcodec_send_packet(codec_.get(), packet_.get());
+  if (answer == AVERROR(EAGAIN)) return true;  // its output has to be taken first
+  if (answer == AVERROR(ENOMEM)) throw std::bad_alloc();
+  if (answer < 0) damaged(samples_[fed_ - 1]);
+  packets_decoded_++;
+  av_packet_unref(packet_.get());
+  packet_pending_ = false;
+  return true;
+}
+
+std::optional<std::uint32_t> RunDecoder::next(AVFrame& frame) {
+  for (;;) {
+    av_frame_unref(&frame);
+    const int answer = avcodec_receive_frame(codec_.get(), &frame);
+    if (answer == AVERROR(ENOMEM)) throw std::bad_alloc();
+    if (answer == AVERROR_EOF) return std::nullopt;
+    if (answer == AVERROR(EAGAIN)) {
+      if (!feed()) return std::nullopt;
+      continue;
+    }
+    if (answer < 0) {  // a packet handed over earlier could not be decoded: the last one, or with frame threads one of the last
+      const std::size_t behind = codec_->active_thread_type & FF_THREAD_FRAME ? codec_->thread_count + 1 : 1;
+      damaged(samples_[fed_ > behind ? fed_ - behind : 0]);
+      continue;
+    }
+    const auto label = reinterpret_cast<std::uintptr_t>(frame.opaque);
+    if (label == 0 || label > table_.pts.size() || frame.pts != table_.pts[label - 1])
+      throw Error(Kind::corrupt, "the decoder returned a picture that belongs to no sample it was given");
+    const auto sample = static_cast<std::uint32_t>(label - 1);
+    if (frame.decode_error_flags || frame.flags & AV_FRAME_FLAG_CORRUPT) damaged(sample);
+    return sample;
+  }
+}
+
+}  // namespace hwang

@@ -1,0 +1,64 @@
+"""Every error that hwang raises on purpose.
+
+Each class also derives from the builtin that Python programmers would catch for the same mistake.
+A message says what is wrong, the likely cause and the remedy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+__all__ = [
+    "CorruptFrameError",
+    "CorruptMediaError",
+    "EncryptedMediaError",
+    "FrameIndexError",
+    "HwangError",
+    "LimitExceededError",
+    "SourceError",
+    "UnsupportedMediaError",
+]
+
+
+class HwangError(Exception):
+    """Base of all errors of this package."""
+
+
+class FrameIndexError(HwangError, IndexError):
+    """A row outside [0, len(video)). Rows do not count from the end."""
+
+
+class UnsupportedMediaError(HwangError, ValueError):
+    """The bytes are sound, but of a kind that this build cannot decode."""
+
+
+class EncryptedMediaError(UnsupportedMediaError):
+    """The video track is encrypted (CENC, CBCS, FairPlay); there are no keys here."""
+
+
+class CorruptMediaError(HwangError, ValueError):
+    """The bytes contradict themselves, or end too early."""
+
+
+class CorruptFrameError(CorruptMediaError):
+    """Some requested frames cannot be decoded exactly; the others can.
+
+    ``rows`` holds the rows concerned, in ascending order, each once.
+    """
+
+    rows: tuple[int, ...]
+
+    def __init__(self, message: str, rows: Iterable[int] = ()) -> None:
+        super().__init__(message)
+        self.rows = tuple(sorted(set(rows)))
+
+    def __reduce__(self) -> tuple[type[CorruptFrameError], tuple[str, tuple[int, ...]]]:
+        return type(self), (str(self), self.rows)
+
+
+class LimitExceededError(HwangError, ValueError):
+    """Decoding would need more memory, pixels or samples than allowed. Raised before anything is allocated."""
+
+
+class SourceError(HwangError, OSError):
+    """Reading the video's bytes failed, or gave fewer than asked for."""

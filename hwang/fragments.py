@@ -1,0 +1,152 @@
+"""Movie fragments (moof): sample tables in pieces along the file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwang.boxes import Box, Fields, Payload, children, descend
+from hwang.errors import CorruptMediaError
+from hwang.index import check_sample_count
+from hwang.sampletable import Samples
+
+__all__ = ["Defaults", "FragmentReader", "read_track_defaults"]
+
+_NOT_SYNC = 0x0001_0000 | 0x0100_0000  # sample_is_non_sync_sample, sample_depends_on == 1
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """trex, or tfhd over trex: what a sample has where its trun does not say."""
+
+    description: int = 1
+    duration: int = 0
+    size: int = 0
+    flags: int = 0
+
+
+def read_track_defaults(mvex: Payload, track_id: int) -> Defaults | None:
+    """trex of the track, or None."""
+    for box in children(mvex):
+        if box.kind == b"trex":
+            fields = Fields(box)
+            fields.version_and_flags()
+            if fields.number(4) == track_id:
+                return Defaults(*(fields.number(4) for _ in range(4)))
+    return None
+
+
+@dataclass(slots=True)
+class FragmentReader:
+    """Collects the samples of one track over the fragments, in file order."""
+
+    track_id: int
+    defaults: Defaults
+    start: Samples  # those of the moov, often none
+    clock: int = 0  # dts of the next sample where no tfdt says it
+    count: int = 0
+    tables: list[Samples] = field(default_factory=list)
+    hidden: list[NDArray[np.bool_]] = field(default_factory=list)  # overlap earlier fragments in time
+    last_dts: int | None = None
+
+    def __post_init__(self) -> None:
+        self.clock, self.count = self.start.duration, len(self.start)
+        self.last_dts = int(self.start.dts[-1]) if self.count else None
+        self.tables.append(self.start)
+        self.hidden.append(np.zeros(self.count, np.bool_))
+
+    def add(self, moof: Payload, offset: int) -> None:
+        """Take the samples of a moof box that lies at `offset`. Raises CorruptMediaError."""
+        follows = offset
+        for box in children(moof):
+            if box.kind == b"traf":
+                follows = self._add_track_fragment(box.payload, offset, follows)
+
+    def _add_track_fragment(self, traf: Payload, moof_offset: int, follows: int) -> int:
+        """Returns where the data of the next traf starts, should it not say."""
+        tfhd = descend(traf, b"tfhd")
+        if tfhd is None:
+            raise CorruptMediaError(f"fragment at byte {moof_offset} has no 'tfhd'; the file is damaged")
+        fields = Fields(tfhd)
+        _, flags = fields.version_and_flags()
+        ours = fields.number(4) == self.track_id
+        base = fields.number(8) if flags & 1 else moof_offset if flags & 0x2_0000 else follows
+        given = [fields.number(4) if flags & bit else None for bit in (2, 8, 0x10, 0x20)]
+        trex = self.defaults
+        described = zip(given, (trex.description, trex.duration, trex.size, trex.flags), strict=True)
+        defaults = Defaults(*(default if own is None else own for own, default in described))
+        if ours and (tfdt := descend(traf, b"tfdt")) is not None:
+            time = Fields(tfdt)
+            self.clock = time.number(8 if time.version_and_flags()[0] else 4)
+            if self.clock >= 1 << 62:
+                raise CorruptMediaError(f"fragment at byte {moof_offset} starts at tick {self.clock}; it is damaged")
+        follows = base
+        for box in children(traf):
+            if box.kind == b"trun":
+                follows = self._add_run(box, base, follows, defaults, ours=ours)
+        return follows
+
+    def _add_run(self, trun: Box, base: int, follows: int, defaults: Defaults, *, ours: bool) -> int:
+        fields = Fields(trun)
+        _, flags = fields.version_and_flags()
+        count = fields.number(4)
+        begin = base + fields.number(4, signed=True) if flags & 1 else follows
+        first_flags = fields.number(4) if flags & 4 else None
+        present = {bit: column for column, bit in enumerate(bit for bit in (0x100, 0x200, 0x400, 0x800) if flags & bit)}
+        if not present and count > 1 << 16:
+            raise CorruptMediaError(f"box 'trun' claims {count} samples without saying anything of them; it is damaged")
+        table = fields.table(count * len(present), ">u4").astype(np.uint32).reshape(count, len(present))
+        if not ours:
+            sizes = table[:, present[0x200]].sum(dtype=np.int64) if 0x200 in present else count * defaults.size
+            return begin + int(sizes)
+        self.count = check_sample_count(self.count + count)
+
+        def column(bit: int, default: int) -> NDArray[np.uint32]:
+            return table[:, present[bit]] if bit in present else np.full(count, default, np.uint32)
+
+        duration, size = column(0x100, defaults.duration), column(0x200, defaults.size)
+        sample_flags = column(0x400, defaults.flags)
+        if first_flags is not None and count and 0x400 not in present:
+            sample_flags[0] = first_flags
+        if not 0 <= begin < 1 << 61:
+            raise CorruptMediaError(f"a fragment's samples lie at byte {begin}; the file is damaged")
+        steps = np.concatenate([[0], np.cumsum(duration, dtype=np.int64)])
+        places = np.concatenate([[0], np.cumsum(size, dtype=np.int64)])
+        dts = self.clock + steps[:-1]
+        self.tables.append(
+            Samples(
+                offset=(begin + places[:-1]).astype(np.uint64),
+                size=size,
+                dts=dts,
+                pts=dts + column(0x800, 0).view(np.int32),
+                sync=(sample_flags & _NOT_SYNC) == 0,
+                disposable=(sample_flags >> 22 & 3) == 2,
+                description=np.full(count, defaults.description, np.uint32),
+                duration=int(steps[-1]),
+                reordered=0x800 in present,
+                spare_chunks=False,
+            )
+        )
+        self.hidden.append(dts <= self.last_dts if self.last_dts is not None else np.zeros(count, np.bool_))
+        if count:
+            self.clock, self.last_dts = self.clock + int(steps[-1]), int(dts[-1])
+        return begin + int(places[-1])
+
+    def result(self) -> tuple[Samples, NDArray[np.bool_]]:
+        """All samples, and which are shown."""
+        tables = self.tables
+        samples = Samples(
+            offset=np.concatenate([t.offset for t in tables]),
+            size=np.concatenate([t.size for t in tables]),
+            dts=np.concatenate([t.dts for t in tables]),
+            pts=np.concatenate([t.pts for t in tables]),
+            sync=np.concatenate([t.sync for t in tables]),
+            disposable=np.concatenate([t.disposable for t in tables]),
+            description=np.concatenate([t.description for t in tables]),
+            duration=max(self.clock, 0),
+            reordered=any(t.reordered for t in tables),
+            spare_chunks=False,
+        )
+        return samples, ~np.concatenate(self.hidden)

@@ -1,0 +1,201 @@
+"""VideoIndex: the one table that every container gives."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwang.errors import CorruptMediaError, LimitExceededError
+from hwang.parameters import annexb_parameter_sets
+
+__all__ = ["MAX_SAMPLES", "VideoIndex", "check_sample_count", "presentation_order"]
+
+MAX_SAMPLES = 1 << 24
+"""Most samples an index may have: 77 hours at 60 frames per second."""
+
+_ARRAYS: dict[str, type[np.generic]] = {
+    "sample_offset": np.uint64,
+    "sample_size": np.uint32,
+    "pts": np.int64,
+    "dts": np.int64,
+    "sync": np.bool_,
+    "disposable": np.bool_,
+    "order": np.uint32,
+    "row_pts": np.int64,
+}
+
+
+def check_sample_count(count: int) -> int:
+    """Return `count`, or raise LimitExceededError before anyone allocates that many."""
+    if count > MAX_SAMPLES:
+        raise LimitExceededError(f"{count} samples; at most {MAX_SAMPLES} are indexed: split the video")
+    return count
+
+
+def presentation_order(pts: NDArray[np.int64], shown: NDArray[np.bool_] | None = None) -> NDArray[np.uint32]:
+    """Sample numbers in presentation order: by pts, equal ones in decode order; only those `shown`, if given."""
+    samples = np.arange(len(pts)) if shown is None else np.flatnonzero(shown)
+    return samples[np.argsort(pts[samples], kind="stable")].astype(np.uint32)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class VideoIndex:
+    """Where each coded sample is, and which sample each row shows.
+
+    A *sample* is one packet, numbered 0..S-1 in decode order. A *row* is one displayed frame, numbered 0..N-1 in
+    presentation order. N differs from S where an edit list hides samples or shows them again. Times are integer
+    ticks of `time_base` seconds. All arrays are read-only. The object pickles and is safe to share between threads.
+
+    Raises CorruptMediaError on construction if the columns contradict each other.
+    """
+
+    sample_offset: NDArray[np.uint64]  # [S] first byte in the file
+    sample_size: NDArray[np.uint32]  # [S] bytes
+    pts: NDArray[np.int64]  # [S] ticks on the media's own timeline, before edit lists
+    dts: NDArray[np.int64]  # [S] ticks on the same timeline
+    sync: NDArray[np.bool_]  # [S] decoding can start here
+    disposable: NDArray[np.bool_]  # [S] the container says that no other sample refers to this one
+    order: NDArray[np.uint32]  # [N] row -> sample
+    row_pts: NDArray[np.int64]  # [N] ticks at which the row is displayed, after edit lists
+    width: int  # pixels, as stored, before rotation
+    height: int
+    time_base: tuple[int, int]  # (numerator, denominator) seconds per tick
+    duration_ticks: int
+    container: str  # "mov", "matroska", "mpegts", ...
+    codec: str  # FFmpeg's name of the codec: "h264", "hevc", ...
+    codec_tag: int = 0  # fourcc, little-endian
+    extradata: bytes = field(default=b"", repr=False)  # as in FFmpeg's codecpar
+    rotation: int = 0  # degrees clockwise to turn the frames by for display: 0, 90, 180, 270
+    byte_addressable: bool = True  # a sample is exactly the bytes [offset, offset + size) of the file
+    track_id: int = 0
+    complete: bool = True  # False for an index written by another program, without timestamps: index the file again
+
+    def __post_init__(self) -> None:
+        for name, dtype in _ARRAYS.items():
+            column: NDArray[np.generic] = np.ascontiguousarray(getattr(self, name)).astype(dtype, copy=False).view()
+            column.flags.writeable = False
+            object.__setattr__(self, name, column)
+        self.validate()
+
+    def __setstate__(self, state: list[object]) -> None:
+        for item, value in zip(fields(self), state, strict=True):
+            object.__setattr__(self, item.name, value)
+        self.__post_init__()
+
+    def __getstate__(self) -> list[object]:
+        return [getattr(self, item.name) for item in fields(self)]
+
+    def validate(self) -> None:
+        """Raise CorruptMediaError (LimitExceededError if merely too long) unless the table is consistent."""
+        samples, rows = check_sample_count(len(self.sample_offset)), len(self.order)
+        check_sample_count(rows)
+        for name in _ARRAYS:
+            column = getattr(self, name)
+            expected = rows if name in ("order", "row_pts") else samples
+            if column.shape != (expected,):
+                raise CorruptMediaError(f"index: {name} has shape {column.shape}, expected ({expected},)")
+        if rows and int(self.order.max()) >= samples:
+            raise CorruptMediaError(f"index: a row shows sample {int(self.order.max())} of {samples}")
+        if samples and int(self.sample_offset.max()) >= 1 << 62:
+            raise CorruptMediaError("index: a sample lies beyond 2^62 bytes; the sample table is damaged")
+        if not (0 <= self.width < 1 << 31 and 0 <= self.height < 1 << 31):
+            raise CorruptMediaError(f"index: impossible frame size {self.width}x{self.height}")
+        if not all(0 < part < 1 << 31 for part in self.time_base):
+            raise CorruptMediaError(f"index: impossible time base {self.time_base}")
+        if self.rotation not in (0, 90, 180, 270):
+            raise CorruptMediaError(f"index: impossible rotation {self.rotation}")
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.order)
+
+    @property
+    def samples(self) -> int:
+        """Number of samples, S."""
+        return len(self.sample_offset)
+
+    def timestamps(self) -> NDArray[np.float64]:
+        """float64 [N]: seconds at which each row is displayed, on the timeline after edit lists."""
+        numerator, denominator = self.time_base
+        return self.row_pts.astype(np.float64) * (numerator / denominator)
+
+    # The names below are those of scanner-research/hwang, so that scripts written for it run.
+
+    def timescale(self) -> int:
+        """Units per second in which duration() counts."""
+        return self.time_base[1]
+
+    def duration(self) -> int:
+        """Length in units of 1 / timescale() seconds."""
+        return self.duration_ticks * self.time_base[0]
+
+    def fps(self) -> float:
+        """Mean frames per second; 0.0 if the duration is unknown."""
+        duration = self.duration()
+        return len(self) * self.timescale() / duration if duration > 0 else 0.0
+
+    def frame_width(self) -> int:
+        """Pixels."""
+        return self.width
+
+    def frame_height(self) -> int:
+        """Pixels."""
+        return self.height
+
+    def format(self) -> str:
+        """Name of the codec, such as "h264"."""
+        return self.codec
+
+    def frames(self) -> int:
+        """Number of rows."""
+        return len(self)
+
+    def sample_offsets(self) -> list[int]:
+        """Byte offset of each sample, in decode order; a new list."""
+        offsets: list[int] = self.sample_offset.tolist()
+        return offsets
+
+    def sample_sizes(self) -> list[int]:
+        """Bytes of each sample, in decode order; a new list."""
+        sizes: list[int] = self.sample_size.tolist()
+        return sizes
+
+    def keyframe_indices(self) -> list[int]:
+        """Sample numbers (decode order) of the sync samples, ascending; a new list."""
+        keys: list[int] = np.flatnonzero(self.sync).tolist()
+        return keys
+
+    def metadata_bytes(self) -> bytes:
+        """What a decoder needs first: H.264 and HEVC parameter sets with start codes, otherwise extradata."""
+        return annexb_parameter_sets(self.codec, self.extradata)
+
+    def serialize(self) -> bytes:
+        """The index as a protobuf message hwang.proto.VideoIndex, readable by upstream too."""
+        from hwang import wire
+
+        return wire.encode(self)
+
+    @classmethod
+    def deserialize(cls, data: bytes | bytearray | memoryview) -> VideoIndex:
+        """Inverse of serialize(). Raises CorruptMediaError if `data` is not an index."""
+        from hwang import wire
+
+        return wire.decode(bytes(data))
+
+    @classmethod
+    def from_file(cls, file: str | os.PathLike[str] | BinaryIO) -> VideoIndex:
+        """Read a serialized index from a path or a binary file object."""
+        data = Path(file).read_bytes() if isinstance(file, str | os.PathLike) else file.read()
+        return cls.deserialize(data)
+
+    def to_file(self, file: str | os.PathLike[str] | BinaryIO) -> None:
+        """Write the serialized index to a path or a binary file object."""
+        if isinstance(file, str | os.PathLike):
+            Path(file).write_bytes(self.serialize())
+        else:
+            file.write(self.serialize())

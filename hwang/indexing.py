@@ -1,0 +1,95 @@
+"""Index any video: sample tables of MP4 are parsed, other containers are read from end to end."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from hwang import _core
+from hwang.errors import UnsupportedMediaError
+from hwang.index import VideoIndex, check_sample_count, presentation_order
+from hwang.isobmff import read_index
+from hwang.source import CountingSource
+from hwang.spool import Spool
+
+__all__ = ["build_index", "core_stream", "core_table"]
+
+_NO_PTS = np.iinfo(np.int64).min
+
+
+def build_index(source: CountingSource, spool: Spool, threads: int) -> VideoIndex:
+    """The index of a video. Where the container leaves the order of the frames in doubt, it is learnt by decoding."""
+    index = read_index(source) or _scan(spool)
+    if not (index.width and index.height):
+        raise UnsupportedMediaError(f"the size of the {index.codec} pictures cannot be made out")
+    return _learn_order(index, spool, threads) if _order_is_doubtful(index) else index
+
+
+def core_stream(index: VideoIndex) -> _core.Stream:
+    return _core.Stream(index.codec, index.codec_tag, index.extradata, index.width, index.height)
+
+
+def core_table(index: VideoIndex) -> _core.Table:
+    return _core.Table(
+        index.sample_offset, index.sample_size, index.pts, index.sync.view(np.uint8), index.byte_addressable
+    )
+
+
+def _scan(spool: Spool) -> VideoIndex:
+    found = _core.scan(spool.whole())
+    check_sample_count(len(found["pts"]))
+    pts, dts = found["pts"], found["dts"]
+    order = presentation_order(pts, found["hidden"] == 0)
+    return VideoIndex(
+        sample_offset=found["sample_offset"],
+        sample_size=found["sample_size"],
+        pts=pts,
+        dts=dts,
+        sync=found["sync"] != 0,
+        disposable=found["disposable"] != 0,
+        order=order,
+        row_pts=pts[order],
+        width=found["width"],
+        height=found["height"],
+        time_base=found["time_base"],
+        duration_ticks=max(found["duration"], 0),
+        container=found["container"],
+        codec=found["codec"],
+        codec_tag=found["codec_tag"],
+        extradata=found["extradata"],
+        byte_addressable=False,
+    )
+
+
+def _order_is_doubtful(index: VideoIndex) -> bool:
+    """Missing or repeated timestamps; pictures before the first one that can be decoded."""
+    shown = index.pts[index.order]
+    if not len(shown) or not index.sync.any():
+        return True
+    first = int(np.flatnonzero(index.sync)[0])
+    undecodable = first > 0 or int(shown.min()) < int(index.pts[first])
+    if index.container == "mov":
+        return undecodable
+    return undecodable or bool((index.pts == _NO_PTS).any()) or len(np.unique(shown)) < len(shown)
+
+
+def _learn_order(index: VideoIndex, spool: Spool, threads: int) -> VideoIndex:
+    """Decode everything once. An edit list keeps its say in which samples are shown, and when."""
+    order = _core.presentation_order(core_stream(index), core_table(index), spool.whole(), threads)
+    if index.container == "mov":
+        keep = np.isin(index.order, order)
+        return dataclasses.replace(index, order=index.order[keep], row_pts=index.row_pts[keep])
+    pts = _presented_at(index, order)
+    return dataclasses.replace(index, pts=pts, order=order, row_pts=pts[order])
+
+
+def _presented_at(index: VideoIndex, order: np.typing.NDArray[np.uint32]) -> np.typing.NDArray[np.int64]:
+    """Timestamps that agree with the order: the container's own if they do, else the decoding times, in order."""
+    own = index.pts[order]
+    if (own != _NO_PTS).all() and (np.diff(own) > 0).all():
+        return index.pts
+    dts = np.where(index.dts == _NO_PTS, np.arange(index.samples), index.dts)
+    pts = np.array(dts)
+    pts[order] = np.sort(dts[order])
+    return pts

@@ -1,0 +1,173 @@
+"""Which samples must be decoded, and which bytes read, to get the rows asked for. No I/O."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import SupportsIndex
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwang.errors import FrameIndexError
+from hwang.index import VideoIndex
+from hwang.ranges import ByteRange, coalesce
+from hwang.start import start_samples
+
+__all__ = [
+    "REQUEST_COST_BYTES",
+    "Plan",
+    "Rows",
+    "Run",
+    "check_rows",
+    "earlier_start",
+    "make_plan",
+    "slice_into_video_intervals",
+]
+
+REQUEST_COST_BYTES = 256 * 1024
+"""Bytes that are read and thrown away rather than making another request."""
+
+Rows = Sequence[SupportsIndex] | Iterable[SupportsIndex] | range | NDArray[np.integer]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """Samples for one decoder, from a sync sample to the last wanted one. Runs do not depend on each other."""
+
+    samples: NDArray[np.uint32]  # [n] to feed, in decode order, without the disposable ones that nobody wants
+    wanted: NDArray[np.uint32]  # [m] subset of `samples` to keep, in decode order
+    ranges: tuple[ByteRange, ...]  # (offset, length) that cover all `samples`, ascending
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """The work for one request. `samples_decoded` is an upper bound: the core may leave out more."""
+
+    rows: NDArray[np.int64]  # [n] as asked for
+    sample_of_position: NDArray[np.uint32]  # [n] the sample that shows rows[i]
+    runs: tuple[Run, ...]  # in decode order, disjoint
+    ranges: tuple[ByteRange, ...]  # all runs' bytes, coalesced
+    samples_decoded: int
+    samples_left_out: int  # inside the runs, known to be disposable and not wanted
+    bytes_to_read: int  # sum of `ranges`
+
+
+def check_rows(rows: Rows, count: int) -> NDArray[np.int64]:
+    """Give `rows` as int64 [n], order and duplicates kept.
+
+    Raises TypeError for anything but integers (bool is none), FrameIndexError for one outside [0, count).
+    """
+    if isinstance(rows, np.ndarray):
+        if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
+            raise TypeError(f"rows must be a 1-D array of integers, not {rows.ndim}-D {rows.dtype}")
+        if rows.size:
+            _check_bounds(int(rows.min()), int(rows.max()), count)
+        return rows.astype(np.int64)
+    if isinstance(rows, range):
+        if not rows:
+            return np.empty(0, np.int64)
+        _check_bounds(min(rows[0], rows[-1]), max(rows[0], rows[-1]), count)
+        step = rows.step if len(rows) > 1 else 1  # a lone row may come with any step
+        return rows[0] + step * np.arange(len(rows), dtype=np.int64)
+    if isinstance(rows, str | bytes) or not isinstance(rows, Iterable):
+        raise TypeError(f"rows must be a sequence of integers, not {type(rows).__name__}")
+    numbers = [_row(row) for row in rows]
+    if numbers:
+        _check_bounds(min(numbers), max(numbers), count)
+    return np.array(numbers, np.int64)
+
+
+def _row(row: SupportsIndex) -> int:
+    if isinstance(row, bool | np.bool_):
+        raise TypeError("a row is a bool; for a mask, pass numpy.flatnonzero(mask)")
+    try:
+        return operator.index(row)
+    except TypeError:
+        raise TypeError(f"a row is {row!r} ({type(row).__name__}); rows are integers") from None
+
+
+def _check_bounds(lowest: int, highest: int, count: int) -> None:
+    for row in (lowest, highest):
+        if not 0 <= row < count:
+            hint = "; rows do not count from the end" if row < 0 else ""
+            raise FrameIndexError(f"row {row} is outside the video, which has {count} frames{hint}")
+
+
+def make_plan(index: VideoIndex, rows: Rows, *, request_cost_bytes: int = REQUEST_COST_BYTES) -> Plan:
+    """Plan the decoding of `rows`.
+
+    Every wanted sample is decoded once, however often asked for. A run starts at the last sync sample, in decode
+    order, that is not displayed after the wanted sample, so that the leading pictures of an open GOP start one sync
+    sample earlier. Runs that would overlap are one. Byte ranges join over gaps of up to `request_cost_bytes`.
+    Raises FrameIndexError for a row outside [0, len(index)), TypeError for one that is not an integer.
+    """
+    positions = check_rows(rows, len(index))
+    sample_of_position = index.order[positions]
+    wanted = np.unique(sample_of_position)
+    groups = _groups(start_samples(index, wanted), wanted)
+    runs = tuple(_run(index, start, members, request_cost_bytes) for start, members in groups)
+    decoded = sum(len(run.samples) for run in runs)
+    spanned = sum(int(run.wanted[-1]) - int(run.samples[0]) + 1 for run in runs)
+    samples = np.concatenate([run.samples for run in runs]) if runs else np.empty(0, np.uint32)
+    ranges = coalesce(index.sample_offset[samples], index.sample_size[samples], request_cost_bytes)
+    return Plan(
+        rows=positions,
+        sample_of_position=sample_of_position,
+        runs=runs,
+        ranges=ranges,
+        samples_decoded=decoded,
+        samples_left_out=spanned - decoded,
+        bytes_to_read=sum(length for _, length in ranges),
+    )
+
+
+def slice_into_video_intervals(index: VideoIndex, rows: Rows) -> list[tuple[tuple[int, int], list[int]]]:
+    """Upstream's view of a plan: [((first_sample, end_sample), rows), ...], ascending, half-open, disjoint.
+
+    An interval goes from a sync sample to the next one behind its last row; `rows` are those shown from it,
+    ascending, each once. Neighbouring intervals are one. Raises like make_plan.
+    """
+    wanted_rows = np.unique(check_rows(rows, len(index)))
+    wanted = np.unique(index.order[wanted_rows])
+    bounds = np.append(np.flatnonzero(index.sync), index.samples)
+    intervals: list[tuple[int, int]] = []
+    for start, members in _groups(start_samples(index, wanted), wanted):
+        end = int(bounds[np.searchsorted(bounds, members[-1], "right")])
+        if intervals and start <= intervals[-1][1]:
+            start = intervals.pop()[0]
+        intervals.append((start, end))
+    shown_from = index.order[wanted_rows]
+    return [((a, b), wanted_rows[(shown_from >= a) & (shown_from < b)].tolist()) for a, b in intervals]
+
+
+def earlier_start(index: VideoIndex, run: Run, *, request_cost_bytes: int = REQUEST_COST_BYTES) -> Run | None:
+    """The same wanted samples from one sync sample earlier; None if `run` already starts at sample 0.
+
+    For samples that did not come out of the decoder: their sync sample was not one.
+    """
+    first = int(run.samples[0])
+    if first == 0:
+        return None
+    earlier = np.flatnonzero(index.sync[:first])
+    return _run(index, int(earlier[-1]) if len(earlier) else 0, run.wanted, request_cost_bytes)
+
+
+def _groups(starts: NDArray[np.int64], wanted: NDArray[np.uint32]) -> list[tuple[int, NDArray[np.uint32]]]:
+    """Split `wanted` (ascending) where a run ends before the next begins; each part with its first sample."""
+    if not len(wanted):
+        return []
+    needed_from = np.minimum.accumulate(starts[::-1])[::-1]  # the earliest start from here on
+    cuts = np.flatnonzero(needed_from[1:] > wanted[:-1]) + 1
+    firsts = needed_from[np.concatenate([[0], cuts])].tolist()
+    return list(zip(firsts, np.split(wanted, cuts), strict=True))
+
+
+def _run(index: VideoIndex, start: int, wanted: NDArray[np.uint32], gap: int) -> Run:
+    stop = int(wanted[-1]) + 1
+    keep = ~index.disposable[start:stop]
+    keep[0] = True
+    keep[wanted - np.uint32(start)] = True
+    samples = (np.flatnonzero(keep) + start).astype(np.uint32)
+    return Run(samples, wanted, coalesce(index.sample_offset[samples], index.sample_size[samples], gap))

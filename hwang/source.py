@@ -1,0 +1,218 @@
+"""Where a video's bytes come from: a path, bytes, a file object, or anything that reads ranges."""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Protocol, Self, cast, runtime_checkable
+
+from hwang.errors import CorruptMediaError, SourceError
+
+__all__ = [
+    "BinaryFile",
+    "CountingSource",
+    "FileObjectSource",
+    "FileSource",
+    "MemorySource",
+    "RangeSource",
+    "Video",
+    "open_source",
+]
+
+
+@runtime_checkable
+class RangeSource(Protocol):
+    """Random access to one immutable object. Thread-safe."""
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+        ...
+
+    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Read (offset, length) ranges, in the order given.
+
+        Each result has exactly the length asked for. Raises SourceError otherwise.
+        """
+        ...
+
+
+class BinaryFile(Protocol):
+    """The part of a binary file object that is used."""
+
+    def read(self, size: int = ..., /) -> bytes: ...
+
+    def seek(self, offset: int, whence: int = ..., /) -> int: ...
+
+
+Video = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryFile | RangeSource
+
+
+class _Source:
+    """What the sources of this module share: a name for messages, bounds checks, closing."""
+
+    def __init__(self, name: str, size: int) -> None:
+        if size == 0:
+            raise CorruptMediaError(f"{name} is empty (0 bytes); check the upload or download that produced it")
+        self.name = name
+        self._size = size
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        for offset, length in ranges:
+            if offset < 0 or length < 0 or offset + length > self._size:
+                raise SourceError(
+                    f"{self.name}: bytes {offset}..{offset + length} asked for, but there are {self._size}; "
+                    "the file is truncated or the index belongs to another file"
+                )
+        return [self._read(offset, length) for offset, length in ranges]
+
+    def _read(self, offset: int, length: int) -> bytes:
+        raise NotImplementedError
+
+    def _whole(self, data: bytes, offset: int, length: int) -> bytes:
+        if len(data) != length:
+            raise SourceError(
+                f"{self.name}: got {len(data)} of {length} bytes at offset {offset}; "
+                "it became shorter while being read; open it again"
+            )
+        return data
+
+    def close(self) -> None:
+        """Release what this source owns. Closing twice is fine."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class FileSource(_Source):
+    """A file, read with pread; owns its descriptor."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        try:
+            super().__init__(os.fspath(path), os.fstat(self._fd).st_size)
+        except BaseException:
+            self.close()
+            raise
+
+    def fileno(self) -> int:
+        """The descriptor, valid until close()."""
+        if self._fd < 0:
+            raise SourceError(f"{self.name} is closed")
+        return self._fd
+
+    def _read(self, offset: int, length: int) -> bytes:
+        fd, parts, missing = self.fileno(), [], length
+        while missing:
+            try:
+                part = os.pread(fd, missing, offset + length - missing)
+            except OSError as error:
+                raise SourceError(f"{self.name}: reading {length} bytes at {offset} failed: {error}") from error
+            if not part:
+                break
+            parts.append(part)
+            missing -= len(part)
+        return self._whole(parts[0] if len(parts) == 1 else b"".join(parts), offset, length)
+
+    def close(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def __del__(self) -> None:
+        if hasattr(self, "_fd"):
+            self.close()
+
+
+class MemorySource(_Source):
+    """Bytes already in memory; not copied, so the caller must not change them."""
+
+    def __init__(self, data: bytes | bytearray | memoryview, name: str = "video bytes") -> None:
+        self._data = memoryview(data).cast("B")
+        super().__init__(name, self._data.nbytes)
+
+    def _read(self, offset: int, length: int) -> bytes:
+        return bytes(self._data[offset : offset + length])
+
+
+class FileObjectSource(_Source):
+    """A binary file object of the caller: sought and read under a lock, never closed."""
+
+    def __init__(self, file: BinaryFile) -> None:
+        self._file, self._lock = file, threading.Lock()
+        super().__init__(str(getattr(file, "name", "file object")), file.seek(0, io.SEEK_END))
+
+    def _read(self, offset: int, length: int) -> bytes:
+        with self._lock:
+            parts, missing = [], length
+            try:
+                self._file.seek(offset, io.SEEK_SET)
+                while missing:
+                    part = self._file.read(missing)
+                    if not part:
+                        break
+                    parts.append(part)
+                    missing -= len(part)
+            except (OSError, ValueError) as error:
+                raise SourceError(f"{self.name}: reading {length} bytes at {offset} failed: {error}") from error
+        return self._whole(b"".join(parts), offset, length)
+
+
+class CountingSource:
+    """Passes reads on and counts them. `bytes_read` and `requests` (ranges asked for) only grow."""
+
+    def __init__(self, source: RangeSource) -> None:
+        self.source = source
+        self.bytes_read = 0
+        self.requests = 0
+        self._lock = threading.Lock()
+
+    @property
+    def size(self) -> int:
+        return self.source.size
+
+    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        parts = self.source.read_ranges(ranges)
+        self.count(len(ranges), sum(map(len, parts)))
+        return parts
+
+    def count(self, requests: int, bytes_read: int) -> None:
+        """Add reads that went past this object (the core reads a file descriptor itself)."""
+        with self._lock:
+            self.requests += requests
+            self.bytes_read += bytes_read
+
+
+def open_source(video: Video) -> RangeSource:
+    """Give `video` as a range source.
+
+    Paths (str, PathLike) are opened and owned by the result, bytes-like objects and file objects stay the
+    caller's, and an object with `size` and `read_ranges` is returned as it is.
+    Raises CorruptMediaError if there are no bytes at all, OSError if a path cannot be opened, TypeError otherwise.
+    """
+    if isinstance(video, str | os.PathLike):
+        return FileSource(video)
+    if isinstance(video, bytes | bytearray | memoryview):
+        return MemorySource(video)
+    if hasattr(video, "size") and hasattr(video, "read_ranges"):
+        return cast("RangeSource", video)
+    if hasattr(video, "read") and hasattr(video, "seek"):
+        if isinstance(video, io.TextIOBase):
+            raise TypeError("video is a text file object; open it with mode 'rb'")
+        return FileObjectSource(video)
+    raise TypeError(
+        "video must be a path, bytes, a binary file object, or have `size` and `read_ranges`, "
+        f"not {type(video).__name__}"
+    )

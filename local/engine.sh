@@ -1,0 +1,124 @@
+#!/usr/bin/env bash
+# A Docker Engine for this machine: the running one if there is one, else Debian's or Ubuntu's own packages, installed and started.
+#
+#   engine.sh up       leave with an engine that answers, or with one line that says what to install
+#   engine.sh client   print the docker client that has buildx and compose
+#   engine.sh down     stop the engine, if it was this script that started it
+#   engine.sh ours     succeed if the running engine was started by this script
+set -euo pipefail
+
+state=/run/hwang-lambda
+pidfile=$state/dockerd.pid
+log=/var/log/hwang-lambda-dockerd.log
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "engine: $*"; exit 1; }
+
+# An older client without plugins may come first on PATH, so every candidate is asked.
+client() {
+    local candidate
+    for candidate in "$(command -v docker || true)" /usr/bin/docker /opt/homebrew/bin/docker /usr/local/bin/docker; do
+        [ -x "$candidate" ] || continue
+        if { "$candidate" buildx version && "$candidate" compose version; } >/dev/null 2>&1; then
+            printf '%s\n' "$candidate"
+            return
+        fi
+    done
+    return 1
+}
+
+answers() { local docker; docker=$(client) && timeout 20 "$docker" info >/dev/null 2>&1; }
+
+started_here() {
+    [ -r "$pidfile" ] && [ "$(cat "/proc/$(cat "$pidfile")/comm" 2>/dev/null)" = dockerd ]
+}
+
+distribution() { (. /etc/os-release 2>/dev/null && printf '%s:%s\n' "${ID:-}" "${VERSION_CODENAME:-}"); }
+
+install_packages() {
+    local packages
+    case $(distribution) in
+        debian:bookworm)
+            # bookworm's own engine has no buildx; trixie's runs on bookworm's libc. runc stays bookworm's: trixie's needs a newer libc.
+            local mirror
+            mirror=$(apt-get --print-uris update | sed -n "s|^'\(.*\)/dists/bookworm/InRelease'.*|\1|p" | head -n 1)
+            [ -n "$mirror" ] || die "no Debian mirror is configured; see /etc/apt/sources.list"
+            printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s trixie main\n' "$mirror" \
+                >/etc/apt/sources.list.d/hwang-lambda-trixie.list
+            printf '%s\n' 'Package: *' 'Pin: release n=trixie' 'Pin-Priority: 100' '' \
+                'Package: docker.io docker-cli docker-buildx docker-compose containerd' 'Pin: release n=trixie' 'Pin-Priority: 990' \
+                >/etc/apt/preferences.d/hwang-lambda-trixie
+            packages='docker.io docker-cli docker-buildx docker-compose iptables' ;;
+        debian:*) packages='docker.io docker-cli docker-buildx docker-compose iptables' ;;
+        ubuntu:*) packages='docker.io docker-buildx docker-compose-v2 iptables' ;;
+        *) return 1 ;;
+    esac
+    say "engine: installing $packages (about a minute, 400 MB)"
+    export DEBIAN_FRONTEND=noninteractive
+    local output
+    output=$(mktemp)
+    # Policy 101 keeps the packages from starting a service of their own in the middle of the installation.
+    # shellcheck disable=SC2086
+    if ! { apt-get update -q && apt-get install -qy --no-install-recommends $packages; } >"$output" 2>&1; then
+        tail -n 30 "$output" >&2
+        rm -f "$output"
+        die "apt-get could not install the packages (above)"
+    fi
+    rm -f "$output"
+}
+
+start() {
+    if [ -d /run/systemd/system ]; then
+        systemctl start docker || die "systemctl could not start docker: journalctl -u docker tells why"
+        return
+    fi
+    mkdir -p "$state"
+    setsid dockerd >"$log" 2>&1 </dev/null &
+    echo $! >"$pidfile"
+    trap 'down; exit 130' INT TERM
+    local tenth
+    for tenth in $(seq 300); do
+        answers && { trap - INT TERM; return; }
+        started_here || break
+        sleep 0.1
+    done
+    tail -n 20 "$log" >&2
+    down
+    die "dockerd did not come up (its log: $log)"
+}
+
+up() {
+    answers && return
+    [ -z "${DOCKER_HOST:-}" ] || die "no engine answers at DOCKER_HOST=$DOCKER_HOST; start it, or unset DOCKER_HOST"
+    case $(uname -s):$(id -u) in
+        Linux:0) ;;
+        Darwin:*) die "no Docker Engine answers: install and start Docker Desktop, OrbStack or Colima (with buildx and compose v2)" ;;
+        *) die "no Docker Engine answers for user $(id -un): install one with buildx and compose v2, or join the docker group (sudo usermod -aG docker $(id -un)), or run as root" ;;
+    esac
+    if ! command -v dockerd >/dev/null || ! client >/dev/null; then
+        install_packages || die "no Docker Engine answers: install one with buildx and compose v2 from this distribution's packages"
+    fi
+    answers || start
+    say "engine: $("$(client)" version --format 'Docker Engine {{.Server.Version}}') is running"
+}
+
+down() {
+    started_here || return 0
+    local pid tenth
+    pid=$(cat "$pidfile")
+    kill "$pid"
+    for tenth in $(seq 200); do
+        kill -0 "$pid" 2>/dev/null || break
+        sleep 0.1
+    done
+    rm -f "$pidfile"
+    say "engine: stopped"
+}
+
+case ${1:-} in
+    up) up ;;
+    client) client || die "no docker client with buildx and compose v2 was found; 'make engine' says what to do" ;;
+    down) down ;;
+    ours) started_here ;;
+    *) die "usage: engine.sh up|client|down|ours" ;;
+esac

@@ -1,0 +1,228 @@
+"""Tiny generated clips in which every frame carries its own number.
+
+The number is drawn as eight squares of 8x8 pixels along the top, white for 1, black for 0, lowest bit first, followed by
+its complement, so that it survives lossy coding and a damaged or blended frame is recognised as such.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SQUARE_PX = 8
+BITS = 8
+FRAMES = 40
+
+
+class UnreadableNumber(AssertionError):
+    """The frame shows no clean number: it is damaged, blended or not of a clip from here."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A recipe: `arguments` go between the numbered source and the output file."""
+
+    name: str
+    suffix: str
+    arguments: tuple[str, ...]
+    container: str  # FFmpeg's demuxer, first name
+    codec: str  # FFmpeg's decoder family
+    numbers: tuple[int, ...] = tuple(range(FRAMES))  # what the rows show, by construction
+    size: tuple[int, int] = (160, 96)
+    then: tuple[str, ...] = ()  # second pass, `ffmpeg -i first <then> output`
+    timing: str = ""  # a filter that moves timestamps or drops frames, after the number is drawn
+    lavf: tuple[str, ...] = ()  # options of the second pass's input
+
+
+def _x264(*more: str, params: str = "") -> tuple[str, ...]:
+    base = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-threads", "1", "-pix_fmt", "yuv420p")
+    return (*base, *(("-x264-params", params) if params else ()), *more)
+
+
+def _x265(params: str, *more: str) -> tuple[str, ...]:
+    return ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", f"log-level=error:pools=1:{params}", *more)
+
+
+_GOP = "keyint=12:min-keyint=12:scenecut=0:bframes=3:b-adapt=0"
+_AV1 = ("-c:v", "libsvtav1", "-preset", "12", "-crf", "40", "-g", "16", "-svtav1-params", "lp=1", "-pix_fmt", "yuv420p")
+_TRIM = ("-c", "copy", "-movflags", "+faststart")
+
+CLIPS: tuple[Clip, ...] = (
+    Clip("h264-closed-gop", "mp4", _x264(params=f"{_GOP}:open-gop=0"), "mov", "h264"),
+    Clip("h264-open-gop", "mp4", _x264(params=f"{_GOP}:open-gop=1"), "mov", "h264"),
+    Clip("h264-open-gop-mov", "mov", _x264(params=f"{_GOP}:open-gop=1:b-pyramid=strict"), "mov", "h264"),
+    Clip("h264-all-intra", "mov", _x264("-g", "1"), "mov", "h264"),
+    Clip("h264-no-b", "mp4", _x264("-bf", "0", "-g", "10"), "mov", "h264"),
+    Clip("h264-one-gop", "mp4", _x264(params="keyint=infinite:bframes=2"), "mov", "h264"),
+    Clip("h264-intra-refresh", "mp4", _x264(params="keyint=15:intra-refresh=1:bframes=0"), "mov", "h264"),
+    Clip(
+        "h264-fragmented",
+        "mp4",
+        _x264("-movflags", "+frag_keyframe+empty_moov+default_base_moof", params=f"{_GOP}:open-gop=0"),
+        "mov",
+        "h264",
+    ),
+    Clip(
+        "h264-fragmented-delay",
+        "mp4",
+        _x264("-movflags", "+frag_keyframe+delay_moov", "-frag_duration", "300000", params=f"{_GOP}:open-gop=0"),
+        "mov",
+        "h264",
+    ),
+    Clip("h264-faststart", "mp4", _x264("-movflags", "+faststart", params=_GOP), "mov", "h264"),
+    Clip(
+        "h264-trimmed",
+        "mp4",
+        _x264(params=f"{_GOP}:open-gop=0"),
+        "mov",
+        "h264",
+        numbers=tuple(range(17, FRAMES)),
+        then=_TRIM,
+        lavf=("-ss", "0.68"),
+    ),
+    Clip("h264-delayed", "mp4", _x264("-output_ts_offset", "0.5", params=_GOP), "mov", "h264"),
+    Clip(
+        "h264-vfr",
+        "mp4",
+        _x264("-fps_mode", "passthrough", "-enc_time_base", "1/1000", params=_GOP),
+        "mov",
+        "h264",
+        timing="setpts=N*N/40/25/TB+N/25/TB",
+    ),
+    Clip("h264-negative-ctts", "mp4", _x264("-movflags", "+negative_cts_offsets", params=_GOP), "mov", "h264"),
+    Clip("h264-odd-size", "mp4", _x264("-pix_fmt", "yuv444p", params=_GOP), "mov", "h264", size=(161, 91)),
+    Clip("h264-444", "mp4", _x264("-profile:v", "high444", "-pix_fmt", "yuv444p", params=_GOP), "mov", "h264"),
+    Clip(
+        "h264-full-range-709",
+        "mp4",
+        _x264("-vf", "scale=out_range=full:out_color_matrix=bt709", "-color_range", "pc", "-colorspace", "bt709"),
+        "mov",
+        "h264",
+    ),
+    Clip("h264-rotated", "mp4", _x264(params=_GOP), "mov", "h264", then=("-c", "copy"), lavf=("-display_rotation", "90")),
+    Clip("h264-matroska", "mkv", _x264(params=_GOP), "matroska", "h264"),
+    Clip("h264-mpegts", "ts", _x264(params=_GOP), "mpegts", "h264"),
+    Clip("hevc-open-gop", "mp4", _x265("keyint=12:min-keyint=12:bframes=3:open-gop=1"), "mov", "hevc"),
+    Clip("hevc-10bit", "mp4", _x265("keyint=12:bframes=3", "-pix_fmt", "yuv420p10le", "-tag:v", "hvc1"), "mov", "hevc"),
+    Clip(
+        "vp8-alt-ref",
+        "webm",
+        ("-c:v", "libvpx", "-b:v", "300k", "-g", "16", "-auto-alt-ref", "1", "-lag-in-frames", "12", "-threads", "1"),
+        "matroska",
+        "vp8",
+    ),
+    Clip(
+        "vp9",
+        "webm",
+        ("-c:v", "libvpx-vp9", "-b:v", "300k", "-g", "16", "-lag-in-frames", "12", "-cpu-used", "5", "-threads", "1"),
+        "matroska",
+        "vp9",
+    ),
+    Clip("vp9-mp4", "mp4", ("-c:v", "libvpx-vp9", "-b:v", "300k", "-g", "16", "-cpu-used", "5"), "mov", "vp9"),
+    Clip("av1", "mp4", _AV1, "mov", "av1"),
+    Clip("av1-matroska", "mkv", _AV1, "matroska", "av1"),
+    Clip("mpeg4-b-frames", "avi", ("-c:v", "mpeg4", "-bf", "2", "-g", "12", "-q:v", "3"), "avi", "mpeg4"),
+    Clip("mpeg4-mp4", "mp4", ("-c:v", "mpeg4", "-bf", "2", "-g", "12", "-q:v", "3"), "mov", "mpeg4"),
+    Clip("mpeg2-mp4", "mp4", ("-c:v", "mpeg2video", "-bf", "2", "-g", "12", "-q:v", "3"), "mov", "mpeg2video"),
+    Clip("mjpeg", "avi", ("-c:v", "mjpeg", "-q:v", "3", "-pix_fmt", "yuvj420p"), "avi", "mjpeg"),
+    Clip("mjpeg-mov", "mov", ("-c:v", "mjpeg", "-q:v", "3", "-pix_fmt", "yuvj420p"), "mov", "mjpeg"),
+    Clip("prores", "mov", ("-c:v", "prores_ks", "-profile:v", "0", "-pix_fmt", "yuv422p10le"), "mov", "prores"),
+    Clip("png-mov", "mov", ("-c:v", "png", "-pix_fmt", "rgb24"), "mov", "png"),
+    Clip("ffv1", "mkv", ("-c:v", "ffv1", "-g", "1"), "matroska", "ffv1"),
+)
+
+BY_NAME = {clip.name: clip for clip in CLIPS}
+
+
+@functools.cache
+def ffmpeg_exe() -> str:
+    """The ffmpeg program that is the oracle: $FFMPEG, else the one of the imageio-ffmpeg package."""
+    if given := os.environ.get("FFMPEG"):
+        return given
+    import imageio_ffmpeg
+
+    return str(imageio_ffmpeg.get_ffmpeg_exe())
+
+
+def run_ffmpeg(*arguments: str) -> bytes:
+    """Standard output of ffmpeg. Fails with its log."""
+    command = [ffmpeg_exe(), "-hide_banner", "-nostdin", "-v", "error", "-y", *arguments]
+    done = subprocess.run(command, capture_output=True, timeout=120, check=False)
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stderr.decode(errors='replace')[-4000:]}"
+    return done.stdout
+
+
+def numbered_frames(count: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """uint8 [count, H, W, 3] RGB: a moving gradient with each frame's number on top."""
+    width, height = size
+    frame, y, x = np.meshgrid(np.arange(count), np.arange(height), np.arange(width), indexing="ij", sparse=True)
+    shade = np.stack([(x + 3 * frame) % 160 + 40 + 0 * y, (y * 2 + frame) % 120 + 60 + 0 * x, 90 + 0 * (x + y + frame)], -1)
+    frames = shade.astype(np.uint8)
+    for number in range(count):
+        for bit in range(BITS):
+            left = bit * SQUARE_PX
+            on = number >> bit & 1
+            frames[number, :SQUARE_PX, left : left + SQUARE_PX] = 255 * on
+            frames[number, SQUARE_PX : 2 * SQUARE_PX, left : left + SQUARE_PX] = 255 * (1 - on)
+    return frames
+
+
+def read_number(frame: NDArray[Any]) -> int:
+    """The number drawn into `frame`: [H, W, 3] or [H, W], upright, 8 or 16 bits. Raises UnreadableNumber."""
+    depth = np.iinfo(frame.dtype).max
+    gray = frame.astype(np.float64).reshape(*frame.shape[:2], -1).mean(axis=2) / depth
+    inner = slice(2, SQUARE_PX - 2)
+    number = 0
+    for bit in range(BITS):
+        square = gray[:, bit * SQUARE_PX : (bit + 1) * SQUARE_PX][:, inner]
+        direct, complement = square[:SQUARE_PX][inner].mean(), square[SQUARE_PX : 2 * SQUARE_PX][inner].mean()
+        if abs(direct - complement) < 0.5:
+            raise UnreadableNumber(f"bit {bit} is {direct:.2f}, its complement {complement:.2f}")
+        number |= int(direct > complement) << bit
+    return number
+
+
+def make_clip(name: str, directory: Path) -> Path:
+    """Make the clip in `directory`, unless it is there. Deterministic for one ffmpeg build."""
+    clip = BY_NAME[name]
+    path = directory / f"{clip.name}.{clip.suffix}"
+    if path.exists():
+        return path
+    width, height = clip.size
+    raw = directory / f"{clip.name}.raw"
+    first = directory / f"{clip.name}.first.{clip.suffix}"
+    partial = directory / f"{clip.name}.partial.{clip.suffix}"
+    numbered_frames(FRAMES, clip.size).tofile(raw)
+    source = ("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", "25", "-i", str(raw))
+    timing = ("-vf", clip.timing) if clip.timing else ()
+    target = first if clip.then else partial
+    try:
+        run_ffmpeg(*source, *timing, *clip.arguments, "-bitexact", str(target))
+        if clip.then:
+            run_ffmpeg(*clip.lavf, "-i", str(first), *clip.then, "-bitexact", str(partial))
+        partial.replace(path)
+    finally:
+        for leftover in (raw, first, partial):
+            leftover.unlink(missing_ok=True)
+    return path
+
+
+def linear_decode(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """uint8 [N, H, W, 3]: every frame that the ffmpeg tool shows, in its order."""
+    width, height = size
+    show = ("-map", "0:v:0", "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24", "-")
+    data = run_ffmpeg("-threads", "1", "-noautorotate", "-i", str(path), *show)
+    return np.frombuffer(data, np.uint8).reshape(-1, height, width, 3)
+
+
+def numbers_of(frames: Iterable[NDArray[Any]]) -> list[int]:
+    """read_number of each."""
+    return [read_number(frame) for frame in frames]

@@ -1,0 +1,368 @@
+"""Events: what is accepted, what is refused and in which words, and which rows are meant."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from function.errors import BadRequest, FrameOutOfRange, FunctionError, LimitExceeded
+from function.event import parse_event
+from function.problems import MAX_PROBLEMS
+from function.rows import resolve_rows
+
+GOOD: dict[str, Any] = {
+    "video": "s3://films/clip.mp4",
+    "frames": "0:100",
+    "reduce": "sum",
+    "output": "s3://out/part1.npy",
+}
+
+
+def event(**changes: object) -> dict[str, Any]:
+    return GOOD | changes
+
+
+def refusal(body: object) -> BadRequest:
+    with pytest.raises(BadRequest) as caught:
+        parse_event(body)
+    return caught.value
+
+
+def problems(body: object) -> dict[str, str]:
+    listed = refusal(body).detail["problems"]
+    assert isinstance(listed, list)
+    return {problem["path"]: problem["message"] for problem in listed}
+
+
+@dataclass
+class StandInIndex:
+    """As much of an index as resolving rows needs."""
+
+    frame_count: int
+    rate: float = 24.0
+    start_seconds: float = 0.0
+    gop: int = 12
+
+    @property
+    def order(self) -> NDArray[np.uint32]:
+        return np.arange(self.frame_count, dtype=np.uint32)[::-1].copy()
+
+    @property
+    def sync(self) -> NDArray[np.bool_]:
+        return np.array([row % self.gop == 0 for row in reversed(range(self.frame_count))], dtype=np.bool_)
+
+    def __len__(self) -> int:
+        return self.frame_count
+
+    def timestamps(self) -> NDArray[np.float64]:
+        return self.start_seconds + np.arange(self.frame_count) / self.rate
+
+    def fps(self) -> float:
+        return self.rate
+
+
+def rows(frames: object, index: StandInIndex) -> list[int]:
+    found: list[int] = resolve_rows(parse_event(event(frames=frames)).frames, index).tolist()
+    return found
+
+
+def test_the_tutorials_event_is_accepted() -> None:
+    request = parse_event(GOOD)
+    assert (request.video.bucket, request.video.key, request.output.key) == ("films", "clip.mp4", "part1.npy")
+    assert request.action == "decode"
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [(None, "null"), ([], "an array"), ("text", "a string"), (7, "a number"), (1.5, "a number"), (True, "a boolean")],
+)
+def test_an_event_that_is_no_object_is_refused_by_its_type(body: object, kind: str) -> None:
+    assert kind in refusal(body).message
+
+
+def test_every_missing_field_is_listed() -> None:
+    assert problems({}) == dict.fromkeys(("video", "frames", "output"), "is required")
+    assert all(name in refusal({}).message for name in ("video", "frames", "output"))
+
+
+def test_all_problems_are_listed_at_once() -> None:
+    found = problems({"video": 1, "frame": [0], "format": "gif", "output": "s3://out/x.npy", "reduce": "median"})
+    assert set(found) == {"video", "frame", "frames", "format", "reduce"}
+
+
+@pytest.mark.parametrize(
+    ("typo", "meant"), [("frame", "frames"), ("ouput", "output"), ("Video", "video"), ("reduction", "reduce")]
+)
+def test_an_unknown_field_is_told_the_nearest_name(typo: str, meant: str) -> None:
+    assert f"did you mean {meant!r}?" in problems(event(**{typo: 1}))[typo]
+
+
+def test_a_field_like_no_other_is_told_the_known_ones() -> None:
+    assert "video, frames, output" in problems(event(Records=[]))["Records"]
+
+
+@pytest.mark.parametrize(
+    ("frames", "path"),
+    [
+        ([0, 1.0], "frames[1]"),
+        ([1.5], "frames[0]"),
+        (["3"], "frames[0]"),
+        ([0, 1, True], "frames[2]"),
+        ([None], "frames[0]"),
+        ([[0]], "frames[0]"),
+        ([], "frames"),
+        (None, "frames"),
+        (5, "frames"),
+        (True, "frames"),
+        ("", "frames"),
+        ("5", "frames"),
+        ("every", "frames"),
+        ("-5:10", "frames"),
+        ("0:10:-1", "frames"),
+        ("0:10:0", "frames"),
+        ("10:10", "frames"),
+        ("20:10", "frames"),
+        ("0:1:2:3", "frames"),
+        ("0:٣", "frames"),
+        (" 0:10", "frames"),
+        ("0:10\n", "frames"),
+        ("0:" + "9" * 5000, "frames"),
+        ({}, "frames"),
+        ({"timestamp": [1]}, "frames"),
+        ({"timestamps": []}, "frames.timestamps"),
+        ({"timestamps": 1.5}, "frames.timestamps"),
+        ({"timestamps": [0.5, math.nan]}, "frames.timestamps[1]"),
+        ({"timestamps": [math.inf]}, "frames.timestamps[0]"),
+        ({"timestamps": ["1"]}, "frames.timestamps[0]"),
+        ({"timestamps": [True]}, "frames.timestamps[0]"),
+        ({"timestamps": [1.5], "count": 3}, "frames.count"),
+        ({"every_seconds": 0}, "frames.every_seconds"),
+        ({"every_seconds": -1}, "frames.every_seconds"),
+        ({"every_seconds": math.inf}, "frames.every_seconds"),
+        ({"keyframes": False}, "frames.keyframes"),
+        ({"keyframes": 1}, "frames.keyframes"),
+        ({"count": 0}, "frames.count"),
+        ({"count": 2.0}, "frames.count"),
+        ({"count": True}, "frames.count"),
+    ],
+)
+def test_wrong_frames_are_refused_with_their_place(frames: object, path: str) -> None:
+    assert list(problems(event(frames=frames))) == [path]
+
+
+def test_an_unknown_selection_is_told_the_nearest() -> None:
+    assert "did you mean 'timestamps'?" in problems(event(frames={"timestamp": [1]}))["frames"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("video", "https://example.com/v.mp4?X-Amz-Signature=secret"),
+        ("video", "file:///etc/passwd"),
+        ("video", "clip.mp4"),
+        ("video", "s3://bucket"),
+        ("video", "s3:///key"),
+        ("video", "s3://bucket/"),
+        ("video", "s3://bu cket/key"),
+        ("video", "s3://bucket/" + "k" * 1025),
+        ("video", "s3://bucket/\ud800"),
+        ("video", None),
+        ("video", {"bucket": "films", "key": "a\ud800"}),
+        ("output", 3),
+        ("output", "part1.npy"),
+        ("output", "s3://bucket/" + "é" * 506),
+        ("output", "s3://bucket/a/../b.npy"),
+        ("output", "s3://films/clip.mp4"),
+        ("output", "s3://out/prefix/"),
+        ("output", "s3://out/part1.png"),
+        ("format", "npz"),
+        ("format", "jpeg"),
+        ("format", None.__class__),
+        ("reduce", "total"),
+        ("reduce", 1),
+        ("action", "probe"),
+    ],
+)
+def test_a_wrong_field_is_refused_by_its_name_without_its_secrets(field: str, value: object) -> None:
+    error = refusal(event(**{field: value}))
+    assert field in error.message
+    assert len(error.message) <= 300
+    assert "secret" not in error.report("id")
+
+
+@pytest.mark.parametrize("missing", ["bucket", "key"])
+def test_the_parts_of_a_video_are_checked(missing: str) -> None:
+    parts = {"bucket": "films", "key": "clip.mp4"}
+    del parts[missing]
+    assert problems(event(video=parts)) == {f"video.{missing}": "is required"}
+    assert "video.versionid" in problems(event(video={"bucket": "films", "key": "k", "versionid": "1"}))
+
+
+@pytest.mark.parametrize(
+    "key", ["my+video%281%29.mp4", "/leading", "a/../b", "-i", "$(reboot);`x`", "two\nlines", "é", "e\u0301", "a?b#c"]
+)
+def test_a_key_is_taken_as_it_is(key: str) -> None:
+    assert parse_event(event(video=f"s3://films/{key}")).video.key == key
+    assert parse_event(event(video={"bucket": "films", "key": key, "version_id": "v"})).video.key == key
+
+
+@pytest.mark.parametrize(
+    ("changes", "frame_count", "expected"),
+    [
+        ({"output": "s3://out/a.npy"}, 5, "npy"),
+        ({"output": "s3://out/a"}, 5, None),
+        ({"output": "s3://out/a", "format": "npy"}, 5, "npy"),
+        ({"output": "s3://out/a", "reduce": "mean"}, 5, "npy"),
+        ({"output": "s3://out/a/"}, 5, "jpeg"),
+        ({"output": "s3://out/a/", "format": "png"}, 5, "png"),
+        ({"output": "s3://out/a/", "format": "npy"}, 5, None),
+        ({"output": "s3://out/a/", "format": "sheet"}, 5, None),
+        ({"output": "s3://out/a.png"}, 5, "sheet"),
+        ({"output": "s3://out/a.JPG"}, 5, "sheet"),
+        ({"output": "s3://out/a.png"}, 1, "png"),
+        ({"output": "s3://out/a.jpg"}, 1, "jpeg"),
+        ({"output": "s3://out/a.png", "format": "sheet"}, 1, "sheet"),
+        ({"output": "s3://out/a.png", "format": "jpeg"}, 1, None),
+        ({"output": "s3://out/a.png", "format": "png"}, 2, None),
+        ({"output": "s3://out/a.png", "format": "npy"}, 2, None),
+        ({"output": "s3://out/a.txt", "format": "sheet"}, 2, None),
+        ({"output": "s3://out/a.mp4"}, 2, None),
+    ],
+)
+def test_the_output_tells_the_format(changes: dict[str, Any], frame_count: int, expected: str | None) -> None:
+    body = {"video": "s3://films/clip.mp4", "frames": "all"} | changes
+    if expected:
+        assert parse_event(body).resolved_format(frame_count) == expected
+    else:
+        with pytest.raises(BadRequest, match=r"output|format"):
+            parse_event(body).resolved_format(frame_count)
+
+
+def test_a_million_wrong_items_are_refused_with_one() -> None:
+    assert list(problems(event(frames=["0"] * 1_000_000))) == ["frames[0]"]
+
+
+def test_very_many_unknown_fields_are_counted() -> None:
+    error = refusal(event(**{f"x{number}": 1 for number in range(1000)}))
+    listed = error.detail["problems"]
+    assert isinstance(listed, list)
+    assert len(listed) == MAX_PROBLEMS + 1
+    assert len(error.message) <= 300
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=10,
+)
+FIELDS = st.sampled_from(["video", "frames", "output", "format", "reduce", "action"]) | st.text()
+
+
+@given(st.dictionaries(FIELDS, JSON), st.booleans())
+def test_any_event_is_accepted_or_refused_with_a_typed_error(body: dict[str, Any], from_good: bool) -> None:
+    refused: FunctionError | None = None
+    try:
+        resolve_rows(parse_event(GOOD | body if from_good else body).frames, StandInIndex(50))
+    except FunctionError as error:
+        refused = error
+    if refused:
+        assert 0 < len(refused.message) <= 300
+        assert refused.message.isprintable()
+
+
+# Which rows
+
+
+@pytest.mark.parametrize(
+    ("frames", "expected"),
+    [
+        ([5, 0, 5, 49], [5, 0, 5, 49]),
+        ([-0], [0]),
+        ("0:3", [0, 1, 2]),
+        ("47:", [47, 48, 49]),
+        (":2", [0, 1]),
+        ("0:50:20", [0, 20, 40]),
+        ("::25", [0, 25]),
+        ("0:50:" + "9" * 80, [0]),
+        ("all", list(range(50))),
+        (":", list(range(50))),
+        ({"keyframes": True}, [0, 12, 24, 36, 48]),
+        ({"count": 1}, [25]),
+        ({"count": 2}, [12, 37]),
+        ({"count": 50}, list(range(50))),
+        ({"every_seconds": 0.5}, [0, 12, 24, 36, 48]),
+        ({"every_seconds": 1e9}, [0]),
+        ({"timestamps": [0, 0.04, 0.0417, 1, 2.05]}, [0, 0, 1, 24, 49]),
+    ],
+)
+def test_frames_mean_rows(frames: object, expected: list[int]) -> None:
+    assert rows(frames, StandInIndex(50)) == expected
+
+
+@pytest.mark.parametrize(
+    ("frames", "named"),
+    [
+        ([-1], "-1"),
+        ([0, 50], "50"),
+        ([51], "51"),
+        ([2**31], str(2**31)),
+        ([2**63], "9.22e+18"),
+        ([10**30], "1e+30"),
+        ([10**400], "300 digits"),
+        ([-(10**30)], "-1e+30"),
+        ("0:51", "50"),
+        ("0:100", "99"),
+        ("50:", "50"),
+        ("0:1000000000000", "999999999999"),
+        ({"count": 51}, "51"),
+        ({"count": 10**40}, "too many"),
+        ({"timestamps": [0, -0.5]}, "timestamps[1]"),
+        ({"timestamps": [2.2]}, "timestamps[0]"),
+    ],
+)
+def test_a_frame_outside_the_video_is_named_with_the_count(frames: object, named: str) -> None:
+    with pytest.raises(FrameOutOfRange) as caught:
+        rows(frames, StandInIndex(50))
+    assert named in caught.value.message
+    assert "50" in caught.value.message or "2.08333 s" in caught.value.message
+
+
+def test_a_video_without_frames_is_out_of_range() -> None:
+    with pytest.raises(FrameOutOfRange):
+        rows("all", StandInIndex(0))
+
+
+def test_a_tiny_interval_is_refused_by_arithmetic() -> None:
+    for interval in (1e-9, 5e-324):
+        with pytest.raises(LimitExceeded):
+            rows({"every_seconds": interval}, StandInIndex(50))
+
+
+def test_a_time_before_a_late_first_frame_is_out_of_range_but_intervals_start_there() -> None:
+    late = StandInIndex(50, start_seconds=1.0)
+    with pytest.raises(FrameOutOfRange):
+        rows({"timestamps": [0.5]}, late)
+    assert rows({"every_seconds": 1}, late) == [0, 24, 48]
+
+
+@given(st.integers(1, 500), st.sampled_from([24.0, 25.0, 30.0, 30000 / 1001, 60.0]), st.data())
+def test_a_frames_own_time_finds_it_also_when_rounded_to_microseconds(count: int, fps: float, data: Any) -> None:
+    row = data.draw(st.integers(0, count - 1))
+    index = StandInIndex(count, rate=fps)
+    seconds = float(index.timestamps()[row])
+    assert rows({"timestamps": [seconds, round(seconds, 6)]}, index) == [row, row]
+
+
+@given(st.integers(1, 10_000), st.data())
+def test_spread_rows_are_the_middles_of_equal_parts(count: int, data: Any) -> None:
+    wanted = data.draw(st.integers(1, min(count, 200)))
+    middles = [math.floor(Fraction((2 * part + 1) * count, 2 * wanted)) for part in range(wanted)]
+    assert rows({"count": wanted}, StandInIndex(count)) == middles
