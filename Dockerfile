@@ -135,7 +135,9 @@ RUN --mount=type=bind,source=build_stages/online.sh,target=/online.sh \
     /online.sh pip3 install --quiet --no-cache-dir --require-hashes --requirement /test.txt
 COPY --link --from=oracle /ship/bin /usr/local/bin
 COPY pyproject.toml ./
+COPY local local
 COPY tests tests
+ENV HWANG_ORACLE=/usr/local/bin/ffmpeg
 ENTRYPOINT ["python3", "-m", "pytest"]
 CMD ["tests/decoder"]
 

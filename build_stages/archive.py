@@ -1,6 +1,6 @@
 """Packs a tree into a zip archive whose bytes depend on nothing but the tree.
 
-    archive.py DIRECTORY ARCHIVE
+archive.py DIRECTORY ARCHIVE
 """
 
 from __future__ import annotations

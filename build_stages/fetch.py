@@ -30,7 +30,7 @@ CONNECT_SECONDS = 15
 DEBIAN_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
-class FetchFailed(Exception):
+class FetchError(Exception):
     """No way to the source led to the pinned bytes."""
 
 
@@ -47,14 +47,14 @@ def fetch(product: recipe.Recipe, caches: list[Path]) -> tuple[Path, str]:
             continue
         try:
             return download(archive, archive.url, caches[0]), f"{archive.url}, {archive.digest}"
-        except (OSError, http.client.HTTPException, FetchFailed) as error:
+        except (OSError, http.client.HTTPException, FetchError) as error:
             tried.append(f"{archive.url}: {error}")
     if product.debian and shutil.which("apt-get"):
         try:
             return from_debian(product, product.debian, caches[0])
-        except (FetchFailed, OSError) as error:
+        except (FetchError, OSError) as error:
             tried.append(f"Debian's source package {product.debian.source}: {error}")
-    raise FetchFailed("\n  ".join([f"{product.product} {product.version} is not to be had:", *tried]))
+    raise FetchError("\n  ".join([f"{product.product} {product.version} is not to be had:", *tried]))
 
 
 def is_pinned(path: Path, archive: recipe.Archive) -> bool:
@@ -71,7 +71,7 @@ def download(archive: recipe.Archive, url: str, into: Path) -> Path:
                 shutil.copyfileobj(answer, partial)
             partial.close()
             if not is_pinned(Path(partial.name), archive):
-                raise FetchFailed(f"the bytes received are not those pinned ({archive.digest})")
+                raise FetchError(f"the bytes received are not those pinned ({archive.digest})")
             return Path(partial.name).rename(into / archive.name)
         finally:
             Path(partial.name).unlink(missing_ok=True)
@@ -95,7 +95,7 @@ def from_debian(product: recipe.Recipe, debian: recipe.Debian, into: Path) -> tu
                     origin = f"Debian {debian.source} {release}, NOT the pinned {debian.version} (stand-in build)"
                     return Path(shutil.move(path, into / path.name)), origin
         found = ", ".join(releases) or "no release"
-        raise FetchFailed(f"it has {found}; nothing of it is the pinned archive")
+        raise FetchError(f"it has {found}; nothing of it is the pinned archive")
 
 
 class AptSources:
@@ -105,7 +105,7 @@ class AptSources:
         own_suite = platform.freedesktop_os_release()["VERSION_CODENAME"]
         index = re.search(rf"'(\S+)/dists/{own_suite}/InRelease'", run(["apt-get", "--print-uris", "update"]))
         if index is None:
-            raise FetchFailed(f"apt knows no mirror of {own_suite}")
+            raise FetchError(f"apt knows no mirror of {own_suite}")
         lines = [f"deb-src [signed-by={DEBIAN_KEYRING}] {index[1]} {suite} main\n" for suite in (own_suite, "sid")]
         (scratch / "sources.list").write_text("".join(lines))
         (scratch / "lists/partial").mkdir(parents=True)
@@ -134,7 +134,7 @@ class AptSources:
 def run(command: list[str]) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise FetchFailed(f"{command[0]} failed: {done.stderr.strip()[-400:]}")
+        raise FetchError(f"{command[0]} failed: {done.stderr.strip()[-400:]}")
     return done.stdout
 
 
@@ -149,7 +149,7 @@ def main() -> None:
         directory.mkdir(parents=True, exist_ok=True)
     try:
         archive, origin = fetch(recipe.load(arguments.product), caches)
-    except FetchFailed as error:
+    except FetchError as error:
         sys.exit(f"fetch: {error}")
     shutil.copyfile(archive, arguments.directory / "source.tar")
     (arguments.directory / "origin").write_text(f"{origin}\n")

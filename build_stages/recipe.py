@@ -1,7 +1,7 @@
 """Reads a product's facts, build_stages/PRODUCT/source.toml, for fetch.py and for the build scripts.
 
-    recipe.py PRODUCT version       the pinned version
-    recipe.py PRODUCT configure     the configure arguments, one a line
+recipe.py PRODUCT version       the pinned version
+recipe.py PRODUCT configure     the configure arguments, one a line
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Installs the system packages named in packages.toml for one purpose, with dnf or apt-get, and cleans up after it.
 
-    system_packages.py PURPOSE
+system_packages.py PURPOSE
 """
 
 from __future__ import annotations

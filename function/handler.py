@@ -8,7 +8,6 @@ import traceback
 from typing import Any, Protocol
 
 from awslambdaric.lambda_runtime_exception import FaultException
-from hwang.decoder import Decoder
 
 from function import job, s3
 from function.errors import Internal, from_exception
@@ -25,7 +24,7 @@ def handler(event: object, context: Context) -> dict[str, Any]:
     start = time.perf_counter()
     line: dict[str, object] = {"request_id": context.aws_request_id}
     try:
-        result = job.run(event, s3.client(), Decoder)
+        result = job.run(event, s3.client())
         line["code"] = "ok"
         return result
     except Exception as exception:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,37 +16,18 @@ from function.limits import batch_bytes, check_memory, check_storage, function_m
 from function.outputs import write_npy, write_pictures, write_sheet
 from function.publish import Publication, Written
 from function.reduce import Reduced, reducer
+from function.result import describe, returned
 from function.rows import Rows, resolve_rows
 from function.sheet import layout
 from function.source import S3Source
+from hwang.decoder import Decoder
 from hwang.errors import HwangError
-from hwang.index import VideoIndex
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-MAX_LISTED: Final = 1000
 
-
-class Stats(Protocol):
-    samples_decoded: int
-    samples_skipped: int
-    frames: int
-
-
-class VideoDecoder(Protocol):
-    """What is used of `hwang.Decoder`."""
-
-    @property
-    def video_index(self) -> VideoIndex: ...
-
-    @property
-    def stats(self) -> Stats: ...
-
-    def batches(self, rows: Sequence[int], max_bytes: int) -> Iterator[tuple[slice, NDArray[np.uint8]]]: ...
-
-
-def run(event: object, client: S3Client, open_decoder: Callable[[S3Source], VideoDecoder]) -> dict[str, Any]:
+def run(event: object, client: S3Client) -> dict[str, Any]:
     """Does what the event asks and returns the result: JSON values, and lists of at most 1,000 items.
 
     The manifest, written last, is the result with its lists whole and without its times. Raises FunctionError.
@@ -56,20 +37,16 @@ def run(event: object, client: S3Client, open_decoder: Callable[[S3Source], Vide
     with clock.phase("open"):
         source = S3Source(client, request.video)
     try:
-        return _decode(request, client, source, open_decoder, clock)
+        with clock.phase("open"):
+            decoder = Decoder(source)
+        with decoder:
+            return _decode(request, client, source, decoder, clock)
     except HwangError as error:
         raise from_exception(error, source.uri) from error
 
 
-def _decode(
-    request: Event,
-    client: S3Client,
-    source: S3Source,
-    open_decoder: Callable[[S3Source], VideoDecoder],
-    clock: Clock,
-) -> dict[str, Any]:
+def _decode(request: Event, client: S3Client, source: S3Source, decoder: Decoder, clock: Clock) -> dict[str, Any]:
     with clock.phase("open"):
-        decoder = open_decoder(source)
         index = decoder.video_index
         rows = resolve_rows(request.frames, index)
         written_as = request.resolved_format(len(rows))
@@ -84,11 +61,11 @@ def _decode(
                 written = [write_npy(publication, request.output.key, reduced.shape, reduced.dtype, [reduced])]
         else:
             written = work.write(written_as, source.uri)
-        whole = _result(request, source, decoder, rows, written)
+        whole = describe(request, source, decoder, rows, written)
         if reduced is not None and reduced.ndim == 0:
             whole["reduced"] = int(reduced)
         with clock.phase("write"):
-            manifest = json.dumps(whole, indent=1).encode()
+            manifest = json.dumps(whole).encode()
             publication.put_bytes(request.output.manifest_key, manifest, "application/json")
     return returned(whole) | {"milliseconds": clock.milliseconds()}
 
@@ -99,7 +76,7 @@ class _Work:
     def __init__(
         self,
         request: Event,
-        decoder: VideoDecoder,
+        decoder: Decoder,
         rows: Rows,
         publication: Publication,
         clock: Clock,
@@ -145,44 +122,4 @@ class _Work:
                     return write_pictures(self._publication, output, written_as, distinct.tolist(), batches)
 
     def _batches(self, rows: Rows) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
-        return self._clock.items("decode", self._decoder.batches(rows.tolist(), self._max_bytes))
-
-
-def _result(
-    request: Event, source: S3Source, decoder: VideoDecoder, rows: Rows, written: list[Written]
-) -> dict[str, Any]:
-    index, stats = decoder.video_index, decoder.stats
-    return {
-        "output": written,
-        "objects": len(written),
-        "manifest": f"s3://{request.output.bucket}/{request.output.manifest_key}",
-        "frames": {"count": len(rows), "rows": rows.tolist(), "timestamps": index.timestamps()[rows].tolist()},
-        "video": {
-            "uri": source.uri,
-            "etag": source.etag.strip('"'),
-            "bytes": source.size,
-            "width": index.width,
-            "height": index.height,
-            "frames": len(index),
-            "fps": index.fps(),
-            "codec": index.codec,
-            "container": index.container,
-        },
-        "counters": {
-            "bytes_read": source.bytes_read,
-            "requests": source.requests,
-            "samples_decoded": stats.samples_decoded,
-            "samples_skipped": stats.samples_skipped,
-            "frames_decoded": stats.frames,
-        },
-    }
-
-
-def returned(whole: dict[str, Any]) -> dict[str, Any]:
-    """The result as it is returned: without the lists that only the manifest can hold."""
-    result = dict(whole)
-    if len(whole["output"]) > MAX_LISTED:
-        result["output"] = whole["output"][:MAX_LISTED]
-    if whole["frames"]["count"] > MAX_LISTED:
-        result["frames"] = {"count": whole["frames"]["count"]}
-    return result
+        return self._clock.items("decode", self._decoder.batches(rows, self._max_bytes))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
@@ -76,17 +77,13 @@ def write_sheet(
     batches: Batches,
 ) -> Written:
     """The contact sheet of the rows, with their times."""
-    thumbnails = [thumbnail(frame, sheet) for frame in _frames(batches)]
+    with ThreadPoolExecutor() as pool:
+        thumbnails = [small for _, frames in batches for small in pool.map(partial(thumbnail, sheet=sheet), frames)]
     image = draw_sheet(sheet, title, thumbnails, list(map(caption, rows, seconds)))
     kind: Picture = "png" if output.extension == "png" else "jpeg"
     written = publication.put_bytes(output.key, encode_image(image, kind), f"image/{kind}")
     written["shape"], written["dtype"] = [image.height, image.width, 3], "uint8"
     return written
-
-
-def _frames(batches: Batches) -> Iterator[NDArray[np.uint8]]:
-    for _, frames in batches:
-        yield from frames
 
 
 def encode(frame: NDArray[np.uint8], kind: Picture) -> bytes:

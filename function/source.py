@@ -105,4 +105,5 @@ class S3Source:
             self.bytes_read += byte_count
 
     def _error(self, failure: S3Error) -> FunctionError:
-        return _ERRORS[failure.fault](f"video: {self.uri} {failure}", video=self.uri, cause=failure.cause)
+        version = f"version {self._video.version_id} of " if self._video.version_id else ""
+        return _ERRORS[failure.fault](f"video: {version}{self.uri} {failure}", video=self.uri, cause=failure.cause)

@@ -1,11 +1,12 @@
 """Sparse, exact frame decoding: the frames asked for, and only the bytes they need.
 
-    import hwang
-    with hwang.Decoder("clip.mp4") as decoder:
-        frames = decoder.frames([0, 100, 5000])      # uint8 [3, H, W, 3], RGB
+import hwang
+with hwang.Decoder("clip.mp4") as decoder:
+    frames = decoder.frames([0, 100, 5000])      # uint8 [3, H, W, 3], RGB
 """
 
-from hwang.decoder import Decoder, DeviceType, Stats, index_video
+from typing import TYPE_CHECKING, Any
+
 from hwang.errors import (
     CorruptFrameError,
     CorruptMediaError,
@@ -18,6 +19,9 @@ from hwang.errors import (
 )
 from hwang.index import VideoIndex
 from hwang.plan import Plan, Run, make_plan, slice_into_video_intervals
+
+if TYPE_CHECKING:
+    from hwang.decoder import Decoder, DeviceType, Stats, index_video
 
 __all__ = [
     "CorruptFrameError",
@@ -38,3 +42,12 @@ __all__ = [
     "make_plan",
     "slice_into_video_intervals",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """What needs the compiled core is imported when it is first used: index and plan work without it."""
+    if name not in ("Decoder", "DeviceType", "Stats", "index_video"):
+        raise AttributeError(f"module 'hwang' has no attribute '{name}'")
+    from hwang import decoder
+
+    return getattr(decoder, name)

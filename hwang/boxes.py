@@ -14,7 +14,7 @@ from hwang.source import RangeSource
 
 __all__ = ["Box", "Fields", "Payload", "TopBox", "WindowReader", "children", "descend", "name", "top_level"]
 
-MAX_TOP_BOXES = 1 << 20
+MAX_TOP_BOXES = 1 << 18  # 131,072 fragments
 WINDOW_BYTES = 32 * 1024
 
 

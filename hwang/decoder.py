@@ -75,7 +75,9 @@ class Decoder:
         threads: int | None = None,
     ) -> None:
         if device_type is not DeviceType.CPU:
-            raise HwangError(f"device {device_type.name} {device_id}: this build decodes on the CPU; use DeviceType.CPU")
+            raise HwangError(
+                f"device {device_type.name} {device_id}: this build decodes on the CPU; use DeviceType.CPU"
+            )
         self._threads = threads or len(os.sched_getaffinity(0))
         self._source = CountingSource(open_source(video))
         self._spool = Spool(self._source)
@@ -168,9 +170,7 @@ class Decoder:
         self._samples_skipped += max(0, spanned - report[1])
         self._frames += report[2]
 
-    def _decode(
-        self, plan: Plan, out: NDArray[np.uint8], samples: NDArray[np.uint32], slots: NDArray[np.intp]
-    ) -> None:
+    def _decode(self, plan: Plan, out: NDArray[np.uint8], samples: NDArray[np.uint32], slots: NDArray[np.intp]) -> None:
         """Decode `samples` (ascending) into their slots of `out`; again from earlier where that failed."""
         runs = plan.runs
         for _ in range(1 + _EARLIER_STARTS):

@@ -13,10 +13,14 @@ from numpy.typing import NDArray
 from hwang.errors import CorruptMediaError, LimitExceededError
 from hwang.parameters import annexb_parameter_sets
 
-__all__ = ["MAX_SAMPLES", "VideoIndex", "check_sample_count", "presentation_order"]
+__all__ = ["MAX_SAMPLES", "ONE_PICTURE_A_SAMPLE", "VideoIndex", "check_sample_count", "presentation_order"]
 
 MAX_SAMPLES = 1 << 24
 """Most samples an index may have: 77 hours at 60 frames per second."""
+
+ONE_PICTURE_A_SAMPLE = frozenset(["h264", "hevc", "vvc", "mpeg4", "mpeg2video", "mpeg1video"])
+"""Codecs whose containers are believed when they call a sample disposable. Elsewhere (AV1, VP9) a sample may carry,
+beside the picture it shows, a hidden one that others need; encoders flag such samples all the same."""
 
 _ARRAYS: dict[str, type[np.generic]] = {
     "sample_offset": np.uint64,

@@ -8,7 +8,7 @@ import numpy as np
 
 from hwang import _core
 from hwang.errors import UnsupportedMediaError
-from hwang.index import VideoIndex, check_sample_count, presentation_order
+from hwang.index import ONE_PICTURE_A_SAMPLE, VideoIndex, check_sample_count, presentation_order
 from hwang.isobmff import read_index
 from hwang.source import CountingSource
 from hwang.spool import Spool
@@ -47,7 +47,7 @@ def _scan(spool: Spool) -> VideoIndex:
         pts=pts,
         dts=dts,
         sync=found["sync"] != 0,
-        disposable=found["disposable"] != 0,
+        disposable=(found["disposable"] != 0) & (found["codec"] in ONE_PICTURE_A_SAMPLE),
         order=order,
         row_pts=pts[order],
         width=found["width"],

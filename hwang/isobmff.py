@@ -11,7 +11,7 @@ from hwang.boxes import Fields, Payload, TopBox, WindowReader, descend, top_leve
 from hwang.editlist import Edit, Rows, apply_edits, read_edit_list, time_offset
 from hwang.errors import CorruptMediaError, LimitExceededError, UnsupportedMediaError
 from hwang.fragments import FragmentReader, read_track_defaults
-from hwang.index import VideoIndex, presentation_order
+from hwang.index import ONE_PICTURE_A_SAMPLE, VideoIndex, presentation_order
 from hwang.sampleentry import SampleEntry, external, read_sample_entries
 from hwang.sampletable import Samples, read_sample_table
 from hwang.source import RangeSource
@@ -20,9 +20,6 @@ from hwang.track import choose_track, read_tracks
 __all__ = ["read_index"]
 
 _FIRST = frozenset([b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"pnot", b"sidx", b"emsg"])
-_ONE_PICTURE = frozenset(["h264", "hevc", "vvc", "mpeg4", "mpeg2video", "mpeg1video"])
-"""Codecs whose samples hold one picture each. Elsewhere (AV1, VP9) a sample that is flagged as disposable, because the
-picture it shows is, may carry a hidden one that others need: encoders do that, so the flag is not believed."""
 _LARGEST_HEADER = 256 << 20  # bytes
 
 
@@ -155,7 +152,7 @@ class _Movie:
             pts=samples.pts,
             dts=samples.dts,
             sync=samples.sync,
-            disposable=samples.disposable & (entry.codec in _ONE_PICTURE),
+            disposable=samples.disposable & (entry.codec in ONE_PICTURE_A_SAMPLE),
             order=rows.order,
             row_pts=rows.pts,
             width=entry.width or self.track.size[0],

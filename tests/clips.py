@@ -1,7 +1,7 @@
 """Tiny generated clips in which every frame carries its own number.
 
-The number is drawn as eight squares of 8x8 pixels along the top, white for 1, black for 0, lowest bit first, followed by
-its complement, so that it survives lossy coding and a damaged or blended frame is recognised as such.
+The number is drawn as eight squares of 8x8 pixels along the top, white for 1, black for 0, lowest bit first, with its
+complement below, so that it survives lossy coding and a damaged or blended frame is recognised as such.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ BITS = 8
 FRAMES = 40
 
 
-class UnreadableNumber(AssertionError):
+class UnreadableNumberError(AssertionError):
     """The frame shows no clean number: it is damaged, blended or not of a clip from here."""
 
 
@@ -107,7 +107,9 @@ CLIPS: tuple[Clip, ...] = (
         "mov",
         "h264",
     ),
-    Clip("h264-rotated", "mp4", _x264(params=_GOP), "mov", "h264", then=("-c", "copy"), lavf=("-display_rotation", "90")),
+    Clip(
+        "h264-rotated", "mp4", _x264(params=_GOP), "mov", "h264", then=("-c", "copy"), lavf=("-display_rotation", "90")
+    ),
     Clip("h264-matroska", "mkv", _x264(params=_GOP), "matroska", "h264"),
     Clip("h264-mpegts", "ts", _x264(params=_GOP), "mpegts", "h264"),
     Clip("hevc-open-gop", "mp4", _x265("keyint=12:min-keyint=12:bframes=3:open-gop=1"), "mov", "hevc"),
@@ -143,18 +145,21 @@ BY_NAME = {clip.name: clip for clip in CLIPS}
 
 
 @functools.cache
-def ffmpeg_exe() -> str:
-    """The ffmpeg program that is the oracle: $FFMPEG, else the one of the imageio-ffmpeg package."""
-    if given := os.environ.get("FFMPEG"):
-        return given
-    import imageio_ffmpeg
+def encoder() -> str:
+    """The ffmpeg program that makes the clips: a complete build, of the imageio-ffmpeg package."""
+    import imageio_ffmpeg  # type: ignore[import-untyped,unused-ignore]
 
     return str(imageio_ffmpeg.get_ffmpeg_exe())
 
 
-def run_ffmpeg(*arguments: str) -> bytes:
-    """Standard output of ffmpeg. Fails with its log."""
-    command = [ffmpeg_exe(), "-hide_banner", "-nostdin", "-v", "error", "-y", *arguments]
+def oracle() -> str:
+    """The ffmpeg program that hwang is compared with: $HWANG_ORACLE (in the test image, of the same sources)."""
+    return os.environ.get("HWANG_ORACLE") or encoder()
+
+
+def run_ffmpeg(program: str, *arguments: str) -> bytes:
+    """Standard output of an ffmpeg program. Fails with its log."""
+    command = [program, "-hide_banner", "-nostdin", "-v", "error", "-y", *arguments]
     done = subprocess.run(command, capture_output=True, timeout=120, check=False)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stderr.decode(errors='replace')[-4000:]}"
     return done.stdout
@@ -164,7 +169,9 @@ def numbered_frames(count: int, size: tuple[int, int]) -> NDArray[np.uint8]:
     """uint8 [count, H, W, 3] RGB: a moving gradient with each frame's number on top."""
     width, height = size
     frame, y, x = np.meshgrid(np.arange(count), np.arange(height), np.arange(width), indexing="ij", sparse=True)
-    shade = np.stack([(x + 3 * frame) % 160 + 40 + 0 * y, (y * 2 + frame) % 120 + 60 + 0 * x, 90 + 0 * (x + y + frame)], -1)
+    shade = np.stack(
+        [(x + 3 * frame) % 160 + 40 + 0 * y, (y * 2 + frame) % 120 + 60 + 0 * x, 90 + 0 * (x + y + frame)], -1
+    )
     frames = shade.astype(np.uint8)
     for number in range(count):
         for bit in range(BITS):
@@ -176,7 +183,7 @@ def numbered_frames(count: int, size: tuple[int, int]) -> NDArray[np.uint8]:
 
 
 def read_number(frame: NDArray[Any]) -> int:
-    """The number drawn into `frame`: [H, W, 3] or [H, W], upright, 8 or 16 bits. Raises UnreadableNumber."""
+    """The number drawn into `frame`: [H, W, 3] or [H, W], upright, 8 or 16 bits. Raises UnreadableNumberError."""
     depth = np.iinfo(frame.dtype).max
     gray = frame.astype(np.float64).reshape(*frame.shape[:2], -1).mean(axis=2) / depth
     inner = slice(2, SQUARE_PX - 2)
@@ -185,7 +192,7 @@ def read_number(frame: NDArray[Any]) -> int:
         square = gray[:, bit * SQUARE_PX : (bit + 1) * SQUARE_PX][:, inner]
         direct, complement = square[:SQUARE_PX][inner].mean(), square[SQUARE_PX : 2 * SQUARE_PX][inner].mean()
         if abs(direct - complement) < 0.5:
-            raise UnreadableNumber(f"bit {bit} is {direct:.2f}, its complement {complement:.2f}")
+            raise UnreadableNumberError(f"bit {bit} is {direct:.2f}, its complement {complement:.2f}")
         number |= int(direct > complement) << bit
     return number
 
@@ -205,9 +212,9 @@ def make_clip(name: str, directory: Path) -> Path:
     timing = ("-vf", clip.timing) if clip.timing else ()
     target = first if clip.then else partial
     try:
-        run_ffmpeg(*source, *timing, *clip.arguments, "-bitexact", str(target))
+        run_ffmpeg(encoder(), *source, *timing, *clip.arguments, "-bitexact", str(target))
         if clip.then:
-            run_ffmpeg(*clip.lavf, "-i", str(first), *clip.then, "-bitexact", str(partial))
+            run_ffmpeg(encoder(), *clip.lavf, "-i", str(first), *clip.then, "-bitexact", str(partial))
         partial.replace(path)
     finally:
         for leftover in (raw, first, partial):
@@ -219,7 +226,7 @@ def linear_decode(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
     """uint8 [N, H, W, 3]: every frame that the ffmpeg tool shows, in its order."""
     width, height = size
     show = ("-map", "0:v:0", "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24", "-")
-    data = run_ffmpeg("-threads", "1", "-noautorotate", "-i", str(path), *show)
+    data = run_ffmpeg(oracle(), "-threads", "1", "-noautorotate", "-i", str(path), *show)
     return np.frombuffer(data, np.uint8).reshape(-1, height, width, 3)
 
 

@@ -48,8 +48,9 @@ void Converter::to_rgb24(AVFrame& picture, std::uint8_t* out) {
     }
     target = padded_.get();
   }
+  const char* format = av_get_pix_fmt_name(static_cast<AVPixelFormat>(picture.format));
   check(sws_scale_frame(scaler_.get(), target, &picture), Kind::unsupported,
-        std::string("pictures of format ") + (av_get_pix_fmt_name(static_cast<AVPixelFormat>(picture.format)) ?: "?") + " cannot be converted to RGB");
+        std::string("pictures of format ") + (format ? format : "?") + " cannot be converted to RGB");
   if (!direct)
     for (int y = 0; y < height_; y++) std::memcpy(out + y * row, target->data[0] + static_cast<std::ptrdiff_t>(y) * target->linesize[0], row);
 }

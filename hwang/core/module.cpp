@@ -1,5 +1,6 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -206,11 +207,11 @@ NB_MODULE(_core, m) {
   nb::class_<PyRun>(m, "Run")
       .def(nb::init<Array<std::uint32_t>, Array<std::uint32_t>, Array<std::int64_t>>(), "samples"_a, "wanted"_a, "slots"_a);
   nb::class_<PyPictureStream>(m, "PictureStream")
-      .def(nb::init<nb::object, nb::object, nb::object, nb::list, int>(), "stream"_a, "table"_a, "bytes"_a, "runs"_a, "threads"_a)
+      .def(nb::init<nb::object, nb::object, nb::object, nb::list, int>(), "stream"_a, "table"_a, "source"_a, "runs"_a, "threads"_a)
       .def("read", &PyPictureStream::read, "out"_a)
       .def("report", [](const PyPictureStream& self) { return report(self.pictures->outcome()); });
-  m.def("decode_runs", &py_decode_runs, "stream"_a, "table"_a, "bytes"_a, "runs"_a, "out"_a, "threads"_a);
-  m.def("scan", &py_scan, "bytes"_a);
-  m.def("presentation_order", &py_presentation_order, "stream"_a, "table"_a, "bytes"_a, "threads"_a);
+  m.def("decode_runs", &py_decode_runs, "stream"_a, "table"_a, "source"_a, "runs"_a, "out"_a, "threads"_a);
+  m.def("scan", &py_scan, "source"_a);
+  m.def("presentation_order", &py_presentation_order, "stream"_a, "table"_a, "source"_a, "threads"_a);
   m.attr("codec_version") = av_version_info();
 }

@@ -4,6 +4,11 @@
 
 namespace hwang {
 
+namespace {
+// A damaged stream can make a decoder that is being drained answer the same error for ever.
+constexpr int most_errors_in_a_row = 64;
+}  // namespace
+
 SampleReader::SampleReader(const ByteSource& source, const Table& table) : source_(source), table_(table) {}
 
 bool SampleReader::read(std::uint32_t sample, AVPacket& packet) {
@@ -56,6 +61,7 @@ RunDecoder::RunDecoder(const Stream& stream, const Table& table, const ByteSourc
   codec_->bits_per_coded_sample = stream.bits_per_coded_sample;
   codec_->thread_count = threads;
   codec_->flags |= AV_CODEC_FLAG_COPY_OPAQUE;
+  codec_->err_recognition = AV_EF_CRCCHECK;
   if (!stream.extradata.empty()) {
     const std::size_t size = stream.extradata.size();
     codec_->extradata = static_cast<std::uint8_t*>(av_mallocz(size + AV_INPUT_BUFFER_PADDING_SIZE));
@@ -73,6 +79,7 @@ void RunDecoder::start(Samples samples) {
   samples_ = samples;
   fed_ = 0;
   packet_pending_ = draining_ = false;
+  errors_in_a_row_ = 0;
   damaged_from_ = static_cast<std::uint32_t>(table_.pts.size());
 }
 
@@ -100,6 +107,7 @@ bool RunDecoder::feed() {
   if (answer == AVERROR(ENOMEM)) throw std::bad_alloc();
   if (answer < 0) damaged(samples_[fed_ - 1]);
   packets_decoded_++;
+  errors_in_a_row_ = 0;
   av_packet_unref(packet_.get());
   packet_pending_ = false;
   return true;
@@ -118,8 +126,10 @@ std::optional<std::uint32_t> RunDecoder::next(AVFrame& frame) {
     if (answer < 0) {  // a packet handed over earlier could not be decoded: the last one, or with frame threads one of the last
       const std::size_t behind = codec_->active_thread_type & FF_THREAD_FRAME ? codec_->thread_count + 1 : 1;
       damaged(samples_[fed_ > behind ? fed_ - behind : 0]);
+      if (++errors_in_a_row_ > most_errors_in_a_row) return std::nullopt;
       continue;
     }
+    errors_in_a_row_ = 0;
     const auto label = reinterpret_cast<std::uintptr_t>(frame.opaque);
     if (label == 0 || label > table_.pts.size() || frame.pts != table_.pts[label - 1])
       throw Error(Kind::corrupt, "the decoder returned a picture that belongs to no sample it was given");

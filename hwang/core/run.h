@@ -69,6 +69,7 @@ class RunDecoder {
   bool packet_pending_ = false;
   bool draining_ = false;
   bool used_ = false;
+  int errors_in_a_row_ = 0;
   std::uint32_t damaged_from_ = 0;
   std::uint64_t packets_decoded_ = 0;
 };

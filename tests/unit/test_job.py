@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError, NoCredenti
 import hwang.errors as decoder_errors
 from function import errors, limits
 from function.clock import Clock
-from function.job import MAX_LISTED, returned
+from function.result import MAX_LISTED, returned
 from function.s3 import Fault, S3Error, s3_failures
 
 MIB = 2**20

@@ -1,0 +1,58 @@
+# Frames out of videos on AWS Lambda. `make` alone explains the commands.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test unit image bundle layer wheel engine lint lock down clean
+
+IMAGE := hwang-lambda:latest
+PYTHON := .venv/bin/python
+BASE ?= auto
+export BASE
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+demo: engine venv ## build the image, run it here, and take frames out of a real clip
+	@local/announce.sh
+	@local/image.sh cloud hwang-lambda:cloud
+	@local/image.sh function $(IMAGE)
+	@$(PYTHON) -m local.demo
+
+test: engine venv lint unit ## everything: static checks, unit tests, the decoder, the real image
+	@local/image.sh cloud hwang-lambda:cloud
+	@local/image.sh function $(IMAGE)
+	@local/image.sh test hwang-lambda:test
+	@local/decoder_tests.sh
+	@REQUIRE_DOCKER=1 $(PYTHON) -m pytest tests/image
+
+unit: venv ## the tests that need neither engine nor compiler
+	@$(PYTHON) -m pytest tests/unit
+
+image: engine ## build hwang-lambda:latest (BASE=real insists on Lambda's own base, BASE=standin on the stand-in)
+	@local/image.sh function $(IMAGE)
+
+bundle layer wheel: engine ## the same build as a zip for a Zip function, a Lambda layer, a wheel, in dist/
+	@local/image.sh $@ --to dist
+	@ls -l dist
+
+lint: venv ## ruff and mypy
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+
+engine: ## a Docker Engine that answers; Debian and Ubuntu get one installed
+	@local/engine.sh up
+
+.PHONY: venv
+venv:
+	@local/venv.sh
+
+lock: venv ## renew requirements/*.txt from pyproject.toml
+	@.venv/bin/pip install --quiet uv
+	@PATH="$$PWD/.venv/bin:$$PATH" local/lock.sh
+
+down: ## stop what the demo started, and the engine if it was started here
+	@local/clean.sh down
+
+clean: ## down, and remove images, caches, .venv and results
+	@local/clean.sh all

@@ -1,0 +1,1 @@
+"""Running the function on this machine."""

@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Says what a first build costs, before it costs it.
+set -euo pipefail
+docker=$("$(dirname "$0")/engine.sh" client)
+if ! "$docker" image inspect hwang-lambda:latest >/dev/null 2>&1; then
+    cores=$(getconf _NPROCESSORS_ONLN)
+    echo "First build: FFmpeg, x264 and dav1d are compiled from source: about $((16 / cores + 3)) minutes on $cores cores, 3 GB of disk. Later ones take seconds." >&2
+fi

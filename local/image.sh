@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Builds one target of the Dockerfile on the base this machine can have.
+#
+#   image.sh TARGET TAG            load it into the engine as TAG
+#   image.sh TARGET --to DIR       write what the target holds to DIR (bundle, layer, wheel)
+#
+# BASE=auto (default)  Lambda's own base image if its registry answers, else a stand-in made of Debian's packages
+#      real            Lambda's own, or fail
+#      standin         the stand-in
+#      IMAGE           any other base of the same contract
+# CA=FILE              a CA bundle to trust (by default the one that SSL_CERT_FILE, PIP_CERT, … name)
+# SOURCES=DIR          a folder with the source archives, for a build without internet
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+real=public.ecr.aws/lambda/python:3.13
+standin=hwang-lambda-standin:3.13
+docker=$(local/engine.sh client)
+target=$1
+
+registry_answers() {
+    "$docker" image inspect "$real" >/dev/null 2>&1 || timeout 8 "$docker" buildx imagetools inspect "$real" >/dev/null 2>&1
+}
+
+base=${BASE:-auto}
+if [ "$base" = auto ]; then
+    if registry_answers; then
+        base=real
+    else
+        base=standin
+        echo "image: the registry of $real does not answer; building on a stand-in made of Debian's packages (for local runs, not for a deploy)" >&2
+    fi
+fi
+
+ca=${CA:-${SSL_CERT_FILE:-${PIP_CERT:-${REQUESTS_CA_BUNDLE:-${CURL_CA_BUNDLE:-}}}}}
+arguments=()
+[ ! -s "$ca" ] || arguments+=(--secret "id=ca,src=$ca")
+[ -z "${SOURCES:-}" ] || arguments+=(--build-context "sources=$SOURCES")
+case $base in
+    real) arguments+=(--build-arg "LAMBDA_BASE=$real") ;;
+    standin)
+        DOCKER=$docker CA=$([ -s "$ca" ] && echo "$ca" || true) build_stages/standin/build.sh "$standin"
+        arguments+=(--build-arg "LAMBDA_BASE=$standin" --build-arg HWANG_STAND_IN=1)
+        ;;
+    *) arguments+=(--build-arg "LAMBDA_BASE=$base") ;;
+esac
+
+if [ "$2" = --to ]; then
+    arguments+=(--output "type=local,dest=$3")
+else
+    arguments+=(--tag "$2" --load)
+fi
+# An attestation would turn the image into an index, which Lambda refuses.
+"$docker" buildx build --provenance=false --sbom=false --target "$target" "${arguments[@]}" .

@@ -1,0 +1,123 @@
+"""The function and the emulated AWS in containers, as local/compose.yml describes them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class StackError(Exception):
+    """The containers do not come up, or do not answer."""
+
+
+def docker() -> str:
+    """The docker client that has compose."""
+    found = subprocess.run([ROOT / "local/engine.sh", "client"], capture_output=True, text=True, check=False)
+    if found.returncode:
+        raise StackError(found.stderr.strip())
+    return found.stdout.strip()
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Containers of one compose project. `up` twice is `up` once."""
+
+    project: str
+    image: str = "hwang-lambda:latest"
+
+    @cached_property
+    def _compose(self) -> list[str]:
+        return [docker(), "compose", "--project-name", self.project, "--file", str(ROOT / "local/compose.yml")]
+
+    def compose(self, *arguments: str) -> str:
+        environment = {**os.environ, "HWANG_IMAGE": self.image}
+        done = subprocess.run(
+            [*self._compose, *arguments], capture_output=True, text=True, check=False, env=environment
+        )
+        if done.returncode:
+            raise StackError(f"docker compose {arguments[0]}: {done.stderr.strip()}")
+        return done.stdout
+
+    def up(self, seconds: float = 60) -> None:
+        """Starts what is not running, and waits until both answer."""
+        self.compose("up", "--detach")
+        deadline = time.monotonic() + seconds
+        for url in (f"{self.cloud}/_ministack/health", self.function):
+            while not _answers(url):
+                if time.monotonic() > deadline:
+                    raise StackError(f"{url} does not answer within {seconds:.0f} s\n{self.logs()}")
+                time.sleep(0.1)
+
+    def down(self) -> None:
+        self.compose("down", "--volumes", "--remove-orphans", "--timeout", "2")
+
+    def logs(self) -> str:
+        return self.compose("logs", "--no-color", "--tail", "100")
+
+    def container(self, service: str) -> str:
+        return self.compose("ps", "--quiet", service).strip()
+
+    @cached_property
+    def cloud(self) -> str:
+        return f"http://{self.compose('port', 'cloud', '4566').strip()}"
+
+    @cached_property
+    def function(self) -> str:
+        return f"http://{self.compose('port', 'function', '8080').strip()}"
+
+    @cached_property
+    def s3(self) -> S3Client:
+        client: S3Client = self._client("s3", self.cloud)
+        return client
+
+    def invoke(self, event: object) -> dict[str, Any]:
+        """What the function answers: its result, or the error object that Lambda would report."""
+        payload = event if isinstance(event, bytes) else json.dumps(event).encode()
+        answer = self._lambda.invoke(FunctionName="function", Payload=payload)
+        text = answer["Payload"].read()
+        try:
+            result: dict[str, Any] = json.loads(text)
+        except ValueError:
+            raise StackError(f"the emulator answered {text[:300]!r}") from None
+        return result
+
+    @cached_property
+    def _lambda(self) -> Any:
+        return self._client("lambda", self.function)
+
+    @staticmethod
+    def _client(service: str, endpoint: str) -> Any:
+        import boto3
+        from botocore.config import Config
+
+        return boto3.client(
+            service,  # type: ignore[call-overload]
+            endpoint_url=endpoint,
+            region_name="us-east-1",
+            aws_access_key_id="local",
+            aws_secret_access_key="local",  # noqa: S106 - the emulators take any
+            config=Config(retries={"total_max_attempts": 1}, read_timeout=900, s3={"addressing_style": "path"}),
+        )
+
+
+def _answers(url: str) -> bool:
+    try:
+        urllib.request.urlopen(url, timeout=2).close()  # noqa: S310 - loopback
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# The host's Python tools in .venv, as pinned in requirements/host.txt. Does nothing if they are there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+wanted=$(sha256sum requirements/host.txt | cut -c1-16)
+[ "$(cat .venv/.locked 2>/dev/null || true)" != "$wanted" ] || exit 0
+
+suitable() { "$1" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+find_python() {
+    local candidate
+    for candidate in python3 python3.13 python3.12 python3.11 /usr/bin/python3; do
+        if suitable "$candidate"; then
+            echo "$candidate"
+            return
+        fi
+    done
+    return 1
+}
+
+if ! python=$(find_python); then
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+        echo "python: Python 3.11 or later with venv is needed: install it (Debian, Ubuntu: sudo apt-get install python3-venv)" >&2
+        exit 1
+    fi
+    echo "python: installing python3-venv" >&2
+    { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends python3-venv; } >/dev/null
+    python=$(find_python) || { echo "python: this distribution's Python is older than 3.11; install a newer one" >&2; exit 1; }
+fi
+echo "python: making .venv from requirements/host.txt" >&2
+rm -rf .venv
+"$python" -m venv .venv
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/host.txt
+echo "$wanted" >.venv/.locked

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.clips import BY_NAME, linear_decode, make_clip
+
+Truth = Callable[[str], NDArray[np.uint8]]
+MakeClip = Callable[[str], Path]
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> MakeClip:
+    """Makes a generated clip by name, once."""
+    directory = tmp_path_factory.mktemp("clips")
+    return lambda name: make_clip(name, directory)
+
+
+@pytest.fixture(scope="session")
+def truth(clip: MakeClip) -> Truth:
+    """All frames of a clip, uint8 [N, H, W, 3], as the ffmpeg tool shows them one after another."""
+    return functools.cache(lambda name: linear_decode(clip(name), BY_NAME[name].size))

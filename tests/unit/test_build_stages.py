@@ -1,0 +1,141 @@
+"""The recipes: facts that are complete and written once, and a fetch that lets nothing but the pinned bytes through."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+STAGES = ROOT / "build_stages"
+sys.path.insert(0, str(STAGES))
+
+import fetch  # noqa: E402 - a script's neighbour, found through the path above
+import recipe  # noqa: E402
+
+PRODUCTS = list(recipe.products())
+
+
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_every_source_is_pinned(product: str) -> None:
+    facts = recipe.load(product)
+    assert facts.version
+    assert facts.licence
+    assert facts.archives
+    for archive in facts.archives:
+        assert re.fullmatch(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}", archive.digest)
+        assert archive.url is None or archive.url.startswith("https://")
+
+
+def test_ffmpeg_is_of_the_series_without_known_holes() -> None:
+    assert re.fullmatch(r"9\.0\.(?:[2-9]|\d\d)", recipe.load("ffmpeg").version)
+
+
+def test_the_shipped_ffmpeg_has_no_way_to_files_or_networks() -> None:
+    arguments = recipe.load("ffmpeg").configure
+    assert {"--disable-everything", "--disable-network", "--disable-avdevice", "--disable-autodetect"} <= set(arguments)
+    assert not [argument for argument in arguments if "protocol" in argument or "nonfree" in argument]
+
+
+def test_the_oracle_is_built_of_the_shipped_sources_and_components() -> None:
+    shipped, oracle = recipe.load("ffmpeg"), recipe.load("oracle")
+    assert oracle.archives == shipped.archives
+    assert set(shipped.configure) < set(oracle.configure)
+
+
+def test_versions_and_hashes_stand_in_the_recipes_alone() -> None:
+    texts = {path: path.read_text() for path in [ROOT / "Dockerfile", *STAGES.glob("*/build.sh"), *STAGES.glob("*.sh")]}
+    for product in PRODUCTS:
+        facts = recipe.load(product)
+        for needle in {facts.version, *(archive.digest.partition(":")[2] for archive in facts.archives)}:
+            assert not [path.name for path, text in texts.items() if needle in text], f"{product}: {needle}"
+
+
+def test_every_dnf_package_is_one_of_amazon_linux_2023() -> None:
+    lines = (Path(__file__).parent / "al2023_packages.txt").read_text().splitlines()
+    known = {line.split()[0] for line in lines if line and not line.startswith("#")}
+    purposes = tomllib.loads((STAGES / "packages.toml").read_text())
+    for purpose, managers in purposes.items():
+        assert set(managers) == {"dnf", "apt-get"}
+        assert set(managers["dnf"]) <= known, purpose
+
+
+def test_the_dockerfile_needs_no_frontend_and_defaults_to_lambdas_base() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    assert "# syntax" not in text
+    assert "ARG LAMBDA_BASE=public.ecr.aws/lambda/python:3.13\n" in text
+    stages = re.findall(r"^FROM .* AS (\S+)$", text, re.MULTILINE)
+    assert stages[-1] == "function"
+    assert {"test", "bundle", "layer", "wheel"} <= set(stages)
+
+
+@pytest.mark.parametrize(
+    "script", [p.relative_to(ROOT) for p in STAGES.glob("*/build.sh") if p.parent.name != "standin"]
+)
+def test_compilation_has_no_network(script: Path) -> None:
+    instructions = re.split(r"\n(?=[A-Z]+ )", (ROOT / "Dockerfile").read_text())
+    runs = [text for text in instructions if text.startswith("RUN") and f"{script.parent.name}/build.sh" in text]
+    assert runs
+    assert all("--network=none" in text for text in runs)
+
+
+def test_locks_hold_what_is_declared_and_no_addresses() -> None:
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    for group, declared in groups.items():
+        lock = (ROOT / f"requirements/{group}.txt").read_text()
+        assert "://" not in lock
+        locked = {name.lower() for name in re.findall(r"^([A-Za-z0-9._-]+)==", lock, re.MULTILINE)}
+        assert {re.split(r"[=<>\[]", name)[0] for name in declared} <= locked, group
+        assert lock.count("==") <= lock.count("--hash=sha256:")
+
+
+@pytest.mark.parametrize(
+    "script", [p.relative_to(ROOT) for p in sorted([*ROOT.glob("local/*.sh"), *STAGES.rglob("*.sh")])]
+)
+def test_shell_scripts_parse_and_stop_at_errors(script: Path) -> None:
+    subprocess.run(["bash", "-n", ROOT / script], check=True)
+    text = (ROOT / script).read_text()
+    assert "set -euo pipefail" in text or "lib.sh" in text or text.startswith("#!/bin/sh")
+
+
+def pinned(content: bytes, path: Path) -> recipe.Recipe:
+    path.write_bytes(content)
+    digest = "sha256:" + hashlib.sha256(content).hexdigest()
+    archive = recipe.Archive("thing-1.0.tar.xz", path.as_uri(), len(content), digest)
+    return recipe.Recipe("thing", "1.0", "MIT", (archive,), None, ())
+
+
+def test_fetch_takes_the_pinned_bytes_into_the_cache(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    facts = pinned(b"source", tmp_path / "upstream")
+    path, origin = fetch.fetch(facts, [cache])
+    assert path.read_bytes() == b"source"
+    assert facts.archives[0].digest in origin
+    (tmp_path / "upstream").unlink()
+    again, origin = fetch.fetch(facts, [cache])
+    assert (again, "cache" in origin) == (path, True)
+
+
+def test_fetch_refuses_other_bytes_and_leaves_nothing(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    facts = pinned(b"source", tmp_path / "upstream")
+    (tmp_path / "upstream").write_bytes(b"something else")
+    with pytest.raises(fetch.FetchError, match="not those pinned"):
+        fetch.fetch(facts, [cache])
+    assert list(cache.iterdir()) == []
+
+
+def test_fetch_does_not_trust_a_damaged_cache(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    facts = pinned(b"source", tmp_path / "upstream")
+    (cache / "thing-1.0.tar.xz").write_bytes(b"half")
+    path, _ = fetch.fetch(facts, [cache])
+    assert path.read_bytes() == b"source"
