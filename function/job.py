@@ -53,7 +53,7 @@ def _decode(request: Event, client: S3Client, source: S3Source, decoder: Decoder
         memory = function_memory()
         check_memory(index.width, index.height, len(rows), written_as, request.reduce, memory)
     with Publication(client, request.output.bucket) as publication:
-        work = _Work(request, decoder, rows, publication, clock, batch_bytes(index.width, index.height, memory))
+        work = _Work(request, decoder, rows, publication, clock, batch_bytes(index.width, index.height))
         reduced: Reduced | None = None
         if request.reduce:
             reduced = work.reduce()

@@ -14,7 +14,7 @@ from function.reduce import MEMORY_FACTORS
 from function.sheet import MAX_SHEET_FRAMES, layout
 
 MIB: Final = 2**20
-MAX_BATCH_BYTES: Final = 64 * MIB
+BATCH_BYTES: Final = 8 * MIB  # small: the first touch of fresh memory costs several times the conversion
 _AT_REST_BYTES: Final = 96 * MIB  # interpreter, libraries, client
 _DECODER_BYTES_PER_PIXEL: Final = 2 * 16 * 1.5  # two decoders with 16 frames each, of 8-bit 4:2:0
 
@@ -25,9 +25,9 @@ def function_memory() -> int | None:
     return int(size) * MIB if size.isdecimal() else None
 
 
-def batch_bytes(width: int, height: int, memory: int | None) -> int:
-    """How many bytes of frames to decode at a time: an eighth of the memory, at most 64 MiB, at least one frame."""
-    return max(min(MAX_BATCH_BYTES, memory // 8 if memory else MAX_BATCH_BYTES), width * height * 3)
+def batch_bytes(width: int, height: int) -> int:
+    """How many bytes of frames to decode at a time: 8 MiB, at least one frame."""
+    return max(BATCH_BYTES, width * height * 3)
 
 
 def check_memory(
@@ -36,7 +36,7 @@ def check_memory(
     """Raises LimitExceeded if decoding and writing `count` frames of this size needs more than `memory` bytes."""
     frame = width * height * 3
     needed = _AT_REST_BYTES + width * height * _DECODER_BYTES_PER_PIXEL
-    needed += 2 * batch_bytes(width, height, memory)  # one in use while the next is decoded
+    needed += 2 * batch_bytes(width, height)  # one in use while the next is decoded
     if reduced:
         needed += frame * MEMORY_FACTORS[reduced]
     elif written_as == "sheet":

@@ -122,7 +122,7 @@ class Decoder:
             out[position] = out[first[inverse[position]]]
         return out
 
-    def batches(self, rows: Rows, max_bytes: int = 32 << 20) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
+    def batches(self, rows: Rows, max_bytes: int = 8 << 20) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
         """Consecutive parts of frames(rows): (positions in `rows`, uint8 [n, H, W, 3]), n > 0, of about `max_bytes`.
 
         For requests longer than memory. Ascending rows are decoded once, and the next part is decoded while the

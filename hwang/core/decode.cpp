@@ -37,13 +37,17 @@ void decode_run(const Run& run, RunDecoder& decoder, Converter& converter, AVFra
   collect_failures(run, delivered, decoder.damaged_from(), outcome);
 }
 
+// A decoder that works alone uses threads of its own, and some more than there are cores: they go on decoding ahead
+// while this thread converts.
+int threads_of_a_lone_decoder(int cores) { return cores > 1 ? cores + 2 : 1; }
+
 std::size_t picture_size(const Stream& stream) { return static_cast<std::size_t>(stream.width) * stream.height * 3; }
 
 }  // namespace
 
 Outcome decode_runs(const Stream& stream, const Table& table, const ByteSource& source, std::span<const Run> runs, std::uint8_t* out, int threads) {
   const int workers = static_cast<int>(std::min<std::size_t>(threads, runs.size()));
-  const int decoder_threads = workers ? std::max(1, threads / workers) : 1;
+  const int decoder_threads = workers == 1 ? threads_of_a_lone_decoder(threads) : std::max(1, threads / std::max(1, workers));
   std::atomic<std::size_t> next = 0;
   std::mutex mutex;
   Outcome total;
@@ -79,7 +83,7 @@ Outcome decode_runs(const Stream& stream, const Table& table, const ByteSource& 
 
 PictureStream::PictureStream(const Stream& stream, const Table& table, const ByteSource& source, std::vector<Run> runs, int threads)
     : picture_bytes_(picture_size(stream)),
-      decoder_(stream, table, source, threads),
+      decoder_(stream, table, source, threads_of_a_lone_decoder(threads)),
       converter_(stream.width, stream.height),
       frame_(owned<FramePtr>(av_frame_alloc())),
       runs_(std::move(runs)) {}
@@ -119,7 +123,7 @@ void PictureStream::finish_run() {
 std::vector<std::uint32_t> presentation_order(const Stream& stream, const Table& table, const ByteSource& source, int threads) {
   std::vector<std::uint32_t> all(table.size.size());
   std::iota(all.begin(), all.end(), 0u);
-  RunDecoder decoder(stream, table, source, threads);
+  RunDecoder decoder(stream, table, source, threads_of_a_lone_decoder(threads));
   const auto frame = owned<FramePtr>(av_frame_alloc());
   std::vector<std::uint32_t> order;
   std::vector<bool> seen(all.size());

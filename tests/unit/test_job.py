@@ -154,9 +154,8 @@ def test_a_result_larger_than_the_storage_is_refused() -> None:
 
 
 def test_batches_are_bounded_but_hold_a_frame() -> None:
-    assert limits.batch_bytes(1280, 720, None) == 64 * MIB
-    assert limits.batch_bytes(1280, 720, 256 * MIB) == 32 * MIB
-    assert limits.batch_bytes(7680, 4320, 128 * MIB) == 7680 * 4320 * 3
+    assert limits.batch_bytes(1280, 720) == 8 * MIB
+    assert limits.batch_bytes(7680, 4320) == 7680 * 4320 * 3
 
 
 def test_the_memory_limit_is_the_functions(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,74 @@
+"""The image under Lambda's Runtime Interface Emulator, beside an emulated S3: real containers, run by pytest-docker."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local.stack import ROOT, Stack, StackError, docker
+
+BUCKET = "tests"
+
+
+@pytest.fixture(scope="session")
+def engine() -> str:
+    """The docker client. Without an engine these tests are skipped; with REQUIRE_DOCKER=1 that is a failure."""
+    try:
+        client = docker()
+        subprocess.run([client, "info"], capture_output=True, check=True, timeout=30)
+    except (StackError, OSError, subprocess.SubprocessError) as error:
+        if os.environ.get("REQUIRE_DOCKER"):
+            pytest.fail(f"these tests need a Docker Engine: {error}")
+        pytest.skip("no Docker Engine answers")
+    return client
+
+
+@pytest.fixture(scope="session")
+def docker_compose_command(engine: str) -> str:
+    return f"{engine} compose"
+
+
+@pytest.fixture(scope="session")
+def docker_compose_file() -> str:
+    return str(ROOT / "local/compose.yml")
+
+
+@pytest.fixture(scope="session")
+def docker_compose_project_name() -> str:
+    return f"hwang-test-{os.getpid()}"
+
+
+@pytest.fixture(scope="session")
+def docker_cleanup() -> list[str]:
+    return ["down --volumes --remove-orphans --timeout 2"]
+
+
+@pytest.fixture(scope="session")
+def stack(docker_compose_project_name: str, request: pytest.FixtureRequest) -> Iterator[Stack]:
+    """The running containers, answering, with an empty bucket."""
+    request.getfixturevalue("docker_services")
+    running = Stack(docker_compose_project_name)
+    running.up()
+    running.s3.create_bucket(Bucket=BUCKET)
+    yield running
+    print(running.logs())
+
+
+@pytest.fixture
+def put(stack: Stack) -> Iterator[object]:
+    """Puts bytes or a file into the bucket and gives its URI; gone after the test."""
+    keys = []
+
+    def put_object(key: str, content: bytes | Path) -> str:
+        body = content if isinstance(content, bytes) else content.read_bytes()
+        stack.s3.put_object(Bucket=BUCKET, Key=key, Body=body)
+        keys.append(key)
+        return f"s3://{BUCKET}/{key}"
+
+    yield put_object
+    for key in keys:
+        stack.s3.delete_object(Bucket=BUCKET, Key=key)

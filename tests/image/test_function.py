@@ -1,0 +1,212 @@
+"""The function through its container: what it writes, what it answers, what it does with bad input."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from local import clip as real_clip
+from local.stack import Stack
+from tests.clips import BY_NAME, encoder, linear_decode, make_clip, run_ffmpeg
+from tests.image.conftest import BUCKET
+
+Put = Callable[[str, bytes | Path], str]
+BAD_INPUT_SECONDS = 2
+
+
+@cache
+def real_frames() -> NDArray[np.uint8]:
+    return linear_decode(real_clip.fetch(), (1280, 720))
+
+
+@pytest.fixture
+def video(put: Put) -> str:
+    return put("clip.mp4", real_clip.fetch())
+
+
+def stored(stack: Stack, uri: str) -> bytes:
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return stack.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+
+
+def stored_array(stack: Stack, uri: str) -> NDArray[Any]:
+    array: NDArray[Any] = np.load(io.BytesIO(stored(stack, uri)), allow_pickle=False)
+    return array
+
+
+def keys(stack: Stack, prefix: str) -> list[str]:
+    listed = stack.s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix)
+    return sorted(item["Key"] for item in listed.get("Contents", []))
+
+
+def result_of(stack: Stack, **event: object) -> dict[str, Any]:
+    result = stack.invoke(event)
+    assert "errorType" not in result, result
+    return result
+
+
+def test_the_tutorials_job(stack: Stack, video: str) -> None:
+    output = f"s3://{BUCKET}/out/part1.npy"
+    result = result_of(stack, video=video, frames="0:100", reduce="sum", output=output)
+    expected = int(real_frames()[:100].sum(dtype=np.uint64))
+    assert result["reduced"] == expected
+    assert int(stored_array(stack, output)) == expected
+    assert result["frames"]["count"] == 100
+    assert result["counters"]["frames_decoded"] == 100
+    assert result["counters"]["bytes_read"] < result["video"]["bytes"] == 1_055_736
+
+
+def test_frames_as_an_array_in_the_order_asked(stack: Stack, video: str) -> None:
+    rows = [100, 3, 3, 131]
+    output = f"s3://{BUCKET}/out/frames.npy"
+    result = result_of(stack, video=video, frames=rows, output=output)
+    np.testing.assert_array_equal(stored_array(stack, output), real_frames()[rows])
+    assert result["frames"]["timestamps"] == pytest.approx([row / 25 for row in rows])
+    written = result["output"][0]
+    assert (written["shape"], written["dtype"], written["bytes"]) == (
+        [4, 720, 1280, 3],
+        "uint8",
+        4 * 720 * 1280 * 3 + 128,
+    )
+
+
+def test_frames_as_pictures_and_their_manifest(stack: Stack, video: str) -> None:
+    result = result_of(stack, video=video, frames={"every_seconds": 2}, output=f"s3://{BUCKET}/pictures/")
+    assert len(result["output"]) == 3
+    for written, row in zip(result["output"], (0, 50, 100), strict=True):
+        picture = np.asarray(Image.open(io.BytesIO(stored(stack, written["uri"]))).convert("RGB"), dtype=np.int16)
+        assert np.abs(picture - real_frames()[row]).mean() < 4  # JPEG
+    manifest = json.loads(stored(stack, f"s3://{BUCKET}/pictures/_manifest.json"))
+    assert manifest["output"] == result["output"]
+
+
+def test_png_pictures_are_exact(stack: Stack, video: str) -> None:
+    result = result_of(stack, video=video, frames=[7], output=f"s3://{BUCKET}/out/seven.png")
+    picture = np.asarray(Image.open(io.BytesIO(stored(stack, result["output"][0]["uri"]))))
+    np.testing.assert_array_equal(picture, real_frames()[7])
+
+
+def test_a_contact_sheet(stack: Stack, video: str) -> None:
+    output = f"s3://{BUCKET}/out/sheet.png"
+    result_of(stack, video=video, frames={"count": 12}, output=output)
+    sheet = Image.open(io.BytesIO(stored(stack, output)))
+    assert sheet.width > 800
+    assert 1.2 < sheet.width / sheet.height < 2.6
+
+
+@pytest.mark.parametrize("reduce", ["sum_frames", "mean", "min", "max"])
+def test_reductions_over_frames(reduce: str, stack: Stack, video: str) -> None:
+    output = f"s3://{BUCKET}/out/{reduce}.npy"
+    result_of(stack, video=video, frames="10:40:3", reduce=reduce, output=output)
+    frames = real_frames()[10:40:3]
+    expected = {
+        "sum_frames": frames.sum(axis=0, dtype=np.uint64),
+        "mean": frames.mean(axis=0, dtype=np.float64),
+        "min": frames.min(axis=0),
+        "max": frames.max(axis=0),
+    }[reduce]
+    got = stored_array(stack, output)
+    assert got.dtype == expected.dtype
+    np.testing.assert_allclose(got, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "name", ["h264-open-gop", "h264-mpegts", "hevc-10bit", "vp9", "av1-matroska", "mpeg4-b-frames"]
+)
+def test_codecs_and_containers(name: str, stack: Stack, put: Put, tmp_path: Path) -> None:
+    path = make_clip(name, tmp_path)
+    output = f"s3://{BUCKET}/out/{name}.npy"
+    result = result_of(stack, video=put(path.name, path), frames=[30, 5], output=output)
+    np.testing.assert_array_equal(stored_array(stack, output), linear_decode(path, BY_NAME[name].size)[[30, 5]])
+    assert result["video"]["codec"] == BY_NAME[name].codec
+
+
+GOOD: dict[str, Any] = {"frames": [0], "output": f"s3://{BUCKET}/bad/x.npy"}
+BAD_EVENTS: list[tuple[object, str, str]] = [
+    (None, "BadRequest", "null"),
+    ([1, 2], "BadRequest", "array"),
+    ("sum, please", "BadRequest", "string"),
+    (7, "BadRequest", "number"),
+    ({}, "BadRequest", "video"),
+    ({**GOOD}, "BadRequest", "video"),
+    ({**GOOD, "video": "s3://tests/clip.mp4", "frame": [1]}, "BadRequest", "frames"),
+    ({**GOOD, "video": "ftp://host/clip.mp4"}, "BadRequest", "video"),
+    ({**GOOD, "video": "s3://tests/clip.mp4", "frames": []}, "BadRequest", "frames"),
+    ({**GOOD, "video": "s3://tests/clip.mp4", "frames": [1.5]}, "BadRequest", "frames"),
+    ({**GOOD, "video": "s3://tests/clip.mp4", "frames": [-1]}, "FrameOutOfRange", "-1"),
+    ({**GOOD, "video": "s3://tests/clip.mp4", "frames": [132]}, "FrameOutOfRange", "132"),
+    ({**GOOD, "video": "s3://tests/clip.mp4", "frames": "0:1000000000000"}, "FrameOutOfRange", "132"),
+    ({**GOOD, "video": "s3://tests/missing.mp4"}, "SourceNotFound", "missing.mp4"),
+    ({**GOOD, "video": "s3://no-such-bucket/clip.mp4"}, "SourceNotFound", "no-such-bucket"),
+    (
+        {**GOOD, "video": "s3://tests/clip.mp4", "output": "s3://no-such-bucket/x.npy"},
+        "OutputNotFound",
+        "no-such-bucket",
+    ),
+    ({**GOOD, "video": "s3://tests/empty.mp4"}, "CorruptMedia", "empty"),
+    ({**GOOD, "video": "s3://tests/text.mp4"}, "UnsupportedMedia", "text.mp4"),
+    ({**GOOD, "video": "s3://tests/cut.mp4"}, "CorruptMedia", "cut.mp4"),
+    ({**GOOD, "video": "s3://tests/truncated.mp4", "frames": [131]}, "FrameCorrupt", "131"),
+]
+
+
+@pytest.fixture(scope="module")
+def objects(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Good and bad objects in the bucket; the path of the small good one."""
+    folder = tmp_path_factory.mktemp("objects")
+    small, faststart = make_clip("h264-faststart", folder), folder / "faststart.mp4"
+    remux = ("-map", "0:v", "-c", "copy", "-movflags", "+faststart")
+    run_ffmpeg(encoder(), "-i", str(real_clip.fetch()), *remux, str(faststart))
+    whole = faststart.read_bytes()
+    contents = {
+        "clip.mp4": real_clip.fetch().read_bytes(),
+        "small.mp4": small.read_bytes(),
+        "empty.mp4": b"",
+        "text.mp4": b"this is no video\n" * 50,
+        "cut.mp4": whole[:406],
+        "truncated.mp4": whole[: len(whole) * 2 // 3],
+    }
+    for key, content in contents.items():
+        stack.s3.put_object(Bucket=BUCKET, Key=key, Body=content)
+    return small
+
+
+@pytest.mark.parametrize(("event", "code", "named"), BAD_EVENTS)
+def test_bad_input_is_answered_and_the_next_request_works(
+    event: object, code: str, named: str, stack: Stack, objects: Path
+) -> None:
+    before = stack.container("function")
+
+    start = time.perf_counter()
+    answer = stack.invoke(event)
+    seconds = time.perf_counter() - start
+
+    assert answer["errorType"] == code, answer
+    report = json.loads(answer["errorMessage"])
+    assert set(report) == {"message", "retryable", "detail", "request_id"}
+    assert named in report["message"]
+    assert len(report["message"]) <= 300
+    assert not answer.get("stackTrace")
+    assert seconds < BAD_INPUT_SECONDS
+    assert keys(stack, "bad/") == []
+
+    output = f"s3://{BUCKET}/good/next.npy"
+    result_of(stack, video=f"s3://{BUCKET}/small.mp4", frames=[17], output=output)
+    np.testing.assert_array_equal(stored_array(stack, output)[0], linear_decode(objects, (160, 96))[17])
+    assert stack.container("function") == before
+
+
+def test_what_is_not_json_is_refused_and_the_next_request_works(stack: Stack, video: str) -> None:
+    answer = stack.invoke(b"{frames: please")
+    assert "errorType" in answer
+    assert result_of(stack, video=video, frames=[0], output=f"s3://{BUCKET}/out/after.npy")["frames"]["count"] == 1

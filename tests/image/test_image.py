@@ -1,0 +1,103 @@
+"""The image itself: what is in it, how much it adds, and that it runs the way Lambda runs it."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import tarfile
+
+import pytest
+
+IMAGE = "hwang-lambda:latest"
+COMPILED_LIMIT = 16_000_000
+ADDED_LIMIT = 100_000_000
+
+
+def docker_run(engine: str, *arguments: str, entrypoint: str = "python3") -> str:
+    limits = ["--rm", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--network", "none"]  # noqa: S108 - Lambda's own
+    command = [engine, "run", *limits, "--entrypoint", entrypoint, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("user", ["993:990", "12345:54321"])
+@pytest.mark.parametrize("directory", ["/var/task", "/tmp"])  # noqa: S108
+def test_python_imports_hwang_as_any_user_from_anywhere(user: str, directory: str, engine: str) -> None:
+    code = "import hwang; print(hwang.Decoder.__name__)"
+    assert docker_run(engine, "--user", user, "--workdir", directory, IMAGE, "-c", code) == "Decoder"
+
+
+def test_it_is_one_plain_manifest(engine: str) -> None:
+    saved = subprocess.run([engine, "save", IMAGE], capture_output=True, check=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(saved)) as archive:
+        manifest = archive.extractfile("manifest.json")
+        assert manifest is not None
+        assert len(json.load(manifest)) == 1
+        if "index.json" in archive.getnames():
+            index = archive.extractfile("index.json")
+            assert index is not None
+            described = json.load(index)["manifests"]
+            assert [entry["mediaType"] for entry in described if "index" in entry["mediaType"]] == []
+            assert len(described) == 1
+
+
+def test_entrypoint_and_environment_are_the_bases_own(engine: str) -> None:
+    inspected = subprocess.run([engine, "image", "inspect", IMAGE], capture_output=True, text=True, check=True).stdout
+    config = json.loads(inspected)[0]["Config"]
+    assert config["Entrypoint"] == ["/lambda-entrypoint.sh"]
+    assert config["Cmd"] == ["function.handler.handler"]
+    assert config["WorkingDir"] == "/var/task"
+    assert "LAMBDA_TASK_ROOT=/var/task" in config["Env"]
+
+
+SIZES = """
+import json, pathlib
+files = [path for top in ("/opt/lib", "/var/task") for path in pathlib.Path(top).rglob("*") if path.is_file()]
+compiled = [*pathlib.Path("/opt/lib").iterdir(), *pathlib.Path("/var/task/hwang").glob("_core*.so")]
+print(json.dumps({"added": sum(path.stat().st_size for path in files), "compiled": sum(p.stat().st_size for p in compiled)}))
+"""
+
+
+def test_what_we_add_is_small(engine: str) -> None:
+    sizes = json.loads(docker_run(engine, IMAGE, "-c", SIZES))
+    print(sizes)
+    assert sizes["compiled"] <= COMPILED_LIMIT
+    assert sizes["added"] <= ADDED_LIMIT
+
+
+def test_modules_are_precompiled(engine: str) -> None:
+    code = (
+        "import pathlib; "
+        "print([str(p) for p in pathlib.Path('/var/task').rglob('*.py') "
+        "if not list((p.parent / '__pycache__').glob(p.stem + '.cpython-313.pyc'))])"
+    )
+    assert docker_run(engine, IMAGE, "-c", code) == "[]"
+
+
+def test_every_library_resolves_inside_the_image(engine: str) -> None:
+    code = """
+import ctypes, pathlib
+libraries = [*pathlib.Path("/opt/lib").iterdir(), *pathlib.Path("/var/task").rglob("*.so*")]
+for library in libraries:
+    if library.suffix == ".so" and "cpython-" in library.name or library.name.startswith("_core"):
+        continue
+    ctypes.CDLL(str(library))
+import hwang._core, numpy, PIL._imaging, pydantic_core
+print(len(libraries))
+"""
+    assert int(docker_run(engine, IMAGE, "-c", code)) > 10
+
+
+def test_nothing_shipped_is_writable_by_all_or_setuid(engine: str) -> None:
+    found = docker_run(
+        engine, IMAGE, "/opt", "/var/task", "(", "-perm", "-4000", "-o", "-perm", "-2000", "-o", "-perm", "-0002", ")",
+        "-not", "-type", "l", entrypoint="find",
+    )  # fmt: skip
+    assert found == ""
+
+
+def test_files_are_readable_for_lambdas_user(engine: str) -> None:
+    found = docker_run(engine, "--user", "993:990", IMAGE, "/opt", "/var/task", "-not", "-readable", entrypoint="find")
+    assert found == ""
