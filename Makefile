@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit image bundle layer wheel engine lint lock down clean
+.PHONY: help demo test measure unit image bundle layer wheel engine lint lock down clean
 
 IMAGE := hwang-lambda:latest
 PYTHON := .venv/bin/python
@@ -24,6 +24,12 @@ test: engine venv lint unit ## everything: static checks, unit tests, the decode
 	@local/image.sh test hwang-lambda:test
 	@local/decoder_tests.sh
 	@REQUIRE_DOCKER=1 $(PYTHON) -m pytest tests/image
+
+measure: engine venv ## measure the numbers that the README states
+	@local/image.sh cloud hwang-lambda:cloud
+	@local/image.sh function $(IMAGE)
+	@local/image.sh test hwang-lambda:test
+	@$(PYTHON) -m local.measure
 
 unit: venv ## the tests that need neither engine nor compiler
 	@$(PYTHON) -m pytest tests/unit

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 ROOT = Path(__file__).resolve().parent.parent
+COMPOSE_FILE = ROOT / "local/compose.yml"
 
 
 class StackError(Exception):
@@ -37,10 +38,12 @@ class Stack:
 
     project: str
     image: str = "hwang-lambda:latest"
+    overrides: tuple[Path, ...] = ()  # compose files on top
 
     @cached_property
     def _compose(self) -> list[str]:
-        return [docker(), "compose", "--project-name", self.project, "--file", str(ROOT / "local/compose.yml")]
+        files = [option for file in (COMPOSE_FILE, *self.overrides) for option in ("--file", str(file))]
+        return [docker(), "compose", "--project-name", self.project, *files]
 
     def compose(self, *arguments: str) -> str:
         environment = {**os.environ, "HWANG_IMAGE": self.image}

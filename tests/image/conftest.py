@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from local.stack import ROOT, Stack, StackError, docker
+from local.stack import COMPOSE_FILE, Stack, StackError, docker
 
 BUCKET = "tests"
 
@@ -34,7 +34,7 @@ def docker_compose_command(engine: str) -> str:
 
 @pytest.fixture(scope="session")
 def docker_compose_file() -> str:
-    return str(ROOT / "local/compose.yml")
+    return str(COMPOSE_FILE)
 
 
 @pytest.fixture(scope="session")

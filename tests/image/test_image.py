@@ -56,7 +56,8 @@ SIZES = """
 import json, pathlib
 files = [path for top in ("/opt/lib", "/var/task") for path in pathlib.Path(top).rglob("*") if path.is_file()]
 compiled = [*pathlib.Path("/opt/lib").iterdir(), *pathlib.Path("/var/task/hwang").glob("_core*.so")]
-print(json.dumps({"added": sum(path.stat().st_size for path in files), "compiled": sum(p.stat().st_size for p in compiled)}))
+sizes = {"added": sum(path.stat().st_size for path in files), "compiled": sum(path.stat().st_size for path in compiled)}
+print(json.dumps(sizes))
 """
 
 
