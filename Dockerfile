@@ -77,7 +77,8 @@ RUN --network=none --mount=type=bind,from=ffmpeg-source,source=/source,target=/s
 FROM compiler AS hwang
 COPY --link --from=ffmpeg /opt /opt
 WORKDIR /hwang
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml LICENSE ./
+COPY docs/hwang.md docs/
 COPY hwang hwang
 RUN --network=none --mount=type=bind,source=build_stages/hwang/build.sh,target=/build_stages/hwang/build.sh \
     /build_stages/hwang/build.sh

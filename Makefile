@@ -10,7 +10,7 @@ BASE ?= auto
 export BASE
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z ]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
 
 demo: engine venv ## build the image, run it here, and take frames out of a real clip
 	@local/announce.sh
@@ -19,6 +19,7 @@ demo: engine venv ## build the image, run it here, and take frames out of a real
 	@$(PYTHON) -m local.demo
 
 test: engine venv lint unit ## everything: static checks, unit tests, the decoder, the real image
+	@local/announce.sh
 	@local/image.sh cloud hwang-lambda:cloud
 	@local/image.sh function $(IMAGE)
 	@local/image.sh test hwang-lambda:test

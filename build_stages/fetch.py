@@ -58,6 +58,8 @@ def fetch(product: recipe.Recipe, caches: list[Path]) -> tuple[Path, str]:
 
 
 def is_pinned(path: Path, archive: recipe.Archive) -> bool:
+    if archive.size not in (None, path.stat().st_size):
+        return False
     algorithm, _, expected = archive.digest.partition(":")
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest() == expected

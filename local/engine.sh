@@ -7,6 +7,7 @@
 #   engine.sh ours     succeed if the running engine was started by this script
 set -euo pipefail
 
+. "$(dirname "$0")/within.sh"
 state=/run/hwang-lambda
 pidfile=$state/dockerd.pid
 log=/var/log/hwang-lambda-dockerd.log
@@ -27,7 +28,7 @@ client() {
     return 1
 }
 
-answers() { local docker; docker=$(client) && timeout 20 "$docker" info >/dev/null 2>&1; }
+answers() { local docker; docker=$(client) && within 20 "$docker" info >/dev/null 2>&1; }
 
 started_here() {
     [ -r "$pidfile" ] && [ "$(cat "/proc/$(cat "$pidfile")/comm" 2>/dev/null)" = dockerd ]

@@ -12,6 +12,7 @@
 # SOURCES=DIR          a folder with the source archives, for a build without internet
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. local/within.sh
 
 real=public.ecr.aws/lambda/python:3.13
 standin=hwang-lambda-standin:3.13
@@ -19,7 +20,7 @@ docker=$(local/engine.sh client)
 target=$1
 
 registry_answers() {
-    "$docker" image inspect "$real" >/dev/null 2>&1 || timeout 8 "$docker" buildx imagetools inspect "$real" >/dev/null 2>&1
+    "$docker" image inspect "$real" >/dev/null 2>&1 || within 8 "$docker" buildx imagetools inspect "$real" >/dev/null 2>&1
 }
 
 base=${BASE:-auto}

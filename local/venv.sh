@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-wanted=$(sha256sum requirements/host.txt | cut -c1-16)
+wanted=$(cksum <requirements/host.txt)
 [ "$(cat .venv/.locked 2>/dev/null || true)" != "$wanted" ] || exit 0
 
 suitable() { "$1" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }

@@ -1,0 +1,37 @@
+"""Documentation that is complete: what the code has, the pages name."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from function import errors
+from function.event import Event
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_error_table_lists_every_code_and_whether_to_retry() -> None:
+    table = dict(
+        re.findall(r"^\| `(\w+)` \| .* \| (yes|no) \|$", (ROOT / "docs/function.md").read_text(), re.MULTILINE)
+    )
+    codes = {kind.__name__: "yes" if kind.retryable else "no" for kind in errors.FunctionError.__subclasses__()}
+    assert table == codes
+
+
+def test_the_event_table_lists_every_field() -> None:
+    text = (ROOT / "docs/function.md").read_text()
+    assert [name for name in Event.model_fields if f"| `{name}` |" not in text] == []
+
+
+def test_every_make_target_is_explained() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    phony = set(re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[0].split()) - {"help"}
+    explained = {name for names in re.findall(r"^([a-z ]+):.*## ", makefile, re.MULTILINE) for name in names.split()}
+    assert phony <= explained
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+            assert target.startswith("http") or (page.parent / target).exists(), f"{page.name}: {target}"
