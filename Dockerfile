@@ -40,9 +40,11 @@ RUN --mount=type=cache,id=hwang-sources,target=/cache --mount=type=bind,from=sou
 FROM ${BUILD_BASE} AS compiler
 ENTRYPOINT []
 WORKDIR /build_stages
-RUN --mount=type=bind,source=build_stages/system_packages.py,target=system_packages.py \
+RUN --mount=type=bind,source=build_stages/online.sh,target=online.sh \
+    --mount=type=bind,source=build_stages/system_packages.py,target=system_packages.py \
     --mount=type=bind,source=build_stages/packages.toml,target=packages.toml \
-    python3 system_packages.py compile
+    --mount=type=secret,id=ca,target=/run/ca.crt \
+    ./online.sh python3 system_packages.py compile
 RUN --mount=type=bind,source=build_stages/online.sh,target=online.sh \
     --mount=type=bind,source=requirements/build.txt,target=build.txt \
     --mount=type=secret,id=ca,target=/run/ca.crt \
@@ -182,7 +184,7 @@ RUN --mount=type=bind,source=build_stages/online.sh,target=/online.sh \
     /online.sh pip3 install --quiet --no-cache-dir --require-hashes --requirement /wheel.txt
 RUN --network=none LD_LIBRARY_PATH=/opt/lib:$LD_LIBRARY_PATH auditwheel repair --wheel-dir /wheels /ship/wheel/*.whl \
     && pip3 install --quiet --no-deps --no-index --target /proof /wheels/*.whl \
-    && cd /proof/hwang && env -u LD_LIBRARY_PATH PATH="$PATH" /var/lang/bin/python3 -c 'import _core'
+    && cd /proof/hwang && LD_LIBRARY_PATH=/var/lang/lib /var/lang/bin/python3 -c 'import _core'
 
 FROM scratch AS wheel
 COPY --from=wheel-repaired /wheels /

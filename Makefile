@@ -10,7 +10,7 @@ BASE ?= auto
 export BASE
 
 help: ## this list
-	@sed -n 's/^\([a-z ]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
+	@awk -F ':.*## ' '/^[a-z ]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: engine venv ## build the image, run it here, and take frames out of a real clip
 	@local/announce.sh

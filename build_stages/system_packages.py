@@ -12,7 +12,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-# Lambda's own images carry microdnf under the name dnf: no option beyond these two works on both.
+# Lambda's own images carry microdnf under the name dnf, which knows few options.
 COMMANDS = {
     "dnf": [["dnf", "install", "-y"], ["dnf", "clean", "all"]],
     "apt-get": [["apt-get", "install", "-y", "--no-install-recommends"], ["apt-get", "clean"]],
@@ -26,6 +26,8 @@ def main(purpose: str) -> None:
         sys.exit("system packages: this base has neither dnf nor apt-get")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     install, clean = COMMANDS[manager]
+    if manager == "dnf" and "SSL_CERT_FILE" in os.environ:
+        install = [*install, f"--setopt=sslcacert={os.environ['SSL_CERT_FILE']}"]
     steps = [[*install, *names[manager]], clean]
     if manager == "apt-get":
         steps.insert(0, ["apt-get", "update"])

@@ -36,7 +36,5 @@ def handler(event: object, context: Context) -> dict[str, Any]:
         # The runtime client reports this exception alone under a type of our choice and without a stack trace.
         raise FaultException(error.code, error.report(context.aws_request_id)) from None
     finally:
-        action = event.get("action", "decode") if isinstance(event, dict) else None
-        line["action"] = action if action == "decode" else None
         line["milliseconds"] = round((time.perf_counter() - start) * 1000, 1)
         print(json.dumps(line), flush=True)

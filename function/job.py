@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from function.sheet import layout
 from function.source import S3Source
 from hwang.decoder import Decoder
 from hwang.errors import HwangError
+from hwang.plan import make_plan
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -50,8 +52,12 @@ def _decode(request: Event, client: S3Client, source: S3Source, decoder: Decoder
         index = decoder.video_index
         rows = resolve_rows(request.frames, index)
         written_as = request.resolved_format(len(rows))
+        # What is not addressed by bytes has been fetched whole by now; a damaged table may point behind the end.
+        fetched = min(make_plan(index, rows).bytes_to_read, source.size) if index.byte_addressable else 0
         memory = function_memory()
-        check_memory(index.width, index.height, len(rows), written_as, request.reduce, memory)
+        check_memory(index.width, index.height, len(rows), written_as, request.reduce, fetched, memory)
+        stored = len(rows) * index.height * index.width * 3 if written_as == "npy" and not request.reduce else 0
+        check_storage(stored, fetched)
     with Publication(client, request.output.bucket) as publication:
         work = _Work(request, decoder, rows, publication, clock, batch_bytes(index.width, index.height))
         reduced: Reduced | None = None
@@ -92,10 +98,11 @@ class _Work:
     def reduce(self) -> Reduced:
         assert self._request.reduce
         result = reducer(self._request.reduce)
-        # Their order does not matter to a reduction, and ascending rows decode each sample once.
-        for _, frames in self._batches(np.sort(self._rows)):
+        # Their order does not matter to a reduction, and distinct ascending rows decode each sample once.
+        distinct, counts = np.unique(self._rows, return_counts=True)
+        for part, frames in self._batches(distinct):
             with self._clock.phase("reduce"):
-                result.add(frames)
+                result.add(frames, counts[part])
         return result.result()
 
     def write(self, written_as: Format, video: str) -> list[Written]:
@@ -103,15 +110,13 @@ class _Work:
         match written_as:
             case "npy":
                 shape = (len(self._rows), index.height, index.width, 3)
-                check_storage(int(np.prod(shape, dtype=object)))
-                parts = (frames for _, frames in self._batches(self._rows))
                 with self._clock.phase("write"):
-                    return [write_npy(self._publication, output.key, shape, np.dtype(np.uint8), parts)]
+                    return [write_npy(self._publication, output.key, shape, np.dtype(np.uint8), self._in_order())]
             case "sheet":
                 seconds = index.timestamps()[self._rows].tolist()
                 title = f"{video.rpartition('/')[2]}   {index.width}x{index.height}   {index.fps():.5g} fps"
                 sheet = layout(len(self._rows), index.width, index.height)
-                batches = self._batches(self._rows)
+                batches = self._batches(np.unique(self._rows))
                 with self._clock.phase("write"):
                     rows = self._rows.tolist()
                     return [write_sheet(self._publication, output, sheet, title, rows, seconds, batches)]
@@ -120,6 +125,16 @@ class _Work:
                 batches = self._batches(distinct)
                 with self._clock.phase("write"):
                     return write_pictures(self._publication, output, written_as, distinct.tolist(), batches)
+
+    def _in_order(self) -> Iterator[NDArray[np.uint8]]:
+        """The frames as asked for, one or several at a time; ascending rows are decoded once, however often each."""
+        if (np.diff(self._rows) < 0).any():
+            yield from (frames for _, frames in self._batches(self._rows))
+            return
+        distinct, counts = np.unique(self._rows, return_counts=True)
+        for part, frames in self._batches(distinct):
+            for frame, count in zip(frames, counts[part].tolist(), strict=True):
+                yield from repeat(frame, count)
 
     def _batches(self, rows: Rows) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
         return self._clock.items("decode", self._decoder.batches(rows, self._max_bytes))

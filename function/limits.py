@@ -15,6 +15,7 @@ from function.sheet import MAX_SHEET_FRAMES, layout
 
 MIB: Final = 2**20
 BATCH_BYTES: Final = 8 * MIB  # small: the first touch of fresh memory costs several times the conversion
+FETCH_MEMORY_BYTES: Final = 64 * MIB  # hwang.spool keeps a larger fetch of compressed bytes in a temporary file
 _AT_REST_BYTES: Final = 96 * MIB  # interpreter, libraries, client
 _DECODER_BYTES_PER_PIXEL: Final = 2 * 16 * 1.5  # two decoders with 16 frames each, of 8-bit 4:2:0
 
@@ -31,12 +32,16 @@ def batch_bytes(width: int, height: int) -> int:
 
 
 def check_memory(
-    width: int, height: int, count: int, written_as: Format, reduced: Reduce | None, memory: int | None
+    width: int, height: int, count: int, written_as: Format, reduced: Reduce | None, fetched: int, memory: int | None
 ) -> None:
-    """Raises LimitExceeded if decoding and writing `count` frames of this size needs more than `memory` bytes."""
+    """Raises LimitExceeded if decoding and writing `count` frames of this size needs more than `memory` bytes.
+
+    `fetched` is the size of what is yet to be read of the video.
+    """
     frame = width * height * 3
     needed = _AT_REST_BYTES + width * height * _DECODER_BYTES_PER_PIXEL
     needed += 2 * batch_bytes(width, height)  # one in use while the next is decoded
+    needed += min(fetched, FETCH_MEMORY_BYTES)
     if reduced:
         needed += frame * MEMORY_FACTORS[reduced]
     elif written_as == "sheet":
@@ -62,12 +67,13 @@ def check_memory(
         )
 
 
-def check_storage(byte_count: int) -> None:
-    """Raises StorageFull if the temporary storage has no room for so many bytes."""
+def check_storage(result: int, fetched: int) -> None:
+    """Raises StorageFull if the temporary storage has no room for a result and a fetch of so many bytes."""
+    wanted = result + (fetched if fetched > FETCH_MEMORY_BYTES else 0)
     free = shutil.disk_usage(tempfile.gettempdir()).free
-    if byte_count > free:
+    if wanted > free:
         raise StorageFull(
-            f"the result of {byte_count} bytes does not fit into the temporary storage, which has {free} bytes free",
-            wanted=byte_count,
+            f"the request needs {wanted} bytes of temporary storage, which has {free} bytes free",
+            wanted=wanted,
             free=free,
         )

@@ -76,10 +76,11 @@ def write_sheet(
     seconds: Sequence[float],
     batches: Batches,
 ) -> Written:
-    """The contact sheet of the rows, with their times."""
+    """The contact sheet of the rows, with their times. The batches are of the distinct rows, ascending."""
     with ThreadPoolExecutor() as pool:
         thumbnails = [small for _, frames in batches for small in pool.map(partial(thumbnail, sheet=sheet), frames)]
-    image = draw_sheet(sheet, title, thumbnails, list(map(caption, rows, seconds)))
+    places = np.unique(rows, return_inverse=True)[1].tolist()
+    image = draw_sheet(sheet, title, [thumbnails[place] for place in places], list(map(caption, rows, seconds)))
     kind: Picture = "png" if output.extension == "png" else "jpeg"
     written = publication.put_bytes(output.key, encode_image(image, kind), f"image/{kind}")
     written["shape"], written["dtype"] = [image.height, image.width, 3], "uint8"

@@ -39,6 +39,7 @@ class Written(TypedDict):
 class Publication:
     """The objects of one request. Leaving the block by an exception deletes those already written.
 
+    Only what S3 has confirmed is deleted: behind a write without an answer may still stand the caller's older object.
     Entering it finds out whether the bucket is there and may be used. `put` may be called from several threads, all of
     which must have ended when the block is left. Raises OutputNotFound, OutputForbidden, OutputUnavailable.
     """
@@ -84,11 +85,10 @@ class Publication:
                     ChecksumSHA256=base64.b64encode(sha256).decode(),
                 )
         except S3Error as failure:
-            if failure.fault is Fault.UNAVAILABLE:  # without an answer, it may have been written all the same
-                self._remember(key, None)
             raise self._error(f"s3://{self._bucket}/{key}", failure) from failure
         version = answer.get("VersionId")
-        self._remember(key, version)
+        with self._lock:
+            self._written.append((key, version))
         written: Written = {"uri": f"s3://{self._bucket}/{key}", "bytes": size, "sha256": sha256.hex()}
         if version:
             written["version_id"] = version
@@ -96,10 +96,6 @@ class Publication:
 
     def put_bytes(self, key: str, data: bytes, content_type: str) -> Written:
         return self.put(key, data, len(data), hashlib.sha256(data).digest(), content_type)
-
-    def _remember(self, key: str, version: str | None) -> None:
-        with self._lock:
-            self._written.append((key, version))
 
     def _withdraw(self) -> None:
         for key, version in self._written:

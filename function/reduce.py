@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from function.event import Reduce
 
 Batch = NDArray[np.uint8]
+Counts = NDArray[np.int64]
 Reduced = NDArray[np.uint64] | NDArray[np.float64] | NDArray[np.uint8]
 
 # The most bytes whose sum fits 16 bits. Adding bytes into uint16 columns is what numpy vectorises best:
@@ -19,9 +20,12 @@ _LANE: Final = 257
 
 
 class Reducer(Protocol):
-    """Fed with uint8 [n, H, W, 3], n ≥ 1, all of one H and W; `result` is defined after the first."""
+    """Fed with uint8 [n, H, W, 3], n ≥ 1, all of one H and W, and with how often each frame counts, int64 [n], ≥ 1.
 
-    def add(self, batch: Batch) -> None: ...
+    `result` is defined after the first.
+    """
+
+    def add(self, batch: Batch, counts: Counts) -> None: ...
 
     def result(self) -> Reduced: ...
 
@@ -32,12 +36,12 @@ class Sum:
     def __init__(self) -> None:
         self._total = 0
 
-    def add(self, batch: Batch) -> None:
-        for frame in batch:
+    def add(self, batch: Batch, counts: Counts) -> None:
+        for frame, count in zip(batch, counts.tolist(), strict=True):
             flat = frame.reshape(-1)
             even = flat.size - flat.size % _LANE
             columns = np.add.reduce(flat[:even].reshape(_LANE, -1), axis=0, dtype=np.uint16)
-            self._total += int(columns.sum(dtype=np.uint64)) + int(flat[even:].sum(dtype=np.uint64))
+            self._total += count * (int(columns.sum(dtype=np.uint64)) + int(flat[even:].sum(dtype=np.uint64)))
 
     def result(self) -> NDArray[np.uint64]:
         return np.array(self._total, dtype=np.uint64)
@@ -50,12 +54,14 @@ class SumFrames:
         self._total: NDArray[np.uint64] | None = None
         self._frames = 0
 
-    def add(self, batch: Batch) -> None:
+    def add(self, batch: Batch, counts: Counts) -> None:
         if self._total is None:
             self._total = np.zeros(batch.shape[1:], dtype=np.uint64)
         for start in range(0, len(batch), _LANE):
             self._total += np.add.reduce(batch[start : start + _LANE], axis=0, dtype=np.uint16)
-        self._frames += len(batch)
+        for position in np.flatnonzero(counts > 1):
+            self._total += batch[position] * np.uint64(counts[position] - 1)
+        self._frames += int(counts.sum())
 
     def result(self) -> NDArray[np.uint64]:
         assert self._total is not None
@@ -76,7 +82,7 @@ class Extreme:
         self._choose = choose
         self._so_far: Batch | None = None
 
-    def add(self, batch: Batch) -> None:
+    def add(self, batch: Batch, counts: Counts) -> None:  # noqa: ARG002 - the same frame again changes nothing
         for frame in batch:
             if self._so_far is None:
                 self._so_far = frame.copy()
@@ -95,8 +101,8 @@ _REDUCERS: Final[dict[Reduce, Callable[[], Reducer]]] = {
     "min": lambda: Extreme(np.minimum),
     "max": lambda: Extreme(np.maximum),
 }
-# Bytes held for each byte of a frame: the accumulator, its 16-bit part, the result.
-MEMORY_FACTORS: Final[dict[Reduce, int]] = {"sum": 0, "sum_frames": 8 + 2, "mean": 8 + 2 + 8, "min": 1, "max": 1}
+# Bytes held for each byte of a frame: the accumulator, and a repeated frame's multiple or the result.
+MEMORY_FACTORS: Final[dict[Reduce, int]] = {"sum": 0, "sum_frames": 8 + 8, "mean": 8 + 8, "min": 1, "max": 1}
 
 
 def reducer(kind: Reduce) -> Reducer:

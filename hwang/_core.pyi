@@ -17,7 +17,9 @@ class Stream:
         extradata: bytes,
         width: int,
         height: int,
-        bits_per_coded_sample: int = 0,
+        bits_per_coded_sample: int,
+        reorder: int,
+        color: tuple[int, int, int, int],
     ) -> None: ...
 
 class Table:
@@ -48,6 +50,8 @@ class Scan(TypedDict):
     width: int
     height: int
     bits_per_coded_sample: int
+    reorder: int
+    color: tuple[int, int, int, int]
     container: str
     time_base: tuple[int, int]
     duration: int

@@ -17,7 +17,8 @@ from hwang import _core
 from hwang.errors import CorruptFrameError, HwangError
 from hwang.index import VideoIndex
 from hwang.indexing import build_index, core_stream, core_table
-from hwang.plan import Plan, Rows, Run, earlier_start, make_plan
+from hwang.plan import REQUEST_COST_BYTES, Plan, Rows, Run, earlier_start, make_plan
+from hwang.ranges import ByteRange, coalesce
 from hwang.source import CountingSource, FileSource, Video, open_source
 from hwang.spool import Spool
 
@@ -87,7 +88,7 @@ class Decoder:
             self.video_index: VideoIndex = (
                 video_index if complete and video_index else build_index(self._source, self._spool, self._threads)
             )
-            self._stream = core_stream(self.video_index)
+            self._stream_parameters = core_stream(self.video_index)
             self._table = core_table(self.video_index)
         except BaseException:
             self.close()
@@ -131,14 +132,17 @@ class Decoder:
         """
         plan = make_plan(self.video_index, rows)
         length = max(1, max_bytes // max(1, self.video_index.width * self.video_index.height * 3))
+        in_stream_order = self._is_in_stream_order(plan)
         done = 0
-        if self._is_in_stream_order(plan):
-            for part, frames in self._stream_parts(plan, length):
-                yield part, frames
+        while done < len(plan.rows):
+            if in_stream_order:
+                for frames in self._stream(make_plan(self.video_index, plan.rows[done:]) if done else plan, length):
+                    yield slice(done, done + len(frames)), frames
+                    done += len(frames)
+            if done < len(plan.rows):  # in another order, or where a frame did not come in its turn
+                part = slice(done, min(done + length, len(plan.rows)))
+                yield part, self.frames(plan.rows[part])
                 done = part.stop
-        for start in range(done, len(plan.rows), length):
-            part = slice(start, min(start + length, len(plan.rows)))
-            yield part, self.frames(plan.rows[part])
 
     def close(self) -> None:
         """Release the files this object opened; the caller's own stay open."""
@@ -161,8 +165,13 @@ class Decoder:
         start = -memory.ctypes.data % _ALIGNMENT
         return memory[start : len(memory) - _ALIGNMENT + start].reshape(shape)
 
-    def _bytes(self, plan_ranges: tuple[tuple[int, int], ...]) -> _core.Bytes:
+    def _bytes(self, plan_ranges: tuple[ByteRange, ...]) -> _core.Bytes:
         return self._spool.ranges(plan_ranges) if self.video_index.byte_addressable else self._spool.whole()
+
+    def _ranges(self, runs: tuple[Run, ...]) -> tuple[ByteRange, ...]:
+        samples = np.unique(np.concatenate([run.samples for run in runs]))
+        index = self.video_index
+        return coalesce(index.sample_offset[samples], index.sample_size[samples], REQUEST_COST_BYTES)
 
     def _count(self, report: _core.Report, runs: tuple[Run, ...]) -> None:
         spanned = sum(int(run.wanted[-1]) - int(run.samples[0]) + 1 for run in runs)
@@ -178,8 +187,10 @@ class Decoder:
                 _core.Run(run.samples, run.wanted, slots[np.searchsorted(samples, run.wanted)].astype(np.int64))
                 for run in runs
             ]
-            ranges = plan.ranges if runs is plan.runs else tuple(piece for run in runs for piece in run.ranges)
-            report = _core.decode_runs(self._stream, self._table, self._bytes(ranges), core_runs, out, self._threads)
+            ranges = plan.ranges if runs is plan.runs else self._ranges(runs)
+            report = _core.decode_runs(
+                self._stream_parameters, self._table, self._bytes(ranges), core_runs, out, self._threads
+            )
             self._count(report, runs)
             failed = np.sort(report[0])
             if not len(failed):
@@ -188,7 +199,7 @@ class Decoder:
             earlier = [earlier_start(self.video_index, run) for run in again if len(run.wanted)]
             runs = tuple(run for run in earlier if run is not None)
             if len(runs) < len(earlier):
-                break
+                break  # one started at sample 0 already
         raise self._corrupt(plan, failed)
 
     def _corrupt(self, plan: Plan, failed: NDArray[np.uint32]) -> CorruptFrameError:
@@ -206,27 +217,31 @@ class Decoder:
         shown = [run.wanted[np.argsort(pts[run.wanted], kind="stable")] for run in plan.runs]
         return bool(shown) and np.array_equal(np.concatenate(shown), plan.sample_of_position)
 
-    def _stream_parts(self, plan: Plan, length: int) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
-        """Parts decoded ahead of the caller; ends early where a frame did not come in its turn."""
+    def _stream(self, plan: Plan, length: int) -> Iterator[NDArray[np.uint8]]:
+        """The frames of `plan`, at most `length` at a time, decoded ahead of the caller.
+
+        Ends early where a frame does not come in its turn. Arrays are used again for the part after the next.
+        """
         runs = [_core.Run(run.samples, run.wanted, np.zeros(len(run.wanted), np.int64)) for run in plan.runs]
-        pictures = _core.PictureStream(self._stream, self._table, self._bytes(plan.ranges), runs, self._threads)
+        pictures = _core.PictureStream(
+            self._stream_parameters, self._table, self._bytes(plan.ranges), runs, self._threads
+        )
         buffers = [self._empty(min(length, len(plan.rows))) for _ in range(2)]
-        start, turn = 0, 0
+        done, turn = 0, 0
         with ThreadPoolExecutor(1) as ahead:
             pending = ahead.submit(pictures.read, buffers[turn])
-            while start < len(plan.rows):
+            while done < len(plan.rows):
                 samples = pending.result()
-                expected = plan.sample_of_position[start : start + len(samples)]
-                if not len(samples) or not np.array_equal(samples, expected):
+                if not len(samples) or not np.array_equal(samples, plan.sample_of_position[done : done + len(samples)]):
                     break
                 frames = buffers[turn][: len(samples)]
                 turn = 1 - turn
                 pending = ahead.submit(pictures.read, buffers[turn])
-                yield slice(start, start + len(samples)), frames
-                start += len(samples)
+                yield frames
+                done += len(samples)
             pending.result()
         report = pictures.report()
         self._count(report, plan.runs)
-        suspect = report[0][np.isin(report[0], plan.sample_of_position[:start])]
+        suspect = report[0][np.isin(report[0], plan.sample_of_position[:done])]
         if len(suspect):
             raise self._corrupt(plan, suspect)

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from hwang.boxes import Box, Fields
 from hwang.errors import LimitExceededError
-from hwang.index import check_sample_count
+from hwang.index import MAX_REORDER, check_sample_count
 from hwang.sampletable import Samples
 
-__all__ = ["Edit", "Rows", "apply_edits", "read_edit_list", "time_offset"]
+__all__ = ["Edit", "Rows", "apply_edits", "held_back", "read_edit_list", "time_offset"]
 
 EMPTY = -1
 """Media time of an edit that shows nothing."""
@@ -31,11 +31,15 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """What is displayed: sample and ticks of each row [N], and the ticks that all edits last."""
+    """What is displayed: sample and ticks of each row [N], and the ticks that all edits last.
+
+    `reorder` is the number of pictures that a decoder must hold back for it.
+    """
 
     order: NDArray[np.uint32]
     pts: NDArray[np.int64]
     duration: int
+    reorder: int
 
 
 def read_edit_list(elst: Box, movie_timescale: int, media_timescale: int) -> list[Edit]:
@@ -71,6 +75,17 @@ def time_offset(edits: list[Edit]) -> int:
     return start - empty
 
 
+def held_back(samples: Samples, pts: NDArray[np.int64]) -> int:
+    """FFmpeg's estimate of a decoder's delay: the most samples that come before one which is shown before them.
+
+    It makes none without composition offsets, nor where chunks outnumber samples.
+    """
+    if not samples.reordered or samples.spare_chunks:
+        return 0
+    places = np.argsort(pts, kind="stable")  # the sample that jumps back farthest is itself not jumped over
+    return min(int((places - np.arange(len(pts))).max(initial=0)), MAX_REORDER)
+
+
 def apply_edits(samples: Samples, edits: list[Edit]) -> Rows:
     """Order and times of the rows under `edits`.
 
@@ -81,37 +96,39 @@ def apply_edits(samples: Samples, edits: list[Edit]) -> Rows:
         raise LimitExceededError(f"an edit list of {len(edits)} entries over {len(samples)} samples; remux the video")
     orders: list[NDArray[np.int64]] = []
     times: list[NDArray[np.int64]] = []
+    decoded: list[NDArray[np.int64]] = []  # times of all samples that FFmpeg decodes, shown or not
     shift = int(max(0, -samples.dts[0])) if len(samples) else 0
-    clock, delay, rows, seen = -shift, 0, 0, False
+    clock, delay, work, seen = -shift, 0, 0, False
     for edit in edits:
         begin, clock = clock, _clip(clock + edit.duration)
         if not seen and edit.media_time == EMPTY:
             delay += edit.duration
             continue
         seen = True
-        shown = _shown(samples, edit, shift)
-        rows = check_sample_count(rows + len(shown))
-        if len(shown):
-            moved = samples.pts[shown] + (begin - int(samples.dts[shown[0]]))
-            by_time = np.argsort(samples.pts[shown], kind="stable")
-            orders.append(shown[by_time])
-            times.append(moved[by_time])
+        first, stop, inside = _decoded(samples, edit, shift)
+        shown = np.flatnonzero(inside) + first
+        work = check_sample_count(work + stop - first)
+        moved = samples.pts[first:stop] + begin - samples.dts[shown[:1] if len(shown) else slice(first, stop)]
+        decoded.append(moved)
+        by_time = np.argsort(samples.pts[shown], kind="stable")
+        orders.append(shown[by_time])
+        times.append(moved[inside][by_time])
     order = np.concatenate(orders) if orders else np.empty(0, np.int64)
     pts = np.concatenate(times) if times else np.empty(0, np.int64)
     early = int(pts.min()) - delay if len(pts) else 0
-    return Rows(order.astype(np.uint32), pts - max(0, early), clock + shift)
+    reorder = held_back(samples, np.concatenate(decoded)) if decoded else 0
+    return Rows(order.astype(np.uint32), pts - max(0, early), clock + shift, reorder)
 
 
-def _shown(samples: Samples, edit: Edit, shift: int) -> NDArray[np.int64]:
-    """Numbers of the samples that `edit` shows, in decode order."""
+def _decoded(samples: Samples, edit: Edit, shift: int) -> tuple[int, int, NDArray[np.bool_]]:
+    """The samples [first, stop) that FFmpeg decodes for `edit`, and which of them it shows."""
     first = _search(samples, edit.media_time, shift)
     pts, end = samples.pts[first:], edit.media_time + edit.duration
     step = np.append(np.diff(samples.dts[first:]), edit.duration)
     passed = np.flatnonzero((pts + step >= end) & samples.sync[first:])
     enough = 2 if samples.reordered else 1  # leading pictures may follow the first sync sample behind the end
     stop = int(passed[enough - 1]) + 1 if len(passed) >= enough else len(pts)
-    inside = (pts[:stop] >= edit.media_time) & (pts[:stop] < end)
-    return np.flatnonzero(inside) + first
+    return first, first + stop, (pts[:stop] >= edit.media_time) & (pts[:stop] < end)
 
 
 def _search(samples: Samples, time: int, shift: int) -> int:

@@ -45,6 +45,7 @@ class FragmentReader:
     track_id: int
     defaults: Defaults
     start: Samples  # those of the moov, often none
+    file_size: int
     clock: int = 0  # dts of the next sample where no tfdt says it
     count: int = 0
     tables: list[Samples] = field(default_factory=list)
@@ -95,12 +96,12 @@ class FragmentReader:
         begin = base + fields.number(4, signed=True) if flags & 1 else follows
         first_flags = fields.number(4) if flags & 4 else None
         present = {bit: column for column, bit in enumerate(bit for bit in (0x100, 0x200, 0x400, 0x800) if flags & bit)}
-        if not present and count > 1 << 16:
-            raise CorruptMediaError(f"box 'trun' claims {count} samples without saying anything of them; it is damaged")
         table = fields.table(count * len(present), ">u4").astype(np.uint32).reshape(count, len(present))
         if not ours:
             sizes = table[:, present[0x200]].sum(dtype=np.int64) if 0x200 in present else count * defaults.size
             return begin + int(sizes)
+        if self.count + count > self.file_size:  # FFmpeg's limit too
+            raise CorruptMediaError(f"box 'trun' claims {count} samples in {self.file_size} bytes; it is damaged")
         self.count = check_sample_count(self.count + count)
 
         def column(bit: int, default: int) -> NDArray[np.uint32]:

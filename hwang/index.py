@@ -13,10 +13,27 @@ from numpy.typing import NDArray
 from hwang.errors import CorruptMediaError, LimitExceededError
 from hwang.parameters import annexb_parameter_sets
 
-__all__ = ["MAX_SAMPLES", "ONE_PICTURE_A_SAMPLE", "VideoIndex", "check_sample_count", "presentation_order"]
+__all__ = [
+    "MAX_REORDER",
+    "MAX_SAMPLES",
+    "ONE_PICTURE_A_SAMPLE",
+    "UNKNOWN_COLOR",
+    "Color",
+    "VideoIndex",
+    "check_sample_count",
+    "presentation_order",
+]
 
 MAX_SAMPLES = 1 << 24
 """Most samples an index may have: 77 hours at 60 frames per second."""
+
+MAX_REORDER = 16
+"""Most pictures that any decoder holds back."""
+
+Color = tuple[int, int, int, int]
+"""FFmpeg's numbers of primaries, transfer and matrix (ITU-T H.273; 2: unspecified) and range (1 limited, 2 full)."""
+
+UNKNOWN_COLOR: Color = (2, 2, 2, 0)
 
 ONE_PICTURE_A_SAMPLE = frozenset(["h264", "hevc", "vvc", "mpeg4", "mpeg2video", "mpeg1video"])
 """Codecs whose containers are believed when they call a sample disposable. Elsewhere (AV1, VP9) a sample may carry,
@@ -32,6 +49,15 @@ _ARRAYS: dict[str, type[np.generic]] = {
     "order": np.uint32,
     "row_pts": np.int64,
 }
+
+_LIMITS = {  # of the numbers, exclusive
+    "width": 1 << 31,
+    "height": 1 << 31,
+    "codec_tag": 1 << 32,
+    "reorder": MAX_REORDER + 1,
+    "bits_per_coded_sample": 1 << 16,
+}
+_COLOR_LIMITS = (257, 257, 257, 3)  # 256 is FFmpeg's first number of its own
 
 
 def check_sample_count(count: int) -> int:
@@ -77,6 +103,9 @@ class VideoIndex:
     rotation: int = 0  # degrees clockwise to turn the frames by for display: 0, 90, 180, 270
     byte_addressable: bool = True  # a sample is exactly the bytes [offset, offset + size) of the file
     track_id: int = 0
+    color: Color = UNKNOWN_COLOR  # as the container says; the coded video may say otherwise
+    reorder: int = 0  # pictures that the decoder must hold back to show them in order, as far as the container tells
+    bits_per_coded_sample: int = 0  # depth that the container states, 0 if none
     complete: bool = True  # False for an index written by another program, without timestamps: index the file again
 
     def __post_init__(self) -> None:
@@ -107,8 +136,12 @@ class VideoIndex:
             raise CorruptMediaError(f"index: a row shows sample {int(self.order.max())} of {samples}")
         if samples and int(self.sample_offset.max()) >= 1 << 62:
             raise CorruptMediaError("index: a sample lies beyond 2^62 bytes; the sample table is damaged")
-        if not (0 <= self.width < 1 << 31 and 0 <= self.height < 1 << 31):
-            raise CorruptMediaError(f"index: impossible frame size {self.width}x{self.height}")
+        for name, limit in _LIMITS.items():
+            if not 0 <= getattr(self, name) < limit:
+                raise CorruptMediaError(f"index: impossible {name} {getattr(self, name)}")
+        limits = zip(self.color, _COLOR_LIMITS, strict=False)
+        if len(self.color) != len(_COLOR_LIMITS) or not all(0 <= number < limit for number, limit in limits):
+            raise CorruptMediaError(f"index: impossible color {self.color}")
         if not all(0 < part < 1 << 31 for part in self.time_base):
             raise CorruptMediaError(f"index: impossible time base {self.time_base}")
         if self.rotation not in (0, 90, 180, 270):

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from hwang import _core
-from hwang.errors import UnsupportedMediaError
+from hwang.errors import CorruptMediaError, UnsupportedMediaError
 from hwang.index import ONE_PICTURE_A_SAMPLE, VideoIndex, check_sample_count, presentation_order
 from hwang.isobmff import read_index
 from hwang.source import CountingSource
@@ -21,13 +21,24 @@ _NO_PTS = np.iinfo(np.int64).min
 def build_index(source: CountingSource, spool: Spool, threads: int) -> VideoIndex:
     """The index of a video. Where the container leaves the order of the frames in doubt, it is learnt by decoding."""
     index = read_index(source) or _scan(spool)
+    if not index.samples:
+        raise CorruptMediaError("the video track has no samples; the file was cut off, or never finished")
     if not (index.width and index.height):
         raise UnsupportedMediaError(f"the size of the {index.codec} pictures cannot be made out")
     return _learn_order(index, spool, threads) if _order_is_doubtful(index) else index
 
 
 def core_stream(index: VideoIndex) -> _core.Stream:
-    return _core.Stream(index.codec, index.codec_tag, index.extradata, index.width, index.height)
+    return _core.Stream(
+        index.codec,
+        index.codec_tag,
+        index.extradata,
+        index.width,
+        index.height,
+        index.bits_per_coded_sample,
+        index.reorder,
+        index.color,
+    )
 
 
 def core_table(index: VideoIndex) -> _core.Table:
@@ -40,7 +51,7 @@ def _scan(spool: Spool) -> VideoIndex:
     found = _core.scan(spool.whole())
     check_sample_count(len(found["pts"]))
     pts, dts = found["pts"], found["dts"]
-    order = presentation_order(pts, found["hidden"] == 0)
+    order = presentation_order(pts, (found["hidden"] == 0) & (found["sample_size"] > 0))
     return VideoIndex(
         sample_offset=found["sample_offset"],
         sample_size=found["sample_size"],
@@ -58,6 +69,9 @@ def _scan(spool: Spool) -> VideoIndex:
         codec=found["codec"],
         codec_tag=found["codec_tag"],
         extradata=found["extradata"],
+        bits_per_coded_sample=found["bits_per_coded_sample"],
+        reorder=found["reorder"],
+        color=found["color"],
         byte_addressable=False,
     )
 

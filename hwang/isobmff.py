@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from hwang.boxes import Fields, Payload, TopBox, WindowReader, descend, top_level
-from hwang.editlist import Edit, Rows, apply_edits, read_edit_list, time_offset
+from hwang.boxes import Fields, Payload, TopBox, WindowReader, descend, name, top_level
+from hwang.editlist import Edit, Rows, apply_edits, held_back, read_edit_list, time_offset
 from hwang.errors import CorruptMediaError, LimitExceededError, UnsupportedMediaError
 from hwang.fragments import FragmentReader, read_track_defaults
 from hwang.index import ONE_PICTURE_A_SAMPLE, VideoIndex, presentation_order
@@ -39,7 +39,12 @@ def read_index(source: RangeSource, track: int | None = None) -> VideoIndex | No
     for box in boxes:
         seen.add(box.kind)
         if box.kind == b"moov":
-            movie = _Movie(_payload(reader, box, source.size), track)
+            if box.end > source.size:
+                raise CorruptMediaError(
+                    f"the movie header ('moov') needs {box.end - source.size} bytes more than there are; "
+                    "the file is truncated"
+                )
+            movie = _Movie(_payload(reader, box), track)
             return movie.index(reader, boxes)
     if b"meta" in seen and b"mdat" in seen:
         raise UnsupportedMediaError("a still image (HEIF or AVIF), not a video")
@@ -50,14 +55,11 @@ def read_index(source: RangeSource, track: int | None = None) -> VideoIndex | No
     )
 
 
-def _payload(reader: WindowReader, box: TopBox, file_size: int) -> Payload:
-    if box.end > file_size:
-        raise CorruptMediaError(
-            f"the movie header ('moov') needs {box.end - file_size} bytes more than there are; the file is truncated"
-        )
-    if box.end - box.body > _LARGEST_HEADER:
-        raise LimitExceededError(f"a movie header of {box.end - box.body} bytes; at most {_LARGEST_HEADER} are read")
-    return memoryview(reader.read(box.body, box.end - box.body))
+def _payload(reader: WindowReader, box: TopBox) -> Payload:
+    size = box.end - box.body
+    if size > _LARGEST_HEADER:
+        raise LimitExceededError(f"a header {name(box.kind)} of {size} bytes; at most {_LARGEST_HEADER} are read")
+    return memoryview(reader.read(box.body, size))
 
 
 class _Movie:
@@ -96,10 +98,10 @@ class _Movie:
         mvex = descend(self.moov, b"mvex")
         defaults = mvex and read_track_defaults(mvex.payload, self.track.number)
         if defaults:
-            fragments = FragmentReader(self.track.number, defaults, samples)
+            fragments = FragmentReader(self.track.number, defaults, samples, reader.size)
             for box in following:
                 if box.kind == b"moof" and box.end <= reader.size:
-                    fragments.add(memoryview(reader.read(box.body, box.end - box.body)), box.offset)
+                    fragments.add(_payload(reader, box), box.offset)
             in_movie = len(samples)
             samples, shown = fragments.result()
             rows = self._with_fragments(rows, samples, shown, in_movie)
@@ -121,16 +123,17 @@ class _Movie:
             return apply_edits(samples, edits)
         shift = 0 if all(track.sampled for track in before) else time_offset(edits)
         order = presentation_order(samples.pts)
-        return Rows(order, samples.pts[order] - shift, samples.duration)
+        return Rows(order, samples.pts[order] - shift, samples.duration, held_back(samples, samples.pts))
 
     def _with_fragments(self, rows: Rows, samples: Samples, shown: NDArray[np.bool_], in_movie: int) -> Rows:
-        """Rows of moov, then those of the fragments."""
+        """Rows of moov, then those of the fragments, which FFmpeg does not ask for the decoder's delay."""
         shown[:in_movie] = False
         order = presentation_order(samples.pts, shown)
         return Rows(
             np.concatenate([rows.order, order]),
             np.concatenate([rows.pts, samples.pts[order] - time_offset(self._edits())]),
             samples.duration,
+            rows.reorder,
         )
 
     def _description(self, entries: list[SampleEntry], samples: Samples) -> SampleEntry:
@@ -146,6 +149,7 @@ class _Movie:
 
     def _table(self, samples: Samples, rows: Rows, entry: SampleEntry) -> VideoIndex:
         known = [ticks for ticks in (self.track.duration, samples.duration, rows.duration) if ticks > 0]
+        shown = samples.size[rows.order] > 0  # the ffmpeg tool does not decode empty packets
         return VideoIndex(
             sample_offset=samples.offset,
             sample_size=samples.size,
@@ -153,8 +157,8 @@ class _Movie:
             dts=samples.dts,
             sync=samples.sync,
             disposable=samples.disposable & (entry.codec in ONE_PICTURE_A_SAMPLE),
-            order=rows.order,
-            row_pts=rows.pts,
+            order=rows.order[shown],
+            row_pts=rows.pts[shown],
             width=entry.width or self.track.size[0],
             height=entry.height or self.track.size[1],
             time_base=(1, self.media_timescale),
@@ -165,4 +169,7 @@ class _Movie:
             extradata=entry.extradata,
             rotation=self.track.rotation,
             track_id=self.track.number,
+            color=entry.color,
+            reorder=rows.reorder if entry.codec == "h264" else 0,
+            bits_per_coded_sample=entry.depth,
         )

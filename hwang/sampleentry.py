@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from hwang.boxes import Box, Fields, Payload, children, descend, name
 from hwang.errors import CorruptMediaError, EncryptedMediaError, UnsupportedMediaError
+from hwang.index import UNKNOWN_COLOR, Color
 
 __all__ = ["SampleEntry", "external", "read_sample_entries"]
 
@@ -55,6 +56,9 @@ _CODEC_OF_OBJECT_TYPE = {
 }
 _CONFIGURATION = (b"avcC", b"hvcC", b"vvcC", b"av1C", b"glbl")
 _ENTRY_BYTES = 78  # of a visual sample entry, before its boxes
+_PALETTE_DEPTHS = (1, 2, 4, 8)
+_COLORS = ({*range(13), 22, 256}, {*range(19), 256}, {*range(18)})  # that FFmpeg knows: primaries, transfer, matrix
+_UNSPECIFIED, _LIMITED, _FULL = 2, 1, 2
 _SEVERAL = 256
 
 
@@ -68,6 +72,8 @@ class SampleEntry:
     height: int
     extradata: bytes  # as FFmpeg would have it
     data_reference: int  # 1-based, into dref
+    depth: int  # bits per pixel
+    color: Color
 
 
 def read_sample_entries(stsd: Box) -> list[SampleEntry]:
@@ -94,7 +100,8 @@ def _entry(box: Box) -> SampleEntry:
     data_reference = fields.number(2)
     fields.take(16)
     width, height = fields.number(2), fields.number(2)
-    fields.take(min(_ENTRY_BYTES - 28, fields.left))
+    rest = fields.take(min(_ENTRY_BYTES - 28, fields.left))
+    depth = int.from_bytes(rest[46:48], "big")
     inner = fields.take(fields.left)
     if box.kind in (b"encv", b"drmi"):
         original = descend(inner, b"sinf", b"frma")
@@ -103,7 +110,7 @@ def _entry(box: Box) -> SampleEntry:
     codec = _CODEC_OF.get(box.kind)
     if codec is None:
         raise UnsupportedMediaError(f"unknown video codec {name(box.kind)}; transcode the video, for example to H.264")
-    extradata = b""
+    extradata, color = b"", UNKNOWN_COLOR
     for part in children(inner):
         if part.kind in _CONFIGURATION and not extradata:
             extradata = bytes(part.payload)
@@ -111,7 +118,39 @@ def _entry(box: Box) -> SampleEntry:
             object_type, specific = _elementary_stream(part)
             codec = _CODEC_OF_OBJECT_TYPE.get(object_type, codec)
             extradata = extradata or specific
-    return SampleEntry(codec, int.from_bytes(box.kind, "little"), width, height, extradata, data_reference)
+        else:
+            color = _color(part, codec, color)
+    return SampleEntry(
+        codec=codec,
+        tag=int.from_bytes(box.kind, "little"),
+        width=width,
+        height=height,
+        extradata=extradata,
+        data_reference=data_reference,
+        depth=depth & 0x1F if depth & 0x1F in _PALETTE_DEPTHS else depth,  # bit 5: the palette is shades of gray
+        color=color,
+    )
+
+
+def _color(box: Box, codec: str, known: Color) -> Color:
+    """The color after `box`, `known` before it: the last box to say something counts, as in FFmpeg."""
+    fields = Fields(box)
+    if box.kind == b"colr" and fields.left >= 10 and (kind := bytes(fields.take(4))) in (b"nclx", b"nclc"):
+        numbers = [fields.number(2) for _ in range(3)]
+        full = bool(fields.left and fields.number(1) & 0x80)
+        color_range = known[3] if kind == b"nclc" else _FULL if full else _LIMITED
+    elif box.kind == b"vpcC" and fields.version_and_flags()[0] == 1:
+        fields.take(2)  # profile and level
+        color_range = _FULL if fields.number(1) & 1 else _LIMITED
+        numbers = [fields.number(1) for _ in range(3)]
+    elif box.kind == b"ACLR" and codec != "h264" and fields.left == 16 and box.payload[11] in (_LIMITED, _FULL):
+        return (*known[:3], box.payload[11])
+    else:
+        return known
+    primaries, transfer, matrix = (
+        number if number in allowed else _UNSPECIFIED for number, allowed in zip(numbers, _COLORS, strict=True)
+    )
+    return primaries, transfer, matrix, color_range
 
 
 def _elementary_stream(esds: Box) -> tuple[int, bytes]:

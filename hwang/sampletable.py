@@ -15,7 +15,6 @@ __all__ = ["Samples", "read_sample_table"]
 
 _LARGEST_SAMPLE = 0x3FFFFFFF  # bytes; FFmpeg's limit too
 _LARGEST_DELTA = (1 << 32) - 1 - 480_000  # ticks; above it, FFmpeg takes a duration for a negative correction
-_LARGEST_SHIFT = 1 << 28  # ticks; a larger composition offset makes FFmpeg ignore all of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,12 +199,10 @@ def _composition_offsets(boxes: dict[bytes, Box], count: int) -> tuple[NDArray[n
     Offsets are signed in both versions. The last two entries do not count for the shift, as in FFmpeg.
     """
     rows = _rows(boxes, b"ctts", 2, ">i4")
-    entries = len(rows)
-    rows = rows[rows[:, 0] > 0]
+    counts = rows[:, 0] > 0
+    early = rows[:-2, 1][counts[:-2]]
+    rows = rows[counts]
     if not len(rows):
-        return None, 0
-    early = rows[: max(entries - 2, 0), 1]
-    if len(early) and int(np.abs(early).max()) > _LARGEST_SHIFT:
         return None, 0
     spread = _spread(rows[:, 0], rows[:, 1], count)
     composition = np.zeros(count, np.int64)

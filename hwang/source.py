@@ -185,6 +185,9 @@ class CountingSource:
 
     def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
         parts = self.source.read_ranges(ranges)
+        for (offset, length), part in zip(ranges, parts, strict=True):
+            if len(part) != length:
+                raise SourceError(f"the video's source gave {len(part)} of {length} bytes at offset {offset}")
         self.count(len(ranges), sum(map(len, parts)))
         return parts
 

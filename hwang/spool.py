@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
-from typing import IO
+from collections.abc import Iterable
 
 from hwang import _core
 from hwang.ranges import ByteRange
@@ -11,7 +12,8 @@ from hwang.source import CountingSource, FileSource
 
 __all__ = ["Spool"]
 
-_BLOCK = 8 << 20  # bytes a request when a whole object is fetched
+_MEMORY_BYTES = 64 << 20  # larger fetches go to a temporary file
+_BLOCK_BYTES = 8 << 20
 
 
 class Spool:
@@ -22,32 +24,43 @@ class Spool:
 
     def __init__(self, source: CountingSource) -> None:
         self._source = source
-        self._file: IO[bytes] | None = None
+        self._whole: _core.Bytes | None = None
 
-    def ranges(self, ranges: tuple[ByteRange, ...]) -> _core.Bytes:
-        """These ranges; as far as the file has them."""
+    def ranges(self, ranges: Iterable[ByteRange]) -> _core.Bytes:
+        """These ranges, as far as the file has them: in memory, or in a sparse temporary file."""
         size = self._source.size
         there = [(offset, min(length, size - offset)) for offset, length in ranges if offset < size]
+        total = sum(length for _, length in there)
         if isinstance(self._source.source, FileSource):
-            self._source.count(len(there), sum(length for _, length in there))
+            self._source.count(len(there), total)
             return _core.file_bytes(self._source.source.fileno(), size)
+        if total > _MEMORY_BYTES:
+            return self._in_file(there)
         pieces = self._source.read_ranges(there)
         return _core.memory_bytes([(offset, piece) for (offset, _), piece in zip(there, pieces, strict=True)], size)
 
     def whole(self) -> _core.Bytes:
-        """All bytes, however often asked for they are fetched once."""
-        size = self._source.size
-        if isinstance(self._source.source, FileSource):
-            self._source.count(1, size)
-            return _core.file_bytes(self._source.source.fileno(), size)
-        if self._file is None:
-            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
-            for offset in range(0, size, _BLOCK):
-                self._file.write(self._source.read_ranges([(offset, min(_BLOCK, size - offset))])[0])
-            self._file.flush()
-        return _core.file_bytes(self._file.fileno(), size)
+        """All bytes; fetched once, however often asked for."""
+        if self._whole is None:
+            size = self._source.size
+            if isinstance(self._source.source, FileSource):
+                self._source.count(1, size)
+                self._whole = _core.file_bytes(self._source.source.fileno(), size)
+            else:
+                self._whole = self._in_file([(0, size)])
+        return self._whole
+
+    def _in_file(self, ranges: list[ByteRange]) -> _core.Bytes:
+        """Fetched block by block, each to its own place. The space is free again when the core drops the file."""
+        with tempfile.TemporaryFile() as file:
+            for offset, length in ranges:
+                for start in range(offset, offset + length, _BLOCK_BYTES):
+                    block = (start, min(_BLOCK_BYTES, offset + length - start))
+                    data = memoryview(self._source.read_ranges([block])[0])
+                    while data:
+                        written = os.pwrite(file.fileno(), data, block[0] + block[1] - len(data))
+                        data = data[written:]
+            return _core.file_bytes(file.fileno(), self._source.size)
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        self._whole = None

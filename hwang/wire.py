@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwang.errors import CorruptMediaError
-from hwang.index import VideoIndex, check_sample_count
+from hwang.index import UNKNOWN_COLOR, VideoIndex, check_sample_count
 from hwang.varint import decode_packed, encode_packed, read_varint, unzigzag_deltas, write_varint, zigzag_deltas
 
 __all__ = ["decode", "encode"]
@@ -25,12 +25,15 @@ _SCALARS = {  # keyword of VideoIndex: field number
     "byte_addressable": 107,
     "track_id": 108,
     "duration_ticks": 109,
+    "reorder": 116,
+    "bits_per_coded_sample": 117,
 }
 _TIME_BASE = (100, 101)
 _STRINGS = {"container": 102, "codec": 103}
 _EXTRADATA = 105
 _DELTAS = {"pts": 110, "dts": 111, "order": 112, "row_pts": 113}  # packed zigzag differences
 _DISPOSABLE = 114  # packed differences of sample numbers
+_COLOR = 115  # packed
 
 
 def encode(index: VideoIndex) -> bytes:
@@ -57,6 +60,7 @@ def encode(index: VideoIndex) -> bytes:
     for name, number in _DELTAS.items():
         _put_bytes(out, number, encode_packed(zigzag_deltas(getattr(index, name).astype(np.int64))))
     _put_bytes(out, _DISPOSABLE, encode_packed(np.diff(np.flatnonzero(index.disposable), prepend=0)))
+    _put_bytes(out, _COLOR, encode_packed(np.array(index.color)))
     return bytes(out)
 
 
@@ -108,6 +112,7 @@ def decode(data: bytes) -> VideoIndex:
         disposable=_mask(np.cumsum(message.packed(_DISPOSABLE), dtype=np.uint64), samples, "disposable"),
         time_base=(message.scalar(_TIME_BASE[0]), message.scalar(_TIME_BASE[1])),
         extradata=message.raw(_EXTRADATA),
+        color=tuple(message.packed(_COLOR).tolist()) or UNKNOWN_COLOR,
     )
 
 

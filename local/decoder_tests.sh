@@ -6,4 +6,4 @@ clip=$(.venv/bin/python -m local.clip)
 "$(local/engine.sh client)" run --rm --init --read-only --user 993:990 --cap-drop ALL --network none \
     --tmpfs /tmp:size=2g,mode=1777 --env PYTHONDONTWRITEBYTECODE=1 \
     --volume "$clip:/clips/$(basename "$clip"):ro" --env HWANG_CACHE=/clips \
-    hwang-lambda:test -p no:cacheprovider "$@"
+    hwang-lambda:test -p no:cacheprovider tests/decoder "$@"

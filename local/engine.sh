@@ -10,6 +10,7 @@ set -euo pipefail
 . "$(dirname "$0")/within.sh"
 state=/run/hwang-lambda
 pidfile=$state/dockerd.pid
+by_systemd=$state/started-by-systemd
 log=/var/log/hwang-lambda-dockerd.log
 
 say() { printf '%s\n' "$*" >&2; }
@@ -31,7 +32,7 @@ client() {
 answers() { local docker; docker=$(client) && within 20 "$docker" info >/dev/null 2>&1; }
 
 started_here() {
-    [ -r "$pidfile" ] && [ "$(cat "/proc/$(cat "$pidfile")/comm" 2>/dev/null)" = dockerd ]
+    [ -e "$by_systemd" ] || { [ -r "$pidfile" ] && [ "$(cat "/proc/$(cat "$pidfile")/comm" 2>/dev/null)" = dockerd ]; }
 }
 
 distribution() { (. /etc/os-release 2>/dev/null && printf '%s:%s\n' "${ID:-}" "${VERSION_CODENAME:-}"); }
@@ -58,9 +59,9 @@ install_packages() {
     export DEBIAN_FRONTEND=noninteractive
     local output
     output=$(mktemp)
-    # Policy 101 keeps the packages from starting a service of their own in the middle of the installation.
+    # Another vendor's engine is never replaced: --no-remove makes apt refuse.
     # shellcheck disable=SC2086
-    if ! { apt-get update -q && apt-get install -qy --no-install-recommends $packages; } >"$output" 2>&1; then
+    if ! { apt-get update -q && apt-get install -qy --no-remove --no-install-recommends $packages; } >"$output" 2>&1; then
         tail -n 30 "$output" >&2
         rm -f "$output"
         die "apt-get could not install the packages (above)"
@@ -69,11 +70,12 @@ install_packages() {
 }
 
 start() {
+    mkdir -p "$state"
     if [ -d /run/systemd/system ]; then
         systemctl start docker || die "systemctl could not start docker: journalctl -u docker tells why"
+        touch "$by_systemd"
         return
     fi
-    mkdir -p "$state"
     setsid dockerd >"$log" 2>&1 </dev/null &
     echo $! >"$pidfile"
     trap 'down; exit 130' INT TERM
@@ -96,7 +98,10 @@ up() {
         Darwin:*) die "no Docker Engine answers: install and start Docker Desktop, OrbStack or Colima (with buildx and compose v2)" ;;
         *) die "no Docker Engine answers for user $(id -un): install one with buildx and compose v2, or join the docker group (sudo usermod -aG docker $(id -un)), or run as root" ;;
     esac
-    if ! command -v dockerd >/dev/null || ! client >/dev/null; then
+    if command -v dockerd >/dev/null && ! client >/dev/null; then
+        die "there is an engine, but no client with buildx and compose v2: install docker-buildx and docker-compose (docker-ce: docker-buildx-plugin docker-compose-plugin)"
+    fi
+    if ! command -v dockerd >/dev/null; then
         install_packages || die "no Docker Engine answers: install one with buildx and compose v2 from this distribution's packages"
     fi
     answers || start
@@ -105,6 +110,11 @@ up() {
 
 down() {
     started_here || return 0
+    if [ -e "$by_systemd" ]; then
+        systemctl stop docker.socket docker && rm -f "$by_systemd"
+        say "engine: stopped"
+        return
+    fi
     local pid tenth
     pid=$(cat "$pidfile")
     kill "$pid"
@@ -112,6 +122,7 @@ down() {
         kill -0 "$pid" 2>/dev/null || break
         sleep 0.1
     done
+    ! kill -0 "$pid" 2>/dev/null || die "dockerd (process $pid) does not stop; its log: $log"
     rm -f "$pidfile"
     say "engine: stopped"
 }

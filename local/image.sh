@@ -33,6 +33,7 @@ if [ "$base" = auto ]; then
     fi
 fi
 
+[ -z "${CA:-}" ] || [ -s "$CA" ] || { echo "image: CA=$CA is not there, or empty" >&2; exit 1; }
 ca=${CA:-${SSL_CERT_FILE:-${PIP_CERT:-${REQUESTS_CA_BUNDLE:-${CURL_CA_BUNDLE:-}}}}}
 arguments=()
 [ ! -s "$ca" ] || arguments+=(--secret "id=ca,src=$ca")

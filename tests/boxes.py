@@ -41,6 +41,7 @@ class Movie:
     edits: Sequence[Edit] = ()
     entry: bytes = b"avc1"
     inside: bytes = field(default_factory=lambda: box(b"avcC", b"\x01\x64\x00\x0a\xff\xe0\x00"))
+    depth: int = 24
     per_chunk: int = 2
     wide: bool = False  # co64 instead of stco
     handler: bytes = b"vide"
@@ -52,7 +53,8 @@ class Movie:
 
     def _stbl(self, start: int) -> bytes:
         samples = len(self.sizes)
-        entry = bytes(6) + struct.pack(">H", 1) + bytes(16) + struct.pack(">HH", 64, 48) + bytes(50) + self.inside
+        size, depth = struct.pack(">HH", 64, 48), struct.pack(">Hh", self.depth, -1)
+        entry = bytes(6) + struct.pack(">H", 1) + bytes(16) + size + bytes(46) + depth + self.inside
         offsets, position = [], start
         for first in range(0, samples, self.per_chunk):
             offsets.append(position)

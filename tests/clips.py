@@ -108,6 +108,16 @@ CLIPS: tuple[Clip, ...] = (
         "h264",
     ),
     Clip(
+        "h264-colour-in-the-container",
+        "mp4",
+        _x264(
+            *("-vf", "scale=out_color_matrix=bt709", "-colorspace", "bt709", "-movflags", "+write_colr"),
+            params=f"{_GOP}:colormatrix=undef:colorprim=undef:transfer=undef",
+        ),
+        "mov",
+        "h264",
+    ),
+    Clip(
         "h264-rotated", "mp4", _x264(params=_GOP), "mov", "h264", then=("-c", "copy"), lavf=("-display_rotation", "90")
     ),
     Clip("h264-matroska", "mkv", _x264(params=_GOP), "matroska", "h264"),

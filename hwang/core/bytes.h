@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <fcntl.h>
 #include <span>
 #include <system_error>
 #include <unistd.h>
@@ -23,10 +24,15 @@ class ByteSource {
   const std::uint64_t size;
 };
 
-// A file, by a descriptor that the caller keeps open.
+// A file, by a descriptor of its own: the caller may close the one that was given.
 class FileBytes final : public ByteSource {
  public:
-  FileBytes(int descriptor, std::uint64_t size) : ByteSource(size), descriptor_(descriptor) {}
+  FileBytes(int descriptor, std::uint64_t size) : ByteSource(size), descriptor_(fcntl(descriptor, F_DUPFD_CLOEXEC, 0)) {
+    if (descriptor_ < 0) throw Error(Kind::source, "the video cannot be read: " + std::generic_category().message(errno));
+  }
+  FileBytes(const FileBytes&) = delete;
+  FileBytes& operator=(const FileBytes&) = delete;
+  ~FileBytes() override { close(descriptor_); }
 
   std::size_t read(std::uint64_t offset, std::span<std::uint8_t> into) const override {
     std::size_t done = 0;

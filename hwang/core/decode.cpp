@@ -5,37 +5,12 @@
 #include <exception>
 #include <mutex>
 #include <numeric>
-#include <optional>
+#include <system_error>
 #include <thread>
 
 namespace hwang {
 
 namespace {
-
-std::optional<std::size_t> position(Samples wanted, std::uint32_t sample) {
-  const auto found = std::lower_bound(wanted.begin(), wanted.end(), sample);
-  if (found == wanted.end() || *found != sample) return std::nullopt;
-  return static_cast<std::size_t>(found - wanted.begin());
-}
-
-void collect_failures(const Run& run, const std::vector<bool>& delivered, std::uint32_t damaged_from, Outcome& outcome) {
-  for (std::size_t i = 0; i < run.wanted.size(); i++)
-    if (!delivered[i] || run.wanted[i] >= damaged_from) outcome.failed.push_back(run.wanted[i]);
-}
-
-void decode_run(const Run& run, RunDecoder& decoder, Converter& converter, AVFrame& frame, std::uint8_t* out, std::size_t picture_bytes, Outcome& outcome) {
-  std::vector<bool> delivered(run.wanted.size());
-  decoder.start(run.samples);
-  while (const auto sample = decoder.next(frame)) {
-    const auto i = position(run.wanted, *sample);
-    if (!i) continue;
-    if (delivered[*i]) throw Error(Kind::corrupt, "sample " + std::to_string(*sample) + " shows two pictures");
-    converter.to_rgb24(frame, out + static_cast<std::size_t>(run.slot[*i]) * picture_bytes);
-    delivered[*i] = true;
-    outcome.frames_converted++;
-  }
-  collect_failures(run, delivered, decoder.damaged_from(), outcome);
-}
 
 // A decoder that works alone uses threads of its own, and some more than there are cores: they go on decoding ahead
 // while this thread converts.
@@ -44,6 +19,24 @@ int threads_of_a_lone_decoder(int cores) { return cores > 1 ? cores + 2 : 1; }
 std::size_t picture_size(const Stream& stream) { return static_cast<std::size_t>(stream.width) * stream.height * 3; }
 
 }  // namespace
+
+WantedPictures::WantedPictures(const Run& run, RunDecoder& decoder) : run_(run), decoder_(decoder), delivered_(run.wanted.size()) {
+  decoder_.start(run.samples);
+}
+
+std::optional<std::size_t> WantedPictures::next(AVFrame& frame, std::vector<std::uint32_t>& failed) {
+  while (const auto sample = decoder_.next(frame)) {
+    const auto found = std::lower_bound(run_.wanted.begin(), run_.wanted.end(), *sample);
+    if (found == run_.wanted.end() || *found != *sample) continue;
+    const auto i = static_cast<std::size_t>(found - run_.wanted.begin());
+    if (delivered_[i]) throw Error(Kind::corrupt, "sample " + std::to_string(*sample) + " shows two pictures");
+    delivered_[i] = true;
+    return i;
+  }
+  for (std::size_t i = 0; i < run_.wanted.size(); i++)
+    if (!delivered_[i] || run_.wanted[i] >= decoder_.damaged_from()) failed.push_back(run_.wanted[i]);
+  return std::nullopt;
+}
 
 Outcome decode_runs(const Stream& stream, const Table& table, const ByteSource& source, std::span<const Run> runs, std::uint8_t* out, int threads) {
   const int workers = static_cast<int>(std::min<std::size_t>(threads, runs.size()));
@@ -54,27 +47,40 @@ Outcome decode_runs(const Stream& stream, const Table& table, const ByteSource& 
   std::exception_ptr failure;
 
   const auto work = [&] {
-    Outcome mine;
     try {
+      Outcome mine;
       RunDecoder decoder(stream, table, source, decoder_threads);
       Converter converter(stream.width, stream.height);
       const auto frame = owned<FramePtr>(av_frame_alloc());
-      for (std::size_t i; (i = next++) < runs.size();) decode_run(runs[i], decoder, converter, *frame, out, picture_size(stream), mine);
-      mine.packets_decoded = decoder.packets_decoded();
+      for (std::size_t at; (at = next++) < runs.size();) {
+        const Run& run = runs[at];
+        WantedPictures wanted(run, decoder);
+        while (const auto i = wanted.next(*frame, mine.failed)) {
+          converter.to_rgb24(*frame, out + static_cast<std::size_t>(run.slot[*i]) * picture_size(stream));
+          mine.frames_converted++;
+        }
+      }
+      const std::lock_guard lock(mutex);
+      total.failed.insert(total.failed.end(), mine.failed.begin(), mine.failed.end());
+      total.packets_decoded += decoder.packets_decoded();
+      total.frames_converted += mine.frames_converted;
     } catch (...) {
       next = runs.size();
       const std::lock_guard lock(mutex);
       if (!failure) failure = std::current_exception();
     }
-    const std::lock_guard lock(mutex);
-    total.failed.insert(total.failed.end(), mine.failed.begin(), mine.failed.end());
-    total.packets_decoded += mine.packets_decoded;
-    total.frames_converted += mine.frames_converted;
   };
 
   {
     std::vector<std::jthread> pool;
-    for (int i = 1; i < workers; i++) pool.emplace_back(work);
+    pool.reserve(workers);
+    for (int i = 1; i < workers; i++) {
+      try {
+        pool.emplace_back(work);
+      } catch (const std::system_error&) {
+        break;  // no more threads to be had: the others do the work
+      }
+    }
     if (workers) work();
   }
   if (failure) std::rethrow_exception(failure);
@@ -91,33 +97,18 @@ PictureStream::PictureStream(const Stream& stream, const Table& table, const Byt
 std::vector<std::uint32_t> PictureStream::read(std::uint8_t* out, std::size_t capacity) {
   std::vector<std::uint32_t> samples;
   while (samples.size() < capacity && run_ < runs_.size()) {
-    const Run& run = runs_[run_];
-    if (!running_) {
-      decoder_.start(run.samples);
-      delivered_.assign(run.wanted.size(), false);
-      running_ = true;
+    if (!current_) current_.emplace(runs_[run_], decoder_);
+    if (const auto i = current_->next(*frame_, outcome_.failed)) {
+      converter_.to_rgb24(*frame_, out + samples.size() * picture_bytes_);
+      outcome_.frames_converted++;
+      samples.push_back(runs_[run_].wanted[*i]);
+    } else {
+      current_.reset();
+      run_++;
     }
-    const auto sample = decoder_.next(*frame_);
-    if (!sample) {
-      finish_run();
-      continue;
-    }
-    const auto i = position(run.wanted, *sample);
-    if (!i) continue;
-    if (delivered_[*i]) throw Error(Kind::corrupt, "sample " + std::to_string(*sample) + " shows two pictures");
-    converter_.to_rgb24(*frame_, out + samples.size() * picture_bytes_);
-    delivered_[*i] = true;
-    outcome_.frames_converted++;
-    samples.push_back(*sample);
   }
   outcome_.packets_decoded = decoder_.packets_decoded();
   return samples;
-}
-
-void PictureStream::finish_run() {
-  collect_failures(runs_[run_], delivered_, decoder_.damaged_from(), outcome_);
-  running_ = false;
-  run_++;
 }
 
 std::vector<std::uint32_t> presentation_order(const Stream& stream, const Table& table, const ByteSource& source, int threads) {
@@ -126,6 +117,7 @@ std::vector<std::uint32_t> presentation_order(const Stream& stream, const Table&
   RunDecoder decoder(stream, table, source, threads_of_a_lone_decoder(threads));
   const auto frame = owned<FramePtr>(av_frame_alloc());
   std::vector<std::uint32_t> order;
+  if (all.empty()) return order;
   std::vector<bool> seen(all.size());
   decoder.start(all);
   while (const auto sample = decoder.next(*frame)) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -25,6 +26,19 @@ struct Outcome {
 // Decodes independent runs into `out`, height × width × 3 bytes a picture, on up to `threads` cores.
 Outcome decode_runs(const Stream& stream, const Table& table, const ByteSource& source, std::span<const Run> runs, std::uint8_t* out, int threads);
 
+// The wanted pictures of one run, as they come out of a decoder.
+class WantedPictures {
+ public:
+  WantedPictures(const Run& run, RunDecoder& decoder);
+  // The next one, as a position in run.wanted; nothing at the end, when the failures of the run are added to `failed`.
+  std::optional<std::size_t> next(AVFrame& frame, std::vector<std::uint32_t>& failed);
+
+ private:
+  const Run& run_;
+  RunDecoder& decoder_;
+  std::vector<bool> delivered_;
+};
+
 // The wanted pictures of several runs one after another, so that a long request needs the memory of a few pictures.
 class PictureStream {
  public:
@@ -35,16 +49,13 @@ class PictureStream {
   const Outcome& outcome() const { return outcome_; }
 
  private:
-  void finish_run();
-
   const std::size_t picture_bytes_;
   RunDecoder decoder_;
   Converter converter_;
   FramePtr frame_;
   std::vector<Run> runs_;
   std::size_t run_ = 0;
-  bool running_ = false;
-  std::vector<bool> delivered_;
+  std::optional<WantedPictures> current_;
   Outcome outcome_;
 };
 

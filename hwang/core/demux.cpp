@@ -4,14 +4,6 @@
 
 namespace hwang {
 
-int check(int answer, Kind kind, const std::string& doing) {
-  if (answer >= 0) return answer;
-  if (answer == AVERROR(ENOMEM)) throw std::bad_alloc();
-  char text[AV_ERROR_MAX_STRING_SIZE] = {};
-  av_strerror(answer, text, sizeof text);
-  throw Error(kind, doing + ": " + text);
-}
-
 // Gives libavformat the bytes. No exception may cross its C frames: the first one is kept and thrown afterwards.
 struct Demuxer::Reader {
   static constexpr int buffer_bytes = 1 << 18;
@@ -76,9 +68,9 @@ Demuxer::Demuxer(const ByteSource& source) : reader_(std::make_unique<Reader>(so
   context->pb = reader_->io;
   context->flags |= AVFMT_FLAG_CUSTOM_IO;
   const int opened = avformat_open_input(&context, nullptr, nullptr, nullptr);  // frees the context on failure
+  context_.reset(context);
   reader_->rethrow();
   check(opened, Kind::unsupported, "this is no video container that can be read (MP4, MOV, Matroska, WebM, MPEG-TS, MPEG-PS, AVI, FLV, IVF or a raw stream)");
-  context_.reset(context);
   for (unsigned i = 0; i < context->nb_streams; i++) {
     AVStream* candidate = context->streams[i];
     const bool video = candidate->codecpar->codec_type == AVMEDIA_TYPE_VIDEO && !(candidate->disposition & AV_DISPOSITION_ATTACHED_PIC);
@@ -105,6 +97,7 @@ bool Demuxer::next(AVPacket& packet) {
     const int answer = av_read_frame(context_.get(), &packet);
     reader_->rethrow();
     if (answer == AVERROR(ENOMEM)) throw std::bad_alloc();
+    if (answer == AVERROR(EAGAIN)) continue;  // MPEG-TS, after a long stretch without a packet
     if (answer < 0) return false;
     if (packet.stream_index == stream_->index) return true;
     av_packet_unref(&packet);
@@ -120,6 +113,12 @@ Stream Demuxer::stream() {
   stream.width = parameters.width;
   stream.height = parameters.height;
   stream.bits_per_coded_sample = parameters.bits_per_coded_sample;
+  stream.reorder = parameters.video_delay;
+  // Some demuxers pass on whatever number the file has.
+  if (av_color_primaries_name(parameters.color_primaries)) stream.color_primaries = parameters.color_primaries;
+  if (av_color_transfer_name(parameters.color_trc)) stream.color_transfer = parameters.color_trc;
+  if (av_color_space_name(parameters.color_space)) stream.color_matrix = parameters.color_space;
+  if (av_color_range_name(parameters.color_range)) stream.color_range = parameters.color_range;
   return stream;
 }
 

@@ -2,6 +2,7 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include "decode.h"
@@ -49,9 +50,11 @@ PyBytes memory_bytes(const std::vector<std::pair<std::uint64_t, nb::bytes>>& pie
 
 struct PyStream {
   Stream stream;
-  PyStream(std::string codec, std::uint32_t codec_tag, nb::bytes extradata, int width, int height, int bits_per_coded_sample) {
+  PyStream(std::string codec, std::uint32_t codec_tag, nb::bytes extradata, int width, int height, int bits_per_coded_sample, int reorder,
+           std::tuple<int, int, int, int> color) {
     const auto* data = reinterpret_cast<const std::uint8_t*>(extradata.c_str());
-    stream = {std::move(codec), codec_tag, {data, data + extradata.size()}, width, height, bits_per_coded_sample};
+    const auto [primaries, transfer, matrix, range] = color;
+    stream = {std::move(codec), codec_tag, {data, data + extradata.size()}, width, height, bits_per_coded_sample, reorder, primaries, transfer, matrix, range};
   }
 };
 
@@ -156,6 +159,8 @@ nb::dict py_scan(const PyBytes& bytes) {
   found["width"] = scan.stream.width;
   found["height"] = scan.stream.height;
   found["bits_per_coded_sample"] = scan.stream.bits_per_coded_sample;
+  found["reorder"] = scan.stream.reorder;
+  found["color"] = nb::make_tuple(scan.stream.color_primaries, scan.stream.color_transfer, scan.stream.color_matrix, scan.stream.color_range);
   found["container"] = scan.container;
   found["time_base"] = nb::make_tuple(scan.time_base.num, scan.time_base.den);
   found["duration"] = scan.duration;
@@ -201,16 +206,17 @@ NB_MODULE(_core, m) {
   m.def("file_bytes", &file_bytes, "descriptor"_a, "size"_a);
   m.def("memory_bytes", &memory_bytes, "pieces"_a, "size"_a);
   nb::class_<PyStream>(m, "Stream")
-      .def(nb::init<std::string, std::uint32_t, nb::bytes, int, int, int>(), "codec"_a, "codec_tag"_a, "extradata"_a, "width"_a, "height"_a, "bits_per_coded_sample"_a = 0);
+      .def(nb::init<std::string, std::uint32_t, nb::bytes, int, int, int, int, std::tuple<int, int, int, int>>(), "codec"_a, "codec_tag"_a, "extradata"_a,
+           "width"_a, "height"_a, "bits_per_coded_sample"_a, "reorder"_a, "color"_a);
   nb::class_<PyTable>(m, "Table")
       .def(nb::init<Array<std::uint64_t>, Array<std::uint32_t>, Array<std::int64_t>, Array<std::uint8_t>, bool>(), "sample_offset"_a, "sample_size"_a, "pts"_a, "sync"_a, "byte_addressable"_a);
   nb::class_<PyRun>(m, "Run")
       .def(nb::init<Array<std::uint32_t>, Array<std::uint32_t>, Array<std::int64_t>>(), "samples"_a, "wanted"_a, "slots"_a);
   nb::class_<PyPictureStream>(m, "PictureStream")
       .def(nb::init<nb::object, nb::object, nb::object, nb::list, int>(), "stream"_a, "table"_a, "source"_a, "runs"_a, "threads"_a)
-      .def("read", &PyPictureStream::read, "out"_a)
+      .def("read", &PyPictureStream::read, "out"_a.noconvert())
       .def("report", [](const PyPictureStream& self) { return report(self.pictures->outcome()); });
-  m.def("decode_runs", &py_decode_runs, "stream"_a, "table"_a, "source"_a, "runs"_a, "out"_a, "threads"_a);
+  m.def("decode_runs", &py_decode_runs, "stream"_a, "table"_a, "source"_a, "runs"_a, "out"_a.noconvert(), "threads"_a);
   m.def("scan", &py_scan, "source"_a);
   m.def("presentation_order", &py_presentation_order, "stream"_a, "table"_a, "source"_a, "threads"_a);
   m.attr("codec_version") = av_version_info();

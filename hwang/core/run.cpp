@@ -24,7 +24,7 @@ bool SampleReader::read(std::uint32_t sample, AVPacket& packet) {
 
 bool SampleReader::read_range(std::uint32_t sample, AVPacket& packet) const {
   const std::uint64_t offset = table_.offset[sample], size = table_.size[sample];
-  if (size == 0 || size > INT32_MAX - AV_INPUT_BUFFER_PADDING_SIZE || offset > source_.size || size > source_.size - offset) return false;
+  if (size > INT32_MAX - AV_INPUT_BUFFER_PADDING_SIZE || offset > source_.size || size > source_.size - offset) return false;
   check(av_new_packet(&packet, static_cast<int>(size)), Kind::limit, "no memory for a sample");
   if (source_.read(offset, {packet.data, size}) == size) return true;
   av_packet_unref(&packet);
@@ -50,7 +50,7 @@ bool SampleReader::read_container(std::uint32_t sample, AVPacket& packet) {
 }
 
 RunDecoder::RunDecoder(const Stream& stream, const Table& table, const ByteSource& source, int threads)
-    : stream_(stream), table_(table), reader_(source, table), packet_(owned<PacketPtr>(av_packet_alloc())) {
+    : table_(table), reader_(source, table), packet_(owned<PacketPtr>(av_packet_alloc())) {
   const AVCodecDescriptor* descriptor = avcodec_descriptor_get_by_name(stream.codec.c_str());
   const AVCodec* decoder = descriptor ? avcodec_find_decoder(descriptor->id) : nullptr;
   if (!decoder) throw Error(Kind::unsupported, "there is no decoder for " + stream.codec + " in this build");
@@ -59,6 +59,13 @@ RunDecoder::RunDecoder(const Stream& stream, const Table& table, const ByteSourc
   codec_->height = stream.height;
   codec_->codec_tag = stream.codec_tag;
   codec_->bits_per_coded_sample = stream.bits_per_coded_sample;
+  codec_->has_b_frames = stream.reorder;
+  codec_->color_primaries = static_cast<AVColorPrimaries>(stream.color_primaries);
+  codec_->color_trc = static_cast<AVColorTransferCharacteristic>(stream.color_transfer);
+  codec_->colorspace = static_cast<AVColorSpace>(stream.color_matrix);
+  codec_->color_range = static_cast<AVColorRange>(stream.color_range);
+  // A bitstream that claims far larger pictures than its container is refused before it gets memory for them.
+  codec_->max_pixels = 4 * static_cast<std::int64_t>(stream.width) * stream.height + 65536;
   codec_->thread_count = threads;
   codec_->flags |= AV_CODEC_FLAG_COPY_OPAQUE;
   codec_->err_recognition = AV_EF_CRCCHECK;
@@ -99,6 +106,7 @@ bool RunDecoder::feed() {
       return true;
     }
     const std::uint32_t sample = samples_[fed_++];
+    if (table_.size[sample] == 0) continue;  // an empty sample shows nothing and damages nothing
     packet_pending_ = reader_.read(sample, *packet_);
     if (!packet_pending_) damaged(sample);
   }

@@ -59,7 +59,6 @@ class RunDecoder {
   bool feed();
   void damaged(std::uint32_t sample);
 
-  const Stream& stream_;
   const Table& table_;
   SampleReader reader_;
   CodecPtr codec_;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -118,3 +119,52 @@ def test_an_index_made_earlier_serves(clip: MakeClip, truth: Truth) -> None:
         index = hwang.VideoIndex.deserialize(hwang.index_video(clip(name)).serialize())
         with hwang.Decoder(clip(name), index) as decoder:
             np.testing.assert_array_equal(decoder.frames([20, 3]), truth(name)[[20, 3]])
+
+
+class FailingOnce:
+    """A range source whose second read fails, as a network does."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.size, self.reads = data, len(data), 0
+
+    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        self.reads += 1
+        if self.reads == 2:
+            raise hwang.SourceError("reset")
+        return [self.data[offset : offset + length] for offset, length in ranges]
+
+
+@pytest.mark.parametrize("name", ["h264-closed-gop", "h264-one-gop"])
+def test_a_failed_read_leaves_the_decoder_usable(name: str, clip: MakeClip, truth: Truth) -> None:
+    data = clip(name).read_bytes()
+    source = FailingOnce(data)
+    with hwang.Decoder(source, hwang.index_video(data)) as decoder:
+        decoder.frames([0])
+        with pytest.raises(hwang.SourceError):
+            decoder.frames([20])
+        np.testing.assert_array_equal(decoder.frames([20, 1]), truth(name)[[20, 1]])
+
+
+def test_batches_that_are_left_early_leave_the_decoder_usable(clip: MakeClip, truth: Truth) -> None:
+    with hwang.Decoder(clip("h264-one-gop")) as decoder:
+        for _, frames in decoder.batches(range(40), max_bytes=100_000):
+            np.testing.assert_array_equal(frames[0], truth("h264-one-gop")[0])
+            break
+        np.testing.assert_array_equal(decoder.frames([39])[0], truth("h264-one-gop")[39])
+    abandoned = hwang.Decoder(clip("h264-one-gop"))
+    parts = abandoned.batches(range(40), max_bytes=100_000)
+    next(parts)
+    abandoned.close()
+    rest = np.concatenate([frames.copy() for _, frames in parts])
+    np.testing.assert_array_equal(rest, truth("h264-one-gop")[40 - len(rest) :])
+
+
+def test_the_colour_that_only_the_container_states_is_honoured(clip: MakeClip, truth: Truth) -> None:
+    path = clip("h264-colour-in-the-container")
+    index = hwang.index_video(path)
+    assert index.color[2] == 1
+    untagged = dataclasses.replace(index, color=(2, 2, 2, 0))
+    with hwang.Decoder(path, untagged) as decoder:
+        assert not np.array_equal(decoder.frames([3])[0], truth(path.stem)[3])
+    with hwang.Decoder(path, index) as decoder:
+        np.testing.assert_array_equal(decoder.frames([3])[0], truth(path.stem)[3])

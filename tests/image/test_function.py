@@ -15,6 +15,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from function.sheet import layout
 from local import clip as real_clip
 from local.stack import Stack
 from tests.clips import BY_NAME, encoder, linear_decode, make_clip, run_ffmpeg
@@ -80,6 +81,17 @@ def test_frames_as_an_array_in_the_order_asked(stack: Stack, video: str) -> None
     )
 
 
+@pytest.mark.parametrize(("rows", "reduce"), [([3, 3, 100], None), ([100, 3, 3], "sum_frames")])
+def test_repeated_rows_are_decoded_once(rows: list[int], reduce: str | None, stack: Stack, video: str) -> None:
+    output = f"s3://{BUCKET}/out/repeated.npy"
+    result = result_of(stack, video=video, frames=rows, reduce=reduce, output=output)
+    frames = real_frames()[rows]
+    np.testing.assert_array_equal(
+        stored_array(stack, output), frames.sum(axis=0, dtype=np.uint64) if reduce else frames
+    )
+    assert result["counters"]["frames_decoded"] == 2
+
+
 def test_frames_as_pictures_and_their_manifest(stack: Stack, video: str) -> None:
     result = result_of(stack, video=video, frames={"every_seconds": 2}, output=f"s3://{BUCKET}/pictures/")
     assert len(result["output"]) == 3
@@ -98,10 +110,17 @@ def test_png_pictures_are_exact(stack: Stack, video: str) -> None:
 
 def test_a_contact_sheet(stack: Stack, video: str) -> None:
     output = f"s3://{BUCKET}/out/sheet.png"
-    result_of(stack, video=video, frames={"count": 12}, output=output)
-    sheet = Image.open(io.BytesIO(stored(stack, output)))
-    assert sheet.width > 800
-    assert 1.2 < sheet.width / sheet.height < 2.6
+    rows = result_of(stack, video=video, frames={"count": 12}, output=output)["frames"]["rows"]
+    sheet, grid = Image.open(io.BytesIO(stored(stack, output))), layout(12, 1280, 720)
+    assert sheet.size == (grid.width_px, grid.height_px)
+    size = grid.thumb_width_px, grid.thumb_height_px
+    real = np.stack([np.asarray(Image.fromarray(real_frames()[row]).resize(size), dtype=np.int16) for row in rows])
+    for position in range(12):
+        left, top = grid.corner(position)
+        shown = np.asarray(sheet.crop((left, top, left + size[0], top + size[1])), dtype=np.int16)
+        differences = np.abs(real - shown).mean(axis=(1, 2, 3))
+        assert differences.argmin() == position
+        assert differences[position] < 2  # made smaller in another way
 
 
 @pytest.mark.parametrize("reduce", ["sum_frames", "mean", "min", "max"])
@@ -204,6 +223,29 @@ def test_bad_input_is_answered_and_the_next_request_works(
     result_of(stack, video=f"s3://{BUCKET}/small.mp4", frames=[17], output=output)
     np.testing.assert_array_equal(stored_array(stack, output)[0], linear_decode(objects, (160, 96))[17])
     assert stack.container("function") == before
+
+
+def test_a_failure_midway_leaves_nothing(stack: Stack, objects: Path) -> None:  # noqa: ARG001 - puts truncated.mp4
+    video, output = f"s3://{BUCKET}/truncated.mp4", f"s3://{BUCKET}/midway/"
+    answer = stack.invoke({"video": video, "frames": "0:132", "output": output})
+    assert answer["errorType"] == "FrameCorrupt", answer
+    assert min(json.loads(answer["errorMessage"])["detail"]["rows"]) > 12  # a batch or more was written before
+    assert keys(stack, "midway/") == []
+
+
+def test_an_earlier_result_survives_a_refused_request(stack: Stack, video: str) -> None:
+    output = f"s3://{BUCKET}/earlier/part1.npy"
+    result_of(stack, video=video, frames=[3], output=output)
+
+    def etags() -> list[str]:
+        names = keys(stack, "earlier/")
+        return [stack.s3.head_object(Bucket=BUCKET, Key=key)["ETag"] for key in names]
+
+    before = etags()
+    answer = stack.invoke({"video": f"s3://{BUCKET}/missing.mp4", "frames": [4], "output": output})
+    assert answer["errorType"] == "SourceNotFound", answer
+    assert len(before) == 2  # the array and its manifest
+    assert etags() == before
 
 
 def test_what_is_not_json_is_refused_and_the_next_request_works(stack: Stack, video: str) -> None:

@@ -18,7 +18,7 @@ from hwang.index import MAX_SAMPLES, VideoIndex, check_sample_count, presentatio
 from hwang.isobmff import read_index
 from hwang.parameters import annexb_parameter_sets
 from hwang.source import open_source
-from hwang.varint import decode_packed, encode_packed, unzigzag_deltas, zigzag_deltas
+from hwang.varint import decode_packed, encode_packed, unzigzag_deltas, write_varint, zigzag_deltas
 from tests.boxes import Movie, box
 
 ARRAYS = ("sample_offset", "sample_size", "pts", "dts", "sync", "disposable", "order", "row_pts")
@@ -34,6 +34,9 @@ SCALARS = (
     "rotation",
     "byte_addressable",
     "track_id",
+    "color",
+    "reorder",
+    "bits_per_coded_sample",
     "complete",
 )
 
@@ -61,6 +64,9 @@ def make_index(ticks: list[int], /, **changes: object) -> VideoIndex:
         "extradata": bytes.fromhex("0164000affe10004aabbccdd01000368ee3c"),
         "rotation": 90,
         "track_id": 3,
+        "color": (9, 16, 0, 1),
+        "reorder": 2,
+        "bits_per_coded_sample": 24,
     }
     return VideoIndex(**{**columns, **changes})  # type: ignore[arg-type]
 
@@ -172,6 +178,13 @@ def test_damaged_index_never_raises_anything_but_our_errors(data: st.DataObject)
         {"rotation": 45},
         {"time_base": (1, 0)},
         {"width": -1},
+        {"codec_tag": 1 << 32},
+        {"color": (1, 1, 1)},
+        {"color": (257, 1, 1, 1)},
+        {"color": (1, 1, -1, 1)},
+        {"color": (1, 1, 1, 3)},
+        {"reorder": 17},
+        {"bits_per_coded_sample": 1 << 16},
         {"sample_offset": np.array([1 << 63] * 3, np.uint64)},
         {"sync": [[True]] * 3},
     ],
@@ -179,6 +192,33 @@ def test_damaged_index_never_raises_anything_but_our_errors(data: st.DataObject)
 def test_contradictory_table_is_refused(changes: dict[str, object]) -> None:
     with pytest.raises(CorruptMediaError, match="index: "):
         make_index([0, 2, 1], **changes)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        (115, [1, 1, 1, 3]),
+        (115, [1, 1, 1]),
+        (115, [1, 1, (1 << 64) - 1, 1]),
+        (116, 17),
+        (117, (1 << 64) - 1),
+        (104, 1 << 32),
+    ],
+)
+def test_hostile_numbers_of_a_serialized_index_are_corrupt(field: tuple[int, int | list[int]]) -> None:
+    number, value = field
+    body = value if isinstance(value, int) else encode_packed(np.array(value, np.uint64))
+    key = write_varint(number << 3 | (0 if isinstance(body, int) else 2))
+    piece = write_varint(body) if isinstance(body, int) else write_varint(len(body)) + body
+    with pytest.raises(CorruptMediaError, match="index: impossible"):
+        VideoIndex.deserialize(make_index([0, 2, 1]).serialize() + key + piece)
+
+
+def test_color_missing_from_a_serialized_index_is_unspecified() -> None:
+    data = make_index([0, 2, 1]).serialize()
+    field = write_varint(115 << 3 | 2) + b"\x04" + bytes((9, 16, 0, 1))
+    assert data.count(field) == 1
+    assert VideoIndex.deserialize(data.replace(field, b"")).color == (2, 2, 2, 0)
 
 
 def test_too_many_samples_exceed_a_limit() -> None:

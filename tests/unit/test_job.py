@@ -6,13 +6,15 @@ import errno
 import json
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
+from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
 
 import hwang.errors as decoder_errors
 from function import errors, limits
 from function.clock import Clock
+from function.publish import Publication
 from function.result import MAX_LISTED, returned
 from function.s3 import Fault, S3Error, s3_failures
 
@@ -127,30 +129,79 @@ def test_no_answer_is_unavailable_and_no_credentials_are_forbidden() -> None:
 
 
 def test_the_tutorials_job_fits_into_512_mb() -> None:
-    limits.check_memory(1280, 720, 100, "npy", "sum", 512 * MIB)
-    limits.check_memory(1280, 720, 100_000, "npy", None, 512 * MIB)
-    limits.check_memory(1280, 720, 132, "sheet", None, 512 * MIB)
+    limits.check_memory(1280, 720, 100, "npy", "sum", MIB, 512 * MIB)
+    limits.check_memory(1280, 720, 100_000, "npy", None, 2**40, 512 * MIB)
+    limits.check_memory(1280, 720, 132, "sheet", None, MIB, 512 * MIB)
 
 
 def test_what_cannot_fit_is_refused_with_the_memory_that_would() -> None:
     with pytest.raises(errors.LimitExceeded) as caught:
-        limits.check_memory(7680, 4320, 10, "npy", "mean", 1024 * MIB)
+        limits.check_memory(7680, 4320, 10, "npy", "mean", 0, 1024 * MIB)
     wanted = caught.value.detail["wanted_mb"]
     assert isinstance(wanted, int)
     assert str(wanted) in caught.value.message
-    limits.check_memory(7680, 4320, 10, "npy", "mean", wanted * MIB)
-    limits.check_memory(7680, 4320, 10, "npy", "mean", None)
+    limits.check_memory(7680, 4320, 10, "npy", "mean", 0, wanted * MIB)
+    limits.check_memory(7680, 4320, 10, "npy", "mean", 0, None)
 
 
 def test_a_sheet_of_too_many_frames_is_refused() -> None:
     with pytest.raises(errors.LimitExceeded, match="401"):
-        limits.check_memory(64, 64, 401, "sheet", None, None)
+        limits.check_memory(64, 64, 401, "sheet", None, 0, None)
 
 
 def test_a_result_larger_than_the_storage_is_refused() -> None:
-    limits.check_storage(0)
+    limits.check_storage(0, 0)
     with pytest.raises(errors.StorageFull):
-        limits.check_storage(2**62)
+        limits.check_storage(2**62, 0)
+
+
+def test_a_fetch_is_counted_in_memory_or_in_temporary_storage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: Mock(free=100 * MIB))
+    limits.check_storage(100 * MIB, 64 * MIB)
+    limits.check_storage(20 * MIB, 80 * MIB)
+    with pytest.raises(errors.StorageFull) as caught:
+        limits.check_storage(20 * MIB, 80 * MIB + 1)
+    assert caught.value.detail == {"wanted": 100 * MIB + 1, "free": 100 * MIB}
+
+    def needed(fetched: int) -> object:
+        with pytest.raises(errors.LimitExceeded) as caught:
+            limits.check_memory(1280, 720, 1, "npy", None, fetched, 0)
+        return caught.value.detail["wanted_mb"]
+
+    assert needed(64 * MIB) == needed(2**40) != needed(0)
+
+
+class Bucket:
+    """As much of an S3 client as a publication needs; the put of `refuses` has no answer."""
+
+    def __init__(self, refuses: str, version: str | None) -> None:
+        self.deleted: list[dict[str, str]] = []
+        self._refuses = refuses
+        self._answer = {"VersionId": version} if version else {}
+
+    def head_bucket(self, **_: str) -> None: ...
+
+    def put_object(self, **request: Any) -> dict[str, str]:
+        if request["Key"] == self._refuses:
+            raise ReadTimeoutError(endpoint_url="http://host")
+        return self._answer
+
+    def delete_object(self, **request: str) -> None:
+        self.deleted.append(request)
+
+
+def publish(bucket: Any, *names: str) -> None:
+    with Publication(bucket, "out") as publication:
+        for key in names:
+            publication.put_bytes(key, b"data", "text/plain")
+
+
+@pytest.mark.parametrize("version", [None, "v7"])
+def test_only_what_was_surely_written_is_withdrawn(version: str | None) -> None:
+    bucket = Bucket("unanswered", version)
+    with pytest.raises(errors.OutputUnavailable):
+        publish(bucket, "written", "unanswered")
+    assert bucket.deleted == [{"Bucket": "out", "Key": "written"} | ({"VersionId": version} if version else {})]
 
 
 def test_batches_are_bounded_but_hold_a_frame() -> None:

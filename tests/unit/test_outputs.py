@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import Any, get_args
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -12,9 +13,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from function.event import Reduce
-from function.outputs import encode
+from function.event import Output, Reduce
+from function.outputs import encode, write_sheet
 from function.reduce import reducer
+from function.rows import MAX_FRAMES
 from function.sheet import MAX_SHEET_FRAMES, caption, draw_sheet, layout, thumbnail
 
 SHAPES = st.tuples(st.integers(1, 40), st.integers(1, 9), st.integers(1, 9))
@@ -27,10 +29,13 @@ def frames(draw: st.DrawFn) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, (count, height, width, 3), dtype=np.uint8)
 
 
-def reduced(kind: Reduce, video: NDArray[np.uint8], batch: int) -> NDArray[Any]:
+def reduced(
+    kind: Reduce, video: NDArray[np.uint8], batch: int, counts: NDArray[np.int64] | None = None
+) -> NDArray[Any]:
     result = reducer(kind)
+    counts = np.ones(len(video), dtype=np.int64) if counts is None else counts
     for start in range(0, len(video), batch):
-        result.add(video[start : start + batch])
+        result.add(video[start : start + batch], counts[start : start + batch])
     return result.result()
 
 
@@ -53,6 +58,17 @@ def test_reductions_equal_the_sums_of_big_integers(video: NDArray[np.uint8], bat
         assert result.reshape(-1).tolist() == values
 
 
+@settings(deadline=None)
+@given(frames(), st.integers(1, 40), st.data())
+def test_a_frame_that_counts_several_times_is_reduced_as_often(
+    video: NDArray[np.uint8], batch: int, data: st.DataObject
+) -> None:
+    counts = np.array(data.draw(st.lists(st.integers(1, 5), min_size=len(video), max_size=len(video))))
+    for kind in get_args(Reduce):
+        repeated = reduced(kind, np.repeat(video, counts, axis=0), batch)
+        np.testing.assert_array_equal(reduced(kind, video, batch, counts), repeated, strict=True)
+
+
 def test_reductions_do_not_overflow_where_every_byte_is_255() -> None:
     white = np.full((600, 2, 257, 3), 255, dtype=np.uint8)
     assert int(reduced("sum", white, 600)) == 255 * white.size
@@ -60,12 +76,16 @@ def test_reductions_do_not_overflow_where_every_byte_is_255() -> None:
     assert (reduced("mean", white, 600) == 255.0).all()
     large = np.full((1, 720, 1280, 3), 255, dtype=np.uint8)
     assert int(reduced("sum", large, 1)) == 255 * large.size
+    often = np.array([MAX_FRAMES])
+    assert int(reduced("sum", large, 1, often)) == 255 * large.size * MAX_FRAMES
+    assert (reduced("sum_frames", large, 1, often) == 255 * MAX_FRAMES).all()
+    assert (reduced("mean", large, 1, often) == 255.0).all()
 
 
 def test_a_reduction_keeps_no_reference_to_the_batch() -> None:
     batch = np.full((1, 2, 2, 3), 7, dtype=np.uint8)
     least = reducer("min")
-    least.add(batch)
+    least.add(batch, np.array([1]))
     batch[:] = 0
     assert (least.result() == 7).all()
 
@@ -103,6 +123,19 @@ def test_a_sheet_shows_each_frame_in_its_place_with_a_caption_below() -> None:
         assert (pixels[top:bottom, left - 1] == background).all()
         assert (pixels[bottom : top + sheet.cell_height_px, left:right] != background).any(axis=-1).sum() > 20
     assert (pixels[: sheet.corner(0)[1]] != background).any()
+
+
+def test_a_sheet_of_rows_in_any_order_is_made_of_each_once() -> None:
+    rows, distinct = [5, 2, 5], np.stack([np.full((72, 128, 3), value, dtype=np.uint8) for value in (20, 200)])
+    grid, publication = layout(len(rows), 128, 72), Mock()
+    publication.put_bytes.return_value = {}
+    batches = [(slice(0, 2), distinct)]
+    output = Output(bucket="out", key="sheet.png")
+    write_sheet(publication, output, grid, "clip.mp4", rows, [0.2, 0.1, 0.2], batches)
+    pixels = np.asarray(Image.open(io.BytesIO(publication.put_bytes.call_args.args[1])))
+    for position, value in enumerate((200, 20, 200)):
+        left, top = grid.corner(position)
+        assert (pixels[top : top + 72, left : left + 128] == value).all()
 
 
 def test_a_title_that_is_too_long_is_cut() -> None:
