@@ -106,11 +106,21 @@ RUN --network=none python3 -c 'import sysconfig, pathlib; \
 site = pathlib.Path("/root-of-path" + sysconfig.get_path("purelib")); site.mkdir(parents=True); \
 (site / "task.pth").write_text("/var/task\n")'
 
+# The licence texts of what is compiled in; BSD and GPL ask that they go along.
+FROM fetcher AS licences
+RUN --network=none --mount=type=bind,from=x264-source,source=/source,target=/source/x264 \
+    --mount=type=bind,from=dav1d-source,source=/source,target=/source/dav1d \
+    --mount=type=bind,from=ffmpeg-source,source=/source,target=/source/ffmpeg \
+    --mount=type=bind,source=build_stages/licences.py,target=licences.py \
+    python3 licences.py /source /licences
+COPY LICENSE NOTICE /licences/hwang/
+
 # Every library that ships, under its loader name.
 FROM scratch AS libraries
 COPY --from=x264 /ship/lib /opt/lib
 COPY --from=dav1d /ship/lib /opt/lib
 COPY --from=ffmpeg /ship/lib /opt/lib
+COPY --from=licences /licences /opt/share/licences
 
 # The Lambda base with everything that we add to it.
 FROM ${LAMBDA_BASE} AS image
@@ -118,6 +128,7 @@ COPY --link --from=path /root-of-path/ /
 COPY --link --from=libraries / /
 COPY --link --from=packages /task /var/task
 COPY --link --from=code /task /var/task
+LABEL org.opencontainers.image.licenses="Apache-2.0 AND GPL-2.0-or-later AND BSD-2-Clause"
 CMD ["function.handler.handler"]
 
 # The ffmpeg and ffprobe programs of the same sources, for the tests alone.
@@ -157,7 +168,7 @@ ENTRYPOINT ["ministack"]
 FROM compiler AS bundle-archive
 COPY --from=packages /task /tree
 COPY --from=code /task /tree
-COPY --from=libraries /opt/lib /tree/lib
+COPY --from=libraries /opt /tree
 RUN --network=none --mount=type=bind,source=build_stages/archive.py,target=archive.py \
     python3 archive.py /tree /hwang-lambda-bundle.zip
 
@@ -169,7 +180,7 @@ FROM compiler AS layer-archive
 COPY --from=packages /task/numpy /tree/python/numpy
 COPY --from=packages /task/numpy.libs /tree/python/numpy.libs
 COPY --from=code /task/hwang /tree/python/hwang
-COPY --from=libraries /opt/lib /tree/lib
+COPY --from=libraries /opt /tree
 RUN --network=none --mount=type=bind,source=build_stages/archive.py,target=archive.py \
     python3 archive.py /tree /hwang-lambda-layer.zip
 

@@ -12,21 +12,19 @@ export BASE
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z ]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: engine venv ## build the image, run it here, and take frames out of a real clip
-	@local/announce.sh
+demo: announce engine venv ## build the image, run it here, and take frames out of a real clip
 	@local/image.sh cloud hwang-lambda:cloud
 	@local/image.sh function $(IMAGE)
 	@$(PYTHON) -m local.demo
 
-test: engine venv lint unit ## everything: static checks, unit tests, the decoder, the real image
-	@local/announce.sh
+test: announce engine venv lint unit ## everything: static checks, unit tests, the decoder, the real image
 	@local/image.sh cloud hwang-lambda:cloud
 	@local/image.sh function $(IMAGE)
 	@local/image.sh test hwang-lambda:test
 	@local/decoder_tests.sh
 	@REQUIRE_DOCKER=1 $(PYTHON) -m pytest tests/image
 
-measure: engine venv ## measure the numbers that the README states
+measure: announce engine venv ## measure the numbers that the README states
 	@local/image.sh cloud hwang-lambda:cloud
 	@local/image.sh function $(IMAGE)
 	@local/image.sh test hwang-lambda:test
@@ -35,10 +33,10 @@ measure: engine venv ## measure the numbers that the README states
 unit: venv ## the tests that need neither engine nor compiler
 	@$(PYTHON) -m pytest tests/unit
 
-image: engine ## build hwang-lambda:latest (BASE=real insists on Lambda's own base, BASE=standin on the stand-in)
+image: announce engine ## build hwang-lambda:latest (BASE=real insists on Lambda's own base, BASE=standin on the stand-in)
 	@local/image.sh function $(IMAGE)
 
-bundle layer wheel: engine ## the same build as a zip for a Zip function, a Lambda layer, a wheel, in dist/
+bundle layer wheel: announce engine ## the same build as a zip for a Zip function, a Lambda layer, a wheel, in dist/
 	@local/image.sh $@ --to dist
 	@ls -l dist
 
@@ -50,7 +48,10 @@ lint: venv ## ruff and mypy
 engine: ## a Docker Engine that answers; Debian and Ubuntu get one installed
 	@local/engine.sh up
 
-.PHONY: venv
+.PHONY: announce venv
+announce:
+	@local/announce.sh
+
 venv:
 	@local/venv.sh
 

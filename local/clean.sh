@@ -27,6 +27,7 @@ if docker=$(local/engine.sh client 2>/dev/null) && "$docker" info >/dev/null 2>&
 fi
 local/engine.sh down || status=1
 if [ "${1:-down}" = all ]; then
+    rm -f /var/log/hwang-lambda-dockerd.log 2>/dev/null
     rm -rf .cache .venv demo-out dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
     find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
 fi

@@ -115,7 +115,9 @@ class Stack:
             region_name="us-east-1",
             aws_access_key_id="local",
             aws_secret_access_key="local",  # noqa: S106 - the emulators take any
-            config=Config(retries={"total_max_attempts": 1}, read_timeout=900, s3={"addressing_style": "path"}),
+            config=Config(
+                proxies={}, retries={"total_max_attempts": 1}, read_timeout=900, s3={"addressing_style": "path"}
+            ),
         )
 
 

@@ -29,8 +29,8 @@ Converter::Converter(int width, int height)
 
 void Converter::to_rgb24(AVFrame& picture, std::uint8_t* out) {
   if (picture.width != width_ || picture.height != height_)
-    throw Error(Kind::unsupported, "the picture size changes from " + std::to_string(width_) + "x" + std::to_string(height_) + " to " +
-                                       std::to_string(picture.width) + "x" + std::to_string(picture.height) + " within the video");
+    throw Error(Kind::unsupported, "a picture is " + std::to_string(picture.width) + "x" + std::to_string(picture.height) + " where the container announced " +
+                                       std::to_string(width_) + "x" + std::to_string(height_) + "; videos that change or misstate their size are not supported");
   // As the ffmpeg tool's scale filter: fields are not scaled apart, and the chroma position is left to the scaler.
   picture.flags &= ~AV_FRAME_FLAG_INTERLACED;
   picture.chroma_location = AVCHROMA_LOC_UNSPECIFIED;

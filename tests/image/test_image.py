@@ -102,3 +102,8 @@ def test_nothing_shipped_is_writable_by_all_or_setuid(engine: str) -> None:
 def test_files_are_readable_for_lambdas_user(engine: str) -> None:
     found = docker_run(engine, "--user", "993:990", IMAGE, "/opt", "/var/task", "-not", "-readable", entrypoint="find")
     assert found == ""
+
+
+def test_the_licences_of_what_is_compiled_in_go_along(engine: str) -> None:
+    names = docker_run(engine, IMAGE, "-c", "import os; print(sorted(os.listdir('/opt/share/licences')))")
+    assert names == "['dav1d', 'ffmpeg', 'hwang', 'x264']"

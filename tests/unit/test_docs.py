@@ -35,3 +35,7 @@ def test_links_between_pages_lead_somewhere() -> None:
     for page in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]:
         for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
             assert target.startswith("http") or (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_no_number_in_the_readme_is_a_placeholder() -> None:
+    assert "MEASURED" not in (ROOT / "README.md").read_text()
