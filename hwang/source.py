@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Protocol, Self, cast, runtime_checkable
@@ -51,7 +52,7 @@ class BinaryFile(Protocol):
 Video = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryFile | RangeSource
 
 
-class _Source:
+class _Source(ABC):
     """What the sources of this module share: a name for messages, bounds checks, closing."""
 
     def __init__(self, name: str, size: int) -> None:
@@ -73,8 +74,8 @@ class _Source:
                 )
         return [self._read(offset, length) for offset, length in ranges]
 
-    def _read(self, offset: int, length: int) -> bytes:
-        raise NotImplementedError
+    @abstractmethod
+    def _read(self, offset: int, length: int) -> bytes: ...
 
     def _whole(self, data: bytes, offset: int, length: int) -> bytes:
         if len(data) != length:
@@ -84,7 +85,7 @@ class _Source:
             )
         return data
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most sources own nothing
         """Release what this source owns. Closing twice is fine."""
 
     def __enter__(self) -> Self:

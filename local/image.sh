@@ -42,7 +42,8 @@ case $base in
     real) arguments+=(--build-arg "LAMBDA_BASE=$real") ;;
     standin)
         DOCKER=$docker CA=$([ -s "$ca" ] && echo "$ca" || true) build_stages/standin/build.sh "$standin"
-        arguments+=(--build-arg "LAMBDA_BASE=$standin" --build-arg HWANG_STAND_IN=1)
+        # The engine's own builder: one in a container does not see the engine's images.
+        arguments+=(--builder "$("$docker" context show)" --build-arg "LAMBDA_BASE=$standin" --build-arg HWANG_STAND_IN=1)
         ;;
     *) arguments+=(--build-arg "LAMBDA_BASE=$base") ;;
 esac
