@@ -144,6 +144,13 @@ CLIPS: tuple[Clip, ...] = (
     Clip("mpeg4-b-frames", "avi", ("-c:v", "mpeg4", "-bf", "2", "-g", "12", "-q:v", "3"), "avi", "mpeg4"),
     Clip("mpeg4-mp4", "mp4", ("-c:v", "mpeg4", "-bf", "2", "-g", "12", "-q:v", "3"), "mov", "mpeg4"),
     Clip("mpeg2-mp4", "mp4", ("-c:v", "mpeg2video", "-bf", "2", "-g", "12", "-q:v", "3"), "mov", "mpeg2video"),
+    Clip(
+        "mpeg2-program-stream", "mpg", ("-c:v", "mpeg2video", "-bf", "2", "-g", "12", "-q:v", "3"), "mpeg", "mpeg2video"
+    ),
+    Clip("h264-flv", "flv", _x264(params=_GOP), "flv", "h264"),
+    Clip("h264-raw", "h264", _x264(params=_GOP), "h264", "h264"),
+    Clip("hevc-raw", "hevc", _x265("keyint=12:bframes=3"), "hevc", "hevc"),
+    Clip("av1-ivf", "ivf", _AV1, "ivf", "av1"),
     Clip("mjpeg", "avi", ("-c:v", "mjpeg", "-q:v", "3", "-pix_fmt", "yuvj420p"), "avi", "mjpeg"),
     Clip("mjpeg-mov", "mov", ("-c:v", "mjpeg", "-q:v", "3", "-pix_fmt", "yuvj420p"), "mov", "mjpeg"),
     Clip("prores", "mov", ("-c:v", "prores_ks", "-profile:v", "0", "-pix_fmt", "yuv422p10le"), "mov", "prores"),

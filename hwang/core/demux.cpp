@@ -1,5 +1,6 @@
 #include "demux.h"
 
+#include <cstring>
 #include <exception>
 
 namespace hwang {
@@ -87,6 +88,8 @@ Demuxer::Demuxer(const ByteSource& source) : reader_(std::make_unique<Reader>(so
 Demuxer::~Demuxer() = default;
 
 void Demuxer::probe() {
+  if (probed_) return;  // libavformat cannot be asked twice
+  probed_ = true;
   const int probed = avformat_find_stream_info(context_.get(), nullptr);
   reader_->rethrow();
   check(probed, Kind::corrupt, "the streams of this " + container() + " file cannot be made out");
@@ -104,6 +107,19 @@ bool Demuxer::next(AVPacket& packet) {
   }
 }
 
+namespace {
+
+// Some demuxers pass on whatever number the file has, which the enumeration may not have a value for.
+template <typename Enumeration>
+int known(const Enumeration& value, int count, int unspecified) {
+  static_assert(sizeof(Enumeration) == sizeof(int));
+  int number;
+  std::memcpy(&number, &value, sizeof number);
+  return number >= 0 && number < count ? number : unspecified;
+}
+
+}  // namespace
+
 Stream Demuxer::stream() {
   const AVCodecParameters& parameters = *stream_->codecpar;
   Stream stream;
@@ -114,11 +130,10 @@ Stream Demuxer::stream() {
   stream.height = parameters.height;
   stream.bits_per_coded_sample = parameters.bits_per_coded_sample;
   stream.reorder = parameters.video_delay;
-  // Some demuxers pass on whatever number the file has.
-  if (av_color_primaries_name(parameters.color_primaries)) stream.color_primaries = parameters.color_primaries;
-  if (av_color_transfer_name(parameters.color_trc)) stream.color_transfer = parameters.color_trc;
-  if (av_color_space_name(parameters.color_space)) stream.color_matrix = parameters.color_space;
-  if (av_color_range_name(parameters.color_range)) stream.color_range = parameters.color_range;
+  stream.color_primaries = known(parameters.color_primaries, AVCOL_PRI_NB, AVCOL_PRI_UNSPECIFIED);
+  stream.color_transfer = known(parameters.color_trc, AVCOL_TRC_NB, AVCOL_TRC_UNSPECIFIED);
+  stream.color_matrix = known(parameters.color_space, AVCOL_SPC_NB, AVCOL_SPC_UNSPECIFIED);
+  stream.color_range = known(parameters.color_range, AVCOL_RANGE_NB, AVCOL_RANGE_UNSPECIFIED);
   return stream;
 }
 

@@ -53,6 +53,7 @@ class Demuxer {
   std::unique_ptr<Reader> reader_;
   std::unique_ptr<AVFormatContext, Close> context_;
   AVStream* stream_ = nullptr;
+  bool probed_ = false;
 };
 
 // One row a sample, in decode order.
