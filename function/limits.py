@@ -12,10 +12,10 @@ from function.errors import LimitExceeded, StorageFull
 from function.event import Format, Reduce
 from function.reduce import MEMORY_FACTORS
 from function.sheet import MAX_SHEET_FRAMES, layout
+from hwang.ranges import FETCH_MEMORY_BYTES
 
 MIB: Final = 2**20
 BATCH_BYTES: Final = 8 * MIB  # small: the first touch of fresh memory costs several times the conversion
-FETCH_MEMORY_BYTES: Final = 64 * MIB  # hwang.spool keeps a larger fetch of compressed bytes in a temporary file
 _AT_REST_BYTES: Final = 96 * MIB  # interpreter, libraries, client
 _DECODER_BYTES_PER_PIXEL: Final = 2 * 16 * 1.5  # two decoders with 16 frames each, of 8-bit 4:2:0
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ByteRange", "coalesce"]
+__all__ = ["FETCH_MEMORY_BYTES", "ByteRange", "coalesce"]
 
 ByteRange = tuple[int, int]
 """(offset, length) in bytes."""
+
+FETCH_MEMORY_BYTES = 64 << 20
+"""A fetch of more compressed bytes than this is kept in a temporary file, not in memory."""
 
 
 def coalesce(offsets: NDArray[np.uint64], sizes: NDArray[np.uint32], gap: int) -> tuple[ByteRange, ...]:

@@ -7,12 +7,11 @@ import tempfile
 from collections.abc import Iterable
 
 from hwang import _core
-from hwang.ranges import ByteRange
+from hwang.ranges import FETCH_MEMORY_BYTES, ByteRange
 from hwang.source import CountingSource, FileSource
 
 __all__ = ["Spool"]
 
-_MEMORY_BYTES = 64 << 20  # larger fetches go to a temporary file
 _BLOCK_BYTES = 8 << 20
 
 
@@ -34,7 +33,7 @@ class Spool:
         if isinstance(self._source.source, FileSource):
             self._source.count(len(there), total)
             return _core.file_bytes(self._source.source.fileno(), size)
-        if total > _MEMORY_BYTES:
+        if total > FETCH_MEMORY_BYTES:
             return self._in_file(there)
         pieces = self._source.read_ranges(there)
         return _core.memory_bytes([(offset, piece) for (offset, _), piece in zip(there, pieces, strict=True)], size)
