@@ -76,7 +76,7 @@ def _scan(spool: Spool, max_pixels: int, stop: _core.StopFlag) -> VideoIndex:
         bits_per_coded_sample=found["bits_per_coded_sample"],
         reorder=found["reorder"],
         color=found["color"],
-        byte_addressable=False,
+        byte_addressable=found["byte_addressable"],
     )
 
 

@@ -27,6 +27,8 @@ class Spool:
 
     def ranges(self, ranges: Iterable[ByteRange]) -> _core.Bytes:
         """These ranges, as far as the file has them: in memory, or in a sparse temporary file."""
+        if self._whole is not None:
+            return self._whole
         size = self._source.size
         there = [(offset, min(length, size - offset)) for offset, length in ranges if offset < size]
         total = sum(length for _, length in there)
