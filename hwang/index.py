@@ -69,7 +69,9 @@ def check_sample_count(count: int) -> int:
 
 def presentation_order(pts: NDArray[np.int64], shown: NDArray[np.bool_] | None = None) -> NDArray[np.uint32]:
     """Sample numbers in presentation order: by pts, equal ones in decode order; only those `shown`, if given."""
-    samples = np.arange(len(pts)) if shown is None else np.flatnonzero(shown)
+    if shown is None:
+        return np.argsort(pts, kind="stable").astype(np.uint32)
+    samples = np.flatnonzero(shown)
     return samples[np.argsort(pts[samples], kind="stable")].astype(np.uint32)
 
 

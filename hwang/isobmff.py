@@ -123,7 +123,7 @@ class _Movie:
             return apply_edits(samples, edits)
         shift = 0 if all(track.sampled for track in before) else time_offset(edits)
         order = presentation_order(samples.pts)
-        return Rows(order, samples.pts[order] - shift, samples.duration, held_back(samples, samples.pts))
+        return Rows(order, samples.pts[order] - shift, samples.duration, held_back(samples, order))
 
     def _with_fragments(self, rows: Rows, samples: Samples, shown: NDArray[np.bool_], in_movie: int) -> Rows:
         """Rows of moov, then those of the fragments, which FFmpeg does not ask for the decoder's delay."""
@@ -138,7 +138,7 @@ class _Movie:
 
     def _description(self, entries: list[SampleEntry], samples: Samples) -> SampleEntry:
         """The one description that all samples use."""
-        used = {entries[number - 1] for number in np.unique(samples.description).tolist() if 0 < number <= len(entries)}
+        used = {entries[number - 1] for number in samples.descriptions if 0 < number <= len(entries)}
         if len(used) > 1:
             raise UnsupportedMediaError(f"{len(used)} different codec configurations in one track; remux it into parts")
         entry = used.pop() if used else entries[0]
@@ -149,7 +149,8 @@ class _Movie:
 
     def _table(self, samples: Samples, rows: Rows, entry: SampleEntry) -> VideoIndex:
         known = [ticks for ticks in (self.track.duration, samples.duration, rows.duration) if ticks > 0]
-        shown = samples.size[rows.order] > 0  # the ffmpeg tool does not decode empty packets
+        # The ffmpeg tool does not decode empty packets.
+        shown = slice(None) if samples.size.all() else samples.size[rows.order] > 0
         return VideoIndex(
             sample_offset=samples.offset,
             sample_size=samples.size,
