@@ -131,16 +131,6 @@ def test_columns_are_those_of_the_tables(header_first: bool, wide: bool) -> None
     assert index.extradata == bytes.fromhex("0164000affe000")
 
 
-def test_header_at_either_end_costs_three_requests_and_64_kib() -> None:
-    sizes = [2000] * 3000
-    for header_first in (True, False):
-        movie = Movie(sizes=sizes, sync=None)
-        source = CountingSource(open_source(movie.build(header_first=header_first)))
-        assert read_index(source) is not None
-        assert source.requests <= 3
-        assert source.bytes_read <= len(movie.moov(0)) + 65536
-
-
 @pytest.mark.parametrize(
     ("edits", "rows", "times"),
     [
