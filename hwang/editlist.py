@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,16 +21,14 @@ _LONGEST = 1 << 56  # ticks
 _MOST_WORK = 1 << 28  # edits x samples
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(NamedTuple):
     """Show [media_time, media_time + duration), both in ticks of the media."""
 
     media_time: int
     duration: int
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(NamedTuple):
     """What is displayed: sample and ticks of each row [N], and the ticks that all edits last.
 
     `reorder` is the number of pictures that a decoder must hold back for it.

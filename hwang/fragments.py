@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,7 @@ __all__ = ["Defaults", "FragmentReader", "read_track_defaults"]
 _NOT_SYNC = 0x0001_0000 | 0x0100_0000  # sample_is_non_sync_sample, sample_depends_on == 1
 
 
-@dataclass(frozen=True, slots=True)
-class Defaults:
+class Defaults(NamedTuple):
     """trex, or tfhd over trex: what a sample has where its trun does not say."""
 
     description: int = 1
@@ -38,25 +37,19 @@ def read_track_defaults(mvex: Payload, track_id: int) -> Defaults | None:
     return None
 
 
-@dataclass(slots=True)
 class FragmentReader:
-    """Collects the samples of one track over the fragments, in file order."""
+    """Collects the samples of one track over the fragments, in file order.
 
-    track_id: int
-    defaults: Defaults
-    start: Samples  # those of the moov, often none
-    file_size: int
-    clock: int = 0  # dts of the next sample where no tfdt says it
-    count: int = 0
-    tables: list[Samples] = field(default_factory=list)
-    hidden: list[NDArray[np.bool_]] = field(default_factory=list)  # overlap earlier fragments in time
-    last_dts: int | None = None
+    start: the samples that moov has, often none.
+    """
 
-    def __post_init__(self) -> None:
-        self.clock, self.count = self.start.duration, len(self.start)
-        self.last_dts = int(self.start.dts[-1]) if self.count else None
-        self.tables.append(self.start)
-        self.hidden.append(np.zeros(self.count, np.bool_))
+    def __init__(self, track_id: int, defaults: Defaults, start: Samples, file_size: int) -> None:
+        self._track_id, self._defaults, self._file_size = track_id, defaults, file_size
+        self._clock = start.duration  # dts of the next sample where no tfdt says it
+        self._count = len(start)
+        self._last_dts = int(start.dts[-1]) if self._count else None
+        self._tables = [start]
+        self._hidden = [np.zeros(self._count, np.bool_)]  # overlap earlier fragments in time
 
     def add(self, moof: Payload, offset: int) -> None:
         """Take the samples of a moof box that lies at `offset`. Raises CorruptMediaError."""
@@ -72,17 +65,17 @@ class FragmentReader:
             raise CorruptMediaError(f"fragment at byte {moof_offset} has no 'tfhd'; the file is damaged")
         fields = Fields(tfhd)
         _, flags = fields.version_and_flags()
-        ours = fields.number(4) == self.track_id
+        ours = fields.number(4) == self._track_id
         base = fields.number(8) if flags & 1 else moof_offset if flags & 0x2_0000 else follows
         given = [fields.number(4) if flags & bit else None for bit in (2, 8, 0x10, 0x20)]
-        trex = self.defaults
+        trex = self._defaults
         described = zip(given, (trex.description, trex.duration, trex.size, trex.flags), strict=True)
         defaults = Defaults(*(default if own is None else own for own, default in described))
         if ours and (tfdt := descend(traf, b"tfdt")) is not None:
             time = Fields(tfdt)
-            self.clock = time.number(8 if time.version_and_flags()[0] else 4)
-            if self.clock >= 1 << 62:
-                raise CorruptMediaError(f"fragment at byte {moof_offset} starts at tick {self.clock}; it is damaged")
+            self._clock = time.number(8 if time.version_and_flags()[0] else 4)
+            if self._clock >= 1 << 62:
+                raise CorruptMediaError(f"fragment at byte {moof_offset} starts at tick {self._clock}; it is damaged")
         follows = base
         for box in children(traf):
             if box.kind == b"trun":
@@ -100,9 +93,9 @@ class FragmentReader:
         if not ours:
             sizes = table[:, present[0x200]].sum(dtype=np.int64) if 0x200 in present else count * defaults.size
             return begin + int(sizes)
-        if self.count + count > self.file_size:  # FFmpeg's limit too
-            raise CorruptMediaError(f"box 'trun' claims {count} samples in {self.file_size} bytes; it is damaged")
-        self.count = check_sample_count(self.count + count)
+        if self._count + count > self._file_size:  # FFmpeg's limit too
+            raise CorruptMediaError(f"box 'trun' claims {count} samples in {self._file_size} bytes; it is damaged")
+        self._count = check_sample_count(self._count + count)
 
         def column(bit: int, default: int) -> NDArray[np.uint32]:
             return table[:, present[bit]] if bit in present else np.full(count, default, np.uint32)
@@ -115,8 +108,8 @@ class FragmentReader:
             raise CorruptMediaError(f"a fragment's samples lie at byte {begin}; the file is damaged")
         steps = np.concatenate([[0], np.cumsum(duration, dtype=np.int64)])
         places = np.concatenate([[0], np.cumsum(size, dtype=np.int64)])
-        dts = self.clock + steps[:-1]
-        self.tables.append(
+        dts = self._clock + steps[:-1]
+        self._tables.append(
             Samples(
                 offset=(begin + places[:-1]).astype(np.uint64),
                 size=size,
@@ -130,14 +123,14 @@ class FragmentReader:
                 spare_chunks=False,
             )
         )
-        self.hidden.append(dts <= self.last_dts if self.last_dts is not None else np.zeros(count, np.bool_))
+        self._hidden.append(dts <= self._last_dts if self._last_dts is not None else np.zeros(count, np.bool_))
         if count:
-            self.clock, self.last_dts = self.clock + int(steps[-1]), int(dts[-1])
+            self._clock, self._last_dts = self._clock + int(steps[-1]), int(dts[-1])
         return begin + int(places[-1])
 
     def result(self) -> tuple[Samples, NDArray[np.bool_]]:
         """All samples, and which are shown."""
-        tables = self.tables
+        tables = self._tables
         samples = Samples(
             offset=np.concatenate([t.offset for t in tables]),
             size=np.concatenate([t.size for t in tables]),
@@ -146,8 +139,8 @@ class FragmentReader:
             sync=np.concatenate([t.sync for t in tables]),
             disposable=np.concatenate([t.disposable for t in tables]),
             descriptions=frozenset[int]().union(*(t.descriptions for t in tables)),
-            duration=max(self.clock, 0),
+            duration=max(self._clock, 0),
             reordered=any(t.reordered for t in tables),
             spare_chunks=False,
         )
-        return samples, ~np.concatenate(self.hidden)
+        return samples, ~np.concatenate(self._hidden)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -229,12 +228,16 @@ class VideoIndex:
     @classmethod
     def from_file(cls, file: str | os.PathLike[str] | BinaryIO) -> VideoIndex:
         """Read a serialized index from a path or a binary file object."""
+        from pathlib import Path  # late: it takes longer to import than this package
+
         data = Path(file).read_bytes() if isinstance(file, str | os.PathLike) else file.read()
         return cls.deserialize(data)
 
     def to_file(self, file: str | os.PathLike[str] | BinaryIO) -> None:
         """Write the serialized index to a path or a binary file object."""
         if isinstance(file, str | os.PathLike):
+            from pathlib import Path
+
             Path(file).write_bytes(self.serialize())
         else:
             file.write(self.serialize())

@@ -18,7 +18,7 @@ _LARGEST_SAMPLE = 0x3FFFFFFF  # bytes; FFmpeg's limit too
 _LARGEST_DELTA = (1 << 32) - 1 - 480_000  # ticks; above it, FFmpeg takes a duration for a negative correction
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Samples:
     """Columns of S samples in decode order, on the media's own timeline in its ticks."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hwang.boxes import Payload, name
 from hwang.errors import LimitExceededError
@@ -21,8 +21,7 @@ _MOST_BOXES = 1 << 18  # 131,072 fragments
 _LARGEST_HEADER = 256 << 20  # bytes
 
 
-@dataclass(frozen=True, slots=True)
-class TopBox:
+class TopBox(NamedTuple):
     """A box of the file: [offset, end), its payload starting at `body`. `end` may lie behind the end of the file."""
 
     kind: bytes

@@ -212,6 +212,7 @@ def test_delay_and_color_are_those_that_the_tool_finds(tmp_path: Path) -> None:
         assert index.reorder == 2
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 60), min_size=1, max_size=60))
 def test_delay_is_what_sorting_through_a_short_buffer_takes(pts: list[int]) -> None:
     swaps = max(sum(earlier > now for earlier in pts[:at]) for at, now in enumerate(pts))
