@@ -39,13 +39,14 @@ print(len(index), seconds, peak_mib() - peak)
 
 IMPORTS = """
 import sys
+from hwang import make_plan
 from hwang.isobmff import read_index
 from hwang.source import open_source
 from tests.boxes import Movie, fragment, fragmented
 files = [Movie(composition=[(4, 40)], edits=[(40, 160)]).build(), fragmented(fragment([9], time=0))]
 before = set(sys.modules)
 for file in files:
-    read_index(open_source(file))
+    make_plan(read_index(open_source(file)), [0])
 print(sorted(set(sys.modules) - before))
 """
 
@@ -109,5 +110,5 @@ def test_short_video_takes_milliseconds() -> None:
     assert min(seconds) < 0.004
 
 
-def test_first_index_of_a_process_imports_nothing() -> None:
+def test_first_index_and_plan_of_a_process_import_nothing() -> None:
     assert run_python(IMPORTS) == "[]\n", "imports belong to the start of a program, not to its first video"
