@@ -21,7 +21,7 @@ from hwang.index import VideoIndex
 from hwang.isobmff import read_index
 from hwang.source import CountingSource, open_source
 from tests.boxes import Movie, box, fragment, fragmented, full, table, u32
-from tests.clips import CLIPS, encoder, oracle, run_ffmpeg
+from tests.clips import CLIPS, encoder, oracle, run_ffmpeg, tool_table
 
 MOVIES = [clip.name for clip in CLIPS if clip.container == "mov"]
 
@@ -30,15 +30,6 @@ def index_of(data: bytes, track: int | None = None) -> VideoIndex:
     index = read_index(open_source(data), track)
     assert index is not None
     return index
-
-
-def tool_table(path: Path, *options: str) -> list[list[int]]:
-    """[dts, pts, duration, size] of every packet or frame that the tool writes."""
-    text = run_ffmpeg(
-        oracle(), "-threads", "1", "-noautorotate", "-i", str(path), "-map", "0:v:0", *options, "-f", "framecrc", "-"
-    )
-    lines = [line.split(",") for line in text.decode().splitlines() if line and not line.startswith("#")]
-    return [[int(cell) for cell in line[1:5]] for line in lines]
 
 
 def tool_delay(path: Path) -> int:
