@@ -16,8 +16,8 @@ _FIRST = frozenset([b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip
 def open_movie(source: RangeSource, track: int | None = None) -> Movie | None:
     """Read the header of the first video track, or of the one with id `track`; None if these are no such bytes.
 
-    At most 3 requests and 64 KiB beside moov, wherever moov is. Where fragments follow, at most 2 requests more tell
-    where: for the segment index (sidx), or for the random access box at the end (mfra) if that leaves some out.
+    At most 3 requests and 64 KiB beside moov, wherever moov is. Where fragments follow, at most 2 requests more learn
+    where: from the segment index (sidx), and from the random access box at the end (mfra) if that leaves some out.
     Raises UnsupportedMediaError, EncryptedMediaError, CorruptMediaError, LimitExceededError, SourceError.
     """
     reader = WindowReader(source)

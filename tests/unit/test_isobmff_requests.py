@@ -139,6 +139,25 @@ def test_long_directory_is_read_whole() -> None:
         assert (len(result), requests <= 5, calls) == (3000, True, 1)
 
 
+def test_long_header_before_fragments_is_within_five_requests_too() -> None:
+    trex = box(b"mvex", full(b"trex", u32(1, 1, 0, 0, 0)))
+    header = box(b"ftyp", b"iso5", u32(0))
+    header += Movie(sizes=(), deltas=(), sync=None, extra=trex + box(b"free", bytes(50_000))).moov(0)
+    pieces = [fragment([1000], time=40 * n) for n in range(3000)]
+    for data in (
+        header + sidx(*map(len, pieces)) + b"".join(pieces),
+        header + b"".join(pieces) + mfra(*offsets(pieces, len(header))),
+    ):
+        result, requests, calls = steps(data)
+        assert (len(result), requests <= 5, calls) == (3000, True, 1)
+
+
+def test_index_can_be_finished_again() -> None:
+    movie = open_movie(Remote(fragmented(*far_fragments(3))))
+    assert movie is not None
+    assert_equal(movie.index(), movie.index())
+
+
 def test_hierarchical_index_is_followed() -> None:
     groups = [far_fragments(4) for _ in range(5)]
     inner = [sidx(*map(len, group)) + b"".join(group) for group in groups]
