@@ -163,3 +163,21 @@ def test_other_containers_read_ranges_once_they_are_indexed(name: str, clip: Mak
         np.testing.assert_array_equal(decoder.frames([0]), truth(name)[[0]])
         wanted = int(index.order[0])
         assert decoder.stats.bytes_read == int(index.sample_size[: wanted + 1].sum()) < len(data) / 2
+
+
+@pytest.mark.parametrize("name", ["h264-fragmented", "h264-fragmented-delay"])
+def test_a_fragmented_file_opens_before_its_fragments_are_read(name: str, clip: MakeClip, truth: Truth) -> None:
+    source = Slow(clip(name).read_bytes())
+    with hwang.Decoder(source) as decoder:
+        assert decoder.stats.requests <= 5
+        np.testing.assert_array_equal(decoder.frames([0, 33]), truth(name)[[0, 33]])
+
+
+def test_a_track_can_be_named(clip: MakeClip) -> None:
+    number = hwang.index_video(clip("h264-no-b")).track_id
+    with hwang.Decoder(clip("h264-no-b"), track=number) as decoder:
+        assert len(decoder) == 40
+    with pytest.raises(hwang.UnsupportedMediaError, match="track 77"):
+        hwang.Decoder(clip("h264-no-b"), track=77)
+    with pytest.raises(hwang.UnsupportedMediaError, match="MP4"):
+        hwang.Decoder(clip("h264-matroska"), track=1)
