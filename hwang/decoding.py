@@ -21,7 +21,8 @@ from hwang.spool import Spool
 
 __all__ = ["Counters", "Decoding", "StopFlags"]
 
-_EARLIER_STARTS = 3  # sync samples to go back when one turns out not to be a place to start from
+_STEPS_BACK = (1, 32, 512)
+"""How many samples earlier to start, at least, when a sync sample turns out not to be a place to start from."""
 
 
 class StopFlags:
@@ -56,7 +57,7 @@ class Counters:
         self.samples_decoded = self.samples_left_out = self.frames = 0
 
     def add(self, report: _core.Report, runs: tuple[Run, ...]) -> None:
-        known_disposable = sum(int(run.wanted[-1]) - int(run.samples[0]) + 1 - len(run.samples) for run in runs)
+        known_disposable = sum(int(run.samples[-1]) - int(run.samples[0]) + 1 - len(run.samples) for run in runs)
         with self._lock:
             self.samples_decoded += report[1]
             self.samples_left_out += report[2] + known_disposable
@@ -72,6 +73,7 @@ class Decoding:
         self._counters = counters
         self._spool = spool
         self._video = core_video(index, threads)
+        self._may_leave_out = not index.separate_fields
 
     def decode(self, plan: Plan, layout: PictureLayout, out: Arrays, stop: _core.StopFlag) -> None:
         """Fill `out`, one picture for each of plan.rows. Raises CorruptFrameError."""
@@ -95,7 +97,7 @@ class Decoding:
 
         Where one fails, its run is repeated with every sample fed, and then from earlier sync samples on.
         """
-        runs, leave_out, starts = plan.runs, True, _EARLIER_STARTS
+        runs, leave_out, steps_back = plan.runs, self._may_leave_out, iter(_STEPS_BACK)
         while True:
             core_runs = [
                 _core.Run(run.samples, run.wanted, slots[np.searchsorted(samples, run.wanted)].astype(np.int64))
@@ -113,10 +115,11 @@ class Decoding:
                 if np.isin(run.wanted, failed).any()
             )
             if not leave_out or not report[2]:
-                earlier = [earlier_start(self.index, run) for run in runs]
-                if not starts or None in earlier:
+                back = next(steps_back, None)
+                earlier = [back and earlier_start(self.index, run, samples_back=back) for run in runs]
+                runs = tuple(run for run in earlier if run)
+                if len(runs) < len(earlier):
                     raise self.corrupt(plan, failed)
-                runs, starts = tuple(run for run in earlier if run is not None), starts - 1
             leave_out = False
 
     def stream(self, plan: Plan, layout: PictureLayout, length: int, stop: _core.StopFlag) -> Iterator[Arrays]:
@@ -125,7 +128,7 @@ class Decoding:
         Ends early where a picture does not come in its turn. Raises CorruptFrameError, maybe late.
         """
         runs = [_core.Run(run.samples, run.wanted, np.zeros(len(run.wanted), np.int64)) for run in plan.runs]
-        pictures = _core.PictureStream(self._video, self._bytes(plan.ranges), runs, True)
+        pictures = _core.PictureStream(self._video, self._bytes(plan.ranges), runs, self._may_leave_out)
         done = 0
         while done < len(plan.rows):
             part = layout.empty(min(length, len(plan.rows) - done), self.pages)

@@ -105,6 +105,7 @@ class VideoIndex:
     extradata: bytes = field(default=b"", repr=False)  # as in FFmpeg's codecpar
     rotation: int = 0  # degrees clockwise to turn the frames by for display: 0, 90, 180, 270
     byte_addressable: bool = True  # a sample is exactly the bytes [offset, offset + size) of the file
+    separate_fields: bool = False  # the two fields of a frame are samples of their own; the second shows no row
     track_id: int = 0
     color: Color = UNKNOWN_COLOR  # as the container says; the coded video may say otherwise
     reorder: int = 0  # pictures that the decoder must hold back to show them in order, as far as the container tells

@@ -10,7 +10,10 @@ from hwang import _core
 from hwang.errors import CorruptMediaError, UnsupportedMediaError
 from hwang.index import ONE_PICTURE_A_SAMPLE, VideoIndex, check_sample_count, presentation_order
 from hwang.picture import check_picture_size
+from hwang.plan import REQUEST_COST_BYTES
+from hwang.ranges import coalesce
 from hwang.spool import Spool
+from hwang.sps import may_have_fields
 
 __all__ = ["core_video", "finished", "scan_index"]
 
@@ -26,7 +29,22 @@ def finished(index: VideoIndex, spool: Spool, threads: int, max_pixels: int, sto
     if not (index.width and index.height):
         raise UnsupportedMediaError(f"the size of the {index.codec} pictures cannot be made out")
     check_picture_size(index.width, index.height, max_pixels)
+    if index.container == "mov" and index.codec == "h264" and may_have_fields(index.extradata):
+        index = _with_fields_paired(index, spool, stop)
     return _learn_order(index, spool, threads, stop) if _order_is_doubtful(index) else index
+
+
+def _with_fields_paired(index: VideoIndex, spool: Spool, stop: _core.StopFlag) -> VideoIndex:
+    """The index without rows for second fields. Their samples are told by their content, which is read if the first
+    two samples are the fields of one frame.
+    """
+    video = core_video(index, 1)
+    samples = np.arange(index.samples, dtype=np.uint32)
+    first = coalesce(index.sample_offset[:2], index.sample_size[:2], REQUEST_COST_BYTES)
+    if not video.second_fields(spool.ranges(first), samples[:2], stop).any():
+        return index
+    shown = video.second_fields(spool.whole(), samples, stop)[index.order] == 0
+    return dataclasses.replace(index, order=index.order[shown], row_pts=index.row_pts[shown], separate_fields=True)
 
 
 def core_video(index: VideoIndex, threads: int) -> _core.Video:
@@ -55,7 +73,8 @@ def scan_index(spool: Spool, track: int | None, max_pixels: int, stop: _core.Sto
     found = _core.scan(spool.whole(), max_pixels, stop)
     check_sample_count(len(found["pts"]))
     pts, dts = found["pts"], found["dts"]
-    order = presentation_order(pts, (found["hidden"] == 0) & (found["sample_size"] > 0))
+    second_field = found["second_field"] != 0
+    order = presentation_order(pts, (found["hidden"] == 0) & (found["sample_size"] > 0) & ~second_field)
     return VideoIndex(
         sample_offset=found["sample_offset"],
         sample_size=found["sample_size"],
@@ -77,6 +96,7 @@ def scan_index(spool: Spool, track: int | None, max_pixels: int, stop: _core.Sto
         reorder=found["reorder"],
         color=found["color"],
         byte_addressable=found["byte_addressable"],
+        separate_fields=bool(second_field.any()),
     )
 
 

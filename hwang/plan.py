@@ -36,7 +36,7 @@ Rows = Sequence[SupportsIndex] | Iterable[SupportsIndex] | range | NDArray[np.in
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
-    """Samples for one decoder, from a sync sample to the last wanted one. Runs do not depend on each other."""
+    """Samples for one decoder, from a sync sample to the last one needed. Runs do not depend on each other."""
 
     samples: NDArray[np.uint32]  # [n] to feed, in decode order, without the disposable ones that nobody wants
     wanted: NDArray[np.uint32]  # [m] subset of `samples` to keep, in decode order
@@ -111,7 +111,7 @@ def make_plan(index: VideoIndex, rows: Rows, *, request_cost_bytes: int = REQUES
     groups = _groups(start_samples(index, wanted), wanted)
     runs = tuple(_run(index, start, members, request_cost_bytes) for start, members in groups)
     decoded = sum(len(run.samples) for run in runs)
-    spanned = sum(int(run.wanted[-1]) - int(run.samples[0]) + 1 for run in runs)
+    spanned = sum(int(run.samples[-1]) - int(run.samples[0]) + 1 for run in runs)
     samples = np.concatenate([run.samples for run in runs]) if runs else np.empty(0, np.uint32)
     ranges = coalesce(index.sample_offset[samples], index.sample_size[samples], request_cost_bytes)
     return Plan(
@@ -144,15 +144,17 @@ def slice_into_video_intervals(index: VideoIndex, rows: Rows) -> list[tuple[tupl
     return [((a, b), wanted_rows[(shown_from >= a) & (shown_from < b)].tolist()) for a, b in intervals]
 
 
-def earlier_start(index: VideoIndex, run: Run, *, request_cost_bytes: int = REQUEST_COST_BYTES) -> Run | None:
-    """The same wanted samples from one sync sample earlier; None if `run` already starts at sample 0.
+def earlier_start(
+    index: VideoIndex, run: Run, *, samples_back: int = 1, request_cost_bytes: int = REQUEST_COST_BYTES
+) -> Run | None:
+    """The same wanted samples from a sync sample at least `samples_back` samples earlier, or from sample 0.
 
-    For samples that did not come out of the decoder: their sync sample was not one.
+    For samples that did not come out of the decoder: their sync sample was not one. None if `run` starts at sample 0.
     """
     first = int(run.samples[0])
     if first == 0:
         return None
-    earlier = np.flatnonzero(index.sync[:first])
+    earlier = np.flatnonzero(index.sync[: max(0, first - samples_back + 1)])
     return _run(index, int(earlier[-1]) if len(earlier) else 0, run.wanted, request_cost_bytes)
 
 
@@ -175,8 +177,9 @@ def _groups(starts: NDArray[np.int64], wanted: NDArray[np.uint32]) -> list[tuple
 
 
 def _run(index: VideoIndex, start: int, wanted: NDArray[np.uint32], gap: int) -> Run:
-    stop = int(wanted[-1]) + 1
-    keep = ~index.disposable[start:stop]
+    second_field = 1 if index.separate_fields else 0  # the last frame is whole with it
+    stop = min(int(wanted[-1]) + 1 + second_field, index.samples)
+    keep = ~index.disposable[start:stop] | index.separate_fields
     keep[0] = True
     keep[wanted - np.uint32(start)] = True
     samples = (np.flatnonzero(keep) + start).astype(np.uint32)

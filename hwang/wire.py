@@ -27,6 +27,7 @@ _SCALARS = {  # keyword of VideoIndex: field number
     "duration_ticks": 109,
     "reorder": 116,
     "bits_per_coded_sample": 117,
+    "separate_fields": 118,
 }
 _TIME_BASE = (100, 101)
 _STRINGS = {"container": 102, "codec": 103}
@@ -102,7 +103,8 @@ def decode(data: bytes) -> VideoIndex:
     if len(deltas["order"]) and not 0 <= int(deltas["order"].min()) <= int(deltas["order"].max()) < samples:
         raise CorruptMediaError("serialized index: a row shows a sample that does not exist")
     scalars: dict[str, Any] = {name: message.scalar(number) for name, number in _SCALARS.items()}
-    scalars["byte_addressable"] = bool(scalars["byte_addressable"])
+    for flag in ("byte_addressable", "separate_fields"):
+        scalars[flag] = bool(scalars[flag])
     strings: dict[str, Any] = {name: message.text(number) for name, number in _STRINGS.items()}
     return VideoIndex(
         **common,

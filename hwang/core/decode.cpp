@@ -126,6 +126,20 @@ std::vector<std::uint32_t> Video::presentation_order(const Feed& feed, Cancellat
   return order;
 }
 
+std::vector<std::uint8_t> Video::second_fields(Samples samples, const Feed& feed, Cancellation& cancellation) const {
+  FieldPairs fields(stream);
+  SampleReader reader(table);
+  reader.use(feed.source);
+  const auto packet = owned<PacketPtr>(av_packet_alloc());
+  std::vector<std::uint8_t> second;
+  for (const auto sample : samples) {
+    cancellation.check();
+    second.push_back(table.size[sample] && reader.read(sample, *packet) && fields.is_second(*packet));
+    av_packet_unref(packet.get());
+  }
+  return second;
+}
+
 PictureStream::~PictureStream() {
   if (worker_) video_.give_back(std::move(worker_));
 }

@@ -60,6 +60,9 @@ class Video {
   // not say it. Samples that show no picture are absent.
   std::vector<std::uint32_t> presentation_order(const Feed& feed, Cancellation& cancellation);
 
+  // Which of the samples are second fields of frames: 1 or 0 each.
+  std::vector<std::uint8_t> second_fields(Samples samples, const Feed& feed, Cancellation& cancellation) const;
+
   // A lone worker uses threads inside its decoder, and some more than there are cores: they go on decoding ahead
   // while the caller's thread converts.
   int threads_of_a_lone_worker() const { return threads > 1 ? threads + 2 : 1; }

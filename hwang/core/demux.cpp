@@ -146,6 +146,30 @@ Stream Demuxer::stream() {
   return stream;
 }
 
+CodecPtr decoder_context(const Stream& stream) {
+  const AVCodecDescriptor* descriptor = avcodec_descriptor_get_by_name(stream.codec.c_str());
+  const AVCodec* decoder = descriptor ? avcodec_find_decoder(descriptor->id) : nullptr;
+  if (!decoder) throw Error(Kind::unsupported, "there is no decoder for " + stream.codec + " in this build");
+  auto codec = owned<CodecPtr>(avcodec_alloc_context3(decoder));
+  codec->width = stream.width;
+  codec->height = stream.height;
+  codec->codec_tag = stream.codec_tag;
+  codec->bits_per_coded_sample = stream.bits_per_coded_sample;
+  codec->has_b_frames = stream.reorder;
+  codec->color_primaries = static_cast<AVColorPrimaries>(stream.color_primaries);
+  codec->color_trc = static_cast<AVColorTransferCharacteristic>(stream.color_transfer);
+  codec->colorspace = static_cast<AVColorSpace>(stream.color_matrix);
+  codec->color_range = static_cast<AVColorRange>(stream.color_range);
+  if (!stream.extradata.empty()) {
+    const std::size_t size = stream.extradata.size();
+    codec->extradata = static_cast<std::uint8_t*>(av_mallocz(size + AV_INPUT_BUFFER_PADDING_SIZE));
+    if (!codec->extradata) throw std::bad_alloc();
+    std::memcpy(codec->extradata, stream.extradata.data(), size);
+    codec->extradata_size = static_cast<int>(size);
+  }
+  return codec;
+}
+
 AVRational Demuxer::time_base() const { return stream_->time_base; }
 
 std::string Demuxer::container() const {
@@ -202,6 +226,26 @@ class Locator {
 
 }  // namespace
 
+FieldPairs::FieldPairs(const Stream& stream) {
+  if (stream.codec != "h264") return;
+  parser_.reset(av_parser_init(AV_CODEC_ID_H264));
+  codec_ = decoder_context(stream);
+  if (!parser_) throw std::bad_alloc();
+  parser_->flags |= PARSER_FLAG_COMPLETE_FRAMES;
+}
+
+bool FieldPairs::is_second(const AVPacket& packet) {
+  if (!parser_) return false;
+  std::uint8_t* parsed = nullptr;
+  int size = 0;
+  av_parser_parse2(parser_.get(), codec_.get(), &parsed, &size, packet.data, packet.size, AV_NOPTS_VALUE, AV_NOPTS_VALUE, -1);
+  const AVPictureStructure found = parser_->picture_structure;
+  const bool field = found == AV_PICTURE_STRUCTURE_TOP_FIELD || found == AV_PICTURE_STRUCTURE_BOTTOM_FIELD;
+  const bool second = field && waiting_ != AV_PICTURE_STRUCTURE_UNKNOWN && waiting_ != found;
+  waiting_ = field && !second ? found : AV_PICTURE_STRUCTURE_UNKNOWN;
+  return second;
+}
+
 Scan scan(const ByteSource& source, std::int64_t max_pixels, Cancellation& cancellation) {
   Demuxer demuxer(source, max_pixels, &cancellation);
   demuxer.probe();
@@ -209,10 +253,12 @@ Scan scan(const ByteSource& source, std::int64_t max_pixels, Cancellation& cance
   const AVCodecDescriptor* codec = avcodec_descriptor_get_by_name(scan.stream.codec.c_str());
   const auto packet = owned<PacketPtr>(av_packet_alloc());
   Locator locator(source);
+  FieldPairs fields(scan.stream);
   while (demuxer.next(*packet)) {
     const auto located = scan.byte_addressable ? locator.locate(*packet) : std::nullopt;
     scan.byte_addressable = located.has_value();
     scan.offset.push_back(located.value_or(static_cast<std::uint64_t>(std::max<std::int64_t>(packet->pos, 0))));
+    scan.second_field.push_back(fields.is_second(*packet));
     scan.size.push_back(static_cast<std::uint32_t>(packet->size));
     scan.pts.push_back(packet->pts);
     scan.dts.push_back(packet->dts);

@@ -29,6 +29,9 @@ struct Stream {
   int color_range = AVCOL_RANGE_UNSPECIFIED;
 };
 
+// A decoder for the stream that is not open yet.
+CodecPtr decoder_context(const Stream& stream);
+
 // A container that FFmpeg reads, and its first video stream (cover pictures apart), sample by sample in decode order.
 class Demuxer {
  public:
@@ -60,6 +63,21 @@ class Demuxer {
   bool probed_ = false;
 };
 
+// Tells which H.264 samples are the second field of a frame whose first field is the sample before.
+class FieldPairs {
+ public:
+  explicit FieldPairs(const Stream& stream);
+  bool is_second(const AVPacket& packet);
+
+ private:
+  struct Close {
+    void operator()(AVCodecParserContext* parser) const { av_parser_close(parser); }
+  };
+  std::unique_ptr<AVCodecParserContext, Close> parser_;  // none for other codecs
+  CodecPtr codec_;
+  AVPictureStructure waiting_ = AV_PICTURE_STRUCTURE_UNKNOWN;  // a first field without its second
+};
+
 // One row a sample, in decode order.
 struct Scan {
   Stream stream;
@@ -70,7 +88,7 @@ struct Scan {
   std::vector<std::uint32_t> size;
   std::vector<std::int64_t> pts;  // AV_NOPTS_VALUE where the container has none
   std::vector<std::int64_t> dts;
-  std::vector<std::uint8_t> sync, disposable, hidden;
+  std::vector<std::uint8_t> sync, disposable, hidden, second_field;
   bool byte_addressable = true;  // every sample lies in the file in one piece, at its offset
 };
 

@@ -171,6 +171,18 @@ nb::object presentation_order(PyVideo& self, const PyBytes& bytes, const StopFla
   return to_numpy(std::move(order));
 }
 
+nb::object second_fields(const PyVideo& self, const PyBytes& bytes, const Array<std::uint32_t>& samples, const StopFlag& stop) {
+  for (const auto sample : view(samples))
+    if (sample >= self.video.table.size.size()) throw nb::value_error("a sample that is not in the table");
+  std::vector<std::uint8_t> second;
+  {
+    const nb::gil_scoped_release released;
+    auto cancelled = cancellation(stop);
+    second = self.video.second_fields(view(samples), {bytes.source}, cancelled);
+  }
+  return to_numpy(std::move(second));
+}
+
 // Holds on to everything that the C++ stream only looks at.
 struct PyPictureStream {
   nb::object video, runs;
@@ -227,6 +239,7 @@ nb::dict scan_container(const PyBytes& bytes, std::int64_t max_pixels, const Sto
   found["dts"] = to_numpy(std::move(scan.dts));
   found["sync"] = to_numpy(std::move(scan.sync));
   found["disposable"] = to_numpy(std::move(scan.disposable));
+  found["second_field"] = to_numpy(std::move(scan.second_field));
   found["hidden"] = to_numpy(std::move(scan.hidden));
   return found;
 }
@@ -270,7 +283,8 @@ NB_MODULE(_core, m) {
            "codec"_a, "codec_tag"_a, "extradata"_a, "width"_a, "height"_a, "bits_per_coded_sample"_a, "reorder"_a, "color"_a, "sample_offset"_a, "sample_size"_a, "pts"_a,
            "sync"_a, "byte_addressable"_a, "threads"_a)
       .def("decode", &decode, "source"_a, "runs"_a, "layout"_a, "planes"_a, "leave_out_unreferenced"_a, "stop"_a)
-      .def("presentation_order", &presentation_order, "source"_a, "stop"_a);
+      .def("presentation_order", &presentation_order, "source"_a, "stop"_a)
+      .def("second_fields", &second_fields, "source"_a, "samples"_a, "stop"_a);
   nb::class_<PyPictureStream>(m, "PictureStream")
       .def(nb::init<nb::object, const PyBytes&, nb::list, bool>(), "video"_a, "source"_a, "runs"_a, "leave_out_unreferenced"_a)
       .def("read", &PyPictureStream::read, "layout"_a, "planes"_a, "stop"_a)

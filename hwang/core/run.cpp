@@ -1,7 +1,5 @@
 #include "run.h"
 
-#include <cstring>
-
 namespace hwang {
 
 namespace {
@@ -58,33 +56,13 @@ bool SampleReader::read_container(std::uint32_t sample, AVPacket& packet) {
 }
 
 RunDecoder::RunDecoder(const Stream& stream, const Table& table, int threads)
-    : table_(table), reader_(table), references_(stream), packet_(owned<PacketPtr>(av_packet_alloc())) {
-  const AVCodecDescriptor* descriptor = avcodec_descriptor_get_by_name(stream.codec.c_str());
-  const AVCodec* decoder = descriptor ? avcodec_find_decoder(descriptor->id) : nullptr;
-  if (!decoder) throw Error(Kind::unsupported, "there is no decoder for " + stream.codec + " in this build");
-  codec_ = owned<CodecPtr>(avcodec_alloc_context3(decoder));
-  codec_->width = stream.width;
-  codec_->height = stream.height;
-  codec_->codec_tag = stream.codec_tag;
-  codec_->bits_per_coded_sample = stream.bits_per_coded_sample;
-  codec_->has_b_frames = stream.reorder;
-  codec_->color_primaries = static_cast<AVColorPrimaries>(stream.color_primaries);
-  codec_->color_trc = static_cast<AVColorTransferCharacteristic>(stream.color_transfer);
-  codec_->colorspace = static_cast<AVColorSpace>(stream.color_matrix);
-  codec_->color_range = static_cast<AVColorRange>(stream.color_range);
+    : table_(table), reader_(table), references_(stream), codec_(decoder_context(stream)), packet_(owned<PacketPtr>(av_packet_alloc())) {
   // A bitstream that claims far larger pictures than its container is refused before it gets memory for them.
   codec_->max_pixels = 4 * static_cast<std::int64_t>(stream.width) * stream.height + 65536;
   codec_->thread_count = threads;
   codec_->flags |= AV_CODEC_FLAG_COPY_OPAQUE;
   codec_->err_recognition = AV_EF_CRCCHECK;
-  if (!stream.extradata.empty()) {
-    const std::size_t size = stream.extradata.size();
-    codec_->extradata = static_cast<std::uint8_t*>(av_mallocz(size + AV_INPUT_BUFFER_PADDING_SIZE));
-    if (!codec_->extradata) throw std::bad_alloc();
-    std::memcpy(codec_->extradata, stream.extradata.data(), size);
-    codec_->extradata_size = static_cast<int>(size);
-  }
-  check(avcodec_open2(codec_.get(), decoder, nullptr), Kind::corrupt, "the " + stream.codec + " decoder refuses this stream's header");
+  check(avcodec_open2(codec_.get(), nullptr, nullptr), Kind::corrupt, "the " + stream.codec + " decoder refuses this stream's header");
 }
 
 void RunDecoder::start(const Run& run, const Feed& feed) {

@@ -1,0 +1,74 @@
+"""The one question that is asked of H.264 sequence parameter sets (ITU-T H.264, 7.3.2.1.1)."""
+
+from __future__ import annotations
+
+from hwang.parameters import START_CODE, annexb_parameter_sets
+
+__all__ = ["may_have_fields"]
+
+_WITH_CHROMA_FORMAT = frozenset([100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135])
+
+
+def may_have_fields(extradata: bytes) -> bool:
+    """Whether pictures of this H.264 stream may be fields: its SPS says so, or cannot be read."""
+    for unit in annexb_parameter_sets("h264", extradata).split(START_CODE[1:]):
+        if unit and unit[0] & 31 == 7:
+            try:
+                return not _frames_only(_Bits(unit[1:].replace(b"\0\0\3", b"\0\0")))
+            except IndexError:
+                return True
+    return True
+
+
+class _Bits:
+    def __init__(self, data: bytes) -> None:
+        self._value, self._left = int.from_bytes(data, "big"), 8 * len(data)
+
+    def read(self, width: int) -> int:
+        self._left -= width
+        if self._left < 0:
+            raise IndexError(width)
+        return self._value >> self._left & (1 << width) - 1
+
+    def golomb(self) -> int:
+        zeros = 0
+        while not self.read(1):
+            zeros += 1
+        return (1 << zeros | self.read(zeros)) - 1
+
+    def signed_golomb(self) -> int:
+        code = self.golomb()
+        return (code + 1) // 2 if code % 2 else -(code // 2)
+
+
+def _frames_only(bits: _Bits) -> bool:
+    profile = bits.read(8)
+    bits.read(16)  # constraints, level
+    bits.golomb()  # seq_parameter_set_id
+    if profile in _WITH_CHROMA_FORMAT:
+        chroma_format = bits.golomb()
+        if chroma_format == 3:
+            bits.read(1)
+        bits.golomb(), bits.golomb(), bits.read(1)  # bit depths, transform bypass
+        if bits.read(1):
+            for list_ in range(12 if chroma_format == 3 else 8):
+                if bits.read(1):
+                    _skip_scaling_list(bits, 16 if list_ < 6 else 64)
+    bits.golomb()  # log2_max_frame_num
+    order_type = bits.golomb()
+    if order_type == 0:
+        bits.golomb()
+    elif order_type == 1:
+        bits.read(1), bits.signed_golomb(), bits.signed_golomb()
+        for _ in range(bits.golomb()):
+            bits.signed_golomb()
+    bits.golomb(), bits.read(1), bits.golomb(), bits.golomb()  # references, gaps, width, height
+    return bits.read(1) == 1
+
+
+def _skip_scaling_list(bits: _Bits, size: int) -> None:
+    last = following = 8
+    for _ in range(size):
+        if following:
+            following = (last + bits.signed_golomb()) % 256
+        last = following or last
