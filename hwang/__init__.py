@@ -15,6 +15,7 @@ from hwang.errors import (
     HwangError,
     LimitExceededError,
     SourceError,
+    StoppedError,
     UnsupportedMediaError,
 )
 from hwang.index import VideoIndex
@@ -22,6 +23,7 @@ from hwang.plan import Plan, Run, make_plan, slice_into_video_intervals
 
 if TYPE_CHECKING:
     from hwang.decoder import Decoder, DeviceType, Stats, index_video
+    from hwang.picture import Planes
 
 __all__ = [
     "CorruptFrameError",
@@ -33,9 +35,11 @@ __all__ = [
     "HwangError",
     "LimitExceededError",
     "Plan",
+    "Planes",
     "Run",
     "SourceError",
     "Stats",
+    "StoppedError",
     "UnsupportedMediaError",
     "VideoIndex",
     "index_video",
@@ -46,6 +50,10 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """What needs the compiled core is imported when it is first used: index and plan work without it."""
+    if name == "Planes":
+        from hwang.picture import Planes
+
+        return Planes
     if name not in ("Decoder", "DeviceType", "Stats", "index_video"):
         raise AttributeError(f"module 'hwang' has no attribute '{name}'")
     from hwang import decoder

@@ -1,6 +1,7 @@
 """The C++ core over FFmpeg's libraries. Internal: use hwang.Decoder."""
 
-from typing import Any, TypedDict
+import enum
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +10,29 @@ codec_version: str
 
 class Bytes: ...
 
-class Stream:
+class StopFlag:
+    def set(self) -> None: ...
+
+class PixelFormat(enum.Enum):
+    rgb24 = ...
+    bgr24 = ...
+    gray8 = ...
+    rgb48 = ...
+    yuv420p = ...
+
+class Layout:
+    def __init__(self, pixel_format: PixelFormat, width: int, height: int) -> None: ...
+
+class Pages:
+    def take(self, size: int) -> NDArray[np.uint8]: ...
+
+class Run:
+    def __init__(self, samples: NDArray[np.uint32], wanted: NDArray[np.uint32], slots: NDArray[np.int64]) -> None: ...
+
+Report = tuple[NDArray[np.uint32], int, int, int]
+"""(wanted samples that failed, samples decoded, samples left out, frames converted)"""
+
+class Video:
     def __init__(
         self,
         codec: str,
@@ -20,27 +43,27 @@ class Stream:
         bits_per_coded_sample: int,
         reorder: int,
         color: tuple[int, int, int, int],
-    ) -> None: ...
-
-class Table:
-    def __init__(
-        self,
         sample_offset: NDArray[np.uint64],
         sample_size: NDArray[np.uint32],
         pts: NDArray[np.int64],
         sync: NDArray[np.uint8],
         byte_addressable: bool,
+        threads: int,
     ) -> None: ...
-
-class Run:
-    def __init__(self, samples: NDArray[np.uint32], wanted: NDArray[np.uint32], slots: NDArray[np.int64]) -> None: ...
-
-Report = tuple[NDArray[np.uint32], int, int]
-"""(wanted samples that failed, packets decoded, frames converted)"""
+    def decode(
+        self,
+        source: Bytes,
+        runs: list[Run],
+        layout: Layout,
+        planes: list[NDArray[np.uint8]],
+        leave_out_unreferenced: bool,
+        stop: StopFlag,
+    ) -> Report: ...
+    def presentation_order(self, source: Bytes, stop: StopFlag) -> NDArray[np.uint32]: ...
 
 class PictureStream:
-    def __init__(self, stream: Stream, table: Table, source: Bytes, runs: list[Run], threads: int) -> None: ...
-    def read(self, out: NDArray[np.uint8]) -> NDArray[np.uint32]: ...
+    def __init__(self, video: Video, source: Bytes, runs: list[Run], leave_out_unreferenced: bool) -> None: ...
+    def read(self, layout: Layout, planes: list[NDArray[np.uint8]], stop: StopFlag) -> NDArray[np.uint32]: ...
     def report(self) -> Report: ...
 
 class Scan(TypedDict):
@@ -65,8 +88,4 @@ class Scan(TypedDict):
 
 def file_bytes(descriptor: int, size: int) -> Bytes: ...
 def memory_bytes(pieces: list[tuple[int, bytes]], size: int) -> Bytes: ...
-def decode_runs(
-    stream: Stream, table: Table, source: Bytes, runs: list[Run], out: NDArray[Any], threads: int
-) -> Report: ...
-def scan(source: Bytes) -> Scan: ...
-def presentation_order(stream: Stream, table: Table, source: Bytes, threads: int) -> NDArray[np.uint32]: ...
+def scan(source: Bytes, max_pixels: int, stop: StopFlag) -> Scan: ...

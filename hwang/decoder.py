@@ -5,27 +5,30 @@ from __future__ import annotations
 import enum
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Literal, Self, overload
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from hwang import _core
-from hwang.errors import CorruptFrameError, HwangError
+from hwang.ahead import one_ahead
+from hwang.decoding import Decoding, StopFlags
+from hwang.errors import HwangError
 from hwang.index import VideoIndex
-from hwang.indexing import build_index, core_stream, core_table
-from hwang.plan import REQUEST_COST_BYTES, Plan, Rows, Run, earlier_start, make_plan
-from hwang.ranges import ByteRange, coalesce
+from hwang.indexing import build_index
+from hwang.picture import Arrays, PictureLayout, PixelFormat, Planes, check_picture_size, part_of, picture_layout
+from hwang.plan import Plan, Rows, make_plan
 from hwang.source import CountingSource, FileSource, Video, open_source
 from hwang.spool import Spool
 
-__all__ = ["Decoder", "DeviceType", "Stats", "index_video"]
+__all__ = ["MAX_PIXELS", "Decoder", "DeviceType", "Stats", "index_video"]
 
-_ALIGNMENT = 64  # bytes: the widest vector that the conversion writes
-_EARLIER_STARTS = 3  # sync samples to go back when one turns out not to be a place to start from
+MAX_PIXELS = 8192 * 8192
+"""Pictures with more pixels are refused unless the Decoder is told otherwise."""
+
+ByteFormat = Literal["rgb24", "bgr24", "gray8"]
 
 
 class DeviceType(enum.Enum):
@@ -43,7 +46,7 @@ class Stats:
     requests: int  # byte ranges read
     samples_decoded: int
     samples_skipped: int  # of the groups of pictures that were decoded, not needed and left out
-    frames: int  # converted to RGB
+    frames: int  # converted
 
 
 def index_video(video: Video) -> VideoIndex:
@@ -61,9 +64,19 @@ class Decoder:
     video: a path, bytes, a binary file object, or an object with `size` and `read_ranges`.
     video_index: what index_video() or VideoIndex.deserialize() gave; made from the video if absent or incomplete.
     threads: cores to use; by default all that this process may run on.
+    max_pixels: larger pictures raise LimitExceededError before memory is taken for one.
 
-    Rows are 0-based positions in presentation order: the frames that the ffmpeg tool shows, in its order.
+    Rows are 0-based positions in presentation order: the frames that the ffmpeg tool shows, in its order. They come in
+    any order, duplicates are kept, each is decoded once. Methods may be called from several threads at once.
     Raises UnsupportedMediaError, EncryptedMediaError, CorruptMediaError, LimitExceededError, SourceError.
+
+    Methods that return frames take these keywords:
+
+    pixel_format: "rgb24", "bgr24": uint8 [N, H, W, 3]; "gray8": uint8 [N, H, W]; "rgb48": uint16 [N, H, W, 3];
+        "yuv420p": Planes, with the matrix and range of the video.
+    width, height: size in pixels; one alone keeps the aspect ratio. max_side: shrink larger pictures to it.
+
+    Their arrays are C-contiguous and the caller's; memory that the caller lets go of is used again.
     """
 
     def __init__(
@@ -74,22 +87,23 @@ class Decoder:
         device_id: int = 0,
         *,
         threads: int | None = None,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         if device_type is not DeviceType.CPU:
             raise HwangError(
                 f"device {device_type.name} {device_id}: this build decodes on the CPU; use DeviceType.CPU"
             )
-        self._threads = threads or len(os.sched_getaffinity(0))
+        threads = threads or len(os.sched_getaffinity(0))
         self._source = CountingSource(open_source(video))
         self._spool = Spool(self._source)
-        self._samples_decoded = self._samples_skipped = self._frames = 0
+        self._stop_flags = StopFlags()
         try:
-            complete = video_index is not None and video_index.complete
-            self.video_index: VideoIndex = (
-                video_index if complete and video_index else build_index(self._source, self._spool, self._threads)
-            )
-            self._stream_parameters = core_stream(self.video_index)
-            self._table = core_table(self.video_index)
+            if video_index is None or not video_index.complete:
+                with self._stop_flags.call() as stop:
+                    video_index = build_index(self._source, self._spool, threads, max_pixels, stop)
+            check_picture_size(video_index.width, video_index.height, max_pixels)
+            self.video_index: VideoIndex = video_index
+            self._decoding = Decoding(video_index, self._spool, threads)
         except BaseException:
             self.close()
             raise
@@ -100,49 +114,145 @@ class Decoder:
 
     @property
     def stats(self) -> Stats:
+        done = self._decoding.counters
         return Stats(
-            self._source.bytes_read, self._source.requests, self._samples_decoded, self._samples_skipped, self._frames
+            self._source.bytes_read, self._source.requests, done.samples_decoded, done.samples_left_out, done.frames
         )
+
+    def keyframes(self) -> NDArray[np.int64]:
+        """int64 [K]: rows, ascending, that show a sync sample; the cheapest to decode."""
+        return np.flatnonzero(self.video_index.sync[self.video_index.order])
+
+    def plan(self, rows: Rows) -> Plan:
+        """What frames(rows) would read and decode. Raises FrameIndexError, TypeError."""
+        return make_plan(self.video_index, rows)
 
     def retrieve(self, rows: Rows) -> list[NDArray[np.uint8]]:
         """Frames as a list of uint8 [H, W, 3] RGB, one for each of `rows`; otherwise like frames()."""
         return list(self.frames(rows))
 
-    def frames(self, rows: Rows) -> NDArray[np.uint8]:
-        """uint8 [N, H, W, 3] RGB, C-contiguous, owned by the caller: one frame for each of `rows`.
+    @overload
+    def frames(
+        self,
+        rows: Rows,
+        *,
+        pixel_format: ByteFormat = ...,
+        width: int | None = ...,
+        height: int | None = ...,
+        max_side: int | None = ...,
+        out: NDArray[np.uint8] | None = ...,
+    ) -> NDArray[np.uint8]: ...
+    @overload
+    def frames(
+        self,
+        rows: Rows,
+        *,
+        pixel_format: Literal["rgb48"],
+        width: int | None = ...,
+        height: int | None = ...,
+        max_side: int | None = ...,
+        out: NDArray[np.uint16] | None = ...,
+    ) -> NDArray[np.uint16]: ...
+    @overload
+    def frames(
+        self,
+        rows: Rows,
+        *,
+        pixel_format: Literal["yuv420p"],
+        width: int | None = ...,
+        height: int | None = ...,
+        max_side: int | None = ...,
+        out: Planes | None = ...,
+    ) -> Planes: ...
+    @overload
+    def frames(
+        self,
+        rows: Rows,
+        *,
+        pixel_format: PixelFormat,
+        width: int | None = ...,
+        height: int | None = ...,
+        max_side: int | None = ...,
+        out: Any = ...,
+    ) -> Any: ...
+    def frames(
+        self,
+        rows: Rows,
+        *,
+        pixel_format: PixelFormat = "rgb24",
+        width: int | None = None,
+        height: int | None = None,
+        max_side: int | None = None,
+        out: Any = None,
+    ) -> Any:
+        """One frame for each of `rows`, in one piece: by default uint8 [N, H, W, 3] RGB.
 
-        Rows come in any order, duplicates are kept, each is decoded once.
+        out: arrays to fill and return instead of new ones, of the shape and dtype that would be returned.
         Raises FrameIndexError for a row outside [0, len), CorruptFrameError (with `.rows`) if some cannot be decoded
-        exactly, SourceError if the bytes cannot be read.
+        exactly, SourceError if the bytes cannot be read, LimitExceededError for more than the machine's memory,
+        StoppedError after stop(), ValueError for keywords that make no sense.
         """
-        plan = make_plan(self.video_index, rows)
-        out = self._empty(len(plan.rows))
-        samples, first, inverse = np.unique(plan.sample_of_position, return_index=True, return_inverse=True)
-        self._decode(plan, out, samples, first)
-        for position in np.flatnonzero(first[inverse] != np.arange(len(plan.rows))):
-            out[position] = out[first[inverse[position]]]
-        return out
+        layout = self._layout(width, height, max_side, pixel_format)
+        return self._frames(make_plan(self.video_index, rows), layout, out)
 
-    def batches(self, rows: Rows, max_bytes: int = 8 << 20) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
-        """Consecutive parts of frames(rows): (positions in `rows`, uint8 [n, H, W, 3]), n > 0, of about `max_bytes`.
+    def frames_at(
+        self,
+        seconds: ArrayLike,
+        *,
+        pixel_format: PixelFormat = "rgb24",
+        width: int | None = None,
+        height: int | None = None,
+        max_side: int | None = None,
+        out: Any = None,
+    ) -> Any:
+        """The frames on display at `seconds` (one number or several), as frames() returns them.
+
+        Raises FrameIndexError for a time at which no frame is on display; otherwise like frames().
+        """
+        layout = self._layout(width, height, max_side, pixel_format)
+        return self._frames(make_plan(self.video_index, self.video_index.rows_at(seconds)), layout, out)
+
+    def iter_frames(
+        self,
+        rows: Rows,
+        *,
+        pixel_format: PixelFormat = "rgb24",
+        width: int | None = None,
+        height: int | None = None,
+        max_side: int | None = None,
+    ) -> Iterator[Any]:
+        """The frames of `rows` one by one, in the order asked for, in the memory of a few: arrays as in frames()[i].
+
+        An array is part of a larger one: copy those that you keep for long. Otherwise like batches().
+        """
+        options: Any = {"pixel_format": pixel_format, "width": width, "height": height, "max_side": max_side}
+        for part, frames in self.batches(rows, **options):
+            for position in range(part.stop - part.start):
+                yield part_of(frames, position)
+
+    def batches(
+        self,
+        rows: Rows,
+        max_bytes: int = 16 << 20,
+        *,
+        pixel_format: PixelFormat = "rgb24",
+        width: int | None = None,
+        height: int | None = None,
+        max_side: int | None = None,
+    ) -> Iterator[tuple[slice, Any]]:
+        """Consecutive parts of frames(rows): (positions in `rows`, frames), of about `max_bytes` each.
 
         For requests longer than memory. Ascending rows are decoded once, and the next part is decoded while the
-        caller works on this one. An array is valid until the next part is asked for.
-        Raises like frames(); a CorruptFrameError may come after parts that hold rows it names.
+        caller works on this one. Raises like frames(); a CorruptFrameError may come after parts with rows it names.
         """
+        layout = self._layout(width, height, max_side, pixel_format)
         plan = make_plan(self.video_index, rows)
-        length = max(1, max_bytes // max(1, self.video_index.width * self.video_index.height * 3))
-        in_stream_order = self._is_in_stream_order(plan)
-        done = 0
-        while done < len(plan.rows):
-            if in_stream_order:
-                for frames in self._stream(make_plan(self.video_index, plan.rows[done:]) if done else plan, length):
-                    yield slice(done, done + len(frames)), frames
-                    done += len(frames)
-            if done < len(plan.rows):  # in another order, or where a frame did not come in its turn
-                part = slice(done, min(done + length, len(plan.rows)))
-                yield part, self.frames(plan.rows[part])
-                done = part.stop
+        with self._stop_flags.call() as stop:
+            yield from one_ahead(self._parts(plan, layout, max(1, max_bytes // layout.picture_bytes), stop), stop.set)
+
+    def stop(self) -> None:
+        """End all calls that are in progress, from another thread: they raise StoppedError. Later calls work."""
+        self._stop_flags.set()
 
     def close(self) -> None:
         """Release the files this object opened; the caller's own stay open."""
@@ -158,90 +268,36 @@ class Decoder:
     ) -> None:
         self.close()
 
-    def _empty(self, count: int) -> NDArray[np.uint8]:
-        index = self.video_index
-        shape = (count, index.height, index.width, 3)
-        memory = np.empty(int(np.prod(shape, dtype=np.int64)) + _ALIGNMENT, np.uint8)
-        start = -memory.ctypes.data % _ALIGNMENT
-        return memory[start : len(memory) - _ALIGNMENT + start].reshape(shape)
+    def _layout(self, width: int | None, height: int | None, max_side: int | None, pixel_format: str) -> PictureLayout:
+        return picture_layout((self.video_index.width, self.video_index.height), width, height, max_side, pixel_format)
 
-    def _bytes(self, plan_ranges: tuple[ByteRange, ...]) -> _core.Bytes:
-        return self._spool.ranges(plan_ranges) if self.video_index.byte_addressable else self._spool.whole()
+    def _frames(
+        self, plan: Plan, layout: PictureLayout, out: Arrays | None, stop: _core.StopFlag | None = None
+    ) -> Arrays:
+        if out is None:
+            out = layout.empty(len(plan.rows), self._decoding.pages)
+        else:
+            layout.check(out, len(plan.rows))
+        if stop is not None:
+            self._decoding.decode(plan, layout, out, stop)
+            return out
+        with self._stop_flags.call() as stop:
+            self._decoding.decode(plan, layout, out, stop)
+        return out
 
-    def _ranges(self, runs: tuple[Run, ...]) -> tuple[ByteRange, ...]:
-        samples = np.unique(np.concatenate([run.samples for run in runs]))
-        index = self.video_index
-        return coalesce(index.sample_offset[samples], index.sample_size[samples], REQUEST_COST_BYTES)
-
-    def _count(self, report: _core.Report, runs: tuple[Run, ...]) -> None:
-        spanned = sum(int(run.wanted[-1]) - int(run.samples[0]) + 1 for run in runs)
-        self._samples_decoded += report[1]
-        self._samples_skipped += max(0, spanned - report[1])
-        self._frames += report[2]
-
-    def _decode(self, plan: Plan, out: NDArray[np.uint8], samples: NDArray[np.uint32], slots: NDArray[np.intp]) -> None:
-        """Decode `samples` (ascending) into their slots of `out`; again from earlier where that failed."""
-        runs = plan.runs
-        for _ in range(1 + _EARLIER_STARTS):
-            core_runs = [
-                _core.Run(run.samples, run.wanted, slots[np.searchsorted(samples, run.wanted)].astype(np.int64))
-                for run in runs
-            ]
-            ranges = plan.ranges if runs is plan.runs else self._ranges(runs)
-            report = _core.decode_runs(
-                self._stream_parameters, self._table, self._bytes(ranges), core_runs, out, self._threads
-            )
-            self._count(report, runs)
-            failed = np.sort(report[0])
-            if not len(failed):
-                return
-            again = [replace(run, wanted=run.wanted[np.isin(run.wanted, failed)]) for run in runs]
-            earlier = [earlier_start(self.video_index, run) for run in again if len(run.wanted)]
-            runs = tuple(run for run in earlier if run is not None)
-            if len(runs) < len(earlier):
-                break  # one started at sample 0 already
-        raise self._corrupt(plan, failed)
-
-    def _corrupt(self, plan: Plan, failed: NDArray[np.uint32]) -> CorruptFrameError:
-        rows = np.unique(plan.rows[np.isin(plan.sample_of_position, failed)]).tolist()
-        named = ", ".join(map(str, rows[:8])) + (", …" if len(rows) > 8 else "")
-        return CorruptFrameError(
-            f"{len(rows)} of the frames asked for cannot be decoded exactly (rows {named}): "
-            "the video is damaged or truncated there; ask for other rows, or repair the file",
-            rows,
-        )
-
-    def _is_in_stream_order(self, plan: Plan) -> bool:
-        """Whether decoding the runs one after another gives the positions of `rows` in their order."""
-        pts = self.video_index.pts
-        shown = [run.wanted[np.argsort(pts[run.wanted], kind="stable")] for run in plan.runs]
-        return bool(shown) and np.array_equal(np.concatenate(shown), plan.sample_of_position)
-
-    def _stream(self, plan: Plan, length: int) -> Iterator[NDArray[np.uint8]]:
-        """The frames of `plan`, at most `length` at a time, decoded ahead of the caller.
-
-        Ends early where a frame does not come in its turn. Arrays are used again for the part after the next.
-        """
-        runs = [_core.Run(run.samples, run.wanted, np.zeros(len(run.wanted), np.int64)) for run in plan.runs]
-        pictures = _core.PictureStream(
-            self._stream_parameters, self._table, self._bytes(plan.ranges), runs, self._threads
-        )
-        buffers = [self._empty(min(length, len(plan.rows))) for _ in range(2)]
-        done, turn = 0, 0
-        with ThreadPoolExecutor(1) as ahead:
-            pending = ahead.submit(pictures.read, buffers[turn])
-            while done < len(plan.rows):
-                samples = pending.result()
-                if not len(samples) or not np.array_equal(samples, plan.sample_of_position[done : done + len(samples)]):
-                    break
-                frames = buffers[turn][: len(samples)]
-                turn = 1 - turn
-                pending = ahead.submit(pictures.read, buffers[turn])
-                yield frames
-                done += len(samples)
-            pending.result()
-        report = pictures.report()
-        self._count(report, plan.runs)
-        suspect = report[0][np.isin(report[0], plan.sample_of_position[:done])]
-        if len(suspect):
-            raise self._corrupt(plan, suspect)
+    def _parts(
+        self, plan: Plan, layout: PictureLayout, length: int, stop: _core.StopFlag
+    ) -> Iterator[tuple[slice, Arrays]]:
+        """Parts of at most `length` pictures: short runs several at once, a long one as a stream."""
+        done = 0
+        for stop_position, is_stream in self._decoding.stretches(plan, length):
+            if is_stream:
+                stretch = make_plan(self.video_index, plan.rows[done:stop_position])
+                for frames in self._decoding.stream(stretch, layout, length, stop):
+                    count = len(frames.y if isinstance(frames, Planes) else frames)
+                    yield slice(done, done + count), frames
+                    done += count
+            while done < stop_position:  # not a stream, or a frame did not come in its turn
+                part = slice(done, min(done + length, stop_position))
+                yield part, self._frames(make_plan(self.video_index, plan.rows[part]), layout, None, stop)
+                done = part.stop

@@ -16,6 +16,7 @@ __all__ = [
     "HwangError",
     "LimitExceededError",
     "SourceError",
+    "StoppedError",
     "UnsupportedMediaError",
 ]
 
@@ -62,3 +63,7 @@ class LimitExceededError(HwangError, ValueError):
 
 class SourceError(HwangError, OSError):
     """Reading the video's bytes failed, or gave fewer than asked for."""
+
+
+class StoppedError(HwangError):
+    """Decoder.stop() ended the call. The decoder can be used again."""

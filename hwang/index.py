@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from hwang.errors import CorruptMediaError, LimitExceededError
+from hwang.errors import CorruptMediaError, FrameIndexError, LimitExceededError
 from hwang.parameters import annexb_parameter_sets
 
 __all__ = [
@@ -26,6 +26,8 @@ __all__ = [
 
 MAX_SAMPLES = 1 << 24
 """Most samples an index may have: 77 hours at 60 frames per second."""
+
+_TIME_TOLERANCE = 1e-6  # seconds: times are written with a few decimals, 0.041667 means 1/24
 
 MAX_REORDER = 16
 """Most pictures that any decoder holds back."""
@@ -160,6 +162,29 @@ class VideoIndex:
         """float64 [N]: seconds at which each row is displayed, on the timeline after edit lists."""
         numerator, denominator = self.time_base
         return self.row_pts.astype(np.float64) * (numerator / denominator)
+
+    def rows_at(self, seconds: ArrayLike) -> NDArray[np.int64]:
+        """int64 [n]: the row on display at each of `seconds`, a number or several: the last one that began by then.
+
+        Times are taken with a tolerance of a microsecond; the last row is on display for one mean frame interval.
+        Raises FrameIndexError for a time before the first row or behind the last.
+        """
+        times = np.atleast_1d(np.asarray(seconds, np.float64))
+        began = self.timestamps()
+        if times.ndim != 1:
+            raise TypeError(f"seconds must be a number or a sequence of numbers, not {times.ndim}-D")
+        first, end = (float(began[0]), float(began[-1]) + self._row_interval()) if len(began) else (0.0, 0.0)
+        outside = ~((times >= first - _TIME_TOLERANCE) & (times <= end + _TIME_TOLERANCE)) | (len(began) == 0)
+        if outside.any():
+            raise FrameIndexError(
+                f"no frame is on display at {times[outside][0]:.6g} s: the video shows {first:.6g} s to {end:.6g} s"
+            )
+        return np.searchsorted(began, times + _TIME_TOLERANCE, "right") - 1
+
+    def _row_interval(self) -> float:
+        fps = self.fps()
+        last = self.row_pts[-2:] * (self.time_base[0] / self.time_base[1])
+        return max(1 / fps if fps > 0 else 0.0, float(last[-1] - last[0]))
 
     # The names below are those of scanner-research/hwang, so that scripts written for it run.
 

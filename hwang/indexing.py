@@ -10,26 +10,30 @@ from hwang import _core
 from hwang.errors import CorruptMediaError, UnsupportedMediaError
 from hwang.index import ONE_PICTURE_A_SAMPLE, VideoIndex, check_sample_count, presentation_order
 from hwang.isobmff import read_index
+from hwang.picture import check_picture_size
 from hwang.source import CountingSource
 from hwang.spool import Spool
 
-__all__ = ["build_index", "core_stream", "core_table"]
+__all__ = ["build_index", "core_video"]
 
 _NO_PTS = np.iinfo(np.int64).min
 
 
-def build_index(source: CountingSource, spool: Spool, threads: int) -> VideoIndex:
+def build_index(
+    source: CountingSource, spool: Spool, threads: int, max_pixels: int, stop: _core.StopFlag
+) -> VideoIndex:
     """The index of a video. Where the container leaves the order of the frames in doubt, it is learnt by decoding."""
-    index = read_index(source) or _scan(spool)
+    index = read_index(source) or _scan(spool, max_pixels, stop)
     if not index.samples:
         raise CorruptMediaError("the video track has no samples; the file was cut off, or never finished")
     if not (index.width and index.height):
         raise UnsupportedMediaError(f"the size of the {index.codec} pictures cannot be made out")
-    return _learn_order(index, spool, threads) if _order_is_doubtful(index) else index
+    check_picture_size(index.width, index.height, max_pixels)
+    return _learn_order(index, spool, threads, stop) if _order_is_doubtful(index) else index
 
 
-def core_stream(index: VideoIndex) -> _core.Stream:
-    return _core.Stream(
+def core_video(index: VideoIndex, threads: int) -> _core.Video:
+    return _core.Video(
         index.codec,
         index.codec_tag,
         index.extradata,
@@ -38,17 +42,17 @@ def core_stream(index: VideoIndex) -> _core.Stream:
         index.bits_per_coded_sample,
         index.reorder,
         index.color,
+        index.sample_offset,
+        index.sample_size,
+        index.pts,
+        index.sync.view(np.uint8),
+        index.byte_addressable,
+        threads,
     )
 
 
-def core_table(index: VideoIndex) -> _core.Table:
-    return _core.Table(
-        index.sample_offset, index.sample_size, index.pts, index.sync.view(np.uint8), index.byte_addressable
-    )
-
-
-def _scan(spool: Spool) -> VideoIndex:
-    found = _core.scan(spool.whole())
+def _scan(spool: Spool, max_pixels: int, stop: _core.StopFlag) -> VideoIndex:
+    found = _core.scan(spool.whole(), max_pixels, stop)
     check_sample_count(len(found["pts"]))
     pts, dts = found["pts"], found["dts"]
     order = presentation_order(pts, (found["hidden"] == 0) & (found["sample_size"] > 0))
@@ -88,9 +92,9 @@ def _order_is_doubtful(index: VideoIndex) -> bool:
     return undecodable or bool((index.pts == _NO_PTS).any()) or len(np.unique(shown)) < len(shown)
 
 
-def _learn_order(index: VideoIndex, spool: Spool, threads: int) -> VideoIndex:
+def _learn_order(index: VideoIndex, spool: Spool, threads: int, stop: _core.StopFlag) -> VideoIndex:
     """Decode everything once. An edit list keeps its say in which samples are shown, and when."""
-    order = _core.presentation_order(core_stream(index), core_table(index), spool.whole(), threads)
+    order = core_video(index, threads).presentation_order(spool.whole(), stop)
     if index.container == "mov":
         keep = np.isin(index.order, order)
         return dataclasses.replace(index, order=index.order[keep], row_pts=index.row_pts[keep])

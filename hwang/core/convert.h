@@ -1,25 +1,44 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <optional>
 
 #include "av.h"
 #include "demux.h"
+#include "pixels.h"
 
 namespace hwang {
 
-// Turns decoded pictures into packed RGB, as the ffmpeg tool of the same release does.
+// Turns decoded pictures into what the caller asked for, as the ffmpeg tool of the same release does.
 class Converter {
  public:
-  Converter(int width, int height);
-  // Writes height × width × 3 bytes. The picture's properties are adjusted on the way.
-  void to_rgb24(AVFrame& picture, std::uint8_t* out);
+  Converter(const Stream& stream, const Layout& layout);
+  const Layout& layout() const { return layout_; }
+  // Writes one picture. The properties of `picture` are adjusted on the way.
+  void convert(AVFrame& picture, const Planes& out);
 
  private:
-  const int width_;
-  const int height_;
+  // How luma becomes gray depends on these.
+  struct Luma {
+    int format, matrix, range;
+    bool operator==(const Luma&) const = default;
+  };
+
+  void scale(AVFrame& picture, const Planes& out);
+  void scale_into(AVFrame& target, const AVFrame& picture);
+  bool is_luma_enough(const AVFrame& picture) const;
+  void map_luma(const AVFrame& picture, std::uint8_t* out);
+  void learn_gray(const AVFrame& picture, const Luma& luma);
+
+  const int width_, height_;  // of the video
+  const Layout layout_;
   ScalerPtr scaler_;
   FramePtr target_;
   FramePtr padded_;
+  std::optional<Luma> learnt_;
+  std::array<std::uint8_t, 256> gray_{};
+  bool gray_is_luma_ = false;
 };
 
 }  // namespace hwang

@@ -3,29 +3,28 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
-#include <mutex>
 #include <numeric>
 #include <system_error>
 #include <thread>
 
 namespace hwang {
 
-namespace {
-
-// A decoder that works alone uses threads of its own, and some more than there are cores: they go on decoding ahead
-// while this thread converts.
-int threads_of_a_lone_decoder(int cores) { return cores > 1 ? cores + 2 : 1; }
-
-std::size_t picture_size(const Stream& stream) { return static_cast<std::size_t>(stream.width) * stream.height * 3; }
-
-}  // namespace
-
-WantedPictures::WantedPictures(const Run& run, RunDecoder& decoder) : run_(run), decoder_(decoder), delivered_(run.wanted.size()) {
-  decoder_.start(run.samples);
+void Outcome::add(const Outcome& other) {
+  failed.insert(failed.end(), other.failed.begin(), other.failed.end());
+  samples_decoded += other.samples_decoded;
+  samples_left_out += other.samples_left_out;
+  frames_converted += other.frames_converted;
 }
 
-std::optional<std::size_t> WantedPictures::next(AVFrame& frame, std::vector<std::uint32_t>& failed) {
-  while (const auto sample = decoder_.next(frame)) {
+void Worker::start(const Run& run, const Feed& feed) {
+  run_ = run;
+  delivered_.assign(run.wanted.size(), false);
+  converted_ = 0;
+  decoder_.start(run, feed);
+}
+
+std::optional<std::size_t> Worker::next(Cancellation& cancellation) {
+  while (const auto sample = decoder_.next(*frame_, cancellation)) {
     const auto found = std::lower_bound(run_.wanted.begin(), run_.wanted.end(), *sample);
     if (found == run_.wanted.end() || *found != *sample) continue;
     const auto i = static_cast<std::size_t>(found - run_.wanted.begin());
@@ -33,14 +32,47 @@ std::optional<std::size_t> WantedPictures::next(AVFrame& frame, std::vector<std:
     delivered_[i] = true;
     return i;
   }
-  for (std::size_t i = 0; i < run_.wanted.size(); i++)
-    if (!delivered_[i] || run_.wanted[i] >= decoder_.damaged_from()) failed.push_back(run_.wanted[i]);
   return std::nullopt;
 }
 
-Outcome decode_runs(const Stream& stream, const Table& table, const ByteSource& source, std::span<const Run> runs, std::uint8_t* out, int threads) {
+void Worker::convert(const Layout& layout, const Planes& out) {
+  if (!converter_ || converter_->layout() != layout) converter_.emplace(stream_, layout);
+  converter_->convert(*frame_, out);
+  converted_++;
+}
+
+Outcome Worker::outcome() const {
+  Outcome outcome{.samples_decoded = decoder_.samples_decoded(), .samples_left_out = decoder_.samples_left_out(), .frames_converted = converted_};
+  for (std::size_t i = 0; i < run_.wanted.size(); i++)
+    if (!delivered_[i] || run_.wanted[i] >= decoder_.damaged_from()) outcome.failed.push_back(run_.wanted[i]);
+  return outcome;
+}
+
+std::unique_ptr<Worker> Video::take_worker(int decoder_threads) {
+  {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(idle_, [&](const auto& worker) { return worker->threads != decoder_threads; });
+    if (!idle_.empty()) {
+      auto worker = std::move(idle_.back());
+      idle_.pop_back();
+      return worker;
+    }
+  }
+  return std::make_unique<Worker>(stream, table, decoder_threads);
+}
+
+void Video::give_back(std::unique_ptr<Worker> worker) {
+  worker->rest();
+  const std::lock_guard lock(mutex_);
+  if (idle_.size() < static_cast<std::size_t>(threads)) idle_.push_back(std::move(worker));
+}
+
+Outcome Video::decode(std::span<const Run> runs, const Feed& feed, const Pictures& out, Cancellation& cancellation) {
   const int workers = static_cast<int>(std::min<std::size_t>(threads, runs.size()));
-  const int decoder_threads = workers == 1 ? threads_of_a_lone_decoder(threads) : std::max(1, threads / std::max(1, workers));
+  const int decoder_threads = workers == 1 ? threads_of_a_lone_worker() : std::max(1, threads / std::max(1, workers));
+  std::vector<std::size_t> longest_first(runs.size());
+  std::iota(longest_first.begin(), longest_first.end(), std::size_t{0});
+  std::stable_sort(longest_first.begin(), longest_first.end(), [&](std::size_t a, std::size_t b) { return runs[a].samples.size() > runs[b].samples.size(); });
   std::atomic<std::size_t> next = 0;
   std::mutex mutex;
   Outcome total;
@@ -49,31 +81,26 @@ Outcome decode_runs(const Stream& stream, const Table& table, const ByteSource& 
   const auto work = [&] {
     try {
       Outcome mine;
-      RunDecoder decoder(stream, table, source, decoder_threads);
-      Converter converter(stream.width, stream.height);
-      const auto frame = owned<FramePtr>(av_frame_alloc());
+      auto worker = take_worker(decoder_threads);
       for (std::size_t at; (at = next++) < runs.size();) {
-        const Run& run = runs[at];
-        WantedPictures wanted(run, decoder);
-        while (const auto i = wanted.next(*frame, mine.failed)) {
-          converter.to_rgb24(*frame, out + static_cast<std::size_t>(run.slot[*i]) * picture_size(stream));
-          mine.frames_converted++;
-        }
+        const Run& run = runs[longest_first[at]];
+        worker->start(run, feed);
+        while (const auto i = worker->next(cancellation)) worker->convert(out.layout, out.at(static_cast<std::size_t>(run.slot[*i])));
+        mine.add(worker->outcome());
       }
+      give_back(std::move(worker));
       const std::lock_guard lock(mutex);
-      total.failed.insert(total.failed.end(), mine.failed.begin(), mine.failed.end());
-      total.packets_decoded += decoder.packets_decoded();
-      total.frames_converted += mine.frames_converted;
+      total.add(mine);
     } catch (...) {
-      next = runs.size();
       const std::lock_guard lock(mutex);
       if (!failure) failure = std::current_exception();
+      cancellation.abandon();
     }
   };
 
   {
     std::vector<std::jthread> pool;
-    pool.reserve(workers);
+    pool.reserve(static_cast<std::size_t>(workers));
     for (int i = 1; i < workers; i++) {
       try {
         pool.emplace_back(work);
@@ -87,45 +114,37 @@ Outcome decode_runs(const Stream& stream, const Table& table, const ByteSource& 
   return total;
 }
 
-PictureStream::PictureStream(const Stream& stream, const Table& table, const ByteSource& source, std::vector<Run> runs, int threads)
-    : picture_bytes_(picture_size(stream)),
-      decoder_(stream, table, source, threads_of_a_lone_decoder(threads)),
-      converter_(stream.width, stream.height),
-      frame_(owned<FramePtr>(av_frame_alloc())),
-      runs_(std::move(runs)) {}
+std::vector<std::uint32_t> Video::presentation_order(const Feed& feed, Cancellation& cancellation) {
+  std::vector<std::uint32_t> all(table.size.size());
+  std::iota(all.begin(), all.end(), 0u);
+  std::vector<std::uint32_t> order;
+  if (all.empty()) return order;
+  auto worker = take_worker(threads_of_a_lone_worker());
+  worker->start({.samples = all, .wanted = all}, feed);
+  while (const auto i = worker->next(cancellation)) order.push_back(all[*i]);
+  give_back(std::move(worker));
+  return order;
+}
 
-std::vector<std::uint32_t> PictureStream::read(std::uint8_t* out, std::size_t capacity) {
+PictureStream::~PictureStream() {
+  if (worker_) video_.give_back(std::move(worker_));
+}
+
+std::vector<std::uint32_t> PictureStream::read(const Pictures& out, std::size_t capacity, Cancellation& cancellation) {
   std::vector<std::uint32_t> samples;
   while (samples.size() < capacity && run_ < runs_.size()) {
-    if (!current_) current_.emplace(runs_[run_], decoder_);
-    if (const auto i = current_->next(*frame_, outcome_.failed)) {
-      converter_.to_rgb24(*frame_, out + samples.size() * picture_bytes_);
-      outcome_.frames_converted++;
+    if (!running_) worker_->start(runs_[run_], feed_);
+    running_ = true;
+    if (const auto i = worker_->next(cancellation)) {
+      worker_->convert(out.layout, out.at(samples.size()));
       samples.push_back(runs_[run_].wanted[*i]);
     } else {
-      current_.reset();
+      outcome_.add(worker_->outcome());
+      running_ = false;
       run_++;
     }
   }
-  outcome_.packets_decoded = decoder_.packets_decoded();
   return samples;
-}
-
-std::vector<std::uint32_t> presentation_order(const Stream& stream, const Table& table, const ByteSource& source, int threads) {
-  std::vector<std::uint32_t> all(table.size.size());
-  std::iota(all.begin(), all.end(), 0u);
-  RunDecoder decoder(stream, table, source, threads_of_a_lone_decoder(threads));
-  const auto frame = owned<FramePtr>(av_frame_alloc());
-  std::vector<std::uint32_t> order;
-  if (all.empty()) return order;
-  std::vector<bool> seen(all.size());
-  decoder.start(all);
-  while (const auto sample = decoder.next(*frame)) {
-    if (seen[*sample]) throw Error(Kind::corrupt, "sample " + std::to_string(*sample) + " shows two pictures");
-    seen[*sample] = true;
-    order.push_back(*sample);
-  }
-  return order;
 }
 
 }  // namespace hwang

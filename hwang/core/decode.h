@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <vector>
@@ -10,57 +12,89 @@
 
 namespace hwang {
 
-// A run and where its wanted pictures go: `slot[i]` is the place of sample `wanted[i]` in the output array.
-struct Run {
-  Samples samples;
-  Samples wanted;  // ascending
-  std::span<const std::int64_t> slot;
-};
-
 struct Outcome {
   std::vector<std::uint32_t> failed;  // wanted samples whose pictures did not come out, or not surely right
-  std::uint64_t packets_decoded = 0;
+  std::uint64_t samples_decoded = 0;
+  std::uint64_t samples_left_out = 0;
   std::uint64_t frames_converted = 0;
+
+  void add(const Outcome& other);
 };
 
-// Decodes independent runs into `out`, height × width × 3 bytes a picture, on up to `threads` cores.
-Outcome decode_runs(const Stream& stream, const Table& table, const ByteSource& source, std::span<const Run> runs, std::uint8_t* out, int threads);
-
-// The wanted pictures of one run, as they come out of a decoder.
-class WantedPictures {
+// A decoder and a converter, for one run at a time.
+class Worker {
  public:
-  WantedPictures(const Run& run, RunDecoder& decoder);
-  // The next one, as a position in run.wanted; nothing at the end, when the failures of the run are added to `failed`.
-  std::optional<std::size_t> next(AVFrame& frame, std::vector<std::uint32_t>& failed);
+  Worker(const Stream& stream, const Table& table, int threads) : threads(threads), stream_(stream), decoder_(stream, table, threads), frame_(owned<FramePtr>(av_frame_alloc())) {}
+
+  void start(const Run& run, const Feed& feed);
+  // The next wanted picture, as a position in run.wanted; nothing at the end of the run.
+  std::optional<std::size_t> next(Cancellation& cancellation);
+  // Writes the picture that next() found.
+  void convert(const Layout& layout, const Planes& out);
+  void rest() { decoder_.rest(); }
+  // What became of the run, once it is at its end.
+  Outcome outcome() const;
+
+  const int threads;
 
  private:
-  const Run& run_;
-  RunDecoder& decoder_;
+  const Stream& stream_;
+  RunDecoder decoder_;
+  std::optional<Converter> converter_;
+  FramePtr frame_;
+  Run run_;
   std::vector<bool> delivered_;
+  std::uint64_t converted_ = 0;
+};
+
+// A video that pictures are taken out of, by several requests at once if need be. Workers, with all the memory that
+// their decoders took, are kept for the next request.
+class Video {
+ public:
+  // threads: cores that a request may use.
+  Video(Stream stream, const Table& table, int threads) : stream(std::move(stream)), table(table), threads(threads) {}
+
+  // Decodes independent runs on all cores; pictures go to their slots of `out`.
+  Outcome decode(std::span<const Run> runs, const Feed& feed, const Pictures& out, Cancellation& cancellation);
+  // The order in which a decoder shows the samples, learnt by decoding all of them: for streams whose container does
+  // not say it. Samples that show no picture are absent.
+  std::vector<std::uint32_t> presentation_order(const Feed& feed, Cancellation& cancellation);
+
+  // A lone worker uses threads inside its decoder, and some more than there are cores: they go on decoding ahead
+  // while the caller's thread converts.
+  int threads_of_a_lone_worker() const { return threads > 1 ? threads + 2 : 1; }
+  std::unique_ptr<Worker> take_worker(int decoder_threads);
+  void give_back(std::unique_ptr<Worker> worker);
+
+  const Stream stream;
+  const Table table;
+  const int threads;
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Worker>> idle_;
 };
 
 // The wanted pictures of several runs one after another, so that a long request needs the memory of a few pictures.
 class PictureStream {
  public:
-  PictureStream(const Stream& stream, const Table& table, const ByteSource& source, std::vector<Run> runs, int threads);
+  PictureStream(Video& video, std::vector<Run> runs, Feed feed)
+      : video_(video), runs_(std::move(runs)), feed_(std::move(feed)), worker_(video.take_worker(video.threads_of_a_lone_worker())) {}
+  ~PictureStream();
+
   // Writes up to `capacity` pictures, in presentation order within each run, and returns their sample numbers.
-  std::vector<std::uint32_t> read(std::uint8_t* out, std::size_t capacity);
-  // Counters, and the pictures that failed in the runs that are finished.
+  std::vector<std::uint32_t> read(const Pictures& out, std::size_t capacity, Cancellation& cancellation);
+  // Of the runs that are finished.
   const Outcome& outcome() const { return outcome_; }
 
  private:
-  const std::size_t picture_bytes_;
-  RunDecoder decoder_;
-  Converter converter_;
-  FramePtr frame_;
-  std::vector<Run> runs_;
+  Video& video_;
+  const std::vector<Run> runs_;
+  const Feed feed_;
+  std::unique_ptr<Worker> worker_;
   std::size_t run_ = 0;
-  std::optional<WantedPictures> current_;
+  bool running_ = false;
   Outcome outcome_;
 };
-
-// The order in which a decoder shows the samples, learnt by decoding all of them: for streams whose container does
-// not say it. Samples that show no picture are absent.
-std::vector<std::uint32_t> presentation_order(const Stream& stream, const Table& table, const ByteSource& source, int threads);
 
 }  // namespace hwang

@@ -9,11 +9,12 @@ namespace hwang {
 struct Demuxer::Reader {
   static constexpr int buffer_bytes = 1 << 18;
   const ByteSource& source;
+  Cancellation* const cancellation;
   std::uint64_t position = 0;
   std::exception_ptr failure;
   AVIOContext* io = nullptr;
 
-  explicit Reader(const ByteSource& source) : source(source) {
+  Reader(const ByteSource& source, Cancellation* cancellation) : source(source), cancellation(cancellation) {
     auto* buffer = static_cast<std::uint8_t*>(av_malloc(buffer_bytes));
     io = buffer ? avio_alloc_context(buffer, buffer_bytes, 0, this, &read, nullptr, &seek) : nullptr;
     if (!io) {
@@ -31,6 +32,7 @@ struct Demuxer::Reader {
   static int read(void* self, std::uint8_t* into, int size) noexcept {
     auto& reader = *static_cast<Reader*>(self);
     try {
+      if (reader.cancellation) reader.cancellation->check();
       const std::size_t n = reader.source.read(reader.position, {into, static_cast<std::size_t>(size)});
       reader.position += n;
       return n ? static_cast<int>(n) : AVERROR_EOF;
@@ -63,7 +65,8 @@ struct Demuxer::Reader {
 
 void Demuxer::Close::operator()(AVFormatContext* context) const { avformat_close_input(&context); }
 
-Demuxer::Demuxer(const ByteSource& source) : reader_(std::make_unique<Reader>(source)) {
+Demuxer::Demuxer(const ByteSource& source, std::int64_t max_pixels, Cancellation* cancellation)
+    : reader_(std::make_unique<Reader>(source, cancellation)), max_pixels_(max_pixels) {
   AVFormatContext* context = avformat_alloc_context();
   if (!context) throw std::bad_alloc();
   context->pb = reader_->io;
@@ -90,7 +93,10 @@ Demuxer::~Demuxer() = default;
 void Demuxer::probe() {
   if (probed_) return;  // libavformat cannot be asked twice
   probed_ = true;
-  const int probed = avformat_find_stream_info(context_.get(), nullptr);
+  std::vector<AVDictionary*> options(context_->nb_streams);
+  for (AVDictionary*& option : options) av_dict_set_int(&option, "max_pixels", max_pixels_, 0);
+  const int probed = avformat_find_stream_info(context_.get(), options.data());
+  for (AVDictionary*& option : options) av_dict_free(&option);
   reader_->rethrow();
   check(probed, Kind::corrupt, "the streams of this " + container() + " file cannot be made out");
 }
@@ -168,8 +174,8 @@ bool is_hidden(AVCodecID codec, const AVPacket& packet) {
 
 }  // namespace
 
-Scan scan(const ByteSource& source) {
-  Demuxer demuxer(source);
+Scan scan(const ByteSource& source, std::int64_t max_pixels, Cancellation& cancellation) {
+  Demuxer demuxer(source, max_pixels, &cancellation);
   demuxer.probe();
   Scan scan{.stream = demuxer.stream(), .container = demuxer.container(), .time_base = demuxer.time_base(), .duration = demuxer.duration()};
   const AVCodecDescriptor* codec = avcodec_descriptor_get_by_name(scan.stream.codec.c_str());

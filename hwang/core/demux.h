@@ -1,5 +1,6 @@
 #pragma once
 
+#include <climits>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -8,6 +9,7 @@
 
 #include "av.h"
 #include "bytes.h"
+#include "stop.h"
 
 namespace hwang {
 
@@ -30,7 +32,8 @@ struct Stream {
 // A container that FFmpeg reads, and its first video stream (cover pictures apart), sample by sample in decode order.
 class Demuxer {
  public:
-  explicit Demuxer(const ByteSource& source);
+  // Opening a container may decode a few pictures: none of more than `max_pixels`.
+  explicit Demuxer(const ByteSource& source, std::int64_t max_pixels = INT_MAX, Cancellation* cancellation = nullptr);
   ~Demuxer();
   Demuxer(const Demuxer&) = delete;
   Demuxer& operator=(const Demuxer&) = delete;
@@ -53,6 +56,7 @@ class Demuxer {
   std::unique_ptr<Reader> reader_;
   std::unique_ptr<AVFormatContext, Close> context_;
   AVStream* stream_ = nullptr;
+  const std::int64_t max_pixels_;
   bool probed_ = false;
 };
 
@@ -70,6 +74,6 @@ struct Scan {
 };
 
 // Reads a whole container without decoding a picture.
-Scan scan(const ByteSource& source);
+Scan scan(const ByteSource& source, std::int64_t max_pixels, Cancellation& cancellation);
 
 }  // namespace hwang

@@ -6,7 +6,7 @@
 namespace hwang {
 
 // What went wrong, in the terms of the Python package's exceptions.
-enum class Kind { unsupported, corrupt, source, limit };
+enum class Kind { unsupported, corrupt, source, limit, stopped };
 
 class Error : public std::runtime_error {
  public:

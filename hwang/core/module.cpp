@@ -1,11 +1,13 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/pair.h>
+#include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include "decode.h"
+#include "pages.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -15,7 +17,6 @@ namespace {
 
 template <typename T>
 using Array = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-using Pictures = nb::ndarray<std::uint8_t, nb::ndim<4>, nb::c_contig, nb::device::cpu>;
 
 template <typename T>
 std::span<const T> view(const Array<T>& array) {
@@ -30,43 +31,68 @@ nb::object to_numpy(std::vector<T> values) {
 }
 
 // Bytes that Python objects own, as long as they are needed.
-struct PyBytes {
-  std::vector<nb::bytes> kept;
-  std::unique_ptr<ByteSource> source;
+class PythonBytes final : public ByteSource {
+ public:
+  PythonBytes(std::vector<nb::bytes> kept, std::vector<MemoryBytes::Piece> pieces, std::uint64_t size) : ByteSource(size), kept_(std::move(kept)), memory_(std::move(pieces), size) {}
+  ~PythonBytes() override {
+    const nb::gil_scoped_acquire acquired;
+    kept_.clear();
+  }
+  std::size_t read(std::uint64_t offset, std::span<std::uint8_t> into) const override { return memory_.read(offset, into); }
+
+ private:
+  std::vector<nb::bytes> kept_;
+  const MemoryBytes memory_;
 };
 
-PyBytes file_bytes(int descriptor, std::uint64_t size) { return {{}, std::make_unique<FileBytes>(descriptor, size)}; }
+struct PyBytes {
+  std::shared_ptr<const ByteSource> source;
+};
+
+PyBytes file_bytes(int descriptor, std::uint64_t size) { return {std::make_shared<FileBytes>(descriptor, size)}; }
 
 PyBytes memory_bytes(const std::vector<std::pair<std::uint64_t, nb::bytes>>& pieces, std::uint64_t size) {
-  PyBytes bytes;
+  std::vector<nb::bytes> kept;
   std::vector<MemoryBytes::Piece> views;
   for (const auto& [offset, data] : pieces) {
-    bytes.kept.push_back(data);
+    kept.push_back(data);
     views.push_back({offset, {reinterpret_cast<const std::uint8_t*>(data.c_str()), data.size()}});
   }
-  bytes.source = std::make_unique<MemoryBytes>(std::move(views), size);
-  return bytes;
+  return {std::make_shared<PythonBytes>(std::move(kept), std::move(views), size)};
 }
 
-struct PyStream {
-  Stream stream;
-  PyStream(std::string codec, std::uint32_t codec_tag, nb::bytes extradata, int width, int height, int bits_per_coded_sample, int reorder,
-           std::tuple<int, int, int, int> color) {
-    const auto* data = reinterpret_cast<const std::uint8_t*>(extradata.c_str());
-    const auto [primaries, transfer, matrix, range] = color;
-    stream = {std::move(codec), codec_tag, {data, data + extradata.size()}, width, height, bits_per_coded_sample, reorder, primaries, transfer, matrix, range};
-  }
-};
+// Work in progress on behalf of Python: ends when the flag is set, or at a signal such as Ctrl-C.
+Cancellation cancellation(const StopFlag& flag) {
+  return {flag, [] {
+            const nb::gil_scoped_acquire acquired;
+            if (PyErr_CheckSignals()) throw nb::python_error();
+          }};
+}
 
-struct PyTable {
+Stream stream_of(std::string codec, std::uint32_t codec_tag, const nb::bytes& extradata, int width, int height, int bits_per_coded_sample, int reorder,
+                 std::tuple<int, int, int, int> color) {
+  const auto* data = reinterpret_cast<const std::uint8_t*>(extradata.c_str());
+  const auto [primaries, transfer, matrix, range] = color;
+  return {std::move(codec), codec_tag, {data, data + extradata.size()}, width, height, bits_per_coded_sample, reorder, primaries, transfer, matrix, range};
+}
+
+// The arrays of a sample table, and the video that looks at them.
+struct PyVideo {
   Array<std::uint64_t> offset;
   Array<std::uint32_t> size;
   Array<std::int64_t> pts;
   Array<std::uint8_t> sync;
-  Table table;
+  Video video;
 
-  PyTable(Array<std::uint64_t> offset, Array<std::uint32_t> size, Array<std::int64_t> pts, Array<std::uint8_t> sync, bool byte_addressable)
-      : offset(offset), size(size), pts(pts), sync(sync), table{view(offset), view(size), view(pts), view(sync), byte_addressable} {
+  PyVideo(std::string codec, std::uint32_t codec_tag, nb::bytes extradata, int width, int height, int bits_per_coded_sample, int reorder,
+          std::tuple<int, int, int, int> color, Array<std::uint64_t> offset, Array<std::uint32_t> size, Array<std::int64_t> pts, Array<std::uint8_t> sync,
+          bool byte_addressable, int threads)
+      : offset(offset),
+        size(size),
+        pts(pts),
+        sync(sync),
+        video(stream_of(std::move(codec), codec_tag, extradata, width, height, bits_per_coded_sample, reorder, color),
+              {view(offset), view(size), view(pts), view(sync), byte_addressable}, std::max(1, threads)) {
     const std::size_t n = offset.shape(0);
     if (size.shape(0) != n || pts.shape(0) != n || sync.shape(0) != n) throw nb::value_error("the arrays of a table have one length");
     if (n >= UINT32_MAX) throw nb::value_error("a table has fewer than 2**32 - 1 samples");
@@ -102,55 +128,85 @@ std::vector<Run> runs_of(const std::vector<const PyRun*>& runs, const Table& tab
   return views;
 }
 
-void check_shape(const Pictures& out, const Stream& stream) {
-  const bool fits = out.shape(1) == static_cast<std::size_t>(stream.height) && out.shape(2) == static_cast<std::size_t>(stream.width) && out.shape(3) == 3;
-  if (!fits) throw nb::value_error("the output is uint8 [pictures, height, width, 3]");
-}
+// Where pictures go: one array a plane, uint8 [pictures, bytes of the plane].
+using Plane = nb::ndarray<std::uint8_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+
+struct Target {
+  Pictures pictures;
+  std::size_t capacity;
+
+  Target(const Layout& layout, const std::vector<Plane>& planes) : pictures{layout}, capacity(planes.empty() ? 0 : planes[0].shape(0)) {
+    if (planes.size() != static_cast<std::size_t>(layout.planes())) throw nb::value_error("one array for each plane");
+    for (std::size_t i = 0; i < planes.size(); i++) {
+      if (planes[i].shape(0) != capacity || planes[i].shape(1) != layout.plane(static_cast<int>(i)).bytes()) throw nb::value_error("a plane is uint8 [pictures, bytes of the plane]");
+      pictures.first[i] = planes[i].data();
+    }
+  }
+};
 
 nb::tuple report(const Outcome& outcome) {
-  return nb::make_tuple(to_numpy(outcome.failed), outcome.packets_decoded, outcome.frames_converted);
+  return nb::make_tuple(to_numpy(outcome.failed), outcome.samples_decoded, outcome.samples_left_out, outcome.frames_converted);
 }
 
-nb::tuple py_decode_runs(const PyStream& stream, const PyTable& table, const PyBytes& bytes, const std::vector<const PyRun*>& runs, Pictures out, int threads) {
-  check_shape(out, stream.stream);
-  const auto views = runs_of(runs, table.table, out.shape(0));
+nb::tuple decode(PyVideo& self, const PyBytes& bytes, const std::vector<const PyRun*>& runs, const Layout& layout, const std::vector<Plane>& planes, bool leave_out,
+                 const StopFlag& stop) {
+  const Target target(layout, planes);
+  const auto views = runs_of(runs, self.video.table, target.capacity);
   Outcome outcome;
   {
-    nb::gil_scoped_release released;
-    outcome = decode_runs(stream.stream, table.table, *bytes.source, views, out.data(), std::max(1, threads));
+    const nb::gil_scoped_release released;
+    auto cancelled = cancellation(stop);
+    outcome = self.video.decode(views, {bytes.source, leave_out}, target.pictures, cancelled);
   }
   return report(outcome);
 }
 
+nb::object presentation_order(PyVideo& self, const PyBytes& bytes, const StopFlag& stop) {
+  std::vector<std::uint32_t> order;
+  {
+    const nb::gil_scoped_release released;
+    auto cancelled = cancellation(stop);
+    order = self.video.presentation_order({bytes.source, false}, cancelled);
+  }
+  return to_numpy(std::move(order));
+}
+
 // Holds on to everything that the C++ stream only looks at.
 struct PyPictureStream {
-  nb::object stream, table, bytes, runs;
-  const Stream& parameters;
-  std::unique_ptr<PictureStream> pictures;
+  nb::object video, runs;
+  PictureStream pictures;
 
-  PyPictureStream(nb::object py_stream, nb::object py_table, nb::object py_bytes, nb::list py_runs, int threads)
-      : stream(py_stream), table(py_table), bytes(py_bytes), runs(py_runs), parameters(nb::cast<const PyStream&>(py_stream).stream) {
-    const Table& samples = nb::cast<const PyTable&>(table).table;
-    const auto views = runs_of(nb::cast<std::vector<const PyRun*>>(runs), samples, SIZE_MAX);
-    pictures = std::make_unique<PictureStream>(parameters, samples, *nb::cast<const PyBytes&>(bytes).source, views, std::max(1, threads));
-  }
+  PyPictureStream(nb::object py_video, const PyBytes& bytes, nb::list py_runs, bool leave_out)
+      : video(py_video),
+        runs(py_runs),
+        pictures(nb::cast<PyVideo&>(video).video, runs_of(nb::cast<std::vector<const PyRun*>>(runs), nb::cast<PyVideo&>(video).video.table, SIZE_MAX),
+                 {bytes.source, leave_out}) {}
 
-  nb::object read(Pictures out) {
-    check_shape(out, parameters);
+  nb::object read(const Layout& layout, const std::vector<Plane>& planes, const StopFlag& stop) {
+    const Target target(layout, planes);
     std::vector<std::uint32_t> samples;
     {
-      nb::gil_scoped_release released;
-      samples = pictures->read(out.data(), out.shape(0));
+      const nb::gil_scoped_release released;
+      auto cancelled = cancellation(stop);
+      samples = pictures.read(target.pictures, target.capacity, cancelled);
     }
     return to_numpy(std::move(samples));
   }
 };
 
-nb::dict py_scan(const PyBytes& bytes) {
+// uint8 [bytes], which returns to `pages` when numpy lets go of it.
+nb::object take_pages(Pages& pages, std::size_t bytes) {
+  auto* memory = new std::shared_ptr<std::uint8_t>(pages.take(bytes));
+  nb::capsule owner(memory, [](void* p) noexcept { delete static_cast<std::shared_ptr<std::uint8_t>*>(p); });
+  return nb::cast(nb::ndarray<nb::numpy, std::uint8_t, nb::ndim<1>>(memory->get(), {bytes}, owner));
+}
+
+nb::dict scan_container(const PyBytes& bytes, std::int64_t max_pixels, const StopFlag& stop) {
   Scan scan;
   {
-    nb::gil_scoped_release released;
-    scan = hwang::scan(*bytes.source);
+    const nb::gil_scoped_release released;
+    auto cancelled = cancellation(stop);
+    scan = hwang::scan(*bytes.source, max_pixels, cancelled);
   }
   nb::dict found;
   found["codec"] = scan.stream.codec;
@@ -174,21 +230,12 @@ nb::dict py_scan(const PyBytes& bytes) {
   return found;
 }
 
-nb::object py_presentation_order(const PyStream& stream, const PyTable& table, const PyBytes& bytes, int threads) {
-  std::vector<std::uint32_t> order;
-  {
-    nb::gil_scoped_release released;
-    order = presentation_order(stream.stream, table.table, *bytes.source, std::max(1, threads));
-  }
-  return to_numpy(std::move(order));
-}
-
 // hwang::Error becomes the class of hwang.errors that stands for its kind.
 void translate(const std::exception_ptr& pointer, void*) {
   try {
     std::rethrow_exception(pointer);
   } catch (const Error& error) {
-    static constexpr const char* names[] = {"UnsupportedMediaError", "CorruptMediaError", "SourceError", "LimitExceededError"};
+    static constexpr const char* names[] = {"UnsupportedMediaError", "CorruptMediaError", "SourceError", "LimitExceededError", "StoppedError"};
     const nb::object type = nb::module_::import_("hwang.errors").attr(names[static_cast<int>(error.kind)]);
     PyErr_SetString(type.ptr(), error.what());
   }
@@ -202,22 +249,31 @@ NB_MODULE(_core, m) {
   av_log_set_level(AV_LOG_QUIET);
   nb::register_exception_translator(translate);
 
+  nb::enum_<PixelFormat>(m, "PixelFormat")
+      .value("rgb24", PixelFormat::rgb24)
+      .value("bgr24", PixelFormat::bgr24)
+      .value("gray8", PixelFormat::gray8)
+      .value("rgb48", PixelFormat::rgb48)
+      .value("yuv420p", PixelFormat::yuv420p);
+  nb::class_<Layout>(m, "Layout").def("__init__", [](Layout* self, PixelFormat format, int width, int height) { new (self) Layout{format, width, height}; }, "pixel_format"_a, "width"_a, "height"_a);
+  nb::class_<StopFlag>(m, "StopFlag").def(nb::init<>()).def("set", &StopFlag::set);
+  nb::class_<Pages>(m, "Pages").def(nb::new_([] { return std::make_shared<Pages>(); })).def("take", &take_pages, "size"_a);
   nb::class_<PyBytes>(m, "Bytes");
   m.def("file_bytes", &file_bytes, "descriptor"_a, "size"_a);
   m.def("memory_bytes", &memory_bytes, "pieces"_a, "size"_a);
-  nb::class_<PyStream>(m, "Stream")
-      .def(nb::init<std::string, std::uint32_t, nb::bytes, int, int, int, int, std::tuple<int, int, int, int>>(), "codec"_a, "codec_tag"_a, "extradata"_a,
-           "width"_a, "height"_a, "bits_per_coded_sample"_a, "reorder"_a, "color"_a);
-  nb::class_<PyTable>(m, "Table")
-      .def(nb::init<Array<std::uint64_t>, Array<std::uint32_t>, Array<std::int64_t>, Array<std::uint8_t>, bool>(), "sample_offset"_a, "sample_size"_a, "pts"_a, "sync"_a, "byte_addressable"_a);
   nb::class_<PyRun>(m, "Run")
       .def(nb::init<Array<std::uint32_t>, Array<std::uint32_t>, Array<std::int64_t>>(), "samples"_a, "wanted"_a, "slots"_a);
+  nb::class_<PyVideo>(m, "Video")
+      .def(nb::init<std::string, std::uint32_t, nb::bytes, int, int, int, int, std::tuple<int, int, int, int>, Array<std::uint64_t>, Array<std::uint32_t>, Array<std::int64_t>,
+                    Array<std::uint8_t>, bool, int>(),
+           "codec"_a, "codec_tag"_a, "extradata"_a, "width"_a, "height"_a, "bits_per_coded_sample"_a, "reorder"_a, "color"_a, "sample_offset"_a, "sample_size"_a, "pts"_a,
+           "sync"_a, "byte_addressable"_a, "threads"_a)
+      .def("decode", &decode, "source"_a, "runs"_a, "layout"_a, "planes"_a, "leave_out_unreferenced"_a, "stop"_a)
+      .def("presentation_order", &presentation_order, "source"_a, "stop"_a);
   nb::class_<PyPictureStream>(m, "PictureStream")
-      .def(nb::init<nb::object, nb::object, nb::object, nb::list, int>(), "stream"_a, "table"_a, "source"_a, "runs"_a, "threads"_a)
-      .def("read", &PyPictureStream::read, "out"_a.noconvert())
-      .def("report", [](const PyPictureStream& self) { return report(self.pictures->outcome()); });
-  m.def("decode_runs", &py_decode_runs, "stream"_a, "table"_a, "source"_a, "runs"_a, "out"_a.noconvert(), "threads"_a);
-  m.def("scan", &py_scan, "source"_a);
-  m.def("presentation_order", &py_presentation_order, "stream"_a, "table"_a, "source"_a, "threads"_a);
+      .def(nb::init<nb::object, const PyBytes&, nb::list, bool>(), "video"_a, "source"_a, "runs"_a, "leave_out_unreferenced"_a)
+      .def("read", &PyPictureStream::read, "layout"_a, "planes"_a, "stop"_a)
+      .def("report", [](const PyPictureStream& self) { return report(self.pictures.outcome()); });
+  m.def("scan", &scan_container, "source"_a, "max_pixels"_a, "stop"_a);
   m.attr("codec_version") = av_version_info();
 }

@@ -9,7 +9,15 @@ namespace {
 constexpr int most_errors_in_a_row = 64;
 }  // namespace
 
-SampleReader::SampleReader(const ByteSource& source, const Table& table) : source_(source), table_(table) {}
+void SampleReader::use(std::shared_ptr<const ByteSource> source) {
+  if (source == source_) return;
+  demuxer_.reset();
+  source_ = std::move(source);
+}
+
+void SampleReader::rest() {
+  if (table_.byte_addressable) source_.reset();
+}
 
 bool SampleReader::read(std::uint32_t sample, AVPacket& packet) {
   const bool there = table_.byte_addressable ? read_range(sample, packet) : read_container(sample, packet);
@@ -24,16 +32,16 @@ bool SampleReader::read(std::uint32_t sample, AVPacket& packet) {
 
 bool SampleReader::read_range(std::uint32_t sample, AVPacket& packet) const {
   const std::uint64_t offset = table_.offset[sample], size = table_.size[sample];
-  if (size > INT32_MAX - AV_INPUT_BUFFER_PADDING_SIZE || offset > source_.size || size > source_.size - offset) return false;
+  if (size > INT32_MAX - AV_INPUT_BUFFER_PADDING_SIZE || offset > source_->size || size > source_->size - offset) return false;
   check(av_new_packet(&packet, static_cast<int>(size)), Kind::limit, "no memory for a sample");
-  if (source_.read(offset, {packet.data, size}) == size) return true;
+  if (source_->read(offset, {packet.data, size}) == size) return true;
   av_packet_unref(&packet);
   return false;
 }
 
 bool SampleReader::read_container(std::uint32_t sample, AVPacket& packet) {
   if (!demuxer_ || sample < next_in_container_) {
-    demuxer_ = std::make_unique<Demuxer>(source_);
+    demuxer_ = std::make_unique<Demuxer>(*source_);
     demuxer_->probe();  // as when the table was made: parsers cut the stream into the same samples
     next_in_container_ = 0;
   }
@@ -49,8 +57,8 @@ bool SampleReader::read_container(std::uint32_t sample, AVPacket& packet) {
   return true;
 }
 
-RunDecoder::RunDecoder(const Stream& stream, const Table& table, const ByteSource& source, int threads)
-    : table_(table), reader_(source, table), packet_(owned<PacketPtr>(av_packet_alloc())) {
+RunDecoder::RunDecoder(const Stream& stream, const Table& table, int threads)
+    : table_(table), reader_(table), references_(stream), packet_(owned<PacketPtr>(av_packet_alloc())) {
   const AVCodecDescriptor* descriptor = avcodec_descriptor_get_by_name(stream.codec.c_str());
   const AVCodec* decoder = descriptor ? avcodec_find_decoder(descriptor->id) : nullptr;
   if (!decoder) throw Error(Kind::unsupported, "there is no decoder for " + stream.codec + " in this build");
@@ -79,61 +87,84 @@ RunDecoder::RunDecoder(const Stream& stream, const Table& table, const ByteSourc
   check(avcodec_open2(codec_.get(), decoder, nullptr), Kind::corrupt, "the " + stream.codec + " decoder refuses this stream's header");
 }
 
-void RunDecoder::start(Samples samples) {
+void RunDecoder::start(const Run& run, const Feed& feed) {
   if (used_) avcodec_flush_buffers(codec_.get());
   used_ = true;
   av_packet_unref(packet_.get());
-  samples_ = samples;
-  fed_ = 0;
+  reader_.use(feed.source);
+  run_ = run;
+  leave_out_ = feed.leave_out_unreferenced;
+  fed_ = wanted_ = 0;
   packet_pending_ = draining_ = false;
   errors_in_a_row_ = 0;
   damaged_from_ = static_cast<std::uint32_t>(table_.pts.size());
+  handed_over_.clear();
+  left_out_ = 0;
 }
 
 void RunDecoder::damaged(std::uint32_t sample) {
   // Leading pictures lean on a group of pictures that this run does not start with; nobody takes them from here.
-  if (table_.pts[sample] < table_.pts[samples_.front()]) return;
+  if (table_.pts[sample] < table_.pts[run_.samples.front()]) return;
   damaged_from_ = std::min(damaged_from_, sample);
 }
 
-// Hands one more sample to the decoder, or the end of the run. False if nothing is left to hand over.
-bool RunDecoder::feed() {
-  while (!packet_pending_) {
-    if (fed_ == samples_.size()) {
-      if (draining_) return false;
-      draining_ = true;
-      check(avcodec_send_packet(codec_.get(), nullptr), Kind::corrupt, "the decoder cannot be drained");
-      return true;
-    }
-    const std::uint32_t sample = samples_[fed_++];
+bool RunDecoder::is_wanted(std::uint32_t sample) {
+  while (wanted_ < run_.wanted.size() && run_.wanted[wanted_] < sample) wanted_++;
+  return wanted_ < run_.wanted.size() && run_.wanted[wanted_] == sample;
+}
+
+// Puts the next sample worth decoding into packet_. False at the end of the run.
+bool RunDecoder::take_next_sample(Cancellation& cancellation) {
+  while (fed_ < run_.samples.size()) {
+    cancellation.check();
+    const std::uint32_t sample = run_.samples[fed_++];
     if (table_.size[sample] == 0) continue;  // an empty sample shows nothing and damages nothing
-    packet_pending_ = reader_.read(sample, *packet_);
-    if (!packet_pending_) damaged(sample);
+    if (!reader_.read(sample, *packet_)) {
+      damaged(sample);
+      continue;
+    }
+    const bool needed = !leave_out_ || fed_ == 1 || is_wanted(sample) || !references_.none_to({packet_->data, static_cast<std::size_t>(packet_->size)});
+    if (leave_out_ && references_.header_lied()) damaged(run_.samples.front());
+    if (needed) return true;
+    av_packet_unref(packet_.get());
+    left_out_++;
   }
+  return false;
+}
+
+// Hands one more sample to the decoder, or the end of the run. False if nothing is left to hand over.
+bool RunDecoder::feed(Cancellation& cancellation) {
+  if (!packet_pending_ && !take_next_sample(cancellation)) {
+    if (draining_) return false;
+    draining_ = true;
+    check(avcodec_send_packet(codec_.get(), nullptr), Kind::corrupt, "the decoder cannot be drained");
+    return true;
+  }
+  packet_pending_ = true;
   const int answer = avcodec_send_packet(codec_.get(), packet_.get());
   if (answer == AVERROR(EAGAIN)) return true;  // its output has to be taken first
   if (answer == AVERROR(ENOMEM)) throw std::bad_alloc();
-  if (answer < 0) damaged(samples_[fed_ - 1]);
-  packets_decoded_++;
+  if (answer < 0) damaged(run_.samples[fed_ - 1]);
+  handed_over_.push_back(run_.samples[fed_ - 1]);
   errors_in_a_row_ = 0;
   av_packet_unref(packet_.get());
   packet_pending_ = false;
   return true;
 }
 
-std::optional<std::uint32_t> RunDecoder::next(AVFrame& frame) {
+std::optional<std::uint32_t> RunDecoder::next(AVFrame& frame, Cancellation& cancellation) {
   for (;;) {
     av_frame_unref(&frame);
     const int answer = avcodec_receive_frame(codec_.get(), &frame);
     if (answer == AVERROR(ENOMEM)) throw std::bad_alloc();
     if (answer == AVERROR_EOF) return std::nullopt;
     if (answer == AVERROR(EAGAIN)) {
-      if (!feed()) return std::nullopt;
+      if (!feed(cancellation)) return std::nullopt;
       continue;
     }
     if (answer < 0) {  // a packet handed over earlier could not be decoded: the last one, or with frame threads one of the last
       const std::size_t behind = codec_->active_thread_type & FF_THREAD_FRAME ? codec_->thread_count + 1 : 1;
-      damaged(samples_[fed_ > behind ? fed_ - behind : 0]);
+      damaged(handed_over_.size() > behind ? handed_over_[handed_over_.size() - behind] : run_.samples.front());
       if (++errors_in_a_row_ > most_errors_in_a_row) return std::nullopt;
       continue;
     }

@@ -4,10 +4,13 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "av.h"
 #include "bytes.h"
 #include "demux.h"
+#include "reference.h"
+#include "stop.h"
 
 namespace hwang {
 
@@ -20,13 +23,29 @@ struct Table {
   bool byte_addressable = true;  // else the container has to be read again to get a sample's bytes
 };
 
-// Samples to feed to one decoder, in decode order; the first one is where decoding can start.
+// Sample numbers, ascending: decode order.
 using Samples = std::span<const std::uint32_t>;
+
+// Work for one decoder. The first of the samples to feed is where decoding can start; those wanted are among them.
+struct Run {
+  Samples samples;
+  Samples wanted;
+  std::span<const std::int64_t> slot;  // the place of each wanted picture in the output
+};
+
+// Where a request gets its bytes from, and which of them it may ignore.
+struct Feed {
+  std::shared_ptr<const ByteSource> source;
+  bool leave_out_unreferenced = true;  // pictures that nobody wants and no other picture needs
+};
 
 // Takes the bytes of a sample from where the table says they are, or from the container.
 class SampleReader {
  public:
-  SampleReader(const ByteSource& source, const Table& table);
+  explicit SampleReader(const Table& table) : table_(table) {}
+  void use(std::shared_ptr<const ByteSource> source);
+  // Lets go of bytes that were fetched for one request.
+  void rest();
   // False if the bytes are not there (a truncated file). Throws if the container no longer matches the table.
   bool read(std::uint32_t sample, AVPacket& packet);
 
@@ -34,8 +53,8 @@ class SampleReader {
   bool read_range(std::uint32_t sample, AVPacket& packet) const;
   bool read_container(std::uint32_t sample, AVPacket& packet);
 
-  const ByteSource& source_;
   const Table& table_;
+  std::shared_ptr<const ByteSource> source_;
   std::unique_ptr<Demuxer> demuxer_;
   std::uint32_t next_in_container_ = 0;
 };
@@ -45,32 +64,41 @@ class SampleReader {
 class RunDecoder {
  public:
   // threads: of the decoder itself. 1 costs the least CPU; more lets a single run use more cores.
-  RunDecoder(const Stream& stream, const Table& table, const ByteSource& source, int threads);
+  RunDecoder(const Stream& stream, const Table& table, int threads);
 
-  void start(Samples samples);
+  void start(const Run& run, const Feed& feed);
+  void rest() { reader_.rest(); }
   // The next picture in presentation order and the sample it came from; nothing at the end of the run.
-  std::optional<std::uint32_t> next(AVFrame& frame);
+  std::optional<std::uint32_t> next(AVFrame& frame, Cancellation& cancellation);
   // The first sample, in decode order, from which on pictures of this run may be wrong: unreadable or undecodable
   // bytes, or a picture that the decoder itself marked as damaged. One past the last sample if there is none.
   std::uint32_t damaged_from() const { return damaged_from_; }
-  std::uint64_t packets_decoded() const { return packets_decoded_; }
+  // Counters of the present run.
+  std::uint64_t samples_decoded() const { return handed_over_.size(); }
+  std::uint64_t samples_left_out() const { return left_out_; }
 
  private:
-  bool feed();
+  bool feed(Cancellation& cancellation);
+  bool take_next_sample(Cancellation& cancellation);
+  bool is_wanted(std::uint32_t sample);
   void damaged(std::uint32_t sample);
 
   const Table& table_;
   SampleReader reader_;
+  References references_;
   CodecPtr codec_;
   PacketPtr packet_;
-  Samples samples_;
+  Run run_;
+  bool leave_out_ = false;
   std::size_t fed_ = 0;
+  std::size_t wanted_ = 0;  // those before it are fed
   bool packet_pending_ = false;
   bool draining_ = false;
   bool used_ = false;
   int errors_in_a_row_ = 0;
   std::uint32_t damaged_from_ = 0;
-  std::uint64_t packets_decoded_ = 0;
+  std::vector<std::uint32_t> handed_over_;
+  std::uint64_t left_out_ = 0;
 };
 
 }  // namespace hwang

@@ -61,6 +61,7 @@ def test_every_decoder_error_has_its_own_code() -> None:
         "CorruptFrameError": "FrameCorrupt",
         "LimitExceededError": "LimitExceeded",
         "SourceError": "SourceUnavailable",
+        "StoppedError": "Internal",
         "HwangError": "Internal",
     }
     assert set(expected) == set(decoder_errors.__all__)

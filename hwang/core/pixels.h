@@ -1,0 +1,47 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace hwang {
+
+enum class PixelFormat { rgb24, bgr24, gray8, rgb48, yuv420p };
+
+struct PlaneSize {
+  std::size_t row_bytes;
+  std::size_t rows;
+  std::size_t bytes() const { return row_bytes * rows; }
+};
+
+// What the pictures of a request look like in memory: planes without padding.
+struct Layout {
+  PixelFormat format;
+  int width;
+  int height;
+
+  bool operator==(const Layout&) const = default;
+  int planes() const { return format == PixelFormat::yuv420p ? 3 : 1; }
+  int pixel_bytes() const { return format == PixelFormat::rgb48 ? 6 : format == PixelFormat::rgb24 || format == PixelFormat::bgr24 ? 3 : 1; }
+  PlaneSize plane(int i) const {
+    const int shift = i ? 1 : 0;  // chroma has half the rows and columns, rounded up
+    const auto half = [&](int length) { return static_cast<std::size_t>((length + shift) >> shift); };
+    return {half(width) * static_cast<std::size_t>(pixel_bytes()), half(height)};
+  }
+};
+
+using Planes = std::array<std::uint8_t*, 3>;
+
+// Pictures one after another, each plane in an array of its own.
+struct Pictures {
+  Layout layout;
+  Planes first{};
+
+  Planes at(std::size_t slot) const {
+    Planes planes{};
+    for (int i = 0; i < layout.planes(); i++) planes[i] = first[i] + slot * layout.plane(i).bytes();
+    return planes;
+  }
+};
+
+}  // namespace hwang

@@ -1,0 +1,187 @@
+"""The work behind a Decoder: plans carried out by the core, again from earlier where that failed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwang import _core
+from hwang.errors import CorruptFrameError
+from hwang.index import VideoIndex
+from hwang.indexing import core_video
+from hwang.picture import Arrays, PictureLayout, part_of
+from hwang.plan import REQUEST_COST_BYTES, Plan, Run, earlier_start
+from hwang.ranges import ByteRange, coalesce
+from hwang.spool import Spool
+
+__all__ = ["Counters", "Decoding", "StopFlags"]
+
+_EARLIER_STARTS = 3  # sync samples to go back when one turns out not to be a place to start from
+
+
+class StopFlags:
+    """The flags of all calls in progress."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: set[_core.StopFlag] = set()
+
+    @contextmanager
+    def call(self) -> Iterator[_core.StopFlag]:
+        flag = _core.StopFlag()
+        with self._lock:
+            self._running.add(flag)
+        try:
+            yield flag
+        finally:
+            with self._lock:
+                self._running.discard(flag)
+
+    def set(self) -> None:
+        with self._lock:
+            for flag in self._running:
+                flag.set()
+
+
+class Counters:
+    """What was decoded so far. Safe to add to from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.samples_decoded = self.samples_left_out = self.frames = 0
+
+    def add(self, report: _core.Report, runs: tuple[Run, ...]) -> None:
+        known_disposable = sum(int(run.wanted[-1]) - int(run.samples[0]) + 1 - len(run.samples) for run in runs)
+        with self._lock:
+            self.samples_decoded += report[1]
+            self.samples_left_out += report[2] + known_disposable
+            self.frames += report[3]
+
+
+class Decoding:
+    """Decodes one video, for any number of callers at once."""
+
+    def __init__(self, index: VideoIndex, spool: Spool, threads: int) -> None:
+        self.counters = Counters()
+        self.pages = _core.Pages()
+        self._index = index
+        self._spool = spool
+        self._video = core_video(index, threads)
+
+    def decode(self, plan: Plan, layout: PictureLayout, out: Arrays, stop: _core.StopFlag) -> None:
+        """Fill `out`, one picture for each of plan.rows. Raises CorruptFrameError."""
+        samples, first, inverse = np.unique(plan.sample_of_position, return_index=True, return_inverse=True)
+        self._decode_samples(plan, layout, out, samples, first, stop)
+        source = first[inverse]
+        for position in np.flatnonzero(source != np.arange(len(source))).tolist():
+            for plane in layout.bytes_of(out):
+                plane[position] = plane[source[position]]
+
+    def _decode_samples(
+        self,
+        plan: Plan,
+        layout: PictureLayout,
+        out: Arrays,
+        samples: NDArray[np.uint32],
+        slots: NDArray[np.intp],
+        stop: _core.StopFlag,
+    ) -> None:
+        """Decode `samples` (ascending) into their slots of `out`.
+
+        Where one fails, its run is repeated with every sample fed, and then from earlier sync samples on.
+        """
+        runs, leave_out, starts = plan.runs, True, _EARLIER_STARTS
+        while True:
+            core_runs = [
+                _core.Run(run.samples, run.wanted, slots[np.searchsorted(samples, run.wanted)].astype(np.int64))
+                for run in runs
+            ]
+            source = self._bytes(plan.ranges if runs is plan.runs else self._ranges(runs))
+            report = self._video.decode(source, core_runs, layout.core(), layout.bytes_of(out), leave_out, stop)
+            self.counters.add(report, runs)
+            failed = np.sort(report[0])
+            if not len(failed):
+                return
+            runs = tuple(
+                replace(run, wanted=run.wanted[np.isin(run.wanted, failed)])
+                for run in runs
+                if np.isin(run.wanted, failed).any()
+            )
+            if not leave_out or not report[2]:
+                earlier = [earlier_start(self._index, run) for run in runs]
+                if not starts or None in earlier:
+                    raise self.corrupt(plan, failed)
+                runs, starts = tuple(run for run in earlier if run is not None), starts - 1
+            leave_out = False
+
+    def stream(self, plan: Plan, layout: PictureLayout, length: int, stop: _core.StopFlag) -> Iterator[Arrays]:
+        """The pictures of plan.rows, at most `length` at a time, decoded one run after another.
+
+        Ends early where a picture does not come in its turn. Raises CorruptFrameError, maybe late.
+        """
+        runs = [_core.Run(run.samples, run.wanted, np.zeros(len(run.wanted), np.int64)) for run in plan.runs]
+        pictures = _core.PictureStream(self._video, self._bytes(plan.ranges), runs, True)
+        done = 0
+        while done < len(plan.rows):
+            part = layout.empty(min(length, len(plan.rows) - done), self.pages)
+            samples = pictures.read(layout.core(), layout.bytes_of(part), stop)
+            if not len(samples) or not np.array_equal(samples, plan.sample_of_position[done : done + len(samples)]):
+                break
+            done += len(samples)
+            yield part_of(part, slice(len(samples)))
+        else:  # the end of the last run tells whether it was sound
+            pictures.read(layout.core(), layout.bytes_of(layout.empty(1, self.pages)), stop)
+        report = pictures.report()
+        self.counters.add(report, plan.runs)
+        suspect = report[0][np.isin(report[0], plan.sample_of_position[:done])]
+        if len(suspect):
+            raise self.corrupt(plan, suspect)
+
+    def corrupt(self, plan: Plan, failed: NDArray[np.uint32]) -> CorruptFrameError:
+        rows = np.unique(plan.rows[np.isin(plan.sample_of_position, failed)]).tolist()
+        named = ", ".join(map(str, rows[:8])) + (", …" if len(rows) > 8 else "")
+        return CorruptFrameError(
+            f"{len(rows)} of the frames asked for cannot be decoded exactly (rows {named}): "
+            "the video is damaged or truncated there; ask for other rows, or repair the file",
+            rows,
+        )
+
+    def stretches(self, plan: Plan, length: int) -> Iterator[tuple[int, bool]]:
+        """Cut a request into stretches to decode one after another: (position behind it, whether to stream it).
+
+        Where the positions are in the order of the runs, a run of more than `length` pictures is streamed, and
+        shorter ones are taken together. Otherwise there is one stretch.
+        """
+        if not self._is_in_stream_order(plan):
+            yield len(plan.rows), False
+            return
+        done = waiting = 0
+        for run in plan.runs:
+            count = len(run.wanted)
+            if waiting and waiting + count > length:
+                done, waiting = done + waiting, 0
+                yield done, False
+            if count > length:
+                done += count
+                yield done, True
+            else:
+                waiting += count
+        if waiting:
+            yield done + waiting, False
+
+    def _is_in_stream_order(self, plan: Plan) -> bool:
+        pts = self._index.pts
+        shown = [run.wanted[np.argsort(pts[run.wanted], kind="stable")] for run in plan.runs]
+        return bool(shown) and np.array_equal(np.concatenate(shown), plan.sample_of_position)
+
+    def _bytes(self, ranges: tuple[ByteRange, ...]) -> _core.Bytes:
+        return self._spool.ranges(ranges) if self._index.byte_addressable else self._spool.whole()
+
+    def _ranges(self, runs: tuple[Run, ...]) -> tuple[ByteRange, ...]:
+        samples = np.unique(np.concatenate([run.samples for run in runs]))
+        return coalesce(self._index.sample_offset[samples], self._index.sample_size[samples], REQUEST_COST_BYTES)

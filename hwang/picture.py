@@ -1,0 +1,162 @@
+"""What the pictures of a request look like: pixel format, size, and the arrays that hold them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwang import _core
+from hwang.errors import LimitExceededError
+
+__all__ = [
+    "MAX_SIDE",
+    "Arrays",
+    "PictureLayout",
+    "PixelFormat",
+    "Planes",
+    "check_picture_size",
+    "part_of",
+    "picture_layout",
+]
+
+PixelFormat = Literal["rgb24", "bgr24", "gray8", "rgb48", "yuv420p"]
+"""rgb24, bgr24: uint8 [N, H, W, 3]; rgb48: uint16 [N, H, W, 3]; gray8: uint8 [N, H, W]; yuv420p: Planes."""
+
+MAX_SIDE = 16_384
+"""Pixels: the widest and highest picture that is decoded or made."""
+
+_ALIGNMENT = 64  # bytes: the widest vector that the conversion writes
+_CHANNELS = {"rgb24": (3,), "bgr24": (3,), "gray8": (), "rgb48": (3,)}
+
+
+class Planes(NamedTuple):
+    """YUV 4:2:0 with the matrix and range of the video: uint8 [N, H, W] and twice [N, ceil(H/2), ceil(W/2)]."""
+
+    y: NDArray[np.uint8]
+    u: NDArray[np.uint8]
+    v: NDArray[np.uint8]
+
+
+Arrays = NDArray[Any] | Planes
+
+
+@dataclass(frozen=True, slots=True)
+class PictureLayout:
+    """Pixel format and size of the pictures that a request returns."""
+
+    pixel_format: PixelFormat
+    width: int  # pixels
+    height: int
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Of one picture: one array, or three planes."""
+        if self.pixel_format == "yuv420p":
+            chroma = ((self.height + 1) // 2, (self.width + 1) // 2)
+            return (self.height, self.width), chroma, chroma
+        return ((self.height, self.width, *_CHANNELS[self.pixel_format]),)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(np.uint16 if self.pixel_format == "rgb48" else np.uint8)
+
+    @property
+    def picture_bytes(self) -> int:
+        return sum(self._plane_bytes())
+
+    def _plane_bytes(self) -> list[int]:
+        return [int(np.prod(shape)) * self.dtype.itemsize for shape in self.shapes]
+
+    def core(self) -> _core.Layout:
+        return _core.Layout(getattr(_core.PixelFormat, self.pixel_format), self.width, self.height)
+
+    def empty(self, count: int, pages: _core.Pages) -> Arrays:
+        """Uninitialized arrays for `count` pictures. Raises LimitExceededError for more than the machine's memory."""
+        sizes = [-(-count * size // _ALIGNMENT) * _ALIGNMENT for size in self._plane_bytes()]
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        if sum(sizes) > memory:
+            raise LimitExceededError(
+                f"{count} pictures need {sum(sizes)} bytes, this machine has {memory}: ask for fewer or smaller ones, "
+                "or take them one after another with iter_frames()"
+            )
+        block, planes, start = pages.take(sum(sizes)), [], 0
+        for size, plane_bytes, shape in zip(sizes, self._plane_bytes(), self.shapes, strict=True):
+            plane = block[start : start + count * plane_bytes].view(self.dtype)
+            planes.append(plane.reshape(count, *shape))
+            start += size
+        return Planes(*planes) if len(planes) > 1 else planes[0]
+
+    def check(self, out: Arrays, count: int) -> None:
+        """Raise ValueError unless `out` can take `count` pictures."""
+        arrays = planes_of(out)
+        expected = [(count, *shape) for shape in self.shapes]
+        for array in arrays:
+            if not isinstance(array, np.ndarray) or not array.flags.c_contiguous or not array.flags.writeable:
+                raise ValueError("out must be C-contiguous, writable numpy arrays")
+        found = [array.shape for array in arrays]
+        if found != expected or any(array.dtype != self.dtype for array in arrays):
+            dtypes = [str(array.dtype) for array in arrays]
+            raise ValueError(f"out must be {self.dtype} of shape {expected}, not {dtypes} of shape {found}")
+
+    def bytes_of(self, pictures: Arrays) -> list[NDArray[np.uint8]]:
+        """The arrays as the core takes them: uint8 [count, bytes of the plane], sharing memory."""
+        return [
+            plane.view(np.uint8).reshape(len(plane), size)
+            for plane, size in zip(planes_of(pictures), self._plane_bytes(), strict=True)
+        ]
+
+
+def planes_of(pictures: Arrays) -> tuple[NDArray[Any], ...]:
+    return tuple(pictures) if isinstance(pictures, Planes) else (pictures,)
+
+
+def part_of(pictures: Arrays, part: slice | int) -> Arrays:
+    """Some of the pictures, or one, sharing memory."""
+    return Planes(*(plane[part] for plane in pictures)) if isinstance(pictures, Planes) else pictures[part]
+
+
+def picture_layout(
+    video_size: tuple[int, int],
+    width: int | None,
+    height: int | None,
+    max_side: int | None,
+    pixel_format: str,
+) -> PictureLayout:
+    """Size and format that the keywords of a request mean for a video of (width, height) pixels.
+
+    Of `width` and `height`, the one that is missing follows from the aspect ratio; `max_side` makes larger pictures
+    smaller and leaves smaller ones alone. Raises ValueError.
+    """
+    if pixel_format not in (*_CHANNELS, "yuv420p"):
+        known = ", ".join((*_CHANNELS, "yuv420p"))
+        raise ValueError(f"pixel_format {pixel_format!r} is not known; there are {known}")
+    for name, value in (("width", width), ("height", height), ("max_side", max_side)):
+        if value is not None and not (isinstance(value, int) and 1 <= value <= MAX_SIDE):
+            raise ValueError(f"{name} must be a number of pixels from 1 to {MAX_SIDE}, not {value!r}")
+    if max_side is not None and (width is not None or height is not None):
+        raise ValueError("give max_side, or width and height, not both")
+    full_width, full_height = video_size
+    if max_side is not None:
+        scale = min(1.0, max_side / max(video_size))
+        width, height = round(full_width * scale), round(full_height * scale)
+    elif width is not None and height is None:
+        height = round(full_height * width / full_width)
+    elif height is not None and width is None:
+        width = round(full_width * height / full_height)
+    size = (max(1, width or full_width), max(1, height or full_height))
+    if max(size) > MAX_SIDE:
+        raise ValueError(f"pictures of {size[0]}x{size[1]} pixels; at most {MAX_SIDE} on either side are made")
+    return PictureLayout(pixel_format, *size)  # type: ignore[arg-type]
+
+
+def check_picture_size(width: int, height: int, max_pixels: int) -> None:
+    """Raise LimitExceededError for pictures that are larger than allowed."""
+    if width * height > max_pixels or max(width, height) > MAX_SIDE:
+        raise LimitExceededError(
+            f"pictures of {width}x{height} pixels; at most {max_pixels} pixels, and {MAX_SIDE} on a side, are decoded: "
+            "the header is damaged, or give max_pixels"
+        )
