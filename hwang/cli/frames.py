@@ -40,6 +40,7 @@ def run(arguments: Namespace) -> ExitCode:
             if len(corrupt) == len(np.unique(rows)):
                 raise CorruptFrameError("none of the frames asked for can be decoded: the video is damaged", corrupt)
         stats = decoder.stats
+    seconds = time.perf_counter() - start
     written = int(np.isin(rows, corrupt, invert=True).sum())
     result = {
         "output": destination.name,
@@ -47,13 +48,13 @@ def run(arguments: Namespace) -> ExitCode:
         "corrupt_rows": corrupt,
         "bytes_read": stats.bytes_read,
         "samples_decoded": stats.samples_decoded,
-        "milliseconds": round((time.perf_counter() - start) * 1000, 1),
+        "milliseconds": round(seconds * 1000, 1),
     }
     if arguments.json:
         print_json(result)
     else:
         print(
-            f"{destination.name}: {counted(written, 'frame')} in {result['milliseconds']:g} ms, "
+            f"{destination.name}: {counted(written, 'frame')} in {seconds:.3g} s, "
             f"{counted(stats.samples_decoded, 'sample')} decoded, {size(stats.bytes_read)} read"
         )
     if corrupt:

@@ -19,6 +19,8 @@ def run(arguments: Namespace) -> ExitCode:
     if arguments.output is None and arguments.file == STANDARD_INPUT:
         raise UsageError("where to? The index of standard input needs a name: -o NAME.hwang")
     target = Path(arguments.output or arguments.file + _SUFFIX)
+    if target.resolve() == Path(arguments.file).resolve():
+        raise UsageError(f"{target} is the video itself; give the index another name")
     if not arguments.force:
         refuse_to_overwrite([target])
     indexed = index_video(open_video(arguments.file))

@@ -155,6 +155,7 @@ def test_an_index_is_written_next_to_the_video_and_serves(clip: MakeClip, tmp_pa
         (["info", "missing.mp4"], ExitCode.INPUT_OUTPUT, "missing.mp4: No such file"),
         (["info", "."], ExitCode.INPUT_OUTPUT, "directory"),
         (["info", "EMPTY"], ExitCode.MEDIA, "empty"),
+        (["index", "VIDEO", "-o", "VIDEO", "--force"], ExitCode.USAGE, "the video itself"),
         (["index", "VIDEO", "-o", "EMPTY/x"], ExitCode.INPUT_OUTPUT, "EMPTY"),
         (["frames", "VIDEO", "0", "-o", "a.gif"], ExitCode.USAGE, "png"),
         (["frames", "VIDEO", "0", "-o", "{frame}.png"], ExitCode.USAGE, "{row}"),
@@ -201,6 +202,12 @@ def test_alone_it_prints_the_help_with_every_command_and_exit_code(capsys: Captu
     text = capsys.readouterr().out
     assert all(f"\n    {command} " in text for command in ("info", "index", "plan", "frames"))
     assert all(f"\n  {code.value}  " in text for code in ExitCode)
+
+
+def test_the_page_names_every_command_and_exit_code() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs/hwang.md").read_text()
+    assert all(f"python -m hwang {command} " in text for command in ("info", "index", "plan", "frames"))
+    assert all(f"`{code.value}` " in text for code in ExitCode)
 
 
 @pytest.mark.parametrize("kept", [[0, 1, 2, 3], [0, 2], [3], [1, 3]])
@@ -250,6 +257,8 @@ def test_where_a_frame_goes(name: str, path: str) -> None:
 def test_one_name_for_several_images_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"\{row:06d\}\.png"):
         parse_destination(str(tmp_path / "one.png")).check(np.arange(2), "rgb24", force=False)
+    with pytest.raises(UsageError, match="too few names"):
+        parse_destination("{row:.0e}.png").check(np.array([100, 101]), "rgb24", force=True)
 
 
 def test_pixels_that_images_do_not_have_are_refused() -> None:
