@@ -75,6 +75,7 @@ class Scan(TypedDict):
     bits_per_coded_sample: int
     reorder: int
     color: tuple[int, int, int, int]
+    byte_addressable: bool
     container: str
     time_base: tuple[int, int]
     duration: int

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 __all__ = ["one_ahead"]
@@ -16,6 +15,8 @@ def one_ahead(items: Iterator[Item], stop: Callable[[], None]) -> Iterator[Item]
 
     Left early, it calls `stop` and waits for the item that is being made.
     """
+    from concurrent.futures import Future, ThreadPoolExecutor  # slow to import, not always needed
+
     with ThreadPoolExecutor(1, "hwang-ahead") as thread:
         pending: Future[list[Item]] = thread.submit(_take, items)
         try:

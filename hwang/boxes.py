@@ -1,43 +1,27 @@
-"""Boxes of ISO base media files: reading few bytes, trusting none of them."""
+"""Boxes of ISO base media files in memory, trusting none of their sizes."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwang.errors import CorruptMediaError, LimitExceededError
-from hwang.source import RangeSource
+from hwang.errors import CorruptMediaError
 
-__all__ = ["Box", "Fields", "Payload", "TopBox", "WindowReader", "children", "descend", "name", "top_level"]
-
-MAX_TOP_BOXES = 1 << 18  # 131,072 fragments
-WINDOW_BYTES = 32 * 1024
-
+__all__ = ["Box", "Fields", "Payload", "children", "descend", "name"]
 
 Payload = memoryview
 """What follows the header of a box."""
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
+class Box(NamedTuple):
     """A box in memory."""
 
     kind: bytes
     payload: Payload
-
-
-@dataclass(frozen=True, slots=True)
-class TopBox:
-    """A box of the file: [offset, end), its payload starting at `body`. `end` may lie behind the end of the file."""
-
-    kind: bytes
-    offset: int
-    body: int
-    end: int
 
 
 class Fields:
@@ -98,48 +82,3 @@ def descend(payload: Payload, *path: bytes) -> Box | None:
         if box.kind == path[0]:
             return box if len(path) == 1 else descend(box.payload, *path[1:])
     return None
-
-
-class WindowReader:
-    """Reads a source through one window, so that neighbouring small reads are one request."""
-
-    def __init__(self, source: RangeSource) -> None:
-        self._source, self._start, self._window = source, 0, b""
-        self.size = source.size
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Up to `length` bytes at `offset`; fewer only at the end of the file."""
-        end = min(offset + length, self.size)
-        if offset >= end:
-            return b""
-        have = self._start + len(self._window)
-        if self._start <= offset < have:
-            self._window, self._start, until = self._window[offset - self._start :], offset, end
-        else:
-            self._window, self._start, have = b"", offset, offset
-            until = min(max(end, offset + WINDOW_BYTES), self.size)
-        if until > have:
-            self._window += self._source.read_ranges([(have, until - have)])[0]
-        return self._window[: end - offset]
-
-
-def top_level(reader: WindowReader) -> Iterator[TopBox]:
-    """The boxes of the file, by reading headers only. Ends at the end of the file or at bytes that are no box."""
-    offset = 0
-    for _ in range(MAX_TOP_BOXES):
-        head = reader.read(offset, 16)
-        if len(head) < 8:
-            return
-        size, kind = struct.unpack_from(">I4s", head)
-        header = 8
-        if size == 1:
-            if len(head) < 16:
-                return
-            size, header = int.from_bytes(head[8:16], "big"), 16
-        elif size == 0:
-            size = reader.size - offset
-        if size < header:
-            return
-        yield TopBox(kind, offset, offset + header, offset + size)
-        offset += size
-    raise LimitExceededError(f"more than {MAX_TOP_BOXES} boxes at the top of the file; it is damaged, or remux it")

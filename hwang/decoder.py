@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
@@ -14,10 +15,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from hwang import _core
 from hwang.ahead import one_ahead
-from hwang.decoding import Decoding, StopFlags
+from hwang.decoding import Counters, Decoding, StopFlags
 from hwang.errors import HwangError
 from hwang.index import VideoIndex
-from hwang.indexing import build_index
+from hwang.indexing import finished, scan_index
+from hwang.isobmff import open_movie
 from hwang.picture import Arrays, PictureLayout, PixelFormat, Planes, check_picture_size, part_of, picture_layout
 from hwang.plan import Plan, Rows, make_plan
 from hwang.source import CountingSource, FileSource, Video, open_source
@@ -64,6 +66,7 @@ class Decoder:
     video: a path, bytes, a binary file object, or an object with `size` and `read_ranges`.
     video_index: what index_video() or VideoIndex.deserialize() gave; made from the video if absent or incomplete.
     threads: cores to use; by default all that this process may run on.
+    track: id of the video track of an MP4 or MOV; by default the first one.
     max_pixels: larger pictures raise LimitExceededError before memory is taken for one.
 
     Rows are 0-based positions in presentation order: the frames that the ffmpeg tool shows, in its order. They come in
@@ -87,26 +90,37 @@ class Decoder:
         device_id: int = 0,
         *,
         threads: int | None = None,
+        track: int | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
         if device_type is not DeviceType.CPU:
             raise HwangError(
                 f"device {device_type.name} {device_id}: this build decodes on the CPU; use DeviceType.CPU"
             )
-        threads = threads or len(os.sched_getaffinity(0))
+        self._threads = threads or len(os.sched_getaffinity(0))
+        self._track = track
+        self._max_pixels = max_pixels
         self._source = CountingSource(open_source(video))
         self._spool = Spool(self._source)
+        self._counters = Counters()
         self._stop_flags = StopFlags()
+        self._opening = threading.Lock()
+        self._decoding: Decoding | None = None
         try:
-            if video_index is None or not video_index.complete:
-                with self._stop_flags.call() as stop:
-                    video_index = build_index(self._source, self._spool, threads, max_pixels, stop)
-            check_picture_size(video_index.width, video_index.height, max_pixels)
-            self.video_index: VideoIndex = video_index
-            self._decoding = Decoding(video_index, self._spool, threads)
+            if video_index is not None and video_index.complete:
+                self._decoding = self._decoding_of(video_index)
+            else:
+                self._movie = open_movie(self._source, track)
+                if self._movie is None or not self._movie.fragmented:
+                    self._opened()
         except BaseException:
             self.close()
             raise
+
+    @property
+    def video_index(self) -> VideoIndex:
+        """The index. That of a fragmented MP4 is completed when it is first needed."""
+        return self._opened().index
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -114,7 +128,7 @@ class Decoder:
 
     @property
     def stats(self) -> Stats:
-        done = self._decoding.counters
+        done = self._counters
         return Stats(
             self._source.bytes_read, self._source.requests, done.samples_decoded, done.samples_left_out, done.frames
         )
@@ -268,6 +282,25 @@ class Decoder:
     ) -> None:
         self.close()
 
+    def _opened(self) -> Decoding:
+        with self._opening:
+            if self._decoding is None:
+                with self._stop_flags.call() as stop:
+                    self._decoding = self._decoding_of(self._make_index(stop))
+                self._movie = None
+            return self._decoding
+
+    def _make_index(self, stop: _core.StopFlag) -> VideoIndex:
+        if self._movie is not None:
+            index = self._movie.index()
+        else:
+            index = scan_index(self._spool, self._track, self._max_pixels, stop)
+        return finished(index, self._spool, self._threads, self._max_pixels, stop)
+
+    def _decoding_of(self, index: VideoIndex) -> Decoding:
+        check_picture_size(index.width, index.height, self._max_pixels)
+        return Decoding(index, self._spool, self._threads, self._counters)
+
     def _layout(self, width: int | None, height: int | None, max_side: int | None, pixel_format: str) -> PictureLayout:
         return picture_layout((self.video_index.width, self.video_index.height), width, height, max_side, pixel_format)
 
@@ -275,25 +308,25 @@ class Decoder:
         self, plan: Plan, layout: PictureLayout, out: Arrays | None, stop: _core.StopFlag | None = None
     ) -> Arrays:
         if out is None:
-            out = layout.empty(len(plan.rows), self._decoding.pages)
+            out = layout.empty(len(plan.rows), self._opened().pages)
         else:
             layout.check(out, len(plan.rows))
         if stop is not None:
-            self._decoding.decode(plan, layout, out, stop)
+            self._opened().decode(plan, layout, out, stop)
             return out
         with self._stop_flags.call() as stop:
-            self._decoding.decode(plan, layout, out, stop)
+            self._opened().decode(plan, layout, out, stop)
         return out
 
     def _parts(
         self, plan: Plan, layout: PictureLayout, length: int, stop: _core.StopFlag
     ) -> Iterator[tuple[slice, Arrays]]:
         """Parts of at most `length` pictures: short runs several at once, a long one as a stream."""
-        done = 0
-        for stop_position, is_stream in self._decoding.stretches(plan, length):
+        decoding, done = self._opened(), 0
+        for stop_position, is_stream in decoding.stretches(plan, length):
             if is_stream:
                 stretch = make_plan(self.video_index, plan.rows[done:stop_position])
-                for frames in self._decoding.stream(stretch, layout, length, stop):
+                for frames in decoding.stream(stretch, layout, length, stop):
                     count = len(frames.y if isinstance(frames, Planes) else frames)
                     yield slice(done, done + count), frames
                     done += count

@@ -66,10 +66,10 @@ class Counters:
 class Decoding:
     """Decodes one video, for any number of callers at once."""
 
-    def __init__(self, index: VideoIndex, spool: Spool, threads: int) -> None:
-        self.counters = Counters()
+    def __init__(self, index: VideoIndex, spool: Spool, threads: int, counters: Counters) -> None:
+        self.index = index
         self.pages = _core.Pages()
-        self._index = index
+        self._counters = counters
         self._spool = spool
         self._video = core_video(index, threads)
 
@@ -103,7 +103,7 @@ class Decoding:
             ]
             source = self._bytes(plan.ranges if runs is plan.runs else self._ranges(runs))
             report = self._video.decode(source, core_runs, layout.core(), layout.bytes_of(out), leave_out, stop)
-            self.counters.add(report, runs)
+            self._counters.add(report, runs)
             failed = np.sort(report[0])
             if not len(failed):
                 return
@@ -113,7 +113,7 @@ class Decoding:
                 if np.isin(run.wanted, failed).any()
             )
             if not leave_out or not report[2]:
-                earlier = [earlier_start(self._index, run) for run in runs]
+                earlier = [earlier_start(self.index, run) for run in runs]
                 if not starts or None in earlier:
                     raise self.corrupt(plan, failed)
                 runs, starts = tuple(run for run in earlier if run is not None), starts - 1
@@ -137,7 +137,7 @@ class Decoding:
         else:  # the end of the last run tells whether it was sound
             pictures.read(layout.core(), layout.bytes_of(layout.empty(1, self.pages)), stop)
         report = pictures.report()
-        self.counters.add(report, plan.runs)
+        self._counters.add(report, plan.runs)
         suspect = report[0][np.isin(report[0], plan.sample_of_position[:done])]
         if len(suspect):
             raise self.corrupt(plan, suspect)
@@ -175,13 +175,13 @@ class Decoding:
             yield done + waiting, False
 
     def _is_in_stream_order(self, plan: Plan) -> bool:
-        pts = self._index.pts
+        pts = self.index.pts
         shown = [run.wanted[np.argsort(pts[run.wanted], kind="stable")] for run in plan.runs]
         return bool(shown) and np.array_equal(np.concatenate(shown), plan.sample_of_position)
 
     def _bytes(self, ranges: tuple[ByteRange, ...]) -> _core.Bytes:
-        return self._spool.ranges(ranges) if self._index.byte_addressable else self._spool.whole()
+        return self._spool.ranges(ranges) if self.index.byte_addressable else self._spool.whole()
 
     def _ranges(self, runs: tuple[Run, ...]) -> tuple[ByteRange, ...]:
         samples = np.unique(np.concatenate([run.samples for run in runs]))
-        return coalesce(self._index.sample_offset[samples], self._index.sample_size[samples], REQUEST_COST_BYTES)
+        return coalesce(self.index.sample_offset[samples], self.index.sample_size[samples], REQUEST_COST_BYTES)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,16 +21,14 @@ _LONGEST = 1 << 56  # ticks
 _MOST_WORK = 1 << 28  # edits x samples
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(NamedTuple):
     """Show [media_time, media_time + duration), both in ticks of the media."""
 
     media_time: int
     duration: int
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(NamedTuple):
     """What is displayed: sample and ticks of each row [N], and the ticks that all edits last.
 
     `reorder` is the number of pictures that a decoder must hold back for it.
@@ -75,15 +73,16 @@ def time_offset(edits: list[Edit]) -> int:
     return start - empty
 
 
-def held_back(samples: Samples, pts: NDArray[np.int64]) -> int:
+def held_back(samples: Samples, order: NDArray[np.integer]) -> int:
     """FFmpeg's estimate of a decoder's delay: the most samples that come before one which is shown before them.
 
-    It makes none without composition offsets, nor where chunks outnumber samples.
+    `order` has the decoded samples by presentation time. FFmpeg makes no estimate without composition offsets, nor
+    where chunks outnumber samples.
     """
-    if not samples.reordered or samples.spare_chunks:
+    if not samples.reordered or samples.spare_chunks or not len(order):
         return 0
-    places = np.argsort(pts, kind="stable")  # the sample that jumps back farthest is itself not jumped over
-    return min(int((places - np.arange(len(pts))).max(initial=0)), MAX_REORDER)
+    # The sample that jumps back farthest is itself not jumped over.
+    return min(int((order - np.arange(len(order))).max()), MAX_REORDER)
 
 
 def apply_edits(samples: Samples, edits: list[Edit]) -> Rows:
@@ -106,17 +105,20 @@ def apply_edits(samples: Samples, edits: list[Edit]) -> Rows:
             continue
         seen = True
         first, stop, inside = _decoded(samples, edit, shift)
-        shown = np.flatnonzero(inside) + first
         work = check_sample_count(work + stop - first)
-        moved = samples.pts[first:stop] + begin - samples.dts[shown[:1] if len(shown) else slice(first, stop)]
+        start = samples.dts[first + int(inside.argmax())] if inside.any() else samples.dts[first:stop]
+        moved = samples.pts[first:stop] + begin - start
         decoded.append(moved)
-        by_time = np.argsort(samples.pts[shown], kind="stable")
-        orders.append(shown[by_time])
-        times.append(moved[inside][by_time])
+        by_time = np.argsort(moved, kind="stable")
+        rows = by_time[inside[by_time]]
+        orders.append(rows + first)
+        times.append(moved[rows])
     order = np.concatenate(orders) if orders else np.empty(0, np.int64)
     pts = np.concatenate(times) if times else np.empty(0, np.int64)
     early = int(pts.min()) - delay if len(pts) else 0
-    reorder = held_back(samples, np.concatenate(decoded)) if decoded else 0
+    if len(decoded) > 1:
+        by_time = np.argsort(np.concatenate(decoded), kind="stable")
+    reorder = held_back(samples, by_time) if decoded else 0
     return Rows(order.astype(np.uint32), pts - max(0, early), clock + shift, reorder)
 
 

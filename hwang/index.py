@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -71,7 +70,9 @@ def check_sample_count(count: int) -> int:
 
 def presentation_order(pts: NDArray[np.int64], shown: NDArray[np.bool_] | None = None) -> NDArray[np.uint32]:
     """Sample numbers in presentation order: by pts, equal ones in decode order; only those `shown`, if given."""
-    samples = np.arange(len(pts)) if shown is None else np.flatnonzero(shown)
+    if shown is None:
+        return np.argsort(pts, kind="stable").astype(np.uint32)
+    samples = np.flatnonzero(shown)
     return samples[np.argsort(pts[samples], kind="stable")].astype(np.uint32)
 
 
@@ -252,12 +253,16 @@ class VideoIndex:
     @classmethod
     def from_file(cls, file: str | os.PathLike[str] | BinaryIO) -> VideoIndex:
         """Read a serialized index from a path or a binary file object."""
+        from pathlib import Path  # late: it takes longer to import than this package
+
         data = Path(file).read_bytes() if isinstance(file, str | os.PathLike) else file.read()
         return cls.deserialize(data)
 
     def to_file(self, file: str | os.PathLike[str] | BinaryIO) -> None:
         """Write the serialized index to a path or a binary file object."""
         if isinstance(file, str | os.PathLike):
+            from pathlib import Path
+
             Path(file).write_bytes(self.serialize())
         else:
             file.write(self.serialize())

@@ -9,21 +9,18 @@ import numpy as np
 from hwang import _core
 from hwang.errors import CorruptMediaError, UnsupportedMediaError
 from hwang.index import ONE_PICTURE_A_SAMPLE, VideoIndex, check_sample_count, presentation_order
-from hwang.isobmff import read_index
 from hwang.picture import check_picture_size
-from hwang.source import CountingSource
 from hwang.spool import Spool
 
-__all__ = ["build_index", "core_video"]
+__all__ = ["core_video", "finished", "scan_index"]
 
 _NO_PTS = np.iinfo(np.int64).min
 
 
-def build_index(
-    source: CountingSource, spool: Spool, threads: int, max_pixels: int, stop: _core.StopFlag
-) -> VideoIndex:
-    """The index of a video. Where the container leaves the order of the frames in doubt, it is learnt by decoding."""
-    index = read_index(source) or _scan(spool, max_pixels, stop)
+def finished(index: VideoIndex, spool: Spool, threads: int, max_pixels: int, stop: _core.StopFlag) -> VideoIndex:
+    """The index, if there is something to decode. Where the container leaves the order of the frames in doubt, it is
+    learnt by decoding.
+    """
     if not index.samples:
         raise CorruptMediaError("the video track has no samples; the file was cut off, or never finished")
     if not (index.width and index.height):
@@ -51,7 +48,10 @@ def core_video(index: VideoIndex, threads: int) -> _core.Video:
     )
 
 
-def _scan(spool: Spool, max_pixels: int, stop: _core.StopFlag) -> VideoIndex:
+def scan_index(spool: Spool, track: int | None, max_pixels: int, stop: _core.StopFlag) -> VideoIndex:
+    """The index of a container that has to be read from end to end."""
+    if track is not None:
+        raise UnsupportedMediaError("tracks can be chosen in MP4 and MOV only; here the first one is taken")
     found = _core.scan(spool.whole(), max_pixels, stop)
     check_sample_count(len(found["pts"]))
     pts, dts = found["pts"], found["dts"]
@@ -76,7 +76,7 @@ def _scan(spool: Spool, max_pixels: int, stop: _core.StopFlag) -> VideoIndex:
         bits_per_coded_sample=found["bits_per_coded_sample"],
         reorder=found["reorder"],
         color=found["color"],
-        byte_addressable=False,
+        byte_addressable=found["byte_addressable"],
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import SupportsIndex
+from typing import SupportsIndex, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,8 @@ Best is what passes while one waits for an answer, latency in seconds x bytes pe
 object storage from nearby, 0.1 ms x 2 GB/s = 200 KB for a local disk. 0 reads no byte that is not needed; so it is if
 bytes are paid for and requests are not.
 """
+
+_Integer = TypeVar("_Integer", bound=np.integer)
 
 Rows = Sequence[SupportsIndex] | Iterable[SupportsIndex] | range | NDArray[np.integer]
 
@@ -125,7 +127,7 @@ def make_plan(index: VideoIndex, rows: Rows, *, request_cost_bytes: int = REQUES
         raise ValueError(f"request_cost_bytes is {request_cost_bytes}; 0 is the least: read nothing but what is needed")
     positions = check_rows(rows, len(index))
     sample_of_position = index.order[positions]
-    wanted = np.unique(sample_of_position)
+    wanted = _distinct(sample_of_position)
     groups = _groups(start_samples(index, wanted), wanted)
     runs = tuple(_run(index, start, members, request_cost_bytes) for start, members in groups)
     decoded = sum(len(run.samples) for run in runs)
@@ -149,8 +151,8 @@ def slice_into_video_intervals(index: VideoIndex, rows: Rows) -> list[tuple[tupl
     An interval goes from a sync sample to the next one behind its last row; `rows` are those shown from it,
     ascending, each once. Neighbouring intervals are one. Raises like make_plan.
     """
-    wanted_rows = np.unique(check_rows(rows, len(index)))
-    wanted = np.unique(index.order[wanted_rows])
+    wanted_rows = _distinct(check_rows(rows, len(index)))
+    wanted = _distinct(index.order[wanted_rows])
     bounds = np.append(np.flatnonzero(index.sync), index.samples)
     intervals: list[tuple[int, int]] = []
     for start, members in _groups(start_samples(index, wanted), wanted):
@@ -172,6 +174,14 @@ def earlier_start(index: VideoIndex, run: Run, *, request_cost_bytes: int = REQU
         return None
     earlier = np.flatnonzero(index.sync[:first])
     return _run(index, int(earlier[-1]) if len(earlier) else 0, run.wanted, request_cost_bytes)
+
+
+def _distinct(numbers: NDArray[_Integer]) -> NDArray[_Integer]:
+    """Ascending, each once. The first numpy.unique of a process takes 15 ms: it imports numpy.ma."""
+    ascending = np.sort(numbers)
+    first = np.ones(len(ascending), np.bool_)
+    np.not_equal(ascending[1:], ascending[:-1], out=first[1:])
+    return ascending[first]
 
 
 def _groups(starts: NDArray[np.int64], wanted: NDArray[np.uint32]) -> list[tuple[int, NDArray[np.uint32]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hwang.boxes import Box, Fields, Payload, children, descend, name
 from hwang.errors import CorruptMediaError, EncryptedMediaError, UnsupportedMediaError
@@ -62,8 +62,7 @@ _UNSPECIFIED, _LIMITED, _FULL = 2, 1, 2
 _SEVERAL = 256
 
 
-@dataclass(frozen=True, slots=True)
-class SampleEntry:
+class SampleEntry(NamedTuple):
     """One sample description of a video track."""
 
     codec: str  # FFmpeg's name

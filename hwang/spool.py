@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable
 
 from hwang import _core
@@ -27,6 +26,8 @@ class Spool:
 
     def ranges(self, ranges: Iterable[ByteRange]) -> _core.Bytes:
         """These ranges, as far as the file has them: in memory, or in a sparse temporary file."""
+        if self._whole is not None:
+            return self._whole
         size = self._source.size
         there = [(offset, min(length, size - offset)) for offset, length in ranges if offset < size]
         total = sum(length for _, length in there)
@@ -51,6 +52,8 @@ class Spool:
 
     def _in_file(self, ranges: list[ByteRange]) -> _core.Bytes:
         """Fetched block by block, each to its own place. The space is free again when the core drops the file."""
+        import tempfile  # slow to import, seldom needed
+
         with tempfile.TemporaryFile() as file:
             for offset, length in ranges:
                 for start in range(offset, offset + length, _BLOCK_BYTES):

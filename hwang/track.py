@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hwang.boxes import Box, Fields, Payload, children, descend, name
 from hwang.errors import CorruptMediaError, UnsupportedMediaError
@@ -22,8 +22,7 @@ _KINDS = {
 _MOST_TRACKS = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Track:
+class Track(NamedTuple):
     """The headers of one trak box."""
 
     number: int  # track id

@@ -128,3 +128,19 @@ def fragmented(*fragments: bytes) -> bytes:
     """A file of an empty moov and `fragments`."""
     header = Movie(sizes=(), deltas=(), sync=None, extra=box(b"mvex", full(b"trex", u32(1, 1, 0, 0, 0))))
     return box(b"ftyp", b"iso5", u32(0)) + header.moov(0) + b"".join(fragments)
+
+
+def sidx(*sizes: int, first: int = 0, version: int = 0) -> bytes:
+    """A segment index: referenced pieces of these sizes, the first of them `first` bytes behind the box."""
+    start = struct.pack(">QQ" if version else ">II", 0, first)
+    return full(
+        b"sidx", u32(1, 1000), start, struct.pack(">HH", 0, len(sizes)), *(u32(n, 0, 0) for n in sizes), version=version
+    )
+
+
+def mfra(*places: int, version: int = 1) -> bytes:
+    """The random access box at the end of a file: moof boxes at `places`."""
+    entry = ">QQ3x" if version else ">II3x"
+    rows = [struct.pack(entry, 0, place) for place in places]
+    tfra = full(b"tfra", u32(1, 0, len(rows)), *rows, version=version)
+    return box(b"mfra", tfra, full(b"mfro", u32(8 + len(tfra) + 16)))

@@ -239,6 +239,15 @@ def make_clip(name: str, directory: Path) -> Path:
     return path
 
 
+def tool_table(path: Path, *options: str) -> list[list[int]]:
+    """[dts, pts, duration, size] of every packet or frame that the tool writes."""
+    text = run_ffmpeg(
+        oracle(), "-threads", "1", "-noautorotate", "-i", str(path), "-map", "0:v:0", *options, "-f", "framecrc", "-"
+    )
+    lines = [line.split(",") for line in text.decode().splitlines() if line and not line.startswith("#")]
+    return [[int(cell) for cell in line[1:5]] for line in lines]
+
+
 def linear_decode(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
     """uint8 [N, H, W, 3]: every frame that the ffmpeg tool shows, in its order."""
     width, height = size

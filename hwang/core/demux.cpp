@@ -1,7 +1,10 @@
 #include "demux.h"
 
+#include <algorithm>
 #include <cstring>
 #include <exception>
+#include <optional>
+#include <span>
 
 namespace hwang {
 
@@ -172,6 +175,31 @@ bool is_hidden(AVCodecID codec, const AVPacket& packet) {
   return false;
 }
 
+// Finds where a sample lies in the file in one piece: a little behind where the demuxer says that its block begins.
+class Locator {
+ public:
+  explicit Locator(const ByteSource& source) : source_(source) {}
+
+  std::optional<std::uint64_t> locate(const AVPacket& packet) {
+    static constexpr std::size_t longest_header = 64, first_bytes = 16;
+    if (packet.pos < 0 || packet.size == 0 || packet.side_data_elems) return std::nullopt;
+    const std::span<const std::uint8_t> sample(packet.data, static_cast<std::size_t>(packet.size));
+    const auto begin = static_cast<std::uint64_t>(packet.pos);
+    there_.resize(longest_header + sample.size());
+    there_.resize(source_.read(begin, there_));
+    const auto first = sample.first(std::min(first_bytes, sample.size()));
+    for (auto at = there_.begin();; ++at) {
+      at = std::search(at, there_.end(), first.begin(), first.end());
+      if (static_cast<std::size_t>(there_.end() - at) < sample.size()) return std::nullopt;
+      if (std::equal(sample.begin(), sample.end(), at)) return begin + static_cast<std::uint64_t>(at - there_.begin());
+    }
+  }
+
+ private:
+  const ByteSource& source_;
+  std::vector<std::uint8_t> there_;
+};
+
 }  // namespace
 
 Scan scan(const ByteSource& source, std::int64_t max_pixels, Cancellation& cancellation) {
@@ -180,8 +208,11 @@ Scan scan(const ByteSource& source, std::int64_t max_pixels, Cancellation& cance
   Scan scan{.stream = demuxer.stream(), .container = demuxer.container(), .time_base = demuxer.time_base(), .duration = demuxer.duration()};
   const AVCodecDescriptor* codec = avcodec_descriptor_get_by_name(scan.stream.codec.c_str());
   const auto packet = owned<PacketPtr>(av_packet_alloc());
+  Locator locator(source);
   while (demuxer.next(*packet)) {
-    scan.offset.push_back(packet->pos < 0 ? 0 : static_cast<std::uint64_t>(packet->pos));
+    const auto located = scan.byte_addressable ? locator.locate(*packet) : std::nullopt;
+    scan.byte_addressable = located.has_value();
+    scan.offset.push_back(located.value_or(static_cast<std::uint64_t>(std::max<std::int64_t>(packet->pos, 0))));
     scan.size.push_back(static_cast<std::uint32_t>(packet->size));
     scan.pts.push_back(packet->pts);
     scan.dts.push_back(packet->dts);

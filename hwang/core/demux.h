@@ -71,6 +71,7 @@ struct Scan {
   std::vector<std::int64_t> pts;  // AV_NOPTS_VALUE where the container has none
   std::vector<std::int64_t> dts;
   std::vector<std::uint8_t> sync, disposable, hidden;
+  bool byte_addressable = true;  // every sample lies in the file in one piece, at its offset
 };
 
 // Reads a whole container without decoding a picture.

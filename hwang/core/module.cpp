@@ -217,6 +217,7 @@ nb::dict scan_container(const PyBytes& bytes, std::int64_t max_pixels, const Sto
   found["bits_per_coded_sample"] = scan.stream.bits_per_coded_sample;
   found["reorder"] = scan.stream.reorder;
   found["color"] = nb::make_tuple(scan.stream.color_primaries, scan.stream.color_transfer, scan.stream.color_matrix, scan.stream.color_range);
+  found["byte_addressable"] = scan.byte_addressable;
   found["container"] = scan.container;
   found["time_base"] = nb::make_tuple(scan.time_base.num, scan.time_base.den);
   found["duration"] = scan.duration;
