@@ -106,6 +106,9 @@ def _add(
     )
     command.set_defaults(run=run)
     command.add_argument("file", metavar="FILE", help="the video; - is standard input, read into memory")
+    command.add_argument(
+        "--track", type=_positive, metavar="ID", help="video track of an MP4 or MOV (default: the first)"
+    )
     command.add_argument("--json", action="store_true", help="print the result as JSON")
     return command
 

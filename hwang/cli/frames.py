@@ -104,4 +104,5 @@ def _open_decoder(arguments: Namespace) -> Decoder:
         from hwang.decoder import Decoder
     except ImportError:
         raise UsageError("decoding needs hwang's compiled core, which is not installed here") from None
-    return Decoder(open_video(arguments.file), stored_index(arguments.index), threads=arguments.threads)
+    index = stored_index(arguments.index)
+    return Decoder(open_video(arguments.file), index, threads=arguments.threads, track=arguments.track)

@@ -23,7 +23,7 @@ def run(arguments: Namespace) -> ExitCode:
         raise UsageError(f"{target} is the video itself; give the index another name")
     if not arguments.force:
         refuse_to_overwrite([target])
-    indexed = index_video(open_video(arguments.file))
+    indexed = index_video(open_video(arguments.file), arguments.track)
     data = indexed.index.serialize()
     with replacing(target) as file:
         file.write(data)

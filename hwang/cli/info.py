@@ -16,7 +16,7 @@ __all__ = ["describe", "run"]
 
 
 def run(arguments: Namespace) -> ExitCode:
-    facts = describe(index_video(open_video(arguments.file)))
+    facts = describe(index_video(open_video(arguments.file), arguments.track))
     if arguments.json:
         print_json(facts)
     else:

@@ -19,7 +19,7 @@ _HEADER = ("run", "rows", "samples", "fed", "left out", "bytes", "ranges")
 
 
 def run(arguments: Namespace) -> ExitCode:
-    index = index_video(open_video(arguments.file), stored_index(arguments.index)).index
+    index = index_video(open_video(arguments.file), arguments.track, stored_index(arguments.index)).index
     plan = make_plan(index, requested_rows(arguments, index), request_cost_bytes=arguments.request_cost)
     if arguments.json:
         print_json(describe(plan, index.byte_addressable))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from dataclasses import dataclass
@@ -43,7 +42,7 @@ def stored_index(path: str | None) -> VideoIndex | None:
     return None if path is None else VideoIndex.from_file(path)
 
 
-def index_video(video: str | bytes, stored: VideoIndex | None = None) -> Indexed:
+def index_video(video: str | bytes, track: int | None = None, stored: VideoIndex | None = None) -> Indexed:
     """Index `video`, unless a complete index is there. Needs the compiled core for all but MP4 and MOV."""
     file_bytes = len(video) if isinstance(video, bytes) else Path(video).stat().st_size
     if stored is not None and stored.complete:
@@ -52,18 +51,18 @@ def index_video(video: str | bytes, stored: VideoIndex | None = None) -> Indexed
     try:
         from hwang.decoder import Decoder
     except ImportError:
-        index, bytes_read, requests = _index_without_core(video)
+        index, bytes_read, requests = _index_without_core(video, track)
     else:
-        with Decoder(video) as decoder:
+        with Decoder(video, track=track) as decoder:
             index, bytes_read, requests = decoder.video_index, decoder.stats.bytes_read, decoder.stats.requests
     return Indexed(index, file_bytes, bytes_read, requests, time.perf_counter() - start)
 
 
-def _index_without_core(video: str | os.PathLike[str] | bytes) -> tuple[VideoIndex, int, int]:
+def _index_without_core(video: str | bytes, track: int | None) -> tuple[VideoIndex, int, int]:
     """Sample tables alone: exact, unless the video begins in the middle of a group of pictures."""
     source = CountingSource(open_source(video))
     try:
-        index = read_index(source)
+        index = read_index(source, track)
     finally:
         if isinstance(source.source, FileSource):
             source.source.close()

@@ -154,6 +154,7 @@ def test_an_index_is_written_next_to_the_video_and_serves(clip: MakeClip, tmp_pa
         (["plan", "VIDEO", "--every", "1e-9"], ExitCode.USAGE, "longer interval"),
         (["info", "missing.mp4"], ExitCode.INPUT_OUTPUT, "missing.mp4: No such file"),
         (["info", "."], ExitCode.INPUT_OUTPUT, "directory"),
+        (["info", "VIDEO", "--track", "99"], ExitCode.MEDIA, "99"),
         (["info", "EMPTY"], ExitCode.MEDIA, "empty"),
         (["index", "VIDEO", "-o", "VIDEO", "--force"], ExitCode.USAGE, "the video itself"),
         (["index", "VIDEO", "-o", "EMPTY/x"], ExitCode.INPUT_OUTPUT, "EMPTY"),
