@@ -143,6 +143,21 @@ def test_ranges_join_over_gaps_cheaper_than_a_request() -> None:
     assert make_plan(index, [0, 2], request_cost_bytes=999).ranges == ((48, 10), (1058, 10))
 
 
+def test_a_plan_in_words() -> None:
+    index = make_index([0, 4, 2, 1, 3, 8, 6, 5, 7], sync=[0], disposable=[3, 4, 7, 8])
+    assert str(make_plan(index, [1, 6, 6])) == (
+        "3 rows in 1 run: 6 samples to decode, 1 left out, 700 bytes to read in 1 range"
+    )
+    assert str(make_plan(index, [])) == (
+        "0 rows in 0 runs: 0 samples to decode, 0 left out, 0 bytes to read in 0 ranges"
+    )
+
+
+def test_a_request_cannot_cost_less_than_nothing() -> None:
+    with pytest.raises(ValueError, match="request_cost_bytes is -1"):
+        make_plan(make_index([0], sync=[0]), [0], request_cost_bytes=-1)
+
+
 @pytest.mark.parametrize(
     "rows", [[-1], [4], range(5), range(-1, 2), [1 << 70], np.array([4]), range(1 << 70, 1 << 71, 1 << 70)]
 )
