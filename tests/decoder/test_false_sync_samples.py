@@ -22,6 +22,7 @@ CLIPS = (
     "hevc-open-gop",
     "vp9-mp4",
     "av1",
+    "mpeg4-mp4",
     "mpeg2-mp4",
 )
 LIES: dict[str, Lie] = {
@@ -51,3 +52,14 @@ def test_false_sync_samples_never_give_a_wrong_picture(name: str, lie: str, clip
                 if not np.array_equal(frame, truth[row]):
                     wrong.append(row)
     assert not wrong, f"{len(wrong)} of {len(truth)} rows are wrong and not flagged ({len(corrupt)} are)"
+
+
+@pytest.mark.parametrize("lie", LIES)
+@pytest.mark.parametrize("name", CLIPS)
+def test_false_sync_samples_do_not_hide_sound_pictures(name: str, lie: str, clip: MakeClip, tmp_path: Path) -> None:
+    """All bytes are sound, so that decoding from far enough back gives every row."""
+    path = tmp_path / "lying.mp4"
+    path.write_bytes(LIES[lie](clip(name).read_bytes()))
+    truth = linear_decode(path, BY_NAME[name].size)
+    with hwang.Decoder(path) as decoder:
+        np.testing.assert_array_equal(decoder.frames(range(len(decoder))), truth)

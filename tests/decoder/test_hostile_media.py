@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import subprocess
 import sys
@@ -69,6 +70,88 @@ def outcome_in_bounds(path: Path, *, mib: int, seconds: float) -> str:
     assert int(grown) < mib
     assert float(took) < seconds
     return outcome.decode()
+
+
+def noisy(sound: Path, tmp_path: Path) -> Path:
+    noise = ("-c", "copy", "-bsf:v", "noise=amount=200*not(key)")
+    return encode(tmp_path / "noisy.mp4", "-i", str(sound), *noise)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 6])
+def test_damage_is_named_however_many_threads_there_are(threads: int, clip: MakeClip, tmp_path: Path) -> None:
+    path = noisy(clip("h264-closed-gop"), tmp_path)
+
+    def corrupt(threads: int) -> list[int]:
+        rows = []
+        with hwang.Decoder(path, threads=threads) as decoder:
+            for row in range(len(decoder)):
+                try:
+                    decoder.frames([row])
+                except hwang.CorruptFrameError:
+                    rows.append(row)
+        return rows
+
+    alone = corrupt(1)
+    assert len(alone) > 20
+    for _ in range(5):
+        assert corrupt(threads) == alone
+
+
+def test_noise_is_named_unless_the_tool_too_takes_it_for_a_picture(
+    clip: MakeClip, truth: Truth, tmp_path: Path
+) -> None:
+    """Noise that happens to be valid syntax cannot be told from a picture, by anyone."""
+    path = noisy(clip("h264-closed-gop"), tmp_path)
+    shown = {frame.tobytes() for frame in (*truth("h264-closed-gop"), *linear_decode(path, (160, 96)))}
+    with hwang.Decoder(path) as decoder:
+        assert len(decoder) == 40
+        for row in range(40):
+            try:
+                assert decoder.frames([row])[0].tobytes() in shown, f"row {row} is wrong and not flagged"
+            except hwang.CorruptFrameError:
+                continue
+
+
+@pytest.mark.parametrize("name", ["mjpeg-mov", "h264-closed-gop", "png-mov"])
+def test_a_damaged_picture_does_not_depend_on_those_before_it(name: str, clip: MakeClip, tmp_path: Path) -> None:
+    """What cannot be decoded must not be filled with what happens to be in memory."""
+    data = bytearray(clip(name).read_bytes())
+    index = hwang.index_video(clip(name))
+    for sample in (3, 15, 27):
+        middle = int(index.sample_offset[sample]) + int(index.sample_size[sample]) * 2 // 3
+        data[middle : middle + 20] = bytes(20)
+    with hwang.Decoder(write(tmp_path / "damaged.mov", bytes(data)), threads=1) as decoder:
+        for row in range(40):
+            try:
+                alone = decoder.frames([row])[0]
+                among = decoder.frames([*range(row), row])[row]
+            except hwang.CorruptFrameError:
+                continue
+            np.testing.assert_array_equal(alone, among, err_msg=f"row {row}")
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_damage_to_av1_is_not_taken_for_a_lack_of_memory(threads: int, clip: MakeClip, tmp_path: Path) -> None:
+    data = bytearray(clip("av1").read_bytes())
+    index = hwang.index_video(clip("av1"))
+    for start, size in zip(index.sample_offsets(), index.sample_sizes(), strict=True):
+        if size > 100:
+            data[start + size // 2 : start + size] = np.random.default_rng(size).bytes(size - size // 2)
+    with hwang.Decoder(write(tmp_path / "damaged.mp4", bytes(data)), threads=threads) as decoder:
+        for row in range(40):
+            with contextlib.suppress(hwang.CorruptFrameError):
+                decoder.frames([row])
+
+
+def test_more_frames_than_memory_are_a_limit(clip: MakeClip, tmp_path: Path) -> None:
+    data = put_numbers(clip("h264-no-b").read_bytes(), b"avc1", 24, 65535, 65535, size=2)
+    with hwang.Decoder(write(tmp_path / "bomb.mp4", data)) as decoder, pytest.raises(hwang.LimitExceededError):
+        decoder.frames(range(40))
+
+
+def test_samples_that_all_have_one_time_are_shown_as_the_tool_shows_them(clip: MakeClip, tmp_path: Path) -> None:
+    data = put_numbers(clip("h264-no-b").read_bytes(), b"stts", 8, 40, 0)
+    assert len(rows_that_are_right(write(tmp_path / "times.mp4", data), (160, 96))) == 40
 
 
 def test_audio_alone_is_named(tmp_path: Path) -> None:
