@@ -155,6 +155,24 @@ ENV HWANG_ORACLE=/usr/local/bin/ffmpeg
 ENTRYPOINT ["python3", "-m", "pytest"]
 CMD ["tests/decoder"]
 
+# The decoder with sanitizers in it: what the fuzz runs torture. It never ships.
+FROM hwang AS sanitized
+WORKDIR /build_stages
+RUN --mount=type=bind,source=build_stages/online.sh,target=online.sh \
+    --mount=type=bind,source=build_stages/system_packages.py,target=system_packages.py \
+    --mount=type=bind,source=build_stages/hwang/packages.toml,target=packages.toml \
+    --mount=type=secret,id=ca,target=/run/ca.crt \
+    ./online.sh python3 system_packages.py sanitize
+RUN --network=none --mount=type=bind,source=build_stages/hwang/sanitized.sh,target=hwang/sanitized.sh \
+    hwang/sanitized.sh
+
+# Damaged videos without end, for the same tree with that decoder in it.
+FROM test AS fuzz
+COPY --link --from=sanitized /sanitized/lib /opt/sanitizers
+COPY --link --from=sanitized /sanitized/task/hwang /var/task/hwang
+ENTRYPOINT ["python3", "-m", "tests.fuzz"]
+CMD []
+
 # An emulated AWS (S3, ECR, Lambda, Step Functions) for local runs and tests.
 FROM ${BUILD_BASE} AS cloud
 RUN --mount=type=bind,source=build_stages/online.sh,target=/online.sh \

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test measure unit image bundle layer wheel engine lint lock down clean
+.PHONY: help demo test fuzz measure unit image bundle layer wheel engine lint lock down clean
 
 IMAGE := hwang-lambda:latest
 PYTHON := .venv/bin/python
@@ -22,7 +22,13 @@ test: announce engine venv lint unit ## everything: static checks, unit tests, t
 	@local/image.sh function $(IMAGE)
 	@local/image.sh test hwang-lambda:test
 	@local/decoder_tests.sh
+	@local/image.sh fuzz hwang-lambda:fuzz
+	@local/fuzz.sh --iterations 400 --seed 1
 	@REQUIRE_DOCKER=1 $(PYTHON) -m pytest tests/image
+
+fuzz: announce engine ## damage videos at random under sanitizers (ITERATIONS=10000 SEED=random, or TRIAL=n of a SEED)
+	@local/image.sh fuzz hwang-lambda:fuzz
+	@local/fuzz.sh --iterations $(or $(ITERATIONS),10000) $(if $(SEED),--seed $(SEED)) $(if $(TRIAL),--trial $(TRIAL))
 
 measure: announce engine venv ## measure the numbers that the README states
 	@local/image.sh cloud hwang-lambda:cloud

@@ -1,0 +1,65 @@
+"""Containers that call samples sync which are none: a row is still the right picture, or named as corrupt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import hwang
+from tests.clips import BY_NAME, linear_decode
+from tests.decoder.conftest import MakeClip
+from tests.patch import body, drop, put_table
+
+Lie = Callable[[bytes], bytes]
+
+CLIPS = (
+    "h264-closed-gop",
+    "h264-open-gop",
+    "h264-one-gop",
+    "hevc-open-gop",
+    "vp9-mp4",
+    "av1",
+    "mpeg4-mp4",
+    "mpeg2-mp4",
+)
+LIES: dict[str, Lie] = {
+    "every sample": lambda data: drop(data, b"stss"),
+    "some others": lambda data: put_table(data, b"stss", [1, 6, 21, 34][: len(data[body(data, b"stss")]) // 4 - 2]),
+    "a late one": lambda data: put_table(data, b"stss", [18]),
+    "none": lambda data: put_table(data, b"stss", []),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+@pytest.mark.parametrize("name", CLIPS)
+def test_false_sync_samples_never_give_a_wrong_picture(name: str, lie: str, clip: MakeClip, tmp_path: Path) -> None:
+    path = tmp_path / "lying.mp4"
+    path.write_bytes(LIES[lie](clip(name).read_bytes()))
+    truth = linear_decode(path, BY_NAME[name].size)
+    wrong, corrupt = [], []
+    with hwang.Decoder(path) as decoder:
+        assert len(decoder) == len(truth)
+        for row in range(len(decoder)):
+            try:
+                frame = decoder.frames([row])[0]
+            except hwang.CorruptFrameError as error:
+                assert error.rows == (row,)  # noqa: PT017
+                corrupt.append(row)
+            else:
+                if not np.array_equal(frame, truth[row]):
+                    wrong.append(row)
+    assert not wrong, f"{len(wrong)} of {len(truth)} rows are wrong and not flagged ({len(corrupt)} are)"
+
+
+@pytest.mark.parametrize("lie", LIES)
+@pytest.mark.parametrize("name", CLIPS)
+def test_false_sync_samples_do_not_hide_sound_pictures(name: str, lie: str, clip: MakeClip, tmp_path: Path) -> None:
+    """All bytes are sound, so that decoding from far enough back gives every row."""
+    path = tmp_path / "lying.mp4"
+    path.write_bytes(LIES[lie](clip(name).read_bytes()))
+    truth = linear_decode(path, BY_NAME[name].size)
+    with hwang.Decoder(path) as decoder:
+        np.testing.assert_array_equal(decoder.frames(range(len(decoder))), truth)
