@@ -57,6 +57,7 @@ class Video:
         layout: Layout,
         planes: list[NDArray[np.uint8]],
         leave_out_unreferenced: bool,
+        tolerant: bool,
         stop: StopFlag,
     ) -> Report: ...
     def presentation_order(self, source: Bytes, stop: StopFlag) -> NDArray[np.uint32]: ...

@@ -95,32 +95,34 @@ class Decoding:
     ) -> None:
         """Decode `samples` (ascending) into their slots of `out`.
 
-        Where one fails, its run is repeated with every sample fed, and then from earlier sync samples on.
+        First as fast as possible; runs in which anything was amiss again with care, then from further and further back.
         """
-        runs, leave_out, steps_back = plan.runs, self._may_leave_out, iter(_STEPS_BACK)
-        while True:
+        runs, leave_out, tolerant = plan.runs, self._may_leave_out, False
+        steps_back = iter(_STEPS_BACK)
+        lost: list[NDArray[np.uint32]] = []
+        while runs:
             core_runs = [
                 _core.Run(run.samples, run.wanted, slots[np.searchsorted(samples, run.wanted)].astype(np.int64))
                 for run in runs
             ]
             source = self._bytes(plan.ranges if runs is plan.runs else self._ranges(runs))
-            report = self._video.decode(source, core_runs, layout.core(), layout.bytes_of(out), leave_out, stop)
-            self._counters.add(report, runs)
-            failed = np.sort(report[0])
-            if not len(failed):
-                return
-            runs = tuple(
-                replace(run, wanted=run.wanted[np.isin(run.wanted, failed)])
-                for run in runs
-                if np.isin(run.wanted, failed).any()
+            report = self._video.decode(
+                source, core_runs, layout.core(), layout.bytes_of(out), leave_out, tolerant, stop
             )
-            if not leave_out or not report[2]:
-                back = next(steps_back, None)
-                earlier = [back and earlier_start(self.index, run, samples_back=back) for run in runs]
-                runs = tuple(run for run in earlier if run)
-                if len(runs) < len(earlier):
-                    raise self.corrupt(plan, failed)
-            leave_out = False
+            self._counters.add(report, runs)
+            failed = [
+                replace(run, wanted=run.wanted[np.isin(run.wanted, report[0])])
+                for run in runs
+                if np.isin(run.wanted, report[0]).any()
+            ]
+            if tolerant:
+                samples_back = next(steps_back, None)
+                earlier = [samples_back and earlier_start(self.index, run, samples_back=samples_back) for run in failed]
+                lost += [run.wanted for run, again in zip(failed, earlier, strict=True) if not again]
+                failed = [run for run in earlier if run]
+            runs, leave_out, tolerant = tuple(failed), False, True
+        if lost:
+            raise self.corrupt(plan, np.concatenate(lost))
 
     def stream(self, plan: Plan, layout: PictureLayout, length: int, stop: _core.StopFlag) -> Iterator[Arrays]:
         """The pictures of plan.rows, at most `length` at a time, decoded one run after another.

@@ -141,7 +141,8 @@ def _search(samples: Samples, time: int, shift: int) -> int:
     if not len(early):
         return 0
     found = int(early[-1])
-    if not samples.reordered:
-        while found and samples.dts[found - 1] == samples.dts[found] and samples.sync[found - 1]:
-            found -= 1
+    if not samples.reordered:  # FFmpeg goes on to the earliest of the same time
+        others = np.flatnonzero(samples.dts[:found] != samples.dts[found])
+        same = int(others[-1]) + 1 if len(others) else 0
+        found = same + int(samples.sync[same : found + 1].argmax())
     return found

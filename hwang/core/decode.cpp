@@ -18,7 +18,7 @@ void Outcome::add(const Outcome& other) {
 
 void Worker::start(const Run& run, const Feed& feed) {
   run_ = run;
-  delivered_.assign(run.wanted.size(), false);
+  delivered_.assign(run.wanted.size(), Delivered::no);
   converted_ = 0;
   decoder_.start(run, feed);
 }
@@ -28,9 +28,9 @@ std::optional<std::size_t> Worker::next(Cancellation& cancellation) {
     const auto found = std::lower_bound(run_.wanted.begin(), run_.wanted.end(), *sample);
     if (found == run_.wanted.end() || *found != *sample) continue;
     const auto i = static_cast<std::size_t>(found - run_.wanted.begin());
-    if (delivered_[i]) throw Error(Kind::corrupt, "sample " + std::to_string(*sample) + " shows two pictures");
-    delivered_[i] = true;
-    return i;
+    const bool sound = delivered_[i] == Delivered::no && *sample < decoder_.suspect_from();  // a sample shows one picture
+    delivered_[i] = sound ? Delivered::yes : Delivered::suspect;
+    if (sound) return i;
   }
   return std::nullopt;
 }
@@ -44,21 +44,21 @@ void Worker::convert(const Layout& layout, const Planes& out) {
 Outcome Worker::outcome() const {
   Outcome outcome{.samples_decoded = decoder_.samples_decoded(), .samples_left_out = decoder_.samples_left_out(), .frames_converted = converted_};
   for (std::size_t i = 0; i < run_.wanted.size(); i++)
-    if (!delivered_[i] || run_.wanted[i] >= decoder_.damaged_from()) outcome.failed.push_back(run_.wanted[i]);
+    if (delivered_[i] != Delivered::yes || run_.wanted[i] >= decoder_.damaged_from()) outcome.failed.push_back(run_.wanted[i]);
   return outcome;
 }
 
-std::unique_ptr<Worker> Video::take_worker(int decoder_threads) {
+std::unique_ptr<Worker> Video::take_worker(int decoder_threads, bool tolerant) {
   {
     const std::lock_guard lock(mutex_);
-    std::erase_if(idle_, [&](const auto& worker) { return worker->threads != decoder_threads; });
+    std::erase_if(idle_, [&](const auto& worker) { return worker->threads != decoder_threads || worker->tolerant != tolerant; });
     if (!idle_.empty()) {
       auto worker = std::move(idle_.back());
       idle_.pop_back();
       return worker;
     }
   }
-  return std::make_unique<Worker>(stream, table, decoder_threads);
+  return std::make_unique<Worker>(stream, table, decoder_threads, tolerant);
 }
 
 void Video::give_back(std::unique_ptr<Worker> worker) {
@@ -67,9 +67,9 @@ void Video::give_back(std::unique_ptr<Worker> worker) {
   if (idle_.size() < static_cast<std::size_t>(threads)) idle_.push_back(std::move(worker));
 }
 
-Outcome Video::decode(std::span<const Run> runs, const Feed& feed, const Pictures& out, Cancellation& cancellation) {
+Outcome Video::decode(std::span<const Run> runs, const Feed& feed, bool tolerant, const Pictures& out, Cancellation& cancellation) {
   const int workers = static_cast<int>(std::min<std::size_t>(threads, runs.size()));
-  const int decoder_threads = workers == 1 ? threads_of_a_lone_worker() : std::max(1, threads / std::max(1, workers));
+  const int decoder_threads = tolerant ? 1 : workers == 1 ? threads_of_a_lone_worker() : std::max(1, threads / std::max(1, workers));
   std::vector<std::size_t> longest_first(runs.size());
   std::iota(longest_first.begin(), longest_first.end(), std::size_t{0});
   std::stable_sort(longest_first.begin(), longest_first.end(), [&](std::size_t a, std::size_t b) { return runs[a].samples.size() > runs[b].samples.size(); });
@@ -81,7 +81,7 @@ Outcome Video::decode(std::span<const Run> runs, const Feed& feed, const Picture
   const auto work = [&] {
     try {
       Outcome mine;
-      auto worker = take_worker(decoder_threads);
+      auto worker = take_worker(decoder_threads, tolerant);
       for (std::size_t at; (at = next++) < runs.size();) {
         const Run& run = runs[longest_first[at]];
         worker->start(run, feed);
@@ -119,10 +119,14 @@ std::vector<std::uint32_t> Video::presentation_order(const Feed& feed, Cancellat
   std::iota(all.begin(), all.end(), 0u);
   std::vector<std::uint32_t> order;
   if (all.empty()) return order;
-  auto worker = take_worker(threads_of_a_lone_worker());
-  worker->start({.samples = all, .wanted = all}, feed);
-  while (const auto i = worker->next(cancellation)) order.push_back(all[*i]);
-  give_back(std::move(worker));
+  RunDecoder decoder(stream, table, threads_of_a_lone_worker(), true);
+  const auto frame = owned<FramePtr>(av_frame_alloc());
+  std::vector<bool> shown(all.size());
+  decoder.start({.samples = all, .wanted = all}, feed);
+  while (const auto sample = decoder.next(*frame, cancellation)) {
+    if (!shown[*sample]) order.push_back(*sample);
+    shown[*sample] = true;
+  }
   return order;
 }
 

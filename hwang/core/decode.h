@@ -24,10 +24,11 @@ struct Outcome {
 // A decoder and a converter, for one run at a time.
 class Worker {
  public:
-  Worker(const Stream& stream, const Table& table, int threads) : threads(threads), stream_(stream), decoder_(stream, table, threads), frame_(owned<FramePtr>(av_frame_alloc())) {}
+  Worker(const Stream& stream, const Table& table, int threads, bool tolerant)
+      : threads(threads), tolerant(tolerant), stream_(stream), decoder_(stream, table, threads, tolerant), frame_(owned<FramePtr>(av_frame_alloc())) {}
 
   void start(const Run& run, const Feed& feed);
-  // The next wanted picture, as a position in run.wanted; nothing at the end of the run.
+  // The next wanted picture that is sound as far as is known, as a position in run.wanted; nothing at the end.
   std::optional<std::size_t> next(Cancellation& cancellation);
   // Writes the picture that next() found.
   void convert(const Layout& layout, const Planes& out);
@@ -36,14 +37,16 @@ class Worker {
   Outcome outcome() const;
 
   const int threads;
+  const bool tolerant;
 
  private:
+  enum class Delivered : std::uint8_t { no, suspect, yes };
   const Stream& stream_;
   RunDecoder decoder_;
   std::optional<Converter> converter_;
   FramePtr frame_;
   Run run_;
-  std::vector<bool> delivered_;
+  std::vector<Delivered> delivered_;
   std::uint64_t converted_ = 0;
 };
 
@@ -54,8 +57,9 @@ class Video {
   // threads: cores that a request may use.
   Video(Stream stream, const Table& table, int threads) : stream(std::move(stream)), table(table), threads(threads) {}
 
-  // Decodes independent runs on all cores; pictures go to their slots of `out`.
-  Outcome decode(std::span<const Run> runs, const Feed& feed, const Pictures& out, Cancellation& cancellation);
+  // Decodes independent runs on all cores; pictures go to their slots of `out`. `tolerant` is slower and has the last
+  // word on whether a picture is sound.
+  Outcome decode(std::span<const Run> runs, const Feed& feed, bool tolerant, const Pictures& out, Cancellation& cancellation);
   // The order in which a decoder shows the samples, learnt by decoding all of them: for streams whose container does
   // not say it. Samples that show no picture are absent.
   std::vector<std::uint32_t> presentation_order(const Feed& feed, Cancellation& cancellation);
@@ -66,7 +70,7 @@ class Video {
   // A lone worker uses threads inside its decoder, and some more than there are cores: they go on decoding ahead
   // while the caller's thread converts.
   int threads_of_a_lone_worker() const { return threads > 1 ? threads + 2 : 1; }
-  std::unique_ptr<Worker> take_worker(int decoder_threads);
+  std::unique_ptr<Worker> take_worker(int decoder_threads, bool tolerant = false);
   void give_back(std::unique_ptr<Worker> worker);
 
   const Stream stream;

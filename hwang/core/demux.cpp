@@ -108,7 +108,6 @@ bool Demuxer::next(AVPacket& packet) {
   for (;;) {
     const int answer = av_read_frame(context_.get(), &packet);
     reader_->rethrow();
-    if (answer == AVERROR(ENOMEM)) throw std::bad_alloc();
     if (answer == AVERROR(EAGAIN)) continue;  // MPEG-TS, after a long stretch without a packet
     if (answer < 0) return false;
     if (packet.stream_index == stream_->index) return true;

@@ -1,7 +1,5 @@
 #include "error.h"
 
-#include <new>
-
 extern "C" {
 #include <libavutil/error.h>
 }
@@ -10,7 +8,7 @@ namespace hwang {
 
 int check(int answer, Kind kind, const std::string& doing) {
   if (answer >= 0) return answer;
-  if (answer == AVERROR(ENOMEM)) throw std::bad_alloc();
+  if (answer == AVERROR(ENOMEM)) throw Error(Kind::limit, doing + ": it asks for more memory than there is");
   char text[AV_ERROR_MAX_STRING_SIZE] = {};
   av_strerror(answer, text, sizeof text);
   throw Error(kind, doing + ": " + text);

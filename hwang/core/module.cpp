@@ -149,14 +149,14 @@ nb::tuple report(const Outcome& outcome) {
 }
 
 nb::tuple decode(PyVideo& self, const PyBytes& bytes, const std::vector<const PyRun*>& runs, const Layout& layout, const std::vector<Plane>& planes, bool leave_out,
-                 const StopFlag& stop) {
+                 bool tolerant, const StopFlag& stop) {
   const Target target(layout, planes);
   const auto views = runs_of(runs, self.video.table, target.capacity);
   Outcome outcome;
   {
     const nb::gil_scoped_release released;
     auto cancelled = cancellation(stop);
-    outcome = self.video.decode(views, {bytes.source, leave_out}, target.pictures, cancelled);
+    outcome = self.video.decode(views, {bytes.source, leave_out}, tolerant, target.pictures, cancelled);
   }
   return report(outcome);
 }
@@ -178,7 +178,7 @@ nb::object second_fields(const PyVideo& self, const PyBytes& bytes, const Array<
   {
     const nb::gil_scoped_release released;
     auto cancelled = cancellation(stop);
-    second = self.video.second_fields(view(samples), {bytes.source}, cancelled);
+    second = self.video.second_fields(view(samples), {bytes.source, false}, cancelled);
   }
   return to_numpy(std::move(second));
 }
@@ -282,7 +282,7 @@ NB_MODULE(_core, m) {
                     Array<std::uint8_t>, bool, int>(),
            "codec"_a, "codec_tag"_a, "extradata"_a, "width"_a, "height"_a, "bits_per_coded_sample"_a, "reorder"_a, "color"_a, "sample_offset"_a, "sample_size"_a, "pts"_a,
            "sync"_a, "byte_addressable"_a, "threads"_a)
-      .def("decode", &decode, "source"_a, "runs"_a, "layout"_a, "planes"_a, "leave_out_unreferenced"_a, "stop"_a)
+      .def("decode", &decode, "source"_a, "runs"_a, "layout"_a, "planes"_a, "leave_out_unreferenced"_a, "tolerant"_a, "stop"_a)
       .def("presentation_order", &presentation_order, "source"_a, "stop"_a)
       .def("second_fields", &second_fields, "source"_a, "samples"_a, "stop"_a);
   nb::class_<PyPictureStream>(m, "PictureStream")

@@ -55,13 +55,15 @@ bool SampleReader::read_container(std::uint32_t sample, AVPacket& packet) {
   return true;
 }
 
-RunDecoder::RunDecoder(const Stream& stream, const Table& table, int threads)
+RunDecoder::RunDecoder(const Stream& stream, const Table& table, int threads, bool tolerant)
     : table_(table), reader_(table), references_(stream), codec_(decoder_context(stream)), packet_(owned<PacketPtr>(av_packet_alloc())) {
   // A bitstream that claims far larger pictures than its container is refused before it gets memory for them.
   codec_->max_pixels = 4 * static_cast<std::int64_t>(stream.width) * stream.height + 65536;
   codec_->thread_count = threads;
   codec_->flags |= AV_CODEC_FLAG_COPY_OPAQUE;
-  codec_->err_recognition = AV_EF_CRCCHECK;
+  // H.264 alone marks every picture that it had to mend.
+  const bool marks_damage = codec_->codec_id == AV_CODEC_ID_H264;
+  codec_->err_recognition = tolerant && marks_damage ? AV_EF_CRCCHECK : AV_EF_CRCCHECK | AV_EF_EXPLODE;
   check(avcodec_open2(codec_.get(), nullptr, nullptr), Kind::corrupt, "the " + stream.codec + " decoder refuses this stream's header");
 }
 
@@ -75,15 +77,17 @@ void RunDecoder::start(const Run& run, const Feed& feed) {
   fed_ = wanted_ = 0;
   packet_pending_ = draining_ = false;
   errors_in_a_row_ = 0;
-  damaged_from_ = static_cast<std::uint32_t>(table_.pts.size());
+  damaged_from_ = suspect_from_ = static_cast<std::uint32_t>(table_.pts.size());
+  // MPEG-4 invents what a picture leans on if that is missing: the first one has to be intra.
+  start_is_proven_ = codec_->codec_id != AV_CODEC_ID_MPEG4 || run.samples.front() == 0;
   handed_over_.clear();
   left_out_ = 0;
 }
 
-void RunDecoder::damaged(std::uint32_t sample) {
+void RunDecoder::lower(std::uint32_t& from, std::uint32_t sample) const {
   // Leading pictures lean on a group of pictures that this run does not start with; nobody takes them from here.
   if (table_.pts[sample] < table_.pts[run_.samples.front()]) return;
-  damaged_from_ = std::min(damaged_from_, sample);
+  from = std::min(from, sample);
 }
 
 bool RunDecoder::is_wanted(std::uint32_t sample) {
@@ -121,28 +125,33 @@ bool RunDecoder::feed(Cancellation& cancellation) {
   packet_pending_ = true;
   const int answer = avcodec_send_packet(codec_.get(), packet_.get());
   if (answer == AVERROR(EAGAIN)) return true;  // its output has to be taken first
-  if (answer == AVERROR(ENOMEM)) throw std::bad_alloc();
-  if (answer < 0) damaged(run_.samples[fed_ - 1]);
   handed_over_.push_back(run_.samples[fed_ - 1]);
+  if (answer < 0) suspect_last();
   errors_in_a_row_ = 0;
   av_packet_unref(packet_.get());
   packet_pending_ = false;
   return true;
 }
 
+// The decoder refused a packet: the last one handed over, or with threads of its own one of the last. All that come
+// out later may lean on it; those that came out earlier do not, as packets are answered for in their order.
+// (AVERROR(ENOMEM) is no exception: damaged sizes look like a lack of memory to some decoders.)
+void RunDecoder::suspect_last() {
+  const std::size_t behind = codec_->active_thread_type & FF_THREAD_FRAME ? static_cast<std::size_t>(codec_->thread_count) + 1 : 1;
+  suspect(handed_over_.size() > behind ? handed_over_[handed_over_.size() - behind] : run_.samples.front());
+}
+
 std::optional<std::uint32_t> RunDecoder::next(AVFrame& frame, Cancellation& cancellation) {
   for (;;) {
     av_frame_unref(&frame);
     const int answer = avcodec_receive_frame(codec_.get(), &frame);
-    if (answer == AVERROR(ENOMEM)) throw std::bad_alloc();
     if (answer == AVERROR_EOF) return std::nullopt;
     if (answer == AVERROR(EAGAIN)) {
       if (!feed(cancellation)) return std::nullopt;
       continue;
     }
-    if (answer < 0) {  // a packet handed over earlier could not be decoded: the last one, or with frame threads one of the last
-      const std::size_t behind = codec_->active_thread_type & FF_THREAD_FRAME ? codec_->thread_count + 1 : 1;
-      damaged(handed_over_.size() > behind ? handed_over_[handed_over_.size() - behind] : run_.samples.front());
+    if (answer < 0) {
+      suspect_last();
       if (++errors_in_a_row_ > most_errors_in_a_row) return std::nullopt;
       continue;
     }
@@ -151,6 +160,7 @@ std::optional<std::uint32_t> RunDecoder::next(AVFrame& frame, Cancellation& canc
     if (label == 0 || label > table_.pts.size() || frame.pts != table_.pts[label - 1])
       throw Error(Kind::corrupt, "the decoder returned a picture that belongs to no sample it was given");
     const auto sample = static_cast<std::uint32_t>(label - 1);
+    if (sample == run_.samples.front() && frame.pict_type == AV_PICTURE_TYPE_I) start_is_proven_ = true;
     if (frame.decode_error_flags || frame.flags & AV_FRAME_FLAG_CORRUPT) damaged(sample);
     return sample;
   }

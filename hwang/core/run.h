@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -33,10 +34,10 @@ struct Run {
   std::span<const std::int64_t> slot;  // the place of each wanted picture in the output
 };
 
-// Where a request gets its bytes from, and which of them it may ignore.
+// Where a request gets its bytes from, and which samples it may ignore.
 struct Feed {
   std::shared_ptr<const ByteSource> source;
-  bool leave_out_unreferenced = true;  // pictures that nobody wants and no other picture needs
+  bool leave_out_unreferenced;  // samples that nobody wants and no other picture needs
 };
 
 // Takes the bytes of a sample from where the table says they are, or from the container.
@@ -64,15 +65,20 @@ class SampleReader {
 class RunDecoder {
  public:
   // threads: of the decoder itself. 1 costs the least CPU; more lets a single run use more cores.
-  RunDecoder(const Stream& stream, const Table& table, int threads);
+  // tolerant: go on behind flaws which the decoder can mend, and marks pictures where it could not. Only one thread
+  // does so reliably: with several, libavcodec reads the marks while they are being made.
+  RunDecoder(const Stream& stream, const Table& table, int threads, bool tolerant);
 
   void start(const Run& run, const Feed& feed);
   void rest() { reader_.rest(); }
   // The next picture in presentation order and the sample it came from; nothing at the end of the run.
   std::optional<std::uint32_t> next(AVFrame& frame, Cancellation& cancellation);
-  // The first sample, in decode order, from which on pictures of this run may be wrong: unreadable or undecodable
-  // bytes, or a picture that the decoder itself marked as damaged. One past the last sample if there is none.
-  std::uint32_t damaged_from() const { return damaged_from_; }
+  // Pictures from this sample on, in decode order, that come out from now on may be wrong. One past the last sample
+  // if nothing is amiss.
+  std::uint32_t suspect_from() const { return std::min(suspect_from_, damaged_from_); }
+  // The first sample that is known to be damaged: unreadable, or marked by the decoder. It may have spoilt pictures
+  // that came out before.
+  std::uint32_t damaged_from() const { return start_is_proven_ ? damaged_from_ : run_.samples.front(); }
   // Counters of the present run.
   std::uint64_t samples_decoded() const { return handed_over_.size(); }
   std::uint64_t samples_left_out() const { return left_out_; }
@@ -81,7 +87,10 @@ class RunDecoder {
   bool feed(Cancellation& cancellation);
   bool take_next_sample(Cancellation& cancellation);
   bool is_wanted(std::uint32_t sample);
-  void damaged(std::uint32_t sample);
+  void damaged(std::uint32_t sample) { lower(damaged_from_, sample); }
+  void suspect_last();
+  void suspect(std::uint32_t sample) { lower(suspect_from_, sample); }
+  void lower(std::uint32_t& from, std::uint32_t sample) const;
 
   const Table& table_;
   SampleReader reader_;
@@ -96,7 +105,8 @@ class RunDecoder {
   bool draining_ = false;
   bool used_ = false;
   int errors_in_a_row_ = 0;
-  std::uint32_t damaged_from_ = 0;
+  std::uint32_t damaged_from_ = 0, suspect_from_ = 0;
+  bool start_is_proven_ = true;
   std::vector<std::uint32_t> handed_over_;
   std::uint64_t left_out_ = 0;
 };

@@ -145,7 +145,7 @@ def test_damage_to_av1_is_not_taken_for_a_lack_of_memory(threads: int, clip: Mak
 
 def test_more_frames_than_memory_are_a_limit(clip: MakeClip, tmp_path: Path) -> None:
     data = put_numbers(clip("h264-no-b").read_bytes(), b"avc1", 24, 65535, 65535, size=2)
-    with hwang.Decoder(write(tmp_path / "bomb.mp4", data)) as decoder, pytest.raises(hwang.LimitExceededError):
+    with pytest.raises(hwang.LimitExceededError), hwang.Decoder(write(tmp_path / "bomb.mp4", data)) as decoder:
         decoder.frames(range(40))
 
 
