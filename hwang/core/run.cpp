@@ -56,19 +56,26 @@ bool SampleReader::read_container(std::uint32_t sample, AVPacket& packet) {
 }
 
 RunDecoder::RunDecoder(const Stream& stream, const Table& table, int threads, bool tolerant)
-    : table_(table), reader_(table), references_(stream), codec_(decoder_context(stream)), packet_(owned<PacketPtr>(av_packet_alloc())) {
+    : stream_(stream), table_(table), threads_(threads), tolerant_(tolerant), reader_(table), references_(stream), packet_(owned<PacketPtr>(av_packet_alloc())) {
+  open();
+}
+
+void RunDecoder::open() {
+  codec_ = decoder_context(stream_);
   // A bitstream that claims far larger pictures than its container is refused before it gets memory for them.
-  codec_->max_pixels = 4 * static_cast<std::int64_t>(stream.width) * stream.height + 65536;
-  codec_->thread_count = threads;
+  codec_->max_pixels = 4 * static_cast<std::int64_t>(stream_.width) * stream_.height + 65536;
+  codec_->thread_count = threads_;
   codec_->flags |= AV_CODEC_FLAG_COPY_OPAQUE;
   // H.264 alone marks every picture that it had to mend.
   const bool marks_damage = codec_->codec_id == AV_CODEC_ID_H264;
-  codec_->err_recognition = tolerant && marks_damage ? AV_EF_CRCCHECK : AV_EF_CRCCHECK | AV_EF_EXPLODE;
-  check(avcodec_open2(codec_.get(), nullptr, nullptr), Kind::corrupt, "the " + stream.codec + " decoder refuses this stream's header");
+  codec_->err_recognition = tolerant_ && marks_damage ? AV_EF_CRCCHECK : AV_EF_CRCCHECK | AV_EF_EXPLODE;
+  check(avcodec_open2(codec_.get(), nullptr, nullptr), Kind::corrupt, "the " + stream_.codec + " decoder refuses this stream's header");
 }
 
 void RunDecoder::start(const Run& run, const Feed& feed) {
-  if (used_) avcodec_flush_buffers(codec_.get());
+  const bool forgets = codec_->codec_id != AV_CODEC_ID_VP8;  // a flush leaves what damaged key frames do not set anew
+  if (used_ && forgets) avcodec_flush_buffers(codec_.get());
+  if (used_ && !forgets) open();
   used_ = true;
   av_packet_unref(packet_.get());
   reader_.use(feed.source);

@@ -84,6 +84,7 @@ class RunDecoder {
   std::uint64_t samples_left_out() const { return left_out_; }
 
  private:
+  void open();
   bool feed(Cancellation& cancellation);
   bool take_next_sample(Cancellation& cancellation);
   bool is_wanted(std::uint32_t sample);
@@ -92,7 +93,10 @@ class RunDecoder {
   void suspect(std::uint32_t sample) { lower(suspect_from_, sample); }
   void lower(std::uint32_t& from, std::uint32_t sample) const;
 
+  const Stream& stream_;
   const Table& table_;
+  const int threads_;
+  const bool tolerant_;
   SampleReader reader_;
   References references_;
   CodecPtr codec_;
