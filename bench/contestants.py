@@ -44,7 +44,7 @@ def _torchcodec(seek_mode: str) -> Contestant:
         "torchcodec",
         variants=tuple({"seek_mode": seek_mode, "threads": threads} for threads in sorted({0, 1, CORES})),
         remote={"seek_mode": seek_mode, "threads": 0},
-        environment={"LD_LIBRARY_PATH": str(HOME / "torchcodec/ffmpeg")},
+        environment={"LD_LIBRARY_PATH": f"{HOME}/torchcodec/ffmpeg:/var/lang/lib"},
     )
 
 

@@ -8,8 +8,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 PROCESS = Path("/proc/self")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Cost:
     read_bytes: int
 
 
-def measure[T](call: Callable[[], T]) -> tuple[T, Cost]:
+def measure(call: Callable[[], T]) -> tuple[T, Cost]:
     """The call's result and its cost, over all threads of the process."""
     _reset_peak()
     read = _read_bytes()

@@ -44,10 +44,10 @@ class RangeServer:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def do_HEAD(self) -> None:  # noqa: N802 - the base class's name
+            def do_HEAD(self) -> None:
                 self._head()
 
-            def do_GET(self) -> None:  # noqa: N802
+            def do_GET(self) -> None:
                 start, end = self._head()
                 with file.open("rb") as stream:
                     stream.seek(start)

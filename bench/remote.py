@@ -70,6 +70,4 @@ def _fetch(video: Video, contestant: Contestant, server: RangeServer) -> Fetched
         return Fetched(contestant.name, error=str(error))
     counters = server.counters
     wall = opened["wall"] + answer["wall"]
-    return Fetched(
-        contestant.name, counters.sent_bytes, counters.requests, wall, video.wrong(rows, answer["numbers"])
-    )
+    return Fetched(contestant.name, counters.sent_bytes, counters.requests, wall, video.wrong(rows, answer["numbers"]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bench import workloads
+from bench.workloads import BY_NAME, OF_CLIP, Workload
 
 QUICK_CLIPS = ("h264-720p", "hevc-720p")
 QUICK_WORKLOADS = ("W1", "W3", "W4", "W6")
@@ -25,21 +25,18 @@ class Settings:
         quick = environment.get("QUICK", "") not in ("", "0")
         clips = tuple(environment.get("CLIPS", "").replace(",", " ").split())
         asked = tuple(environment.get("WORKLOADS", "").replace(",", " ").split())
-        for name, known in [*((clip, workloads.OF_CLIP) for clip in clips), *((w, workloads.BY_NAME) for w in asked)]:
-            if name not in known:
+        for names, known in ((clips, list(OF_CLIP)), (asked, list(BY_NAME))):
+            for name in set(names) - set(known):
                 raise ValueError(f"{name!r} is none of {', '.join(known)}")
         return cls(
-            clips or (QUICK_CLIPS if quick else tuple(workloads.OF_CLIP)),
-            asked or (QUICK_WORKLOADS if quick else tuple(workloads.BY_NAME)),
+            clips or (QUICK_CLIPS if quick else tuple(OF_CLIP)),
+            asked or (QUICK_WORKLOADS if quick else tuple(BY_NAME)),
             int(environment.get("REPEAT") or (2 if quick else 4)),
             20 if quick else 120,
             8 if quick else None,
         )
 
-    def cells(self) -> list[tuple[str, list[workloads.Workload]]]:
+    def cells(self) -> list[tuple[str, list[Workload]]]:
         """The clips and what is asked of each, in the order of measuring."""
-        chosen = [
-            (clip, [workloads.BY_NAME[name] for name in workloads.OF_CLIP[clip] if name in self.workloads])
-            for clip in self.clips
-        ]
+        chosen = [(clip, [BY_NAME[name] for name in OF_CLIP[clip] if name in self.workloads]) for clip in self.clips]
         return [(clip, asked) for clip, asked in chosen if asked]

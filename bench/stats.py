@@ -6,9 +6,12 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeVar
 
 from bench.record import Record
 
+T = TypeVar("T")
+Figure = Literal["wall", "cpu"]
 Cell = tuple[str, str]  # clip, workload
 
 
@@ -22,7 +25,7 @@ class Median:
     variant: str
 
 
-def rotated[T](items: Sequence[T], by: int) -> list[T]:
+def rotated(items: Sequence[T], by: int) -> list[T]:
     """The items, beginning with another one each time."""
     start = by % len(items) if items else 0
     return [*items[start:], *items[:start]]
@@ -52,7 +55,15 @@ def medians(records: Iterable[Record], kind: str = "warm") -> dict[Cell, dict[st
     return dict(found)
 
 
-def best(cell: dict[str, Median], names: Iterable[str]) -> tuple[str, Median] | None:
-    """The fastest of these contestants on the clock; None if none of them answered."""
-    there = [(name, cell[name]) for name in names if name in cell]
-    return min(there, key=lambda item: item[1].wall) if there else None
+def best(cell: dict[str, Median], names: Iterable[str], figure: Figure = "wall") -> tuple[str, float] | None:
+    """Who of these contestants needs least, and how much; None if none of them answered."""
+    there = [(name, float(getattr(cell[name], figure))) for name in names if name in cell]
+    return min(there, key=lambda item: item[1]) if there else None
+
+
+def ratio(
+    cell: dict[str, Median], names: Iterable[str], others: Iterable[str], figure: Figure = "wall"
+) -> float | None:
+    """What the best of `names` needs, in units of what the best of `others` needs."""
+    ours, theirs = best(cell, names, figure), best(cell, others, figure)
+    return ours[1] / theirs[1] if ours and theirs and theirs[1] else None

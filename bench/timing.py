@@ -1,4 +1,4 @@
-"""The races: every contestant in turn, again and again, on videos that are open (warm) and in fresh processes (cold)."""
+"""The races: every contestant in turn, over and over, on videos that are open (warm) and in fresh processes (cold)."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,9 +31,16 @@ Request = dict[str, Any]
 class Worker:
     """The opened videos of one contender."""
 
-    def __init__(self, module: Any) -> None:
-        self._module = module
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._module: Any = None
         self._movies: dict[str, Movie] = {}
+
+    def load(self) -> dict[str, Any]:
+        """Import the decoder. numpy, which all need, is here already."""
+        start = time.perf_counter()
+        self._module = importlib.import_module(f"bench.contenders.{self._name}")
+        return {"import_seconds": time.perf_counter() - start, "version": self._module.VERSION}
 
     def answer(self, request: Request) -> dict[str, Any]:
         actions: dict[str, Callable[[Request], dict[str, Any]]] = {
@@ -77,20 +85,11 @@ def _guarded(call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 def main(name: str) -> None:
     answers = os.fdopen(os.dup(1), "w")  # what a library prints goes to standard error
     os.dup2(2, 1)
-    worker: Worker | None = None
-
-    def start() -> dict[str, Any]:
-        nonlocal worker
-        began = time.perf_counter()
-        module = importlib.import_module(f"bench.contenders.{name}")
-        seconds = time.perf_counter() - began
-        worker = Worker(module)
-        return {"import_seconds": seconds, "version": module.VERSION}
-
-    print(json.dumps(_guarded(start)), file=answers, flush=True)
-    for line in sys.stdin if worker else ():
-        request = json.loads(line)
-        print(json.dumps(_guarded(lambda request=request: worker.answer(request))), file=answers, flush=True)  # type: ignore[misc]
+    worker = Worker(name)
+    greeting = _guarded(worker.load)
+    print(json.dumps(greeting), file=answers, flush=True)
+    for line in () if "error" in greeting else sys.stdin:
+        print(json.dumps(_guarded(partial(worker.answer, json.loads(line)))), file=answers, flush=True)
 
 
 if __name__ == "__main__":
