@@ -35,12 +35,15 @@ from local.clip import ROOT
 from tests.clips import CLIPS
 
 LARGE = "h264-large"
+LOG_COLUMNS = 180
 
 
 def main() -> None:
     settings = Settings.of(os.environ)
     folder = Path(os.environ.get("RESULTS", ROOT / "bench/results"))
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=LOG_COLUMNS)
     results = Results(Machine(_processor(), CORES, platform.release(), time.strftime("%Y-%m-%d")))
     with Progress(console) as progress:
         measure(results, settings, progress)

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from bench import clips, stats
 from bench.contestants import HWANG, HWANG_OUT, LIMIT, PEERS
 from bench.results import Results
+from bench.workloads import WORKLOADS
 
 # Okabe and Ito's colours, told apart without colour by the markers.
 STYLES = {
@@ -22,6 +23,7 @@ STYLES = {
     "decord": ("#CC79A7", "P"),
     "opencv": ("#D55E00", "X"),
 }
+TITLES = {w.name: f"{w.name}\n{w.title.replace(', ', chr(10))}" for w in WORKLOADS}
 MOST = 8.0  # times the fastest; what is slower sits on the edge
 COLUMNS = 2
 
@@ -59,17 +61,17 @@ def _panel(axes: Axes, title: str, cells: dict[str, dict[str, stats.Median]]) ->
         ]
         colour, marker = STYLES[contestant.name]
         x, y = zip(*points, strict=True) if points else ((), ())
-        axes.plot(x, y, marker, color=colour, label=contestant.title, markersize=6, clip_on=False, zorder=3)
+        axes.plot(x, y, marker, color=colour, label=contestant.title, markersize=6, zorder=3)
     limit = [(places[w], cells[w][LIMIT.name].wall / unit) for w, unit in units.items() if LIMIT.name in cells[w]]
     for i, (place, value) in enumerate(limit):
         label = "limit of the libraries" if i == 0 else None
         axes.hlines(value, place - 0.42, place + 0.42, colors="#555555", linewidth=2, label=label)
     axes.axhline(1, color="#BBBBBB", linewidth=0.8, linestyle="--", zorder=0)
     axes.set_yscale("log", base=2)
-    axes.set_ylim(0.25, MOST)
+    axes.set_ylim(0.25, MOST * 1.1)
     ticks = [0.25, 0.5, 1, 2, 4, 8]
     axes.set_yticks(ticks, [f"{tick:g} x" for tick in ticks])
-    axes.set_xticks(range(len(places)), list(places))
+    axes.set_xticks(range(len(places)), [TITLES[workload] for workload in places], fontsize=8)
     axes.set_xlim(-0.6, max(len(places), 2) - 0.4)
     axes.set_title(title, fontsize=10, loc="left")
     for side in ("top", "right"):

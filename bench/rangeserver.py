@@ -70,6 +70,8 @@ class RangeServer:
                 self.send_header("Content-Length", str(end - start))
                 if asked:
                     self.send_header("Content-Range", f"bytes {start}-{end - 1}/{size}")
+                if self.close_connection:  # as the client asked; one that is not told so may go on asking here
+                    self.send_header("Connection", "close")
                 self.end_headers()
                 return start, end
 
