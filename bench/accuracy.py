@@ -32,15 +32,15 @@ def judge(
 ) -> list[Verdict]:
     """One verdict for each clip and contestant. The clips are made in `directory`."""
     videos = {}
+    tell("making the small clips")
     for clip in clips:
-        tell(f"making {clip.name}")
         layout = Layout(BITS, clip.size[0] / SQUARE_PX, clip.size[1] / SQUARE_PX)
         videos[clip.name] = Video(str(make_clip(clip.name, directory)), layout, clip.numbers)
     verdicts = []
     for contestant in contestants:
+        tell(f"exactness: {contestant.title}")
         with Process(contestant) as process:
             for name, video in videos.items():
-                tell(f"{contestant.title}: {name}")
                 verdicts.append(_verdict(name, video, process))
     return verdicts
 

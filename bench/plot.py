@@ -33,15 +33,15 @@ def draw(results: Results, path: Path) -> None:
     matplotlib.use("Agg")
     cells = stats.medians(results.records)
     names = list(dict.fromkeys(clip for clip, _ in cells))
-    lines = -(-(len(names) + 1) // COLUMNS)
-    figure, grid = plt.subplots(lines, COLUMNS, figsize=(11, 2.9 * lines), squeeze=False, layout="constrained")
+    lines = -(-len(names) // COLUMNS)
+    figure, grid = plt.subplots(lines, COLUMNS, figsize=(11, 0.8 + 2.9 * lines), squeeze=False, layout="constrained")
     panels = list(grid.flat)
     for axes, name in zip(panels, names, strict=False):
         _panel(axes, clips.BY_NAME[name].title, {w: cell for (clip, w), cell in cells.items() if clip == name})
     for axes in panels[len(names) :]:
         axes.axis("off")
     handles, labels = panels[0].get_legend_handles_labels()
-    panels[len(names)].legend(handles, labels, loc="center", frameon=False, ncols=2)
+    figure.legend(handles, labels, loc="outside lower center", frameon=False, ncols=4)
     figure.suptitle("Time on the clock, relative to the fastest decoder beside hwang (lower is better)")
     figure.savefig(path, dpi=130)
     plt.close(figure)

@@ -16,6 +16,7 @@ class Settings:
     clips: tuple[str, ...]
     workloads: tuple[str, ...]
     rounds: int  # most that a cell (clip x workload) is measured
+    cold_rounds: int
     budget_seconds: float  # no further round is begun if it would end past this
     small_clips: int | None  # of the accuracy table; None: all
 
@@ -32,7 +33,8 @@ class Settings:
             clips or (QUICK_CLIPS if quick else tuple(OF_CLIP)),
             asked or (QUICK_WORKLOADS if quick else tuple(BY_NAME)),
             int(environment.get("REPEAT") or (2 if quick else 4)),
-            20 if quick else 120,
+            1 if quick else 2,
+            20 if quick else 100,
             8 if quick else None,
         )
 

@@ -17,10 +17,22 @@ from bench.workloads import Workload
 Field = Mapping[str, Process]  # by the contestant's name
 
 
-def warm(clip: str, video: Video, workload: Workload, field: Field, settings: Settings) -> Iterator[Record]:
-    """Rounds of one cell. The first tries every variant, the others go on with each contestant's fastest."""
+def warm(
+    clip: str,
+    video: Video,
+    workload: Workload,
+    field: Field,
+    settings: Settings,
+    known: Mapping[str, Options],
+) -> Iterator[Record]:
+    """Rounds of one cell. The first tries every variant, the others go on with each contestant's fastest.
+
+    known: the fastest of some contestants, where they are known already.
+    """
     rows = workload.rows(len(video.numbers))
-    variants = {name: list(process.contestant.variants) for name, process in field.items()}
+    variants = {
+        name: [known[name]] if name in known else list(process.contestant.variants) for name, process in field.items()
+    }
     begun = time.monotonic()
     for number in range(settings.rounds):
         round_begun = time.monotonic()
@@ -32,10 +44,11 @@ def warm(clip: str, video: Video, workload: Workload, field: Field, settings: Se
                 if record.error:
                     break
                 fastest[name] = min(fastest.get(name, (record.wall, options)), (record.wall, options), key=_wall)
-        variants = {name: [options] for name, (_, options) in fastest.items()}
-        variants |= {name: [] for name in field if name not in fastest}
+        runs = sum(map(len, variants.values()))
+        variants = {name: [fastest[name][1]] if name in fastest else [] for name in field}
         now = time.monotonic()
-        if now - begun + (now - round_begun) > settings.budget_seconds:
+        next_round = (now - round_begun) * len(fastest) / max(1, runs)
+        if now - begun + next_round > settings.budget_seconds:
             return
 
 
@@ -86,7 +99,7 @@ def cold(
 ) -> Iterator[Record]:
     """Open, index and one request in a fresh process; its start and imports are not counted."""
     workload = workloads.BY_NAME[workloads.COLD]
-    for number in range(settings.rounds):
+    for number in range(settings.cold_rounds):
         for contestant in stats.rotated(contestants, number):
             yield cold_run(clip, video, workload, contestant, best.get(contestant.name, contestant.variants[0]))
 

@@ -60,7 +60,7 @@ OF_CLIP: dict[str, tuple[str, ...]] = {
     "h264-720p": (*EVERYWHERE, "W5", "W7"),
     "h264-720p-gop30": EVERYWHERE,
     "h264-1080p": (*EVERYWHERE, "W5", "W7"),
-    "hevc-720p": (*EVERYWHERE, "W7"),
+    "hevc-720p": EVERYWHERE,
     "hevc-720p-10bit": EVERYWHERE,
     "vp9-720p": EVERYWHERE,
     "av1-720p": EVERYWHERE,
