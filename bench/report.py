@@ -45,15 +45,9 @@ def markdown(results: Results) -> str:
 
 
 def tables(results: Results) -> list[Table]:
-    return [
-        ratios(results),
-        times(results),
-        cold(results),
-        wrong(results),
-        accuracy(results),
-        remote(results),
-        footprint(results),
-    ]
+    """Those that have something to tell."""
+    made = [make(results) for make in (ratios, times, cold, wrong, accuracy, remote, footprint)]
+    return [table for table in made if table.rows]
 
 
 def ratios(results: Results) -> Table:
