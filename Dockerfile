@@ -173,6 +173,65 @@ COPY --link --from=sanitized /sanitized/task/hwang /var/task/hwang
 ENTRYPOINT ["python3", "-m", "tests.fuzz"]
 CMD []
 
+# The benchmark's measuring stick: the least that a program over the same libraries needs.
+FROM ffmpeg AS bench-limit
+RUN --network=none --mount=type=bind,source=bench/limit,target=limit limit/build.sh
+
+# The decoders that hwang is compared with, each in an environment of its own.
+FROM ${BUILD_BASE} AS bench-peer
+ENTRYPOINT []
+WORKDIR /build
+COPY bench/peers/install.sh build_stages/online.sh ./
+
+FROM bench-peer AS bench-pyav
+RUN --mount=type=bind,source=requirements/bench-pyav.txt,target=bench-pyav.txt \
+    --mount=type=secret,id=ca,target=/run/ca.crt \
+    ./online.sh ./install.sh pyav
+
+FROM bench-peer AS bench-decord
+RUN --mount=type=bind,source=requirements/bench-decord.txt,target=bench-decord.txt \
+    --mount=type=secret,id=ca,target=/run/ca.crt \
+    ./online.sh ./install.sh decord
+
+FROM bench-peer AS bench-opencv
+RUN --mount=type=bind,source=requirements/bench-opencv.txt,target=bench-opencv.txt \
+    --mount=type=secret,id=ca,target=/run/ca.crt \
+    ./online.sh ./install.sh opencv
+
+FROM bench-peer AS bench-torchcodec
+RUN --mount=type=bind,source=requirements/bench-torchcodec.txt,target=bench-torchcodec.txt \
+    --mount=type=secret,id=ca,target=/run/ca.crt \
+    ./online.sh ./install.sh torchcodec
+
+FROM bench-peer AS bench-ffmpeg
+RUN --mount=type=bind,source=bench/peers/ffmpeg.sh,target=ffmpeg.sh \
+    --mount=type=bind,source=bench/peers/packages.toml,target=packages.toml \
+    --mount=type=bind,source=build_stages/system_packages.py,target=system_packages.py \
+    --mount=type=secret,id=ca,target=/run/ca.crt \
+    ./online.sh ./ffmpeg.sh
+
+# What drives the contenders and draws the plot.
+FROM bench-peer AS bench-harness
+RUN --mount=type=bind,source=requirements/bench.txt,target=bench-harness.txt \
+    --mount=type=secret,id=ca,target=/run/ca.crt \
+    ./online.sh ./install.sh harness
+
+FROM image AS bench
+USER root
+COPY --link --from=bench-torchcodec /bench /bench
+COPY --link --from=bench-ffmpeg /ffmpeg /bench/torchcodec/ffmpeg
+COPY --link --from=bench-pyav /bench /bench
+COPY --link --from=bench-decord /bench /bench
+COPY --link --from=bench-opencv /bench /bench
+COPY --link --from=bench-harness /bench /bench
+COPY --link --from=bench-limit /ship/bin /bench
+WORKDIR /bench/tree
+COPY local local
+COPY tests tests
+COPY bench bench
+ENTRYPOINT ["/bench/harness/bin/python", "-m", "bench"]
+CMD []
+
 # An emulated AWS (S3, ECR, Lambda, Step Functions) for local runs and tests.
 FROM ${BUILD_BASE} AS cloud
 RUN --mount=type=bind,source=build_stages/online.sh,target=/online.sh \

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz measure unit image bundle layer wheel engine lint lock down clean
+.PHONY: help demo test fuzz measure bench unit image bundle layer wheel engine lint lock down clean
 
 IMAGE := hwang-lambda:latest
 PYTHON := .venv/bin/python
@@ -35,6 +35,10 @@ measure: announce engine venv ## measure the numbers that the README states
 	@local/image.sh function $(IMAGE)
 	@local/image.sh test hwang-lambda:test
 	@$(PYTHON) -m local.measure
+
+bench: announce engine venv ## measure hwang beside other decoders (QUICK=1, CLIPS=, WORKLOADS=, REPEAT=)
+	@local/image.sh bench hwang-lambda:bench
+	@bench/run.sh hwang-lambda:bench
 
 unit: venv ## the tests that need neither engine nor compiler
 	@$(PYTHON) -m pytest tests/unit

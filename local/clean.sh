@@ -28,7 +28,7 @@ fi
 local/engine.sh down || status=1
 if [ "${1:-down}" = all ]; then
     rm -f /var/log/hwang-lambda-dockerd.log 2>/dev/null
-    rm -rf .cache .venv demo-out dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+    rm -rf .cache .venv bench/results demo-out dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
     find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
 fi
 exit "$status"

@@ -10,5 +10,9 @@ lock() { # GROUP PYTHON [OPTION…]
 }
 
 for group in function build wheel test cloud standin; do lock "$group" 3.13; done
+for peer in bench bench-decord bench-opencv bench-pyav; do lock "$peer" 3.13; done
+# The registry's torch links to CUDA's libraries; these it loads only to compile kernels or for linear algebra.
+lock bench-torchcodec 3.13 --no-emit-package triton --no-emit-package cuda-bindings --no-emit-package cuda-pathfinder \
+    --no-emit-package cuda-toolkit --no-emit-package nvidia-cusolver --no-emit-package nvidia-nvtx
 lock host 3.11
 for group in clip emulator; do lock "$group" 3.11 --no-deps; done
