@@ -12,6 +12,7 @@ import platform
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -47,32 +48,38 @@ def main() -> None:
         console = Console(width=LOG_COLUMNS)
     results = Results(Machine(_processor(), CORES, platform.release(), time.strftime("%Y-%m-%d")))
     with Progress(console) as progress:
-        measure(results, settings, progress)
+        for _ in measure(results, settings, progress):
+            write(results, folder)
+    for table in tables(results):
+        console.print(table.rich())
+
+
+def write(results: Results, folder: Path) -> None:
+    """What is there so far: a run that is ended early leaves what it has measured."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.json").write_text(json.dumps(dataclasses.asdict(results), indent=1) + "\n")
     (folder / "bench.md").write_text(markdown(results))
     if results.records:
         draw(results, folder / "bench.png")
-    for table in tables(results):
-        console.print(table.rich())
 
 
-def measure(results: Results, settings: Settings, progress: Progress) -> None:
-    """Fills `results`."""
+def measure(results: Results, settings: Settings, progress: Progress) -> Iterator[None]:
+    """Fills `results`, step by step."""
     contestants = [contestant for contestant in EVERYONE if contestant is not LIMIT]
     for contestant in progress.track("weigh", contestants, lambda contestant: contestant.title):
         results.footprints.append(weigh(contestant))
-    race(results, settings, progress)
-    with tempfile.TemporaryDirectory() as scratch:
-        small = CLIPS[: settings.small_clips]
-        results.verdicts += judge(small, contestants, Path(scratch), progress.tell)
     large = _video(LARGE)
     results.remote_floor_bytes = floor_bytes(large)
     results.remote_rows = workloads.REMOTE(len(large.numbers))
     results.remote += fetch_all(large, contestants, progress.tell)
+    with tempfile.TemporaryDirectory() as scratch:
+        small = CLIPS[: settings.small_clips]
+        results.verdicts += judge(small, contestants, Path(scratch), progress.tell)
+    yield
+    yield from race(results, settings, progress)
 
 
-def race(results: Results, settings: Settings, progress: Progress) -> None:
+def race(results: Results, settings: Settings, progress: Progress) -> Iterator[None]:
     """All cells, warm, and one workload of each clip cold."""
     with ExitStack() as stack:
         field = {}
@@ -87,7 +94,8 @@ def race(results: Results, settings: Settings, progress: Progress) -> None:
             timing.open_all(video, asked, field)
             for workload in asked:
                 progress.tell(f"{clips.BY_NAME[clip].title}: {workload.title}")
-                known = _fastest(results.records, clips.BY_NAME[clip].loop_of, DENSE)
+                known = _fastest(results.records, clips.BY_NAME[clip].loop_of or settings.clips[0], workload.name)
+                known = known or _fastest(results.records, clips.BY_NAME[clip].loop_of, DENSE)
                 results.records += timing.warm(clip, video, workload, field, settings, known)
             for process in field.values():
                 process.release()
@@ -97,6 +105,7 @@ def race(results: Results, settings: Settings, progress: Progress) -> None:
                 results.records += timing.cold(
                     clip, video, there, _fastest(results.records, clip, workloads.COLD), settings
                 )
+            yield
 
 
 def _fastest(records: list[Record], clip: str, workload: str) -> dict[str, dict[str, object]]:

@@ -32,9 +32,9 @@ class Settings:
         return cls(
             clips or (QUICK_CLIPS if quick else tuple(OF_CLIP)),
             asked or (QUICK_WORKLOADS if quick else tuple(BY_NAME)),
-            int(environment.get("REPEAT") or (2 if quick else 4)),
+            int(environment.get("REPEAT") or (2 if quick else 3)),
             1 if quick else 2,
-            20 if quick else 100,
+            20 if quick else 90,
             8 if quick else None,
         )
 

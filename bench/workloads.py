@@ -58,13 +58,13 @@ EVERYWHERE = ("W1", "W2", "W3", "W4", "W6")
 # What is asked of which timing clip; the slow ones of a few only.
 OF_CLIP: dict[str, tuple[str, ...]] = {
     "h264-720p": (*EVERYWHERE, "W5", "W7"),
-    "h264-720p-gop30": EVERYWHERE,
-    "h264-1080p": (*EVERYWHERE, "W5", "W7"),
     "hevc-720p": EVERYWHERE,
-    "hevc-720p-10bit": EVERYWHERE,
+    "h264-1080p": (*EVERYWHERE, "W7"),
+    "h264-10min": ("W8",),
     "vp9-720p": EVERYWHERE,
     "av1-720p": EVERYWHERE,
-    "h264-10min": ("W8",),
+    "h264-720p-gop30": EVERYWHERE,
+    "hevc-720p-10bit": EVERYWHERE,
 }
 COLD = "W3"  # asked in fresh processes as well
 REMOTE = spread(10)
