@@ -34,7 +34,7 @@ class Settings:
             asked or (QUICK_WORKLOADS if quick else tuple(BY_NAME)),
             int(environment.get("REPEAT") or (2 if quick else 3)),
             1 if quick else 2,
-            20 if quick else 90,
+            20 if quick else 120,
             8 if quick else None,
         )
 

@@ -14,6 +14,8 @@ from bench.settings import Settings
 from bench.video import Video
 from bench.workloads import Workload
 
+HOPELESS = 4  # times slower than the fastest: once is enough
+
 Field = Mapping[str, Process]  # by the contestant's name
 
 
@@ -35,7 +37,6 @@ def warm(
     }
     begun = time.monotonic()
     for number in range(settings.rounds):
-        round_begun = time.monotonic()
         fastest: dict[str, tuple[float, Options]] = {}
         for name in stats.rotated(list(field), number):
             for options in variants[name]:
@@ -44,11 +45,13 @@ def warm(
                 if record.error:
                     break
                 fastest[name] = min(fastest.get(name, (record.wall, options)), (record.wall, options), key=_wall)
-        runs = sum(map(len, variants.values()))
-        variants = {name: [fastest[name][1]] if name in fastest else [] for name in field}
-        now = time.monotonic()
-        next_round = (now - round_begun) * len(fastest) / max(1, runs)
-        if now - begun + next_round > settings.budget_seconds:
+        leader = min((wall for wall, _ in fastest.values()), default=0.0)
+        variants = {
+            name: [fastest[name][1]] if name in fastest and fastest[name][0] < HOPELESS * leader else []
+            for name in field
+        }
+        next_round = sum(wall for name, (wall, _) in fastest.items() if variants[name])
+        if time.monotonic() - begun + next_round > settings.budget_seconds:
             return
 
 

@@ -23,9 +23,10 @@ class Movie:
     def __len__(self) -> int:
         return len(self._reader)
 
-    def frames(self, rows: Sequence[int]) -> NDArray[np.uint8]:
-        frames: NDArray[np.uint8] = self._reader.get_batch(list(rows)).asnumpy()
-        return frames
+    def frames(self, rows: Sequence[int]) -> list[NDArray[np.uint8]]:
+        ascending = sorted(set(rows))  # in another order it would decode most groups of pictures again and again
+        frames = dict(zip(ascending, self._reader.get_batch(ascending).asnumpy(), strict=True))
+        return [frames[row] for row in rows]
 
     def close(self) -> None:
         del self._reader
