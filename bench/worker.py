@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import importlib.metadata  # so that no contender pays for it
 import json
 import os
 import sys

@@ -77,12 +77,16 @@ class Decoding:
 
     def decode(self, plan: Plan, layout: PictureLayout, out: Arrays, stop: _core.StopFlag) -> None:
         """Fill `out`, one picture for each of plan.rows. Raises CorruptFrameError."""
-        samples, first, inverse = np.unique(plan.sample_of_position, return_index=True, return_inverse=True)
-        self._decode_samples(plan, layout, out, samples, first, stop)
-        source = first[inverse]
-        for position in np.flatnonzero(source != np.arange(len(source))).tolist():
+        by_sample = np.argsort(plan.sample_of_position, kind="stable")
+        ascending = plan.sample_of_position[by_sample]
+        is_first = np.ones(len(ascending), np.bool_)
+        np.not_equal(ascending[1:], ascending[:-1], out=is_first[1:])
+        first = by_sample[is_first]
+        self._decode_samples(plan, layout, out, ascending[is_first], first, stop)
+        repeated = np.flatnonzero(~is_first)
+        for position, source in zip(by_sample[repeated], first[np.cumsum(is_first)[repeated] - 1], strict=True):
             for plane in layout.bytes_of(out):
-                plane[position] = plane[source[position]]
+                plane[position] = plane[source]
 
     def _decode_samples(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable
 
 from hwang import _core
@@ -23,6 +24,7 @@ class Spool:
     def __init__(self, source: CountingSource) -> None:
         self._source = source
         self._whole: _core.Bytes | None = None
+        self._fetching = threading.Lock()
 
     def ranges(self, ranges: Iterable[ByteRange]) -> _core.Bytes:
         """These ranges, as far as the file has them: in memory, or in a sparse temporary file."""
@@ -41,14 +43,17 @@ class Spool:
 
     def whole(self) -> _core.Bytes:
         """All bytes; fetched once, however often asked for."""
-        if self._whole is None:
-            size = self._source.size
-            if isinstance(self._source.source, FileSource):
-                self._source.count(1, size)
-                self._whole = _core.file_bytes(self._source.source.fileno(), size)
-            else:
-                self._whole = self._in_file([(0, size)])
-        return self._whole
+        with self._fetching:
+            if self._whole is None:
+                self._whole = self._everything()
+            return self._whole
+
+    def _everything(self) -> _core.Bytes:
+        size = self._source.size
+        if isinstance(self._source.source, FileSource):
+            self._source.count(1, size)
+            return _core.file_bytes(self._source.source.fileno(), size)
+        return self._in_file([(0, size)])
 
     def _in_file(self, ranges: list[ByteRange]) -> _core.Bytes:
         """Fetched block by block, each to its own place. The space is free again when the core drops the file."""

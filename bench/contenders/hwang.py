@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.contenders.base import Size
-from bench.rangesource import HttpSource
 from hwang import Decoder
+from hwang.source import RangeSource
 
 VERSION = importlib.metadata.version("hwang")
 
 
 class Movie:
     def __init__(self, path: str, size: Size | None, options: dict[str, Any]) -> None:
-        self._decoder = Decoder(HttpSource(path) if path.startswith("http:") else path)
+        self._decoder = Decoder(_over_http(path) if path.startswith("http:") else path)
         self._scale = {"width": size[0], "height": size[1]} if size else {}
         self._reuse = bool(options.get("out"))
         self._out: NDArray[np.uint8] | None = None
@@ -40,3 +40,9 @@ class Movie:
 
     def close(self) -> None:
         self._decoder.close()
+
+
+def _over_http(url: str) -> RangeSource:
+    from bench.rangesource import HttpSource  # not what importing hwang costs
+
+    return HttpSource(url)
