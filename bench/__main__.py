@@ -98,7 +98,7 @@ def race(results: Results, settings: Settings, progress: Progress) -> Iterator[N
                 known = known or _fastest(results.records, clips.BY_NAME[clip].loop_of, DENSE)
                 results.records += timing.warm(clip, video, workload, field, settings, known)
             for process in field.values():
-                process.release()
+                process.stop()  # the next clip finds the machine's memory free
             if workloads.COLD in {workload.name for workload in asked}:
                 progress.tell(f"{clips.BY_NAME[clip].title}: cold")
                 there = [process.contestant for process in field.values()]

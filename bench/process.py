@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import selectors
 import subprocess
 import tempfile
@@ -17,6 +18,7 @@ from bench.video import Video
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE_SECONDS = 300
+MOST_BYTES = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2  # who takes more fails, not the machine
 Answer = dict[str, Any]
 
 
@@ -53,6 +55,7 @@ class Process:
             )
         except OSError as error:
             raise ContestantError(f"does not start: {error}") from error
+        resource.prlimit(self._child.pid, resource.RLIMIT_DATA, (MOST_BYTES, MOST_BYTES))
         if self.contestant.command[1:]:  # a worker greets; the limit program has nothing to import
             try:
                 greeting = self._answer()
@@ -74,6 +77,7 @@ class Process:
         return self._ask("plan", video, {}, None, rows=rows, drop=0)
 
     def release(self) -> None:
+        """Close what is open; it goes on being imported."""
         if self._child and self.contestant.command[1:]:
             self._send({"do": "release"})
             self._answer()
