@@ -24,7 +24,7 @@ test: announce engine venv lint unit ## everything: static checks, unit tests, t
 	@local/decoder_tests.sh
 	@local/image.sh fuzz hwang-lambda:fuzz
 	@local/fuzz.sh --iterations 400 --seed 1
-	@REQUIRE_DOCKER=1 $(PYTHON) -m pytest tests/image
+	@$(PYTHON) -m pytest tests/image
 
 fuzz: announce engine ## damage videos at random under sanitizers (ITERATIONS=10000 SEED=random, or TRIAL=n of a SEED)
 	@local/image.sh fuzz hwang-lambda:fuzz

@@ -64,7 +64,8 @@ void RunDecoder::open() {
   codec_ = decoder_context(stream_);
   // A bitstream that claims far larger pictures than its container is refused before it gets memory for them.
   codec_->max_pixels = 4 * static_cast<std::int64_t>(stream_.width) * stream_.height + 65536;
-  codec_->thread_count = threads_;
+  // With threads, VP8's decoder shows a damaged picture in one of several ways and reports none.
+  codec_->thread_count = codec_->codec_id == AV_CODEC_ID_VP8 ? 1 : threads_;
   codec_->flags |= AV_CODEC_FLAG_COPY_OPAQUE;
   // H.264 alone marks every picture that it had to mend.
   const bool marks_damage = codec_->codec_id == AV_CODEC_ID_H264;

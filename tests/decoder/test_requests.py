@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import hwang
 from local import clip as real_clip
 from tests.clips import linear_decode, read_number
 from tests.decoder.conftest import MakeClip, Truth
+from tests.processes import there_and_back
 
 
 def test_frames_at_shows_what_is_on_display(clip: MakeClip, truth: Truth) -> None:
@@ -94,8 +94,8 @@ def test_threads_may_share_a_decoder(name: str, clip: MakeClip, truth: Truth) ->
         assert decoder.stats.frames >= 40
 
 
-def test_an_index_pickles(clip: MakeClip, truth: Truth) -> None:
-    index = pickle.loads(pickle.dumps(hwang.index_video(clip("h264-trimmed"))))  # noqa: S301
+def test_an_index_goes_to_another_process(clip: MakeClip, truth: Truth) -> None:
+    index = there_and_back(hwang.index_video(clip("h264-trimmed")))
     with hwang.Decoder(clip("h264-trimmed"), index) as decoder:
         np.testing.assert_array_equal(decoder.frames([7]), truth("h264-trimmed")[[7]])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,24 +14,14 @@ from local.stack import COMPOSE_FILE, Stack, StackError, docker
 BUCKET = "tests"
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """With REQUIRE_DOCKER=1 a test that is skipped, for whatever reason, has failed."""
-    report = yield
-    if report.skipped and os.environ.get("REQUIRE_DOCKER"):
-        report.outcome = "failed"
-        report.longrepr = f"skipped although REQUIRE_DOCKER is set: {report.longrepr}"
-    return report
-
-
 @pytest.fixture(scope="session")
 def engine() -> str:
-    """The docker client. Without an engine these tests are skipped."""
+    """The docker client. These tests are of containers: without an engine they fail."""
     try:
         client = docker()
         subprocess.run([client, "info"], capture_output=True, check=True, timeout=30)
     except (StackError, OSError, subprocess.SubprocessError) as error:
-        pytest.skip(f"no Docker Engine answers: {error}")
+        pytest.fail(f"no Docker Engine answers ({error}): start one with `make engine`", pytrace=False)
     return client
 
 

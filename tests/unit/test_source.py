@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import pickle
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 
 from hwang.errors import CorruptFrameError, CorruptMediaError, HwangError, SourceError
 from hwang.source import CountingSource, FileSource, Video, open_source
+from tests.processes import there_and_back
 
 DATA = bytes(range(256)) * 40
 
@@ -97,8 +97,8 @@ def test_counting_source_counts_bytes_and_requests() -> None:
     assert (source.requests, source.bytes_read) == (3, 115)
 
 
-def test_errors_are_builtins_too_and_survive_pickling() -> None:
-    error = pickle.loads(pickle.dumps(CorruptFrameError("two frames", [7, 3, 7])))  # noqa: S301
+def test_errors_are_builtins_too_and_survive_the_way_to_another_process() -> None:
+    error = there_and_back(CorruptFrameError("two frames", [7, 3, 7]))
     assert (str(error), error.rows) == ("two frames", (3, 7))
     assert isinstance(error, ValueError)
     assert isinstance(error, HwangError)
