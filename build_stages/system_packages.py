@@ -24,6 +24,8 @@ def main(purpose: str) -> None:
     manager = next((manager for manager in COMMANDS if shutil.which(manager)), None)
     if manager is None:
         sys.exit("system packages: this base has neither dnf nor apt-get")
+    if not names[manager]:
+        return
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     install, clean = COMMANDS[manager]
     if manager == "dnf" and "SSL_CERT_FILE" in os.environ:
