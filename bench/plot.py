@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import fill
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -23,7 +24,7 @@ STYLES = {
     "decord": ("#CC79A7", "P"),
     "opencv": ("#D55E00", "X"),
 }
-TITLES = {w.name: f"{w.name}\n{w.title.replace(', ', chr(10))}" for w in WORKLOADS}
+TITLES = {w.name: f"{w.name}\n{fill(w.title, 9)}" for w in WORKLOADS}
 MOST = 8.0  # times the fastest; what is slower sits on the edge
 COLUMNS = 2
 

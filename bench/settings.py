@@ -15,8 +15,10 @@ QUICK_WORKLOADS = ("W1", "W3", "W4", "W6")
 class Settings:
     clips: tuple[str, ...]
     workloads: tuple[str, ...]
-    rounds: int  # most that a cell (clip x workload) is measured
+    rounds: int  # that a cell (clip x workload) is measured, unless they take too long
+    most_rounds: int  # of a cell whose rounds are short
     cold_rounds: int
+    steady_seconds: float  # a cell gets more rounds until this
     budget_seconds: float  # no further round is begun if it would end past this
     small_clips: int | None  # of the accuracy table; None: all
 
@@ -29,11 +31,14 @@ class Settings:
         for names, known in ((clips, list(OF_CLIP)), (asked, list(BY_NAME))):
             for name in set(names) - set(known):
                 raise ValueError(f"{name!r} is none of {', '.join(known)}")
+        rounds = int(environment.get("REPEAT") or (2 if quick else 3))
         return cls(
             clips or (QUICK_CLIPS if quick else tuple(OF_CLIP)),
             asked or (QUICK_WORKLOADS if quick else tuple(BY_NAME)),
-            int(environment.get("REPEAT") or (2 if quick else 3)),
+            rounds,
+            rounds if quick or environment.get("REPEAT") else 3 * rounds,
             1 if quick else 2,
+            15,
             20 if quick else 120,
             8 if quick else None,
         )

@@ -37,7 +37,7 @@ def warm(
         name: [known[name]] if name in known else list(process.contestant.variants) for name, process in field.items()
     }
     begun = time.monotonic()
-    for number in range(settings.rounds):
+    for number in range(settings.most_rounds):
         fastest: dict[str, tuple[float, Options]] = {}
         for name in stats.rotated(list(field), number):
             for options in variants[name]:
@@ -52,7 +52,8 @@ def warm(
             for name in field
         }
         next_round = sum(wall for name, (wall, _) in fastest.items() if variants[name])
-        if time.monotonic() - begun + next_round > settings.budget_seconds:
+        budget = settings.budget_seconds if number + 1 < settings.rounds else settings.steady_seconds
+        if time.monotonic() - begun + next_round > budget:
             return
 
 

@@ -6,6 +6,7 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include "complaints.h"
 #include "decode.h"
 #include "pages.h"
 
@@ -260,7 +261,7 @@ void translate(const std::exception_ptr& pointer, void*) {
 
 NB_MODULE(_core, m) {
   using namespace hwang;
-  av_log_set_level(AV_LOG_QUIET);
+  Complaints::listen();
   nb::register_exception_translator(translate);
 
   nb::enum_<PixelFormat>(m, "PixelFormat")

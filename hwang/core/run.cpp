@@ -70,6 +70,7 @@ void RunDecoder::open() {
   // H.264 alone marks every picture that it had to mend.
   const bool marks_damage = codec_->codec_id == AV_CODEC_ID_H264;
   codec_->err_recognition = tolerant_ && marks_damage ? AV_EF_CRCCHECK : AV_EF_CRCCHECK | AV_EF_EXPLODE;
+  if (codec_->codec_id == AV_CODEC_ID_FFV1) complaints_.heed(*codec_);
   check(avcodec_open2(codec_.get(), nullptr, nullptr), Kind::corrupt, "the " + stream_.codec + " decoder refuses this stream's header");
 }
 
@@ -78,6 +79,7 @@ void RunDecoder::start(const Run& run, const Feed& feed) {
   if (used_ && forgets) avcodec_flush_buffers(codec_.get());
   if (used_ && !forgets) open();
   used_ = true;
+  complaints_.take();
   av_packet_unref(packet_.get());
   reader_.use(feed.source);
   run_ = run;
@@ -169,7 +171,8 @@ std::optional<std::uint32_t> RunDecoder::next(AVFrame& frame, Cancellation& canc
       throw Error(Kind::corrupt, "the decoder returned a picture that belongs to no sample it was given");
     const auto sample = static_cast<std::uint32_t>(label - 1);
     if (sample == run_.samples.front() && frame.pict_type == AV_PICTURE_TYPE_I) start_is_proven_ = true;
-    if (frame.decode_error_flags || frame.flags & AV_FRAME_FLAG_CORRUPT) damaged(sample);
+    // With threads a complaint may be of a later sample; then the run is decoded again with one.
+    if (frame.decode_error_flags || frame.flags & AV_FRAME_FLAG_CORRUPT || complaints_.take()) damaged(sample);
     return sample;
   }
 }

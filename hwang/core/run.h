@@ -9,6 +9,7 @@
 
 #include "av.h"
 #include "bytes.h"
+#include "complaints.h"
 #include "demux.h"
 #include "reference.h"
 #include "stop.h"
@@ -99,6 +100,7 @@ class RunDecoder {
   const bool tolerant_;
   SampleReader reader_;
   References references_;
+  Complaints complaints_;
   CodecPtr codec_;
   PacketPtr packet_;
   Run run_;

@@ -83,3 +83,19 @@ def test_damage_to_av1_is_not_taken_for_a_lack_of_memory(threads: int, clip: Mak
         for row in range(40):
             with contextlib.suppress(hwang.CorruptFrameError):
                 decoder.frames([row])
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_a_checksum_that_does_not_hold_is_believed(threads: int, clip: MakeClip, truth: Truth, tmp_path: Path) -> None:
+    """FFV1 in Matroska: a bit in the middle of a sample, which decodes into a picture that looks almost right."""
+    data = bytearray(clip("ffv1").read_bytes())
+    index = hwang.index_video(clip("ffv1"))
+    for sample in (3, 27):
+        data[int(index.sample_offset[sample]) + int(index.sample_size[sample]) // 2] ^= 0x10
+    sound = [row for row in range(40) if row not in (3, 27)]
+    with hwang.Decoder(write(tmp_path / "damaged.mkv", bytes(data)), threads=threads) as decoder:
+        for _ in range(3):
+            with pytest.raises(hwang.CorruptFrameError) as caught:
+                decoder.frames(range(40))
+            assert caught.value.rows == (3, 27)
+            np.testing.assert_array_equal(decoder.frames(sound), truth("ffv1")[sound])
