@@ -5,6 +5,7 @@ with hwang.Decoder("clip.mp4") as decoder:
     frames = decoder.frames([0, 100, 5000])      # uint8 [3, H, W, 3], RGB
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from hwang.errors import (
@@ -23,6 +24,7 @@ from hwang.plan import Plan, Run, make_plan, slice_into_video_intervals
 
 if TYPE_CHECKING:
     from hwang.decoder import Decoder, DeviceType, Stats, index_video
+    from hwang.mp4writer import Mp4Writer
     from hwang.picture import Planes
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "FrameIndexError",
     "HwangError",
     "LimitExceededError",
+    "Mp4Writer",
     "Plan",
     "Planes",
     "Run",
@@ -47,15 +50,18 @@ __all__ = [
     "slice_into_video_intervals",
 ]
 
+_WITH_CORE = {
+    "Decoder": "decoder",
+    "DeviceType": "decoder",
+    "Mp4Writer": "mp4writer",
+    "Planes": "picture",
+    "Stats": "decoder",
+    "index_video": "decoder",
+}
+
 
 def __getattr__(name: str) -> Any:
     """What needs the compiled core is imported when it is first used: index and plan work without it."""
-    if name == "Planes":
-        from hwang.picture import Planes
-
-        return Planes
-    if name not in ("Decoder", "DeviceType", "Stats", "index_video"):
+    if name not in _WITH_CORE:
         raise AttributeError(f"module 'hwang' has no attribute '{name}'")
-    from hwang import decoder
-
-    return getattr(decoder, name)
+    return getattr(import_module(f"hwang.{_WITH_CORE[name]}"), name)

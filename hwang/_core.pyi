@@ -68,6 +68,21 @@ class PictureStream:
     def read(self, layout: Layout, planes: list[NDArray[np.uint8]], stop: StopFlag) -> NDArray[np.uint32]: ...
     def report(self) -> Report: ...
 
+class Mp4Encoder:
+    def __init__(
+        self,
+        descriptor: int,
+        width: int,
+        height: int,
+        fps: tuple[int, int],
+        pictures: int,
+        crf: int,
+        preset: str,
+        color: tuple[int, int, int, int],
+    ) -> None: ...
+    def write(self, planes: list[NDArray[np.uint8]], stop: StopFlag) -> None: ...
+    def finish(self, stop: StopFlag) -> None: ...
+
 class Scan(TypedDict):
     codec: str
     codec_tag: int

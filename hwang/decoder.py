@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from hwang import _core
 from hwang.ahead import one_ahead
 from hwang.decoding import Counters, Decoding, StopFlags
-from hwang.errors import HwangError
+from hwang.errors import HwangError, SourceError
 from hwang.index import VideoIndex
 from hwang.indexing import finished, scan_index
 from hwang.isobmff import open_movie
@@ -106,9 +106,12 @@ class Decoder:
         self._stop_flags = StopFlags()
         self._opening = threading.Lock()
         self._decoding: Decoding | None = None
+        self._index: VideoIndex | None = None
+        self._closed = False
         try:
             if video_index is not None and video_index.complete:
                 self._decoding = self._decoding_of(video_index)
+                self._index = video_index
             else:
                 self._movie = open_movie(self._source, track)
                 if self._movie is None or not self._movie.fragmented:
@@ -119,8 +122,8 @@ class Decoder:
 
     @property
     def video_index(self) -> VideoIndex:
-        """The index. That of a fragmented MP4 is completed when it is first needed."""
-        return self._opened().index
+        """The index. That of a fragmented MP4 is completed when it is first needed; once there, it outlives close()."""
+        return self._opened().index if self._index is None else self._index
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -269,7 +272,9 @@ class Decoder:
         self._stop_flags.set()
 
     def close(self) -> None:
-        """Release the files this object opened; the caller's own stay open."""
+        """Release decoders, their threads and memory, and the files this object opened; the caller's own stay open."""
+        self._closed = True
+        self._decoding = None
         self._spool.close()
         if isinstance(self._source.source, FileSource):
             self._source.source.close()
@@ -284,10 +289,13 @@ class Decoder:
 
     def _opened(self) -> Decoding:
         with self._opening:
+            if self._closed:
+                raise SourceError("the decoder is closed; open the video again")
             if self._decoding is None:
                 with self._stop_flags.call() as stop:
                     self._decoding = self._decoding_of(self._make_index(stop))
                 self._movie = None
+            self._index = self._decoding.index
             return self._decoding
 
     def _make_index(self, stop: _core.StopFlag) -> VideoIndex:

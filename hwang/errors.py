@@ -30,7 +30,7 @@ class FrameIndexError(HwangError, IndexError):
 
 
 class UnsupportedMediaError(HwangError, ValueError):
-    """The bytes are sound, but of a kind that this build cannot decode."""
+    """The bytes are sound, but of a kind that this build cannot decode; or it cannot encode what was asked for."""
 
 
 class EncryptedMediaError(UnsupportedMediaError):
@@ -66,4 +66,4 @@ class SourceError(HwangError, OSError):
 
 
 class StoppedError(HwangError):
-    """Decoder.stop() ended the call. The decoder can be used again."""
+    """stop() ended the call. A Decoder can be used again, an Mp4Writer cannot."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwang import _core
 from hwang.errors import LimitExceededError
+
+if TYPE_CHECKING:
+    from hwang import _core
 
 __all__ = [
     "MAX_SIDE",
@@ -72,6 +74,8 @@ class PictureLayout:
         return [int(np.prod(shape)) * self.dtype.itemsize for shape in self.shapes]
 
     def core(self) -> _core.Layout:
+        from hwang import _core  # sizes can be worked out without it
+
         return _core.Layout(getattr(_core.PixelFormat, self.pixel_format), self.width, self.height)
 
     def empty(self, count: int, pages: _core.Pages) -> Arrays:

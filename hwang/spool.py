@@ -13,6 +13,7 @@ from hwang.source import CountingSource, FileSource
 __all__ = ["Spool"]
 
 _BLOCK_BYTES = 8 << 20
+_BLOCKS_AT_ONCE = 4  # a source may fetch them over several connections
 
 
 class Spool:
@@ -56,18 +57,27 @@ class Spool:
         return self._in_file([(0, size)])
 
     def _in_file(self, ranges: list[ByteRange]) -> _core.Bytes:
-        """Fetched block by block, each to its own place. The space is free again when the core drops the file."""
+        """Fetched a few blocks at a time, each to its place. The space is free again when the core drops the file."""
         import tempfile  # slow to import, seldom needed
 
+        blocks = [
+            (start, min(_BLOCK_BYTES, offset + length - start))
+            for offset, length in ranges
+            for start in range(offset, offset + length, _BLOCK_BYTES)
+        ]
         with tempfile.TemporaryFile() as file:
-            for offset, length in ranges:
-                for start in range(offset, offset + length, _BLOCK_BYTES):
-                    block = (start, min(_BLOCK_BYTES, offset + length - start))
-                    data = memoryview(self._source.read_ranges([block])[0])
-                    while data:
-                        written = os.pwrite(file.fileno(), data, block[0] + block[1] - len(data))
-                        data = data[written:]
+            for first in range(0, len(blocks), _BLOCKS_AT_ONCE):
+                group = blocks[first : first + _BLOCKS_AT_ONCE]
+                for (offset, _), data in zip(group, self._source.read_ranges(group), strict=True):
+                    _write(file.fileno(), data, offset)
             return _core.file_bytes(file.fileno(), self._source.size)
 
     def close(self) -> None:
         self._whole = None
+
+
+def _write(descriptor: int, data: bytes, offset: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(descriptor, view, offset)
+        view, offset = view[written:], offset + written

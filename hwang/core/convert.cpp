@@ -84,8 +84,11 @@ void Converter::scale(AVFrame& picture, const Planes& out) {
   }
 }
 
-// RGB is full range; YUV and gray keep the video's own matrix and range.
+// RGB is full range; YUV and gray keep the video's own matrix and range. Primaries and transfer stay what they are: told
+// nothing of the target's, swscale would map the colors of HDR and wide gamuts, which the ffmpeg tool does not.
 void Converter::scale_into(AVFrame& target, const AVFrame& picture) {
+  target.color_primaries = picture.color_primaries;
+  target.color_trc = picture.color_trc;
   if (is_rgb(target)) {
     target.colorspace = AVCOL_SPC_RGB;
     target.color_range = AVCOL_RANGE_JPEG;

@@ -2,6 +2,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <system_error>
 
 namespace hwang {
 
@@ -12,6 +13,13 @@ class Error : public std::runtime_error {
  public:
   Error(Kind kind, const std::string& message) : std::runtime_error(message), kind(kind) {}
   const Kind kind;
+};
+
+// A file cannot be written, for the reason that errno gave.
+class WriteError : public std::runtime_error {
+ public:
+  explicit WriteError(int number) : std::runtime_error("the file cannot be written: " + std::generic_category().message(number)), number(number) {}
+  const int number;
 };
 
 // Throws for a negative answer of libav*; returns it otherwise.

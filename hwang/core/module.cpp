@@ -6,6 +6,7 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include "bindings.h"
 #include "complaints.h"
 #include "decode.h"
 #include "pages.h"
@@ -60,14 +61,6 @@ PyBytes memory_bytes(const std::vector<std::pair<std::uint64_t, nb::bytes>>& pie
     views.push_back({offset, {reinterpret_cast<const std::uint8_t*>(data.c_str()), data.size()}});
   }
   return {std::make_shared<PythonBytes>(std::move(kept), std::move(views), size)};
-}
-
-// Work in progress on behalf of Python: ends when the flag is set, or at a signal such as Ctrl-C.
-Cancellation cancellation(const StopFlag& flag) {
-  return {flag, [] {
-            const nb::gil_scoped_acquire acquired;
-            if (PyErr_CheckSignals()) throw nb::python_error();
-          }};
 }
 
 Stream stream_of(std::string codec, std::uint32_t codec_tag, const nb::bytes& extradata, int width, int height, int bits_per_coded_sample, int reorder,
@@ -245,7 +238,7 @@ nb::dict scan_container(const PyBytes& bytes, std::int64_t max_pixels, const Sto
   return found;
 }
 
-// hwang::Error becomes the class of hwang.errors that stands for its kind.
+// hwang::Error becomes the class of hwang.errors that stands for its kind, a WriteError the OSError of its number.
 void translate(const std::exception_ptr& pointer, void*) {
   try {
     std::rethrow_exception(pointer);
@@ -253,6 +246,8 @@ void translate(const std::exception_ptr& pointer, void*) {
     static constexpr const char* names[] = {"UnsupportedMediaError", "CorruptMediaError", "SourceError", "LimitExceededError", "StoppedError"};
     const nb::object type = nb::module_::import_("hwang.errors").attr(names[static_cast<int>(error.kind)]);
     PyErr_SetString(type.ptr(), error.what());
+  } catch (const WriteError& error) {
+    PyErr_SetObject(PyExc_OSError, nb::make_tuple(error.number, error.what()).ptr());
   }
 }
 
@@ -291,5 +286,6 @@ NB_MODULE(_core, m) {
       .def("read", &PyPictureStream::read, "layout"_a, "planes"_a, "stop"_a)
       .def("report", [](const PyPictureStream& self) { return report(self.pictures.outcome()); });
   m.def("scan", &scan_container, "source"_a, "max_pixels"_a, "stop"_a);
+  bind_encoder(m);
   m.attr("codec_version") = av_version_info();
 }

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.clips import BY_NAME, linear_decode, make_clip
+import hwang
+from tests.clips import BY_NAME, FRAMES, linear_decode, make_clip
 
 Truth = Callable[[str], NDArray[np.uint8]]
 MakeClip = Callable[[str], Path]
@@ -25,3 +26,11 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> MakeClip:
 def truth(clip: MakeClip) -> Truth:
     """All frames of a clip, uint8 [N, H, W, 3], as the ffmpeg tool shows them one after another."""
     return functools.cache(lambda name: linear_decode(clip(name), BY_NAME[name].size))
+
+
+@pytest.fixture(scope="session")
+def pictures(clip: MakeClip) -> hwang.Planes:
+    """Numbered pictures as a Decoder gives them."""
+    with hwang.Decoder(clip("h264-closed-gop")) as decoder:
+        planes: hwang.Planes = decoder.frames(range(FRAMES), pixel_format="yuv420p")
+    return planes

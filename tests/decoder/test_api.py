@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -50,3 +52,14 @@ def test_frames_belong_to_the_caller(clip: MakeClip, truth: Truth) -> None:
 def test_there_is_no_gpu_build(clip: MakeClip) -> None:
     with pytest.raises(hwang.HwangError, match="GPU"):
         hwang.Decoder(clip("h264-no-b"), device_type=hwang.DeviceType.GPU)
+
+
+def test_a_closed_decoder_holds_no_threads_and_says_that_it_is_closed(clip: MakeClip) -> None:
+    before = len(list(Path("/proc/self/task").iterdir()))
+    decoder = hwang.Decoder(clip("h264-one-gop").read_bytes(), threads=4)
+    decoder.frames([30])
+    assert len(list(Path("/proc/self/task").iterdir())) > before
+    decoder.close()
+    assert len(list(Path("/proc/self/task").iterdir())) == before
+    with pytest.raises(hwang.SourceError, match="closed"):
+        decoder.frames([30])

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+#include "stop.h"
+
+namespace hwang {
+
+// Work in progress on behalf of Python: ends when the flag is set, or at a signal such as Ctrl-C.
+inline Cancellation cancellation(const StopFlag& flag) {
+  return {flag, [] {
+            const nanobind::gil_scoped_acquire acquired;
+            if (PyErr_CheckSignals()) throw nanobind::python_error();
+          }};
+}
+
+void bind_encoder(nanobind::module_& m);
+
+}  // namespace hwang

@@ -1,0 +1,212 @@
+#include "encode.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace hwang {
+
+namespace {
+
+// Bytes of a moov box: what does not grow with the pictures, and what one more picture can add to stts (8), ctts (8),
+// stss (4), sdtp (1), stsz (4), stsc (12) and co64 (8).
+constexpr std::int64_t moov_bytes = 4096, moov_bytes_a_picture = 45;
+
+// The bytes that x264 makes depend on how many threads it has: the same everywhere. Four of them, the thread of its
+// lookahead and those of a decoder find work for six cores, the most that a Lambda function has.
+constexpr int encoder_threads = 4;
+
+class Options {
+ public:
+  Options() = default;
+  Options(const Options&) = delete;
+  Options& operator=(const Options&) = delete;
+  ~Options() { av_dict_free(&options_); }
+
+  void set(const char* name, const std::string& value) { check(av_dict_set(&options_, name, value.c_str(), 0), Kind::limit, "no memory for an option"); }
+  AVDictionary** get() { return &options_; }
+  // libav* takes out the options that it knows.
+  void check_all_taken() const {
+    if (const auto* left = av_dict_get(options_, "", nullptr, AV_DICT_IGNORE_SUFFIX))
+      throw Error(Kind::unsupported, std::string("the H.264 encoder and the MP4 muxer of this build do not know the option ") + left->key);
+  }
+
+ private:
+  AVDictionary* options_ = nullptr;
+};
+
+CodecPtr encoder_context(const Movie& movie) {
+  const AVCodec* encoder = avcodec_find_encoder_by_name("libx264");
+  if (!encoder) throw Error(Kind::unsupported, "there is no H.264 encoder (libx264) in this build of FFmpeg: use one that has it");
+  auto codec = owned<CodecPtr>(avcodec_alloc_context3(encoder));
+  codec->width = movie.width;
+  codec->height = movie.height;
+  codec->pix_fmt = AV_PIX_FMT_YUV420P;
+  codec->sample_aspect_ratio = {1, 1};
+  codec->framerate = movie.fps;
+  codec->time_base = av_inv_q(movie.fps);
+  codec->color_primaries = static_cast<AVColorPrimaries>(movie.color_primaries);
+  codec->color_trc = static_cast<AVColorTransferCharacteristic>(movie.color_transfer);
+  codec->colorspace = static_cast<AVColorSpace>(movie.color_matrix);
+  codec->color_range = static_cast<AVColorRange>(movie.color_range);
+  codec->flags |= AV_CODEC_FLAG_GLOBAL_HEADER | AV_CODEC_FLAG_BITEXACT;
+  codec->thread_count = encoder_threads;
+  Options options;
+  options.set("preset", movie.preset);
+  options.set("profile", "high");
+  options.set("crf", std::to_string(movie.crf));
+  options.set("x264-params", "force-cfr=1:cpu-independent=1");
+  check(avcodec_open2(codec.get(), encoder, options.get()), Kind::unsupported,
+        "x264 does not encode pictures of " + std::to_string(movie.width) + "x" + std::to_string(movie.height) + " pixels with preset " + movie.preset);
+  options.check_all_taken();
+  return codec;
+}
+
+FramePtr picture_for(const AVCodecContext& codec) {
+  auto frame = owned<FramePtr>(av_frame_alloc());
+  frame->format = codec.pix_fmt;
+  frame->width = codec.width;
+  frame->height = codec.height;
+  frame->color_primaries = codec.color_primaries;
+  frame->color_trc = codec.color_trc;
+  frame->colorspace = codec.colorspace;
+  frame->color_range = codec.color_range;
+  frame->duration = 1;
+  check(av_frame_get_buffer(frame.get(), 0), Kind::limit, "no memory for a picture");
+  return frame;
+}
+
+}  // namespace
+
+// Takes libavformat's bytes to a file, by a descriptor of its own. The first failure is kept and thrown afterwards.
+class Mp4Encoder::Output {
+ public:
+  explicit Output(int descriptor) : descriptor_(fcntl(descriptor, F_DUPFD_CLOEXEC, 0)) {
+    if (descriptor_ < 0) throw WriteError(errno);
+    auto* buffer = static_cast<std::uint8_t*>(av_malloc(buffer_bytes));
+    io = buffer ? avio_alloc_context(buffer, buffer_bytes, 1, this, nullptr, &write, &seek) : nullptr;
+    if (!io) {
+      av_free(buffer);
+      close(descriptor_);
+      throw std::bad_alloc();
+    }
+  }
+  Output(const Output&) = delete;
+  Output& operator=(const Output&) = delete;
+  ~Output() {
+    av_freep(&io->buffer);
+    avio_context_free(&io);
+    close(descriptor_);
+  }
+
+  // Removes what the file held before. A device has nothing to remove; what else is wrong, writing will tell.
+  void empty() {
+    if (ftruncate(descriptor_, 0) && errno != EINVAL) throw WriteError(errno);
+  }
+  void rethrow() const {
+    if (failure_) throw WriteError(failure_);
+  }
+
+  AVIOContext* io = nullptr;
+
+ private:
+  static constexpr int buffer_bytes = 1 << 18;
+
+  static int write(void* self, const std::uint8_t* from, int size) noexcept {
+    auto& output = *static_cast<Output*>(self);
+    for (int done = 0; done < size;) {
+      const ssize_t n = pwrite(output.descriptor_, from + done, static_cast<std::size_t>(size - done), static_cast<off_t>(output.position_));
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) {
+        output.failure_ = n < 0 ? errno : EIO;
+        return AVERROR(output.failure_);
+      }
+      done += static_cast<int>(n);
+      output.position_ += n;
+      output.end_ = std::max(output.end_, output.position_);
+    }
+    return size;
+  }
+
+  static std::int64_t seek(void* self, std::int64_t offset, int whence) noexcept {
+    auto& output = *static_cast<Output*>(self);
+    if (whence & AVSEEK_SIZE) return output.end_;
+    std::int64_t base = 0;
+    switch (whence & ~AVSEEK_FORCE) {
+      case SEEK_SET: break;
+      case SEEK_CUR: base = output.position_; break;
+      case SEEK_END: base = output.end_; break;
+      default: return AVERROR(EINVAL);
+    }
+    if (offset < -base || offset > INT64_MAX - base) return AVERROR(EINVAL);
+    return output.position_ = base + offset;
+  }
+
+  const int descriptor_;
+  std::int64_t position_ = 0, end_ = 0;
+  int failure_ = 0;
+};
+
+Mp4Encoder::Mp4Encoder(int descriptor, const Movie& movie)
+    : layout(movie.layout()), output_(std::make_unique<Output>(descriptor)), codec_(encoder_context(movie)), frame_(picture_for(*codec_)), packet_(owned<PacketPtr>(av_packet_alloc())) {
+  AVFormatContext* format = nullptr;
+  check(avformat_alloc_output_context2(&format, nullptr, "mp4", nullptr), Kind::unsupported, "there is no MP4 muxer in this build of FFmpeg: use one that has it");
+  format_.reset(format);
+  format->pb = output_->io;
+  format->flags |= AVFMT_FLAG_CUSTOM_IO | AVFMT_FLAG_BITEXACT;
+  format->flush_packets = 0;
+  AVStream* stream = avformat_new_stream(format, nullptr);
+  if (!stream) throw std::bad_alloc();
+  check(avcodec_parameters_from_context(stream->codecpar, codec_.get()), Kind::limit, "no memory for the codec's parameters");
+  stream->time_base = codec_->time_base;
+  stream->avg_frame_rate = movie.fps;
+  Options options;
+  options.set("moov_size", std::to_string(moov_bytes + moov_bytes_a_picture * movie.pictures));
+  output_->empty();
+  const int begun = avformat_write_header(format, options.get());
+  output_->rethrow();
+  check(begun, Kind::unsupported, "the MP4 cannot be begun");
+  options.check_all_taken();
+}
+
+Mp4Encoder::~Mp4Encoder() = default;
+
+void Mp4Encoder::write(const SourcePlanes& first, std::size_t count, Cancellation& cancellation) {
+  for (std::size_t picture = 0; picture < count; picture++) {
+    check(av_frame_make_writable(frame_.get()), Kind::limit, "no memory for a picture");
+    for (int i = 0; i < layout.planes(); i++) {
+      const PlaneSize plane = layout.plane(i);
+      const int row_bytes = static_cast<int>(plane.row_bytes);
+      av_image_copy_plane(frame_->data[i], frame_->linesize[i], first[i] + picture * plane.bytes(), row_bytes, row_bytes, static_cast<int>(plane.rows));
+    }
+    frame_->pts = pictures_++;
+    check(avcodec_send_frame(codec_.get(), frame_.get()), Kind::unsupported, "x264 does not encode a picture");
+    write_packets(cancellation);
+  }
+}
+
+void Mp4Encoder::finish(Cancellation& cancellation) {
+  check(avcodec_send_frame(codec_.get(), nullptr), Kind::unsupported, "x264 cannot be drained");
+  write_packets(cancellation);
+  const int completed = av_write_trailer(format_.get());
+  output_->rethrow();
+  check(completed, Kind::unsupported, "the MP4 cannot be completed");
+}
+
+// Writes what the encoder has ready.
+void Mp4Encoder::write_packets(Cancellation& cancellation) {
+  for (;;) {
+    cancellation.check();
+    const int answer = avcodec_receive_packet(codec_.get(), packet_.get());
+    if (answer == AVERROR(EAGAIN) || answer == AVERROR_EOF) return;
+    check(answer, Kind::unsupported, "x264 does not encode a picture");
+    av_packet_rescale_ts(packet_.get(), codec_->time_base, format_->streams[0]->time_base);
+    const int written = av_write_frame(format_.get(), packet_.get());
+    av_packet_unref(packet_.get());
+    output_->rethrow();
+    check(written, Kind::unsupported, "a picture cannot be written to the MP4");
+  }
+}
+
+}  // namespace hwang

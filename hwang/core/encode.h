@@ -1,0 +1,67 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "av.h"
+#include "pixels.h"
+#include "stop.h"
+
+namespace hwang {
+
+// What an MP4 is to be.
+struct Movie {
+  int width;  // pixels, even
+  int height;
+  AVRational fps;
+  std::int64_t pictures;  // at most
+  int crf;                // 1 is the best quality, 51 the worst
+  std::string preset;     // x264's name of a speed
+  // As ITU-T H.273 and FFmpeg number them.
+  int color_primaries;
+  int color_transfer;
+  int color_matrix;
+  int color_range;
+
+  Layout layout() const { return {PixelFormat::yuv420p, width, height}; }
+};
+
+// Planes without padding of pictures that are only read.
+using SourcePlanes = std::array<const std::uint8_t*, 3>;
+
+// Writes an MP4 of H.264 with its index in front, from the beginning of a file. The bytes depend on the pictures and
+// on what the movie is to be. An object that threw is good for nothing but being destroyed.
+class Mp4Encoder {
+ public:
+  // The caller may close the descriptor that was given.
+  Mp4Encoder(int descriptor, const Movie& movie);
+  ~Mp4Encoder();
+  Mp4Encoder(const Mp4Encoder&) = delete;
+  Mp4Encoder& operator=(const Mp4Encoder&) = delete;
+
+  // Appends `count` pictures that lie one after another in each plane: no more in all than were announced.
+  void write(const SourcePlanes& first, std::size_t count, Cancellation& cancellation);
+  // Completes the file.
+  void finish(Cancellation& cancellation);
+
+  const Layout layout;
+
+ private:
+  struct Free {
+    void operator()(AVFormatContext* context) const { avformat_free_context(context); }
+  };
+  class Output;
+
+  void write_packets(Cancellation& cancellation);
+
+  std::unique_ptr<Output> output_;
+  std::unique_ptr<AVFormatContext, Free> format_;
+  CodecPtr codec_;
+  FramePtr frame_;
+  PacketPtr packet_;
+  std::int64_t pictures_ = 0;
+};
+
+}  // namespace hwang

@@ -1,0 +1,245 @@
+"""Mp4Writer: pictures to an MP4 of H.264, as they come."""
+
+from __future__ import annotations
+
+import fcntl
+import math
+import operator
+import os
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Protocol, Self
+
+import numpy as np
+
+from hwang import _core
+from hwang.index import MAX_SAMPLES, UNKNOWN_COLOR, Color
+from hwang.picture import MAX_SIDE, PictureLayout, Planes
+
+__all__ = ["PRESETS", "FileWithDescriptor", "Mp4Writer"]
+
+PRESETS = (
+    "ultrafast",
+    "superfast",
+    "veryfast",
+    "faster",
+    "fast",
+    "medium",
+    "slow",
+    "slower",
+    "veryslow",
+    "placebo",
+)
+"""x264's names for how much time is spent to make the file smaller."""
+
+_BEST_CRF, _WORST_CRF = 1, 51
+_FASTEST_HZ, _SLOWEST_SECONDS, _MOST_IN_FPS = 1000, 3600, 1_000_000
+
+
+class FileWithDescriptor(Protocol):
+    """The part of a binary file object that is used."""
+
+    def fileno(self) -> int: ...
+
+
+class Mp4Writer:
+    """An MP4 of H.264, written picture by picture in the memory of a few dozen.
+
+    file: a file descriptor or a file object that has one, open for writing and not for appending. It may be closed
+        once this object is made. The MP4 replaces what it holds, whatever its position.
+    width, height: size of the pictures in pixels, even.
+    frames: how many will be written, at most; room for the index of so many is kept in front.
+    fps: frames per second, a fraction; the rate is constant.
+    crf: quality, from 1 (best) to 51. preset: one of PRESETS.
+    threads: cores to use; by default all that this process may run on.
+    color: of the pictures, noted in the file; they are not converted.
+
+    The index lies in front of the pictures, so that the file plays while it is loading. The same pictures and
+    arguments, whatever the threads, make the same bytes. Use it in a `with` statement, or close() it: only that
+    completes the file. Methods may be called from several threads; one at a time does its work.
+
+    Raises ValueError for arguments that make no sense, TypeError for a file without descriptor, OSError (with its
+    errno) if the file cannot be written, UnsupportedMediaError if this build cannot encode, LimitExceededError for
+    more than the machine's memory.
+    """
+
+    def __init__(
+        self,
+        file: int | FileWithDescriptor,
+        width: int,
+        height: int,
+        *,
+        frames: int,
+        fps: tuple[int, int] = (25, 1),
+        crf: int = 20,
+        preset: str = "veryfast",
+        threads: int | None = None,
+        color: Color = UNKNOWN_COLOR,
+    ) -> None:
+        if preset not in PRESETS:
+            raise ValueError(f"preset {preset!r} is not known; there are {', '.join(PRESETS)}")
+        self._frames = _whole_number("frames", frames, 1, MAX_SAMPLES)
+        self._layout = PictureLayout("yuv420p", *_even_size(width, height))
+        self._written = 0
+        self._lock = threading.Lock()
+        self._stop = _core.StopFlag()
+        with _threads_on_some_cores(None if threads is None else _whole_number("threads", threads, 1, 1 << 16)):
+            self._encoder: _core.Mp4Encoder | None = _core.Mp4Encoder(
+                _descriptor(file),
+                self._layout.width,
+                self._layout.height,
+                _rate(fps),
+                self._frames,
+                _whole_number("crf", crf, _BEST_CRF, _WORST_CRF),
+                preset,
+                _color(color),
+            )
+
+    def write(self, pictures: Planes) -> None:
+        """Append pictures: uint8 [N, H, W] and twice [N, H/2, W/2], as Decoder.batches(pixel_format="yuv420p") gives.
+
+        Raises ValueError for arrays of another shape or dtype, for more pictures than announced, and after close();
+        OSError if the file cannot be written, StoppedError after stop(). After an error other than ValueError the
+        file cannot be completed.
+        """
+        with self._lock:
+            if self._encoder is None:
+                raise ValueError("the Mp4Writer is closed, or gave up after an error")
+            planes = self._planes(pictures)
+            with self._giving_up_on_error():
+                self._encoder.write(self._layout.bytes_of(planes), self._stop)
+            self._written += len(planes.y)
+
+    def close(self) -> None:
+        """Complete the file. Closing twice is fine, and so is closing after an error: the file stays unfinished.
+
+        Raises OSError if the file cannot be written, StoppedError after stop(), ValueError if it has no picture.
+        """
+        with self._lock:
+            if self._encoder is None:
+                return
+            with self._giving_up_on_error():
+                if not self._written:
+                    raise ValueError("no picture was written: an MP4 has at least one")
+                self._encoder.finish(self._stop)
+            self._encoder = None
+
+    def stop(self) -> None:
+        """End the call that is in progress, from another thread: it raises StoppedError, the file stays unfinished."""
+        self._stop.set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            with self._lock:
+                self._encoder = None
+
+    @contextmanager
+    def _giving_up_on_error(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._encoder = None
+            raise
+
+    def _planes(self, pictures: Planes) -> Planes:
+        if len(pictures) != len(self._layout.shapes):
+            raise ValueError(f"pictures are {len(self._layout.shapes)} planes, Y, U and V, not {len(pictures)}")
+        planes = Planes(*(np.asarray(plane) for plane in pictures))
+        expected = [(len(planes.y) if planes.y.ndim else 0, *shape) for shape in self._layout.shapes]
+        found = [plane.shape for plane in planes]
+        if found != expected or any(plane.dtype != self._layout.dtype for plane in planes):
+            dtypes = [str(plane.dtype) for plane in planes]
+            raise ValueError(
+                f"pictures must be {self._layout.dtype} of shape {expected}, not {dtypes} of shape {found}"
+            )
+        if self._written + len(planes.y) > self._frames:
+            raise ValueError(
+                f"{self._written + len(planes.y)} pictures where {self._frames} were announced: "
+                "make the Mp4Writer with more frames"
+            )
+        return Planes(*map(np.ascontiguousarray, planes))
+
+
+@contextmanager
+def _threads_on_some_cores(count: int | None) -> Iterator[None]:
+    """Threads that are started meanwhile stay on `count` cores; how many threads there are is another matter."""
+    cores = os.sched_getaffinity(0)
+    if count is None or count >= len(cores):
+        yield
+        return
+    os.sched_setaffinity(0, random.sample(sorted(cores), count))  # not always the first, if there are more writers
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+def _whole_number(name: str, value: int, least: int, most: int) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = least - 1
+    if not least <= number <= most:
+        raise ValueError(f"{name} must be a whole number from {least} to {most}, not {value!r}")
+    return number
+
+
+def _even_size(width: int, height: int) -> tuple[int, int]:
+    size = _whole_number("width", width, 2, MAX_SIDE), _whole_number("height", height, 2, MAX_SIDE)
+    even = tuple(length // 2 * 2 for length in size)
+    if size != even:
+        raise ValueError(
+            f"pictures of {width}x{height} pixels: yuv420p in H.264 has whole pairs of rows and columns; "
+            f"choose an even size, for example {even[0]}x{even[1]}"
+        )
+    return size
+
+
+def _rate(fps: tuple[int, int]) -> tuple[int, int]:
+    try:
+        numerator, denominator = map(operator.index, fps)
+        factor = math.gcd(numerator, denominator) if numerator > 0 and denominator > 0 else 0
+    except (TypeError, ValueError):
+        factor = 0
+    if not factor or numerator > _FASTEST_HZ * denominator or denominator > _SLOWEST_SECONDS * numerator:
+        raise ValueError(
+            "fps must be two whole numbers, such as (30000, 1001): a fraction from "
+            f"1/{_SLOWEST_SECONDS} to {_FASTEST_HZ}, not {fps!r}"
+        )
+    if max(numerator, denominator) // factor > _MOST_IN_FPS:
+        raise ValueError(
+            f"fps {numerator}/{denominator} has a number above {_MOST_IN_FPS} even when it is reduced; "
+            "use Fraction.limit_denominator() to find a simpler one"
+        )
+    return numerator // factor, denominator // factor
+
+
+def _color(color: Color) -> Color:
+    try:
+        primaries, transfer, matrix, color_range = map(operator.index, color)
+    except (TypeError, ValueError):
+        raise ValueError(f"color must be four whole numbers, as hwang.VideoIndex.color, not {color!r}") from None
+    if not all(0 <= number < 256 for number in (primaries, transfer, matrix)) or not 0 <= color_range <= 2:
+        raise ValueError(f"color {color!r}: primaries, transfer and matrix are from 0 to 255, the range from 0 to 2")
+    if matrix == 0:
+        raise ValueError(f"color {color!r}: matrix 0 is RGB, but the pictures are YUV; 2 is unknown")
+    return primaries, transfer, matrix, color_range
+
+
+def _descriptor(file: int | FileWithDescriptor) -> int:
+    if not isinstance(file, int) and not hasattr(file, "fileno"):
+        raise TypeError(f"file must be a file descriptor, or a file object that has one, not {type(file).__name__}")
+    descriptor = file if isinstance(file, int) else file.fileno()
+    if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_APPEND:
+        raise ValueError("file is open for appending, but its beginning is written last: open it with mode 'wb'")
+    return descriptor
