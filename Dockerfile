@@ -143,6 +143,11 @@ RUN --network=none --mount=type=bind,from=ffmpeg-source,source=/source,target=/s
 # The same tree plus the tests: what decodes here is what ships.
 FROM image AS test
 USER root
+RUN --mount=type=bind,source=build_stages/online.sh,target=/build_stages/online.sh \
+    --mount=type=bind,source=build_stages/system_packages.py,target=/build_stages/system_packages.py \
+    --mount=type=bind,source=build_stages/test/packages.toml,target=/build_stages/packages.toml \
+    --mount=type=secret,id=ca,target=/run/ca.crt \
+    /build_stages/online.sh python3 /build_stages/system_packages.py certificates
 RUN --mount=type=bind,source=build_stages/online.sh,target=/online.sh \
     --mount=type=bind,source=requirements/test.txt,target=/test.txt \
     --mount=type=secret,id=ca,target=/run/ca.crt \
@@ -251,6 +256,14 @@ RUN --mount=type=bind,source=build_stages/online.sh,target=/online.sh \
     /online.sh pip3 install --quiet --no-cache-dir --require-hashes --requirement /cloud.txt
 ENV GATEWAY_PORT=4566
 ENTRYPOINT ["ministack"]
+
+# An S3 server that verifies signatures, conditions and checksums: what the fault tests have behind their proxy.
+FROM ${BUILD_BASE} AS s3
+RUN --mount=type=bind,source=build_stages/online.sh,target=/online.sh \
+    --mount=type=bind,source=requirements/s3.txt,target=/s3.txt \
+    --mount=type=secret,id=ca,target=/run/ca.crt \
+    /online.sh pip3 install --quiet --no-cache-dir --require-hashes --requirement /s3.txt
+ENTRYPOINT ["weed"]
 
 # For a Zip function: the flat tree of packages, lib/ and the handler, as one archive.
 FROM compiler AS bundle-archive

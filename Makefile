@@ -17,7 +17,7 @@ demo: announce engine venv ## build the image, run it here, and take frames out 
 	@local/image.sh function $(IMAGE)
 	@$(PYTHON) -m local.demo
 
-test: announce engine venv lint unit ## everything: static checks, unit tests, the decoder, the real image
+test: announce engine venv lint unit ## everything: static checks, unit tests, the decoder, the real image, faults of S3 and the network
 	@local/image.sh cloud hwang-lambda:cloud
 	@local/image.sh function $(IMAGE)
 	@local/image.sh test hwang-lambda:test
@@ -25,6 +25,8 @@ test: announce engine venv lint unit ## everything: static checks, unit tests, t
 	@local/image.sh fuzz hwang-lambda:fuzz
 	@local/fuzz.sh --iterations 400 --seed 1
 	@$(PYTHON) -m pytest tests/image
+	@local/image.sh s3 hwang-lambda:s3
+	@$(PYTHON) -m pytest tests/cloud
 
 fuzz: announce engine ## damage videos at random under sanitizers (ITERATIONS=10000 SEED=random, or TRIAL=n of a SEED)
 	@local/image.sh fuzz hwang-lambda:fuzz
@@ -65,9 +67,9 @@ announce:
 venv:
 	@local/venv.sh
 
-lock: venv ## renew requirements/*.txt from pyproject.toml
+lock: venv ## renew requirements/*.txt from pyproject.toml (GROUPS=s3 renews that one alone)
 	@.venv/bin/pip install --quiet uv
-	@PATH="$$PWD/.venv/bin:$$PATH" local/lock.sh
+	@PATH="$$PWD/.venv/bin:$$PATH" local/lock.sh $(GROUPS)
 
 down: ## stop what the demo started, and the engine if it was started here
 	@local/clean.sh down

@@ -1,5 +1,8 @@
 #!/usr/bin/env bash
 # Rewrites requirements/GROUP.txt from the dependency groups of pyproject.toml: pinned, hashed, without addresses.
+#
+#   lock.sh            all groups
+#   lock.sh GROUP…     these
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -9,10 +12,16 @@ lock() { # GROUP PYTHON [OPTION…]
         --output-file "requirements/$1.txt"
 }
 
-for group in function build wheel test cloud standin; do lock "$group" 3.13; done
-for peer in bench bench-decord bench-opencv bench-pyav; do lock "$peer" 3.13; done
-# The registry's torch links to CUDA's libraries; these it loads only to compile kernels or for linear algebra.
-lock bench-torchcodec 3.13 --no-emit-package triton --no-emit-package cuda-bindings --no-emit-package cuda-pathfinder \
-    --no-emit-package cuda-toolkit --no-emit-package nvidia-cusolver --no-emit-package nvidia-nvtx
-lock host 3.11
-for group in clip emulator; do lock "$group" 3.11 --no-deps; done
+[ $# -gt 0 ] || set -- function build wheel test cloud s3 standin \
+    bench bench-decord bench-opencv bench-pyav bench-torchcodec host clip emulator
+for group; do
+    case $group in
+        # The registry's torch links to CUDA's libraries; these it loads only to compile kernels or for linear algebra.
+        bench-torchcodec) lock "$group" 3.13 --no-emit-package triton --no-emit-package cuda-bindings \
+            --no-emit-package cuda-pathfinder --no-emit-package cuda-toolkit --no-emit-package nvidia-cusolver \
+            --no-emit-package nvidia-nvtx ;;
+        host) lock "$group" 3.11 ;;
+        clip | emulator) lock "$group" 3.11 --no-deps ;;
+        *) lock "$group" 3.13 ;;
+    esac
+done

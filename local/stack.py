@@ -43,13 +43,22 @@ class Stack:
     image: str = "hwang-lambda:latest"
     overrides: tuple[Path, ...] = ()  # compose files on top
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return (COMPOSE_FILE, *self.overrides)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the compose files refer to."""
+        return {"HWANG_IMAGE": self.image, "HWANG_CHECKOUT": str(ROOT)}
+
     @cached_property
     def _compose(self) -> list[str]:
-        files = [option for file in (COMPOSE_FILE, *self.overrides) for option in ("--file", str(file))]
+        files = [option for file in self.files for option in ("--file", str(file))]
         return [docker(), "compose", "--project-name", self.project, *files]
 
     def compose(self, *arguments: str) -> str:
-        environment = {**os.environ, "HWANG_IMAGE": self.image, "HWANG_CHECKOUT": str(ROOT)}
+        environment = {**os.environ, **self.environment}
         done = subprocess.run(
             [*self._compose, *arguments], capture_output=True, text=True, check=False, env=environment
         )
@@ -60,8 +69,12 @@ class Stack:
     def up(self, seconds: float = 60) -> None:
         """Starts what is not running, and waits until both answer."""
         self.compose("up", "--detach")
+        self.wait(seconds, f"{self.cloud}/_ministack/health", self.function)
+
+    def wait(self, seconds: float, *urls: str) -> None:
+        """Returns when all answer."""
         deadline = time.monotonic() + seconds
-        for url in (f"{self.cloud}/_ministack/health", self.function):
+        for url in urls:
             while not _answers(url):
                 if time.monotonic() > deadline:
                     raise StackError(f"{url} does not answer within {seconds:.0f} s\n{self.logs()}")
@@ -76,17 +89,21 @@ class Stack:
     def container(self, service: str) -> str:
         return self.compose("ps", "--quiet", service).strip()
 
+    def url(self, service: str, port: int) -> str:
+        """Where a port of a service is on this machine."""
+        return f"http://{self.compose('port', service, str(port)).strip()}"
+
     @cached_property
     def cloud(self) -> str:
-        return f"http://{self.compose('port', 'cloud', '4566').strip()}"
+        return self.url("cloud", 4566)
 
     @cached_property
     def function(self) -> str:
-        return f"http://{self.compose('port', 'function', '8080').strip()}"
+        return self.url("function", 8080)
 
     @cached_property
     def s3(self) -> S3Client:
-        client: S3Client = self._client("s3", self.cloud)
+        client: S3Client = aws_client("s3", self.cloud)
         return client
 
     def invoke(self, event: object) -> dict[str, Any]:
@@ -102,23 +119,28 @@ class Stack:
 
     @cached_property
     def _lambda(self) -> Any:
-        return self._client("lambda", self.function)
+        return aws_client("lambda", self.function)
 
-    @staticmethod
-    def _client(service: str, endpoint: str) -> Any:
-        import boto3
-        from botocore.config import Config
 
-        return boto3.client(
-            service,  # type: ignore[call-overload]
-            endpoint_url=endpoint,
-            region_name="us-east-1",
-            aws_access_key_id="local",
-            aws_secret_access_key="local",  # noqa: S106 - the emulators take any
-            config=Config(
-                proxies={}, retries={"total_max_attempts": 1}, read_timeout=900, s3={"addressing_style": "path"}
-            ),
-        )
+def aws_client(
+    service: str,
+    endpoint: str,
+    access_key: str = "local",
+    secret_key: str = "local",  # noqa: S107
+    region: str = "us-east-1",
+) -> Any:
+    """A client that does not retry. The emulators take any key, so there is one."""
+    import boto3
+    from botocore.config import Config
+
+    return boto3.client(
+        service,  # type: ignore[call-overload]
+        endpoint_url=endpoint,
+        region_name=region,
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
+        config=Config(proxies={}, retries={"total_max_attempts": 1}, read_timeout=900, s3={"addressing_style": "path"}),
+    )
 
 
 def _answers(url: str) -> bool:

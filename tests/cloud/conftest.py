@@ -1,0 +1,135 @@
+"""Containers of their own for the fault tests: up once, the function anew where a test gives it other limits."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import time
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from local import clip as real_clip
+from tests.clips import BY_NAME, linear_decode, make_clip
+from tests.cloud.bed import RESULTS, VIDEOS, Bed, Limits
+from tests.cloud.function import Function, Good
+from tests.cloud.postconditions import Postconditions
+from tests.cloud.state import State
+from tests.faults.client import Faults
+from tests.image.conftest import engine  # noqa: F401 - a fixture
+
+SMALL = "h264-faststart"
+GOOD_ROW = 17
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "limits(**fields): what the function is given, see bed.Limits")
+
+
+@dataclass
+class Beds:
+    """The running containers. `current` changes when another function takes the place of the first."""
+
+    current: Bed
+    good: Good
+
+    def function(self, limits: Limits) -> Function:
+        if limits != self.current.limits:
+            self.current = self.current.with_limits(limits)
+            self.current.up()
+        return Function(self.current, self.good)
+
+
+@pytest.fixture(scope="session")
+def beds(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beds]:  # noqa: ARG001, F811
+    scratch = tmp_path_factory.mktemp("bed")
+    small = make_clip(SMALL, scratch)
+    bed = Bed(f"hwang-cloud-{os.getpid()}", scratch=scratch)
+    try:
+        bed.up()
+        bed.s3.put_object(Bucket=VIDEOS, Key="small.mp4", Body=small.read_bytes())
+        bed.s3.put_object(Bucket=VIDEOS, Key="clip.mp4", Body=real_clip.fetch().read_bytes())
+        bed.s3.put_object(Bucket="versioned", Key="clip.mp4", Body=small.read_bytes())
+        event = {"video": f"s3://{VIDEOS}/small.mp4", "frames": [GOOD_ROW], "output": f"s3://{RESULTS}/good/frame.npy"}
+        good = Good(event, linear_decode(small, BY_NAME[SMALL].size)[[GOOD_ROW]])
+        yield Beds(bed, good)
+    finally:
+        bed.down()
+
+
+@pytest.fixture
+def function(beds: Beds, request: pytest.FixtureRequest) -> Function:
+    """The function, warm, with the limits that the test is marked with."""
+    marker = request.node.get_closest_marker("limits")
+    function = beds.function(Limits(**marker.kwargs) if marker else Limits())
+    function.check_good()
+    return function
+
+
+@pytest.fixture
+def bed(beds: Beds) -> Bed:
+    return beds.current
+
+
+@pytest.fixture
+def faults(beds: Beds) -> Iterator[Faults]:
+    """The proxy, with no rule and an empty log."""
+    faults = beds.current.faults
+    faults.clear()
+    yield faults
+    faults.clear()
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def prefix(beds: Beds, request: pytest.FixtureRequest) -> Iterator[str]:
+    """What the keys of this test's results begin with; they are gone after it."""
+    name = re.sub(r"\W+", "-", request.node.name)[:60].strip("-")
+    prefix = f"{next(_numbers):03d}-{name}/"
+    yield prefix
+    s3 = beds.current.s3
+    for item in s3.list_objects_v2(Bucket=RESULTS, Prefix=prefix).get("Contents", []):
+        s3.delete_object(Bucket=RESULTS, Key=item["Key"])
+    for upload in s3.list_multipart_uploads(Bucket=RESULTS).get("Uploads", []):
+        s3.abort_multipart_upload(Bucket=RESULTS, Key=upload["Key"], UploadId=upload["UploadId"])
+
+
+@pytest.fixture
+def after(function: Function, prefix: str, faults: Faults) -> Postconditions:
+    """What must hold when the test's request has been answered. Taken before it, so ask for it in the arguments."""
+    before = State.of(function.bed)
+    faults.clear()
+    return Postconditions(function, before, prefix)
+
+
+@pytest.fixture
+def put(beds: Beds) -> Iterator[Callable[[str, bytes], str]]:
+    """Puts a video and gives its URI; gone after the test. Before `after` in the arguments, or it counts as touched."""
+    keys = []
+
+    def put_video(key: str, content: bytes) -> str:
+        beds.current.s3.put_object(Bucket=VIDEOS, Key=key, Body=content)
+        keys.append(key)
+        return f"s3://{VIDEOS}/{key}"
+
+    yield put_video
+    for key in keys:
+        beds.current.s3.delete_object(Bucket=VIDEOS, Key=key)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failure shows what the function logged and what the proxy saw."""
+    report = yield
+    beds: Any = getattr(item, "funcargs", {}).get("beds")
+    if report.when == "call" and report.failed and isinstance(beds, Beds):
+        since = f"{time.time() - report.duration - 1:.0f}"
+        logs = beds.current.compose("logs", "--no-color", "--no-log-prefix", "--since", since, "function")
+        report.sections.append(("function", logs[-4000:]))
+        report.sections.append(("proxy", "\n".join(map(str, beds.current.faults.log()[-40:]))))
+    return report

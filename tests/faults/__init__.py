@@ -1,0 +1,1 @@
+"""Servers that misbehave on purpose: a proxy that breaks what goes through it, and a web server with bad habits."""
