@@ -8,11 +8,13 @@ from __future__ import annotations
 import errno
 import json
 import re
-from typing import ClassVar, Final
+from collections.abc import Sequence
+from typing import Final
 
 import hwang.errors
 
 MAX_MESSAGE_CHARS: Final = 300
+_MAX_SEEN_CHARS: Final = 2000
 
 _QUERY = re.compile(r"(://[^\s?\"']*)\?[^\s\"']*")
 _CREDENTIALS = re.compile(r"://[^/\s@]*@")
@@ -20,6 +22,7 @@ _CREDENTIALS = re.compile(r"://[^/\s@]*@")
 
 def public_text(text: str) -> str:
     """The text as it may be shown: one line, without query strings and credentials, at most 300 characters."""
+    text = text[:_MAX_SEEN_CHARS]  # the expressions take long over more
     text = _QUERY.sub(r"\1?…", _CREDENTIALS.sub("://…@", text))
     text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
     return text if len(text) <= MAX_MESSAGE_CHARS else text[: MAX_MESSAGE_CHARS - 1] + "…"
@@ -31,7 +34,8 @@ class FunctionError(Exception):
     `detail` holds the facts of the message as JSON values, for programs.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable = False
+    trace: Sequence[str] = ()  # for the log: where a defect showed itself
 
     def __init__(self, message: str, **detail: object) -> None:
         self.message = public_text(message)
@@ -70,6 +74,14 @@ class SourceForbidden(FunctionError):
     """The video may not be read, or S3 hides that it is missing."""
 
 
+class SourceExpired(FunctionError):
+    """What gave access to the video is no longer valid: a presigned address, a token, or a clock that is off."""
+
+
+class SourceBlocked(FunctionError):
+    """The video's address is one that events may not name."""
+
+
 class SourceChanged(FunctionError):
     """The video was replaced while it was being read."""
 
@@ -78,6 +90,10 @@ class SourceUnavailable(FunctionError):
     """The video could not be fetched this time."""
 
     retryable = True
+
+
+class SourceTooLarge(FunctionError):
+    """The video is larger than this function takes."""
 
 
 class UnsupportedMedia(FunctionError):
@@ -112,14 +128,36 @@ class OutputForbidden(FunctionError):
     """The output may not be written."""
 
 
+class OutputConflict(FunctionError):
+    """Something else is there already, and the request says to keep it."""
+
+
 class OutputUnavailable(FunctionError):
     """The output could not be written this time."""
 
     retryable = True
 
 
+class DeadlineExceeded(FunctionError):
+    """The function's time was up; `detail` says what was done and what was not."""
+
+    retryable = True
+
+
+class WorkerCrashed(FunctionError):
+    """The process that decodes has died or stopped answering; the next request has a new one."""
+
+
 class Internal(FunctionError):
     """A defect of the function; the log has the trace under the request id."""
+
+
+def of_code(code: str, message: str, detail: dict[str, object], retryable: bool) -> FunctionError:
+    """The error that another process has described."""
+    kind = next((kind for kind in FunctionError.__subclasses__() if kind.__name__ == code), Internal)
+    error = kind(message, **detail)
+    error.retryable = retryable
+    return error
 
 
 # The first that matches counts: a subclass stands before its base.

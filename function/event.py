@@ -2,135 +2,130 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Final, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
-    BeforeValidator,
+    AfterValidator,
+    Discriminator,
+    Field,
+    FiniteFloat,
     StringConstraints,
+    Tag,
+    TypeAdapter,
     ValidationError,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from function.errors import BadRequest
+from function.naming import DEFAULT_NAME, NameTemplate, parse_template
+from function.places import OutputUri, S3Uri, Video
 from function.problems import json_type, problem_list, summary
 from function.selection import Frames, Model
 
-Format = Literal["npy", "jpeg", "png", "sheet"]
+Format = Literal["npy", "npz", "jpeg", "png", "webp", "sheet", "mp4", "inline"]
+Picture = Literal["jpeg", "png", "webp"]
 Reduce = Literal["sum", "sum_frames", "mean", "min", "max"]
+StorageClass = Literal[
+    "STANDARD",
+    "STANDARD_IA",
+    "ONEZONE_IA",
+    "INTELLIGENT_TIERING",
+    "GLACIER_IR",
+    "GLACIER",
+    "DEEP_ARCHIVE",
+    "EXPRESS_ONEZONE",
+]
 
-MAX_KEY_BYTES: Final = 1024
-MANIFEST_SUFFIX: Final = ".manifest.json"
-_URI = re.compile(r"s3://([^/]+)/(.*)", re.DOTALL)
-_BUCKET = re.compile(r"[A-Za-z0-9._-]{3,255}")
+PICTURES: Final[tuple[Picture, ...]] = ("jpeg", "png", "webp")
+MAX_SIDE_PX: Final = 16_384
+MAX_PARTS: Final = 10_000
+MAX_FIELDS: Final = 10_000  # of one object: naming hundreds of thousands of unknown ones takes seconds
+_ONE_OBJECT: Final = ("npy", "npz", "sheet", "mp4")
 _FORMATS_BY_EXTENSION: Final[dict[str, tuple[Format, ...]]] = {
     "npy": ("npy",),
+    "npz": ("npz",),
+    "mp4": ("mp4",),
     "jpg": ("sheet", "jpeg"),
     "jpeg": ("sheet", "jpeg"),
     "png": ("sheet", "png"),
+    "webp": ("webp",),
 }
+Side = Annotated[int, Field(ge=1, le=MAX_SIDE_PX)]
 
 
-class S3Object(Model):
-    """An object in S3: `"s3://bucket/key"`, or its parts. The key is taken as it is, never decoded or normalised."""
+class Size(Model):
+    """The size of the frames in pixels: `width` and `height` (one alone keeps the aspect ratio), or `max_side`."""
 
-    bucket: Annotated[str, StringConstraints(pattern=f"^{_BUCKET.pattern}$")]
-    key: str
-    version_id: Annotated[str, StringConstraints(min_length=1, max_length=MAX_KEY_BYTES)] | None = None
-
-    @property
-    def uri(self) -> str:
-        return f"s3://{self.bucket}/{self.key}"
+    width: Side | None = None
+    height: Side | None = None
+    max_side: Side | None = None
 
     @model_validator(mode="after")
-    def _key_fits(self) -> S3Object:
-        _check_key(self.key)
+    def _one_way(self) -> Size:
+        if (self.max_side is None) == (self.width is None and self.height is None):
+            raise PydanticCustomError("size", "must have width, height or both, or max_side alone")
         return self
 
 
-def _check_key(key: str, longest: int = MAX_KEY_BYTES) -> None:
-    try:
-        size = len(key.encode())
-    except UnicodeEncodeError:
-        raise PydanticCustomError("key", "has a key that is not valid Unicode") from None
-    if not 1 <= size <= longest:
-        raise PydanticCustomError("key", "needs a key of 1 to {longest} bytes", {"longest": longest})
+class Writing(Model):
+    """How objects are written."""
+
+    if_exists: Annotated[
+        Literal["replace", "reuse", "keep"],
+        Field(description="reuse, keep: answer with the finished result of an equal request; keep: replace nothing"),
+    ] = "replace"
+    storage_class: StorageClass | None = None
+    kms_key: Annotated[str, StringConstraints(min_length=1, max_length=2048)] | None = None
 
 
-def _split_uri(value: object) -> object:
-    """The parts of an "s3://bucket/key" string; anything else is left to the model."""
-    if not isinstance(value, str):
-        return value
-    match = _URI.fullmatch(value)
-    if not match or not _BUCKET.fullmatch(match[1]):
-        raise PydanticCustomError("uri", "must be like s3://bucket/key; other addresses are not supported")
-    return {"bucket": match[1], "key": match[2]}
+class Decode(Writing):
+    """Frames of a video, written as objects or returned."""
 
-
-class Output(Model):
-    """One object (`s3://bucket/key`), or a place for many (`s3://bucket/prefix/`, with the slash)."""
-
-    bucket: str
-    key: str
-
-    @property
-    def uri(self) -> str:
-        return f"s3://{self.bucket}/{self.key}"
-
-    @property
-    def is_prefix(self) -> bool:
-        return self.key.endswith("/")
-
-    @property
-    def manifest_key(self) -> str:
-        return f"{self.key}_manifest.json" if self.is_prefix else self.key + MANIFEST_SUFFIX
-
-    @property
-    def extension(self) -> str:
-        name = self.key.rpartition("/")[2]
-        return name.rpartition(".")[2].lower() if "." in name else ""
-
-
-def _split_output(value: object) -> object:
-    if not isinstance(value, str):
-        raise PydanticCustomError("output", "must be a string like s3://bucket/key or s3://bucket/prefix/")
-    parts = _split_uri(value)
-    assert isinstance(parts, dict)
-    _check_key(parts["key"], MAX_KEY_BYTES - len(MANIFEST_SUFFIX))
-    if not {".", ".."}.isdisjoint(parts["key"].split("/")):
-        raise PydanticCustomError("output", "must not have . or .. between slashes")
-    return parts
-
-
-class Event(Model):
-    """One request."""
-
-    video: Annotated[S3Object, BeforeValidator(_split_uri)]
+    video: Video
     frames: Frames
-    output: Annotated[Output, BeforeValidator(_split_output)]
+    output: OutputUri | None = None
     format: Format | None = None
+    size: Size | None = None
+    rotate: Annotated[bool, Field(description="turn the frames as the video's metadata says")] = False
     reduce: Reduce | None = None
+    quality: Annotated[int, Field(ge=1, le=100)] | None = None
+    fps: Annotated[FiniteFloat, Field(gt=0, le=1000, description="of an mp4; by default the video's")] | None = None
+    name: Annotated[str, AfterValidator(lambda text: parse_template(text) and text)] = DEFAULT_NAME
     action: Literal["decode"] = "decode"
 
     @model_validator(mode="after")
-    def _fields_agree(self) -> Event:
+    def _fields_agree(self) -> Decode:
         problem = self._disagreement()
         if problem:
             raise PydanticCustomError("output", "{problem}", {"problem": problem})
         return self
 
+    @property
+    def template(self) -> NameTemplate:
+        return parse_template(self.name)
+
     def _disagreement(self) -> str | None:
+        if self.reduce and self.format not in (None, "npy", "inline"):
+            return f"format: a reduction is written as npy or inline, not {self.format}"
+        if self.quality is not None and self.format in ("npy", "npz", "png", "inline", "mp4"):
+            return f"quality: does not apply to {self.format}"
+        if self.fps is not None and self.format not in (None, "mp4"):
+            return f"fps: does not apply to {self.format}"
+        if self.format == "inline":
+            return "output: must be left out where the format is inline" if self.output else None
+        return self._output_disagreement()
+
+    def _output_disagreement(self) -> str | None:
+        if self.output is None:
+            return "output: is required"
         output, extension = self.output, self.output.extension
-        if (output.bucket, output.key) == (self.video.bucket, self.video.key):
+        if output.uri == getattr(self.video, "uri", None):
             return "output: is the video itself"
-        if self.reduce and self.format not in (None, "npy"):
-            return f"format: a reduction is written as npy, not {self.format}"
         wanted: Format | None = "npy" if self.reduce else self.format
         if output.is_prefix:
-            return (
-                f"output: {wanted} is one object and needs a key, not a prefix" if wanted in ("npy", "sheet") else None
-            )
+            return f"output: {wanted} is one object and needs a key, not a prefix" if wanted in _ONE_OBJECT else None
         if wanted == "sheet" and extension not in ("png", "jpg", "jpeg"):
             return "output: a sheet's key must end in .png or .jpg"
         if extension in _FORMATS_BY_EXTENSION:
@@ -140,26 +135,115 @@ class Event(Model):
 
     def resolved_format(self, frame_count: int) -> Format:
         """The format to write: as given, or told by the output; one frame under an image's name is an image."""
+        if self.format == "inline" or self.output is None:
+            return "inline"
         if self.reduce:
             return "npy"
-        if self.format:
-            if self.format in ("jpeg", "png") and frame_count > 1 and not self.output.is_prefix:
-                raise BadRequest(
-                    f"output: {frame_count} frames as {self.format} need a prefix that ends with a slash",
-                    problems=[{"path": "output", "message": "must be a prefix that ends with a slash"}],
-                )
-            return self.format
-        if self.output.is_prefix:
-            return "jpeg"
-        return _FORMATS_BY_EXTENSION[self.output.extension][0 if frame_count > 1 else -1]
+        written_as: Format | None = self.format
+        if not written_as:
+            fitting = _FORMATS_BY_EXTENSION.get(self.output.extension, ("jpeg",))
+            written_as = "jpeg" if self.output.is_prefix else fitting[0 if frame_count > 1 else -1]
+        if written_as in PICTURES and frame_count > 1 and not self.output.is_prefix:
+            raise BadRequest(
+                f"output: {frame_count} frames as {written_as} need a prefix that ends with a slash",
+                problems=[{"path": "output", "message": "must be a prefix that ends with a slash"}],
+            )
+        return written_as
+
+
+class Plan(Model):
+    """What a decode would cost, without decoding."""
+
+    video: Video
+    frames: Frames
+    size: Size | None = None
+    format: Format | None = None
+    reduce: Reduce | None = None
+    action: Literal["plan"]
+
+
+class Probe(Model):
+    """What a video is."""
+
+    video: Video
+    action: Literal["probe"]
+
+
+class Index(Writing):
+    """Index a video and keep the index: at `output`, or where later requests look for it."""
+
+    video: Video
+    output: OutputUri | None = None
+    action: Literal["index"]
+
+    @model_validator(mode="after")
+    def _one_object(self) -> Index:
+        if self.output and self.output.is_prefix:
+            raise PydanticCustomError("output", "output: an index is one object and needs a key, not a prefix")
+        return self
+
+
+class Combine(Writing):
+    """One result of the partial results of many reductions, by their manifests."""
+
+    parts: Annotated[list[S3Uri], Field(min_length=1, max_length=MAX_PARTS, fail_fast=True)]
+    output: OutputUri
+    action: Literal["combine"]
+
+    @model_validator(mode="after")
+    def _one_object(self) -> Combine:
+        if self.output.extension != "npy":
+            raise PydanticCustomError("output", "output: must be a key that ends in .npy")
+        return self
+
+
+Event = Decode | Plan | Probe | Index | Combine
+ACTIONS: Final[Mapping[str, type[Model]]] = {
+    "decode": Decode,
+    "plan": Plan,
+    "probe": Probe,
+    "index": Index,
+    "combine": Combine,
+}
+
+
+def _action(value: object) -> str | None:
+    action = value.get("action", "decode") if isinstance(value, dict) else getattr(value, "action", None)
+    return f"<{action}>" if isinstance(action, str) and action in ACTIONS else None
+
+
+EVENT: Final[TypeAdapter[Event]] = TypeAdapter(
+    Annotated[
+        Annotated[Decode, Tag("<decode>")]
+        | Annotated[Plan, Tag("<plan>")]
+        | Annotated[Probe, Tag("<probe>")]
+        | Annotated[Index, Tag("<index>")]
+        | Annotated[Combine, Tag("<combine>")],
+        Discriminator(
+            _action,
+            custom_error_type="action",
+            custom_error_message=f"action: must be one of {', '.join(ACTIONS)}",
+        ),
+    ]
+)
 
 
 def parse_event(event: object) -> Event:
     """The event as a model. Raises BadRequest with every problem; of a list's items only the first wrong one."""
     if not isinstance(event, dict):
         raise BadRequest(f"the event must be a JSON object, not {json_type(event)}", problems=[])
+    fields = max(len(part) for part in (event, *event.values()) if isinstance(part, dict))
+    if fields > MAX_FIELDS:
+        raise BadRequest(f"the event has an object of {fields} fields, of which most are not known", problems=[])
     try:
-        return Event.model_validate(event)
+        return EVENT.validate_python(event)
     except ValidationError as error:
-        problems = problem_list(error, Event)
+        action: Any = event.get("action", "decode")
+        model = ACTIONS.get(action, Decode) if isinstance(action, str) else Decode
+        problems = problem_list(error, model)
+        told = "output" in event or event.get("format") == "inline" or any(p["path"] == "output" for p in problems)
+        if model is Decode and not told:
+            problems.append({"path": "output", "message": "is required"})
         raise BadRequest(summary(problems), problems=problems) from None
+    except RecursionError:
+        raise BadRequest("the event is nested too deeply", problems=[]) from None

@@ -2,39 +2,45 @@
 
 from __future__ import annotations
 
-import json
-import time
-import traceback
+import os
+import random
 from typing import Any, Protocol
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: its threads would take memory for nothing
+
 from awslambdaric.lambda_runtime_exception import FaultException
+from snapshot_restore_py import register_after_restore, register_before_snapshot
 
-from function import job, s3
-from function.errors import Internal, from_exception
-
-s3.client()  # made while Lambda initialises the function, not in the first request
+from function import invocation, s3, worker
+from function.errors import FunctionError
+from function.limits import function_memory
+from function.supervisor import Supervisor
 
 
 class Context(Protocol):
     aws_request_id: str
 
+    def get_remaining_time_in_millis(self) -> int: ...
 
-def handler(event: object, context: Context) -> dict[str, Any]:
-    """The result of the request. Raises with errorType the code and errorMessage the report, and no stack trace."""
-    start = time.perf_counter()
-    line: dict[str, object] = {"request_id": context.aws_request_id}
+
+def handler(event: object, context: Context) -> Any:
+    """What Lambda returns. Raises with errorType the code and errorMessage the report, and no stack trace."""
     try:
-        result = job.run(event, s3.client())
-        line["code"] = "ok"
-        return result
-    except Exception as exception:
-        error = from_exception(exception)
-        line |= {"code": error.code, "message": error.message}
-        if isinstance(error, Internal):
-            # Only where it happened: the text of an unknown exception may hold anything.
-            line |= {"exception": type(exception).__name__, "trace": traceback.format_tb(exception.__traceback__)}
+        return invocation.answer(event, context, _supervisor)
+    except FunctionError as error:
         # The runtime client reports this exception alone under a type of our choice and without a stack trace.
         raise FaultException(error.code, error.report(context.aws_request_id)) from None
-    finally:
-        line["milliseconds"] = round((time.perf_counter() - start) * 1000, 1)
-        print(json.dumps(line), flush=True)
+
+
+def _restored() -> None:
+    random.seed()  # all that were restored from one snapshot would draw the same numbers
+    s3.client.cache_clear()
+    s3.client()
+    _supervisor.start()
+
+
+s3.client()  # made while Lambda initialises the function, not in the first request
+_supervisor = Supervisor(worker.main, function_memory())
+_supervisor.start()
+register_before_snapshot(_supervisor.stop)
+register_after_restore(_restored)

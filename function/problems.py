@@ -68,18 +68,19 @@ def summary(problems: list[Problem]) -> str:
 
 
 def _problem(detail: ErrorDetails, known: list[str]) -> Problem:
-    path, message = _path(detail["loc"]), _message(detail, known)
+    place = tuple(part for part in detail["loc"] if not _is_tag(part))
+    path, message = _path(place), _message(detail, place, known)
     if not path:  # fields that do not fit each other: the message begins with the field to change
         path, _, message = message.partition(": ")
     return {"path": public_text(path), "message": public_text(message)}
 
 
-def _message(detail: ErrorDetails, known: list[str]) -> str:
+def _message(detail: ErrorDetails, place: tuple[int | str, ...], known: list[str]) -> str:
     kind, value = detail["type"], detail["input"]
     if kind == "missing":
         return "is required"
     if kind == "extra_forbidden":
-        return _unknown(str(detail["loc"][-1]), known if len(detail["loc"]) == 1 else [])
+        return _unknown(str(place[-1]), known if len(place) == 1 else [])
     if kind in _EXPECTED:
         return f"must be {_EXPECTED[kind]}, not {json_type(value)}"
     if kind == "too_short":
@@ -103,13 +104,18 @@ def _unknown(name: str, known: list[str]) -> str:
     return "is not a known field" + (f"; the fields are {', '.join(known)}" if known else " here")
 
 
-def _path(loc: tuple[int | str, ...]) -> str:
-    """`frames[3]`, `video.key`: without the names of union members, which only the models know."""
+def _is_tag(part: int | str) -> bool:
+    """A name of a union's member, which only the models know."""
+    return isinstance(part, str) and part.startswith("<") and part.endswith(">")
+
+
+def _path(place: tuple[int | str, ...]) -> str:
+    """`frames[3]`, `video.key`."""
     path = ""
-    for part in loc:
+    for part in place:
         if isinstance(part, int):
             path += f"[{part}]"
-        elif not (part.startswith("<") and part.endswith(">")):
+        else:
             name = part if len(part) <= _MAX_NAME_CHARS else part[: _MAX_NAME_CHARS - 1] + "…"
             path += f".{name}" if path else name
     return path

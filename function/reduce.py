@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,6 +103,19 @@ _REDUCERS: Final[dict[Reduce, Callable[[], Reducer]]] = {
 }
 # Bytes held for each byte of a frame: the accumulator, and a repeated frame's multiple or the result.
 MEMORY_FACTORS: Final[dict[Reduce, int]] = {"sum": 0, "sum_frames": 8 + 8, "mean": 8 + 8, "min": 1, "max": 1}
+
+
+_DTYPES: Final[dict[Reduce, type[np.generic]]] = {
+    "sum": np.uint64,
+    "sum_frames": np.uint64,
+    "mean": np.float64,
+    "min": np.uint8,
+    "max": np.uint8,
+}
+
+
+def dtype_of(kind: Reduce) -> np.dtype[Any]:
+    return np.dtype(_DTYPES[kind])
 
 
 def reducer(kind: Reduce) -> Reducer:

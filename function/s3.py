@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 from urllib3.exceptions import HTTPError
 
+from function.backoff import LONGEST_PAUSE_SECONDS, MOST_TRIES, pause_seconds, stated_seconds
+from function.errors import FunctionError, OutputUnavailable, SourceUnavailable
+from function.watchdog import watched
+
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
+T = TypeVar("T")
 CONNECTIONS: Final = 8
+_CALL_SECONDS: Final = 6.0  # more than the client's own limit, which a server that drips does not meet
+_SLOWEST_BYTES_PER_SECOND: Final = 2e6
 
 
 class Fault(Enum):
     NOT_FOUND = "does not exist"
     FORBIDDEN = "is missing or access to it is denied"
+    EXPIRED = "may no longer be used with these credentials or this address"
     CHANGED = "was replaced while it was in use"
     UNAVAILABLE = "could not be reached"
 
@@ -30,10 +39,16 @@ class Fault(Enum):
 class S3Error(Exception):
     """A failed S3 call: its fault, and the cause in S3's words, which never hold a credential."""
 
-    def __init__(self, fault: Fault, cause: str) -> None:
+    def __init__(self, fault: Fault, cause: str, pause_seconds: float | None = None) -> None:
         super().__init__(f"{fault.value} ({cause})")
         self.fault = fault
         self.cause = cause
+        self.pause_seconds = pause_seconds  # before the next try, as S3 states it
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether the same call may succeed soon."""
+        return self.fault is Fault.UNAVAILABLE or "status 409" in self.cause
 
 
 @functools.cache
@@ -44,10 +59,11 @@ def client() -> S3Client:
     """
     own_endpoint = "AWS_ENDPOINT_URL_S3" in os.environ or "AWS_ENDPOINT_URL" in os.environ
     config = Config(
-        connect_timeout=5,
-        read_timeout=20,
+        connect_timeout=3,
+        read_timeout=5,
         max_pool_connections=CONNECTIONS,
-        retries={"mode": "standard", "max_attempts": 3},
+        retries={"total_max_attempts": 1},  # ask() does it
+        signature_version="s3v4",
         s3={"addressing_style": "path" if own_endpoint else "auto"},
         # Every write states its SHA-256; ranged reads have no checksum to compare.
         request_checksum_calculation="when_required",
@@ -55,6 +71,29 @@ def client() -> S3Client:
     )
     session = botocore.session.get_session()
     return cast("S3Client", session.create_client("s3", region_name=os.environ.get("AWS_REGION"), config=config))
+
+
+def ask(call: Callable[..., T], *, error: type[FunctionError] = OutputUnavailable, **arguments: Any) -> T:
+    """The call's answer; overload, breaks and damage on the way are tried again. Raises S3Error.
+
+    Gives up with `error` if a call does not end.
+    """
+    patience = _CALL_SECONDS + len(arguments.get("Body", b"")) / _SLOWEST_BYTES_PER_SECOND
+    for failures in range(1, MOST_TRIES + 1):
+        try:
+            with s3_failures(), watched(patience, error(f"S3 does not answer within {patience:.0f} s")):
+                return call(**arguments)
+        except S3Error as failure:
+            stated = failure.pause_seconds
+            if not failure.is_passing or failures == MOST_TRIES or (stated or 0) > LONGEST_PAUSE_SECONDS:
+                raise
+            time.sleep(pause_seconds(failures) if stated is None else stated)
+    raise AssertionError
+
+
+def get(client: S3Client, bucket: str, key: str, **more: Any) -> bytes:
+    """A small object, whole. Raises S3Error."""
+    return ask(lambda: client.get_object(Bucket=bucket, Key=key, **more)["Body"].read(), error=SourceUnavailable)
 
 
 @contextmanager
@@ -70,21 +109,44 @@ def s3_failures() -> Iterator[None]:
         raise S3Error(Fault.UNAVAILABLE, type(error).__name__) from error
 
 
-_CREDENTIAL_CODES: Final = {"ExpiredToken", "ExpiredTokenException", "InvalidToken", "TokenRefreshRequired"}
+_EXPIRED_CODES: Final = {
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidToken",
+    "RequestExpired",
+    "RequestTimeTooSkewed",
+    "TokenRefreshRequired",
+}
+_BUSY_CODES: Final = {"SlowDown", "RequestTimeout", "BadDigest", "InternalError", "ServiceUnavailable"}
 
 
 def _from_response(error: ClientError) -> S3Error:
-    code = error.response.get("Error", {}).get("Code", "")
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    told = error.response.get("Error", {})
+    metadata = error.response.get("ResponseMetadata", {})
+    failure = fault_of(told.get("Code", ""), told.get("Message", ""), metadata.get("HTTPStatusCode", 0))
+    failure.pause_seconds = stated_seconds(metadata.get("HTTPHeaders", {}).get("retry-after"))
+    return failure
+
+
+def fault_of(code: str, message: str, status: int) -> S3Error:
+    """What S3's code, message and HTTP status mean; code and message may be empty."""
     cause = f"{code}, status {status}" if code and code != str(status) else f"status {status}"
-    if code in _CREDENTIAL_CODES:
-        return S3Error(Fault.FORBIDDEN, cause)
+    if code in _EXPIRED_CODES or (code == "AccessDenied" and "expired" in message.lower()):
+        return S3Error(Fault.EXPIRED, cause)
+    if code in _BUSY_CODES:
+        return S3Error(Fault.UNAVAILABLE, cause)
+    if code == "InvalidObjectState":
+        return S3Error(Fault.FORBIDDEN, f"{cause}: it is archived; restore it first")
+    if code == "AuthorizationHeaderMalformed":
+        return S3Error(Fault.FORBIDDEN, f"{cause}: the bucket is in another region")
+    if code.startswith("KMS") or (code == "AccessDenied" and "kms" in message.lower()):
+        return S3Error(Fault.FORBIDDEN, f"{cause}: its KMS key may not be used")
     match status:
-        case 301 | 307:
+        case 301 | 302 | 307 | 308:
             return S3Error(Fault.FORBIDDEN, f"{cause}: the bucket is in another region")
         case 401 | 403:
             return S3Error(Fault.FORBIDDEN, cause)
-        case 400 | 404 | 405:  # 400: a malformed version id or name; 405: the version is a delete marker
+        case 400 | 404 | 405 | 410:  # 400: a malformed version id or name; 405: the version is a delete marker
             return S3Error(Fault.NOT_FOUND, cause)
         case 409 | 412 | 416:
             return S3Error(Fault.CHANGED, cause)

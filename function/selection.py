@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, FiniteFloat, Tag
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, FiniteFloat, Tag, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 _RANGE = re.compile(r"([0-9]*):([0-9]*)(?::([0-9]+))?")
@@ -70,6 +70,12 @@ def _parse_range(text: object) -> Range:
     return Range(start=start, stop=stop, step=step)
 
 
+_RANGE_SCHEMA: Final = {
+    "type": "string",
+    "pattern": f"^(all|{_RANGE.pattern})$",
+    "description": "rows as in Python: start:stop or start:stop:step; all of them",
+    "examples": ["0:100", "0:1000:10", "all"],
+}
 SELECTIONS: Final = ("timestamps", "every_seconds", "keyframes", "count")
 
 
@@ -85,7 +91,7 @@ def _frames_kind(value: object) -> str | None:
 
 Frames = Annotated[
     Annotated[list[int], Field(min_length=1, fail_fast=True), Tag("<rows>")]
-    | Annotated[Range, BeforeValidator(_parse_range), Tag("<range>")]
+    | Annotated[Range, BeforeValidator(_parse_range), Tag("<range>"), WithJsonSchema(_RANGE_SCHEMA)]
     | Annotated[Timestamps, Tag("<timestamps>")]
     | Annotated[EverySeconds, Tag("<every_seconds>")]
     | Annotated[Keyframes, Tag("<keyframes>")]

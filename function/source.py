@@ -1,68 +1,69 @@
-"""The video as ranged reads of one S3 object, all of one version of it."""
+"""The video as ranged reads of one object, in S3 or behind HTTPS, all of one version of it."""
 
 from __future__ import annotations
 
-import threading
+import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Final, TypedDict
+from typing import TYPE_CHECKING, Final
 
-from function.errors import (
-    CorruptMedia,
-    FunctionError,
-    SourceChanged,
-    SourceForbidden,
-    SourceNotFound,
-    SourceUnavailable,
-)
-from function.event import S3Object
-from function.s3 import CONNECTIONS, Fault, S3Error, s3_failures
+from function.blocks import Blocks, Range
+from function.deadline import Deadline
+from function.errors import CorruptMedia, SourceTooLarge
+from function.origins import S3Origin, UrlOrigin
+from function.places import S3Object, Url
+from function.remote import RemoteObject
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-_ERRORS: Final[dict[Fault, type[FunctionError]]] = {
-    Fault.NOT_FOUND: SourceNotFound,
-    Fault.FORBIDDEN: SourceForbidden,
-    Fault.CHANGED: SourceChanged,
-    Fault.UNAVAILABLE: SourceUnavailable,
-}
+_GB: Final = 10**9
 
 
-class _Pin(TypedDict, total=False):
-    VersionId: str
-    IfMatch: str
+class Source:
+    """An object that `hwang.Decoder` can read.
 
-
-class S3Source:
-    """An object of S3 that `hwang.Decoder` can read.
-
-    `size` is in bytes; `requests` and `bytes_read` count what went over the network. Reads are pinned to the version
-    found at opening. Raises SourceNotFound, SourceForbidden, SourceChanged, SourceUnavailable, and CorruptMedia for an
-    empty object.
+    `size` is in bytes; `requests` and `bytes_read` count what went over the network. Raises the Source errors,
+    CorruptMedia for an empty object, DeadlineExceeded.
     """
 
-    def __init__(self, client: S3Client, video: S3Object) -> None:
-        self.uri = video.uri
-        self.requests = 0
-        self.bytes_read = 0
-        self._client = client
-        self._video = video
-        self._lock = threading.Lock()
-        self._pin: _Pin = {"VersionId": video.version_id} if video.version_id else {}
-        self._count(0)
-        try:
-            with s3_failures():
-                head = client.head_object(Bucket=video.bucket, Key=video.key, **self._pin)
-        except S3Error as failure:
-            raise self._error(failure) from failure
-        self.size = head["ContentLength"]
-        self.etag = head["ETag"]
-        self._pin["IfMatch"] = self.etag
-        if self.size == 0:
-            raise CorruptMedia(f"video: {self.uri} is empty (0 bytes)", video=self.uri)
+    def __init__(self, client: S3Client, video: S3Object | Url, deadline: Deadline) -> None:
+        origin = S3Origin(client, video) if isinstance(video, S3Object) else UrlOrigin(video)
+        self.uri = origin.shown
+        self._remote = RemoteObject(origin, deadline)
+        self._blocks = Blocks(self._remote.read)
+        most = os.environ.get("HWANG_MAX_VIDEO_GB", "")
+        if most and self.size > float(most) * _GB:
+            self.close()
+            raise SourceTooLarge(
+                f"video: {self.uri} has {self.size} bytes; this function takes at most {most} GB (HWANG_MAX_VIDEO_GB)",
+                video=self.uri,
+                bytes=self.size,
+            )
 
-    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+    @property
+    def size(self) -> int:
+        return self._remote.size
+
+    @property
+    def etag(self) -> str:
+        """As the server gave it, with its quotes; empty if it gave none."""
+        return self._remote.etag
+
+    @property
+    def requests(self) -> int:
+        return self._remote.requests
+
+    @property
+    def bytes_read(self) -> int:
+        return self._remote.bytes_read
+
+    def expect(self, ranges: Sequence[Range]) -> None:
+        """Begin to fetch these ranges, ascending and disjoint, in this order, ahead of their use."""
+        known = len(self._remote.head)
+        there = [(offset, min(length, self.size - offset)) for offset, length in ranges if offset < self.size]
+        self._blocks.expect([_behind(known, *part) for part in there if sum(part) > known])
+
+    def read_ranges(self, ranges: Sequence[Range]) -> list[bytes]:
         """The bytes of each (offset, length), in order, fetched at the same time over a few connections.
 
         Each has its full length. Raises CorruptMedia for a range that is not inside the object.
@@ -74,36 +75,21 @@ class S3Source:
                     "it is truncated or damaged",
                     video=self.uri,
                 )
-        if len(ranges) == 1:
-            return [self._read(ranges[0])]
-        with ThreadPoolExecutor(max_workers=CONNECTIONS) as pool:
-            return list(pool.map(self._read, ranges))
+        head = self._remote.head
+        missing = [(offset, length) for offset, length in ranges if offset + length > len(head)]
+        fetched = iter(self._blocks.read([_behind(len(head), offset, length) for offset, length in missing]))
+        return [
+            head[offset : offset + length] + (next(fetched) if offset + length > len(head) else b"")
+            for offset, length in ranges
+        ]
 
-    def _read(self, wanted: tuple[int, int]) -> bytes:
-        offset, length = wanted
-        if length == 0:
-            return b""
-        try:
-            with s3_failures():
-                answer = self._client.get_object(
-                    Bucket=self._video.bucket,
-                    Key=self._video.key,
-                    Range=f"bytes={offset}-{offset + length - 1}",
-                    **self._pin,
-                )
-                if answer["ContentLength"] != length:
-                    raise S3Error(Fault.UNAVAILABLE, "the endpoint does not honour ranges")
-                data = answer["Body"].read()
-        except S3Error as failure:
-            raise self._error(failure) from failure
-        self._count(len(data))
-        return data
+    def close(self) -> None:
+        """Ends what is still being fetched."""
+        self._remote.close()
+        self._blocks.close()
 
-    def _count(self, byte_count: int) -> None:
-        with self._lock:
-            self.requests += 1
-            self.bytes_read += byte_count
 
-    def _error(self, failure: S3Error) -> FunctionError:
-        version = f"version {self._video.version_id} of " if self._video.version_id else ""
-        return _ERRORS[failure.fault](f"video: {version}{self.uri} {failure}", video=self.uri, cause=failure.cause)
+def _behind(known: int, offset: int, length: int) -> Range:
+    """The part of a range that lies behind the first `known` bytes."""
+    start = max(offset, known)
+    return start, offset + length - start

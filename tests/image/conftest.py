@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from local import clip as real_clip
 from local.stack import COMPOSE_FILE, Stack, StackError, docker
+from tests.clips import linear_decode
 
 BUCKET = "tests"
+Put = Callable[[str, bytes | Path], str]
+
+
+@cache
+def real_frames() -> NDArray[np.uint8]:
+    """Every frame of the real clip."""
+    return linear_decode(real_clip.fetch(), (1280, 720))
 
 
 @pytest.fixture(scope="session")
@@ -70,3 +82,9 @@ def put(stack: Stack) -> Iterator[object]:
     yield put_object
     for key in keys:
         stack.s3.delete_object(Bucket=BUCKET, Key=key)
+
+
+@pytest.fixture
+def video(put: Put) -> str:
+    """The real clip in the bucket."""
+    return put("clip.mp4", real_clip.fetch())

@@ -5,55 +5,21 @@ from __future__ import annotations
 import io
 import json
 import time
-from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
 from function.sheet import layout
 from local import clip as real_clip
 from local.stack import Stack
 from tests.clips import BY_NAME, encoder, linear_decode, make_clip, run_ffmpeg
-from tests.image.conftest import BUCKET
+from tests.image.conftest import BUCKET, Put, real_frames
+from tests.image.objects import keys, result_of, stored, stored_array
 
-Put = Callable[[str, bytes | Path], str]
 BAD_INPUT_SECONDS = 2
-
-
-@cache
-def real_frames() -> NDArray[np.uint8]:
-    return linear_decode(real_clip.fetch(), (1280, 720))
-
-
-@pytest.fixture
-def video(put: Put) -> str:
-    return put("clip.mp4", real_clip.fetch())
-
-
-def stored(stack: Stack, uri: str) -> bytes:
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    return stack.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-
-
-def stored_array(stack: Stack, uri: str) -> NDArray[Any]:
-    array: NDArray[Any] = np.load(io.BytesIO(stored(stack, uri)), allow_pickle=False)
-    return array
-
-
-def keys(stack: Stack, prefix: str) -> list[str]:
-    listed = stack.s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix)
-    return sorted(item["Key"] for item in listed.get("Contents", []))
-
-
-def result_of(stack: Stack, **event: object) -> dict[str, Any]:
-    result = stack.invoke(event)
-    assert "errorType" not in result, result
-    return result
 
 
 def test_the_tutorials_job(stack: Stack, video: str) -> None:
@@ -159,7 +125,11 @@ BAD_EVENTS: list[tuple[object, str, str]] = [
     ({}, "BadRequest", "video"),
     ({**GOOD}, "BadRequest", "video"),
     ({**GOOD, "video": "s3://tests/clip.mp4", "frame": [1]}, "BadRequest", "frames"),
-    ({**GOOD, "video": "ftp://host/clip.mp4"}, "BadRequest", "video"),
+    ({**GOOD, "video": "clip.mp4"}, "BadRequest", "video"),
+    ({**GOOD, "video": "ftp://host/clip.mp4"}, "SourceBlocked", "https"),
+    ({**GOOD, "video": "file:///etc/passwd"}, "SourceBlocked", "https"),
+    ({**GOOD, "video": "https://169.254.169.254/latest/meta-data/?a=secret"}, "SourceBlocked", "169.254.169.254"),
+    ({**GOOD, "video": "https://127.0.0.1:9001/"}, "SourceBlocked", "127.0.0.1"),
     ({**GOOD, "video": "s3://tests/clip.mp4", "frames": []}, "BadRequest", "frames"),
     ({**GOOD, "video": "s3://tests/clip.mp4", "frames": [1.5]}, "BadRequest", "frames"),
     ({**GOOD, "video": "s3://tests/clip.mp4", "frames": [-1]}, "FrameOutOfRange", "-1"),

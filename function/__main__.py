@@ -1,0 +1,66 @@
+"""The function's work without Lambda, on this machine: an event in, its result out.
+
+python -m function EVENT.json      the result as JSON; S3 as AWS_ENDPOINT_URL_S3 and the usual credentials say
+python -m function -               the event from standard input
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from function import job, s3, worker
+from function.deadline import NEVER, Deadline
+from function.errors import FunctionError
+from function.limits import function_memory
+from function.session import Session
+from function.supervisor import ANSWER_SECONDS, Supervisor
+
+_NO_LIMIT_SECONDS = 10**8
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """0: done; 1: the request failed, standard error says why; 2: the command makes no sense."""
+    parser = argparse.ArgumentParser(prog="python -m function", description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("event", help="a file with the event as JSON, or - for standard input")
+    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="as Lambda's; by default there is none")
+    parser.add_argument(
+        "--supervised",
+        action="store_true",
+        help="in a worker process, as on Lambda; by default in this one, for a debugger",
+    )
+    options = parser.parse_args(arguments)
+    try:
+        event = json.loads(sys.stdin.read() if options.event == "-" else Path(options.event).read_text())
+    except (OSError, ValueError) as error:
+        parser.error(f"{options.event}: {error}")
+    try:
+        result = _supervised(event, options.timeout) if options.supervised else _here(event, options.timeout)
+    except FunctionError as error:
+        print(f"{error.code}: {error.message}", file=sys.stderr)
+        print(json.dumps(error.detail, indent=2), file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    print(json.dumps(result, indent=2))
+    return 0
+
+
+def _here(event: object, timeout: float | None) -> dict[str, object]:
+    return job.run(event, Session(s3.client(), Deadline.within(timeout) if timeout else NEVER))
+
+
+def _supervised(event: object, timeout: float | None) -> dict[str, object]:
+    s3.client()
+    supervisor = Supervisor(worker.main, function_memory())
+    try:
+        return supervisor.run(event, (timeout or _NO_LIMIT_SECONDS) + ANSWER_SECONDS)
+    finally:
+        supervisor.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""The moment by which a request must be answered."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from function.errors import DeadlineExceeded
+
+TOO_LATE: Final = "the function's time was up; ask for fewer frames, or give the function more time"
+
+
+class Deadline:
+    """A moment on the monotonic clock, which all processes of the machine share; by default it never comes."""
+
+    def __init__(self, at: float = math.inf) -> None:
+        self.at = at
+
+    @classmethod
+    def within(cls, seconds: float) -> Deadline:
+        return cls(time.monotonic() + seconds)
+
+    @property
+    def seconds_left(self) -> float:
+        """Not below 0; infinite if it never comes."""
+        return max(0.0, self.at - time.monotonic())
+
+    @property
+    def has_passed(self) -> bool:
+        return time.monotonic() >= self.at
+
+    @contextmanager
+    def alarm(self, ring: Callable[[], object]) -> Iterator[None]:
+        """Calls `ring`, from another thread, if it passes inside the block."""
+        if math.isinf(self.at):
+            yield
+            return
+        timer = threading.Timer(self.seconds_left, ring)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join()
+
+    def check(self) -> None:
+        """Raises DeadlineExceeded once it has passed."""
+        if self.has_passed:
+            raise DeadlineExceeded(TOO_LATE)
+
+
+NEVER: Final = Deadline()

@@ -1,0 +1,100 @@
+"""What can be told of a video without decoding it: what it is, what a decode would cost, its index."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+from function.blocks import CONNECTIONS
+from function.errors import BadRequest
+from function.event import Format, Index, Plan, Probe
+from function.indexcache import VARIABLE, IndexCache
+from function.journal import Journal
+from function.limits import Work, function_memory
+from function.opened import OpenVideo
+from function.pictures import Shape
+from function.places import Output
+from function.publish import Publication
+from function.result import Cost, FrameList, IndexResult, PlanResult, ProbeResult, Result, as_json, returned
+from function.rows import resolve_rows
+from function.session import Session
+from hwang.plan import make_plan
+
+MB_OF_A_CORE: Final = 1769
+_REQUEST_SECONDS: Final = 0.03
+_BYTES_PER_SECOND: Final = 80e6  # of all connections together
+# Seconds on one core for a megapixel, decoded; measured by `make bench` on 720p.
+_DECODE_SECONDS: Final = {"h264": 0.0043, "hevc": 0.0045, "vp9": 0.003, "av1": 0.005}
+_OTHER_DECODE_SECONDS: Final = 0.006
+_CONVERT_SECONDS: Final = 0.002  # with the copy into the result
+
+
+def probe(request: Probe, session: Session) -> dict[str, Any]:
+    """What the video is."""
+    with OpenVideo.of(session, request.video) as video:
+        return _told(ProbeResult(video=video.facts, counters=video.counters), session)
+
+
+def plan(request: Plan, session: Session) -> dict[str, Any]:
+    """What a decode of the same fields would take."""
+    with OpenVideo.of(session, request.video) as video:
+        index = video.index
+        rows = resolve_rows(request.frames, index)
+        size = (index.width, index.height)
+        written_as: Format = "npy" if request.reduce else request.format or "npy"
+        work = Work(
+            index,
+            make_plan(index, rows),
+            Shape.of(size, request.size, 0),
+            written_as,
+            request.reduce,
+            video.source.size,
+        )
+        memory = function_memory()
+        result = PlanResult(
+            video=video.facts,
+            frames=FrameList(count=len(rows), rows=rows.tolist(), timestamps=index.timestamps()[rows].tolist()),
+            cost=Cost(
+                requests=len(work.plan.ranges),
+                bytes=work.plan.bytes_to_read,
+                runs=len(work.plan.runs),
+                samples=work.plan.samples_decoded,
+                memory_mb=work.memory_mb,
+                milliseconds=math.ceil(_seconds(work, memory) * 1000),
+                output_bytes=work.output_bytes,
+            ),
+            fits=memory is None or work.memory_bytes <= memory,
+            counters=video.counters,
+        )
+        return _told(result, session)
+
+
+def index(request: Index, session: Session) -> dict[str, Any]:
+    """Makes the index and keeps it: at the output, or in the cache."""
+    with OpenVideo.of(session, request.video) as video:
+        output = request.output
+        if output is None:
+            cache = IndexCache.of(request.video, video.source.etag)
+            if cache is None:
+                problem = {"path": "output", "message": f"is required, as {VARIABLE} is not set"}
+                raise BadRequest(f"output: {problem['message']}", problems=[problem])
+            output = Output(bucket=cache.bucket, key=cache.key)
+        journal = Journal(session.run, video.source.etag.strip('"'), output.manifest_key, session.tell)
+        with session.clock.phase("write"), Publication(session.client, output, request, journal) as publication:
+            written = publication.put(output.key, video.index.serialize(), "application/x-protobuf")
+        return _told(IndexResult(video=video.facts, output=[written], counters=video.counters), session)
+
+
+def _seconds(work: Work, memory: int | None) -> float:
+    """A prediction: fetching and decoding overlap, so the longer one counts."""
+    cores = max(1.0, (memory or MB_OF_A_CORE * 2**20) / 2**20 / MB_OF_A_CORE)
+    index, at_once = work.index, min(cores, max(1, len(work.plan.runs)))
+    decode = _DECODE_SECONDS.get(index.codec, _OTHER_DECODE_SECONDS) * work.plan.samples_decoded
+    convert = _CONVERT_SECONDS * work.count
+    megapixels = index.width * index.height / 1e6
+    fetch = _REQUEST_SECONDS * math.ceil(len(work.plan.ranges) / CONNECTIONS) + work.fetched_bytes / _BYTES_PER_SECOND
+    return 2 * _REQUEST_SECONDS + max(fetch, (decode + convert) * megapixels / at_once)
+
+
+def _told(result: Result, session: Session) -> dict[str, Any]:
+    return returned(as_json(result)) | {"milliseconds": session.clock.milliseconds()}
