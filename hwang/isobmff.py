@@ -12,6 +12,8 @@ __all__ = ["open_movie", "read_index"]
 
 _FIRST = frozenset([b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"pnot", b"sidx", b"emsg"])
 
+_TAIL_BYTES = 8 << 20  # what follows the media of a file without a header so far is its header
+
 
 def open_movie(source: RangeSource, track: int | None = None) -> Movie | None:
     """Read the header of the first video track, or of the one with id `track`; None if these are no such bytes.
@@ -28,6 +30,8 @@ def open_movie(source: RangeSource, track: int | None = None) -> Movie | None:
         if box.kind == b"moov":
             return Movie(reader, box, track)
         seen.add(box.kind)
+        if box.kind == b"mdat" and reader.size - box.end <= _TAIL_BYTES:
+            reader.read(box.end, reader.size - box.end)  # the header, in one request
     if b"meta" in seen and b"mdat" in seen:
         raise UnsupportedMediaError("a still image (HEIF or AVIF), not a video")
     if b"moof" in seen:

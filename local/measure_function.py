@@ -117,12 +117,11 @@ def _overhead(bed: Bed) -> Iterator[Row]:
         beyond, alone = [], []
         for _ in range(ROUNDS):
             answer, seconds = _invoke(bed, **asked, **options)
-            decode = answer["milliseconds"]["decode"]
-            beyond.append(seconds * 1000 - decode)
-            alone.append(decode)
-        limit = "15 ms" if "inline" in name else ""
-        text = f"{statistics.median(beyond):.1f} ms (decode {statistics.median(alone):.1f})"
-        yield f"warm invoke beyond the decode, a frame {name}", limit, text
+            spent = answer["milliseconds"]
+            beyond.append(seconds * 1000 - spent["decode"])
+            alone.append(spent["total"] - spent["decode"])
+        text = f"{statistics.median(beyond):.1f} ms as the caller sees it, {statistics.median(alone):.1f} in the worker"
+        yield f"warm invoke beyond fetch and decode, a frame {name}", "15 ms", text
 
 
 def _one_frame(bed: Bed, video: LongVideo) -> Iterator[Row]:
@@ -132,10 +131,11 @@ def _one_frame(bed: Bed, video: LongVideo) -> Iterator[Row]:
     for name, limit in (("first", "moov + GOP + 128 KiB, 4 requests"), ("index kept", "GOP + 128 KiB, 3 requests")):
         _begin(bed)
         answer, _ = _invoke(bed, **asked)
-        size, requests = _read(bed, "/long.mp4")
-        index, of_index = _read(bed, "/indexes/")
-        what = f"{size:,} bytes ({size - moov:,} beyond moov)" if size > moov else f"{size:,} bytes, index {index:,}"
-        yield f"a frame of {gigabytes:.2f} GB, {name}: read", limit, f"{what}, {requests + of_index} requests"
+        size, requests = _read(bed, f"/{VIDEOS}/long.mp4")
+        index, of_index = _read(bed, f"/{RESULTS}/indexes/")
+        what = f"{size:,} bytes, {requests} requests" + (f" (moov {moov:,})" if size > moov else "")
+        index_read = f"; index {index:,} bytes, {of_index} request"
+        yield f"a frame of {gigabytes:.2f} GB, {name}: read", limit, what + index_read
         spent = answer["milliseconds"]
         opened, decoded, wrote = (spent[phase] for phase in ("open", "decode", "write"))
         times = f"{opened + decoded:.0f} ms (open {opened:.0f}, fetch and decode {decoded:.0f}), write {wrote:.0f}"
@@ -147,7 +147,7 @@ def _spread(bed: Bed, video: LongVideo) -> Iterator[Row]:
     plan, _ = _invoke(bed, action="plan", video=LONG, frames=rows)
     _begin(bed)
     _, seconds = _invoke(bed, video=LONG, frames=rows, reduce="sum", output=f"s3://{RESULTS}/spread.npy")
-    size, requests = _read(bed, "/long.mp4")
+    size, requests = _read(bed, f"/{VIDEOS}/long.mp4")
     cost = plan["cost"]["bytes"]
     yield "100 spread frames: read", "1.1 x the plan", f"{size / cost:.3f} x ({size:,} bytes, {requests} requests)"
     with tempfile.TemporaryDirectory() as folder:
@@ -168,7 +168,7 @@ def _begin(bed: Bed) -> None:
 
 def _read(bed: Bed, path: str) -> tuple[int, int]:
     """Bytes and requests since the log was cleared."""
-    reads = bed.faults.log("GET", path)
+    reads = [entry for entry in bed.faults.log("GET") if entry.path.startswith(path)]
     return sum(entry.response_bytes for entry in reads), len(reads)
 
 
