@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz measure bench unit image bundle layer wheel engine lint lock down clean
+.PHONY: help demo test soak fuzz measure bench unit image bundle layer wheel engine lint lock down clean
 
 IMAGE := hwang-lambda:latest
 PYTHON := .venv/bin/python
@@ -27,6 +27,13 @@ test: announce engine venv lint unit ## everything: static checks, unit tests, t
 	@$(PYTHON) -m pytest tests/image
 	@local/image.sh s3 hwang-lambda:s3
 	@$(PYTHON) -m pytest tests/cloud
+	@$(PYTHON) -m pytest tests/soak
+
+soak: announce engine venv ## the long runs in full: thousands of damaged videos, requests, kills and resets (SOAK_RESULTS=file)
+	@local/image.sh function $(IMAGE)
+	@local/image.sh test hwang-lambda:test
+	@local/image.sh s3 hwang-lambda:s3
+	@SOAK=1 $(PYTHON) -m pytest tests/soak
 
 fuzz: announce engine ## damage videos at random under sanitizers (ITERATIONS=10000 SEED=random, or TRIAL=n of a SEED)
 	@local/image.sh fuzz hwang-lambda:fuzz
@@ -36,7 +43,9 @@ measure: announce engine venv ## measure the numbers that the README states
 	@local/image.sh cloud hwang-lambda:cloud
 	@local/image.sh function $(IMAGE)
 	@local/image.sh test hwang-lambda:test
+	@local/image.sh s3 hwang-lambda:s3
 	@$(PYTHON) -m local.measure
+	@$(PYTHON) -m local.measure_function
 
 bench: announce engine venv ## measure hwang beside other decoders (QUICK=1, CLIPS=, WORKLOADS=, REPEAT=)
 	@local/image.sh bench hwang-lambda:bench

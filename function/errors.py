@@ -171,6 +171,7 @@ _BY_HWANG_ERROR: Final[tuple[tuple[type[hwang.errors.HwangError], type[FunctionE
     (hwang.errors.SourceError, SourceUnavailable),
 )
 _MAX_ROWS_LISTED: Final = 100
+_NO_THREAD: Final = "can't start new thread"  # Python has no class for it
 
 
 def from_exception(error: Exception, source: str = "") -> FunctionError:
@@ -181,6 +182,10 @@ def from_exception(error: Exception, source: str = "") -> FunctionError:
         return LimitExceeded("the request needs more memory than the function has", limit="memory")
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return StorageFull("the temporary storage is full")
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        return LimitExceeded("the function may not have more files and connections open", limit="files")
+    if isinstance(error, BlockingIOError) or (isinstance(error, RuntimeError) and _NO_THREAD in str(error)):
+        return LimitExceeded("the function may not have more processes and threads", limit="processes")
     if isinstance(error, hwang.errors.HwangError):
         code = next((code for kind, code in _BY_HWANG_ERROR if isinstance(error, kind)), Internal)
         if code is Internal:

@@ -20,7 +20,7 @@ from pydantic_core import PydanticCustomError
 
 from function.errors import BadRequest
 from function.naming import DEFAULT_NAME, NameTemplate, parse_template
-from function.places import OutputUri, S3Uri, Video
+from function.places import MAX_KEY_BYTES, OutputUri, S3Uri, Video
 from function.problems import json_type, problem_list, summary
 from function.selection import Frames, Model
 
@@ -125,7 +125,14 @@ class Decode(Writing):
             return "output: is the video itself"
         wanted: Format | None = "npy" if self.reduce else self.format
         if output.is_prefix:
-            return f"output: {wanted} is one object and needs a key, not a prefix" if wanted in _ONE_OBJECT else None
+            if wanted in _ONE_OBJECT:
+                return f"output: {wanted} is one object and needs a key, not a prefix"
+            longest = len(output.key.encode()) + self.template.most_bytes
+            return (
+                f"output: its keys may have {longest} bytes, more than {MAX_KEY_BYTES}"
+                if longest > MAX_KEY_BYTES
+                else None
+            )
         if wanted == "sheet" and extension not in ("png", "jpg", "jpeg"):
             return "output: a sheet's key must end in .png or .jpg"
         if extension in _FORMATS_BY_EXTENSION:

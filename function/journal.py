@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from function.s3 import S3Error, ask
+from function.s3 import CONNECTIONS, S3Error, ask
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -77,11 +78,18 @@ class Journal:
                 self._try(client.abort_multipart_upload, entry, UploadId=upload_id)
         if not entries or self._metadata(client, entries[0].bucket, self._manifest_key).get(REQUEST) == self.request:
             return
-        for entry in entries:
-            if entry.version_id:
-                self._try(client.delete_object, entry, VersionId=entry.version_id)
-            elif self._metadata(client, entry.bucket, entry.key).get(RUN) == self.run:
-                self._try(client.delete_object, entry)
+        try:
+            with ThreadPoolExecutor(CONNECTIONS, "hwang-withdraw") as pool:
+                list(pool.map(lambda entry: self._take_back(client, entry), entries))
+        except RuntimeError:  # there are no threads to be had
+            for entry in entries:
+                self._take_back(client, entry)
+
+    def _take_back(self, client: S3Client, entry: Entry) -> None:
+        if entry.version_id:
+            self._try(client.delete_object, entry, VersionId=entry.version_id)
+        elif self._metadata(client, entry.bucket, entry.key).get(RUN) == self.run:
+            self._try(client.delete_object, entry)
 
     def _uploads(self, client: S3Client, entry: Entry) -> list[str]:
         """The upload's id; where that was not heard of any more, those of all uploads to this very key."""

@@ -26,6 +26,11 @@ class NameTemplate:
 
     parts: tuple[tuple[str, str, str], ...]  # literal text, then a field ("" for none) and its format
 
+    @property
+    def most_bytes(self) -> int:
+        """That a name can have, of any frame that can be asked for."""
+        return len(self.name(row=2**24, position=10**7, seconds=1e7, ext="webp").encode())
+
     def name(self, *, row: int, position: int, seconds: float, ext: str) -> str:
         values: dict[str, object] = {"row": row, "position": position, "seconds": seconds, "ext": ext}
         return "".join(text + (format(values[field], spec) if field else "") for text, field, spec in self.parts)

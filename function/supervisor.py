@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from function import scratch
 from function.deadline import TOO_LATE
-from function.errors import DeadlineExceeded, FunctionError, WorkerCrashed, of_code
+from function.errors import DeadlineExceeded, FunctionError, WorkerCrashed, from_exception, of_code
 
 # Before Lambda ends the invocation: the worker stops by itself, is stopped, and the answer is on its way.
 STOP_SECONDS: Final = 1.5
@@ -56,12 +56,17 @@ class Supervisor:
         self._leftovers: list[tuple[str, list[dict[str, Any]]]] = []  # runs that died, and what they had begun
 
     def start(self) -> None:
-        """A worker, unless there is one. What an earlier one left in temporary storage goes."""
+        """A worker, unless there is one. What an earlier one left in temporary storage goes. Raises LimitExceeded."""
         if self._pid and not self._has_died():
             return
         scratch.clean()
         ours, theirs = Pipe()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            ours.close()
+            theirs.close()
+            raise from_exception(error) from error
         if pid == 0:
             status = 1
             try:
@@ -97,7 +102,7 @@ class Supervisor:
         except _Gone as gone:
             if begun:
                 self._leftovers.append((run, begun))
-            with suppress(_Gone):
+            with suppress(_Gone, FunctionError):
                 self.start()
                 self._withdraw(answer_by)
             raise gone.error from None
@@ -110,15 +115,21 @@ class Supervisor:
         """Has a worker take back what dead ones left behind; what it cannot in time is left for the next request."""
         while self._leftovers:
             run, entries = self._leftovers[0]
-            self._ask({"withdraw": entries, "run": run}, until, [])
+            answer = self._ask({"withdraw": entries, "run": run}, until, [])
+            if "error" in answer:
+                raise _error(answer["error"])
             self._leftovers.pop(0)
 
     def _ask(self, message: dict[str, Any], until: float, begun: list[dict[str, Any]]) -> dict[str, Any]:
         """The worker's answer; meanwhile `begun` gets what it tells of its writing. Raises _Gone."""
         assert self._connection
         # In a thread, as a worker that does not read would hold this one up for ever.
-        self._sender = threading.Thread(target=_send, args=(self._connection, message), daemon=True)
-        self._sender.start()
+        sender = threading.Thread(target=_send, args=(self._connection, message), daemon=True)
+        try:
+            sender.start()
+        except RuntimeError as error:
+            raise from_exception(error) from error
+        self._sender = sender
         silent = 0
         progress: dict[str, Any] = {}
         while True:

@@ -51,8 +51,11 @@ def main(connection: Connection, memory: int | None) -> None:
         while True:
             message = channel.receive()
             session = _session(message, channel)
-            with _beating(channel, session):
-                answer = _withdrawn(message) if "withdraw" in message else _answered(message["event"], session)
+            try:
+                with _beating(channel, session):
+                    answer = _withdrawn(message) if "withdraw" in message else _answered(message["event"], session)
+            except RuntimeError as error:  # there are too many threads for one more
+                answer = {"error": _described(from_exception(error))}
             channel.send(answer)
             del message, session, answer
             gc.collect()  # a caught exception may hold all that its request had, decoders and their threads too

@@ -1,0 +1,1 @@
+"""Long runs through one container: in full with SOAK=1, at a tenth otherwise."""

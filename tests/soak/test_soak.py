@@ -1,0 +1,94 @@
+"""A thousand requests through one container: its memory, files, threads and processes do not grow."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.clips import make_clip
+from tests.cloud.asked import SMALL_URI
+from tests.cloud.bed import RESULTS, VIDEOS, Bed
+from tests.cloud.function import Function
+from tests.cloud.postconditions import Postconditions
+from tests.cloud.state import EMULATOR, Inside
+from tests.soak.conftest import Report, times
+from tests.soak.mixed import request
+
+MIB = 2**20
+MOST_GROWTH_MIB = 10
+# Shared pages count for each process by its part, so that the sum is what the container has.
+MEMORY = """
+import json, os, pathlib
+total = 0
+for folder in pathlib.Path("/proc").iterdir():
+    if folder.name.isdecimal() and int(folder.name) != os.getpid():
+        try:
+            lines = dict(line.split(":", 1) for line in (folder / "smaps_rollup").read_text().splitlines()[1:])
+            if (folder / "comm").read_text().strip() != EMULATOR:
+                total += int(lines["Pss"].split()[0]) * 1024
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+print(json.dumps(total))
+"""
+
+
+def memory_bytes(bed: Bed) -> int:
+    """Of all processes but the emulator."""
+    return int(json.loads(bed.python("function", f"EMULATOR = {EMULATOR!r}\n{MEMORY}")))
+
+
+@pytest.fixture
+def videos(function: Function) -> Iterator[None]:
+    """What the mix of requests needs beside the clips."""
+    s3, folder = function.bed.s3, function.bed.scratch
+    small = function.stored(SMALL_URI)
+    contents = {
+        "soak.mkv": make_clip("h264-matroska", folder).read_bytes(),
+        "soak.webm": make_clip("vp9", folder).read_bytes(),
+        "soak.txt": b"no video\n" * 100,
+        "soak-header.mp4": small[:406],
+        "soak-cut.mp4": small[: len(small) * 2 // 3],
+    }
+    for key, content in contents.items():
+        s3.put_object(Bucket=VIDEOS, Key=key, Body=content)
+    yield
+    for key in contents:
+        s3.delete_object(Bucket=VIDEOS, Key=key)
+
+
+@pytest.mark.usefixtures("videos")
+def test_nothing_grows(function: Function, after: Postconditions, prefix: str, report: Report) -> None:
+    bed, count = function.bed, times(1000)
+    start = count // 10
+    early = early_inside = None
+    wrong: list[str] = []
+    began, answer = time.monotonic(), None
+    for number in range(count):
+        if number == start:
+            early, early_inside = memory_bytes(bed), Inside.of(bed)
+        code, event = request(number, f"s3://{RESULTS}/{prefix}")
+        answer = function.invoke(event)
+        if answer.code != code:
+            wrong.append(f"request {number} ended in {answer.code}, not {code}: {event}")
+    assert answer
+    assert early
+    assert early_inside
+    late, late_inside = memory_bytes(bed), Inside.of(bed)
+    report(
+        requests=count,
+        memory_mib=[round(early / MIB, 1), round(late / MIB, 1)],
+        growth_mib=round((late - early) / MIB, 1),
+        threads=[early_inside.threads, late_inside.threads],
+        files=[len(early_inside.files), len(late_inside.files)],
+        sockets=[early_inside.sockets, late_inside.sockets],
+        processes=[len(early_inside.processes), len(late_inside.processes)],
+        stored_bytes=[sum(early_inside.stored.values()), sum(late_inside.stored.values())],
+        seconds=round(time.monotonic() - began),
+    )
+    assert wrong == []
+    assert late - early < MOST_GROWTH_MIB * MIB
+    assert late_inside.left_over(early_inside) == []
+    after.hold(answer, [key for key in after.before.videos if key.startswith("soak")])
