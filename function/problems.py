@@ -68,9 +68,9 @@ def summary(problems: list[Problem]) -> str:
 
 
 def _problem(detail: ErrorDetails, known: list[str]) -> Problem:
-    place = tuple(part for part in detail["loc"] if not _is_tag(part))
+    place = _place(detail)
     path, message = _path(place), _message(detail, place, known)
-    if not path:  # fields that do not fit each other: the message begins with the field to change
+    if not place:  # fields that do not fit each other: the message begins with the field to change
         path, _, message = message.partition(": ")
     return {"path": public_text(path), "message": public_text(message)}
 
@@ -102,6 +102,14 @@ def _unknown(name: str, known: list[str]) -> str:
     if near:
         return f"is not a known field; did you mean {near[0]!r}?"
     return "is not a known field" + (f"; the fields are {', '.join(known)}" if known else " here")
+
+
+def _place(detail: ErrorDetails) -> tuple[int | str, ...]:
+    """Where in the event, without tags."""
+    loc = detail["loc"]
+    is_field = detail["type"] in ("missing", "extra_forbidden")  # of any name, also one like a tag
+    last = [part for part in loc[-1:] if is_field or not _is_tag(part)]
+    return (*(part for part in loc[:-1] if not _is_tag(part)), *last)
 
 
 def _is_tag(part: int | str) -> bool:
