@@ -104,3 +104,25 @@ def test_files_are_readable_for_lambdas_user(engine: str) -> None:
 def test_the_licences_of_what_is_compiled_in_go_along(engine: str) -> None:
     names = docker_run(engine, IMAGE, "-c", "import os; print(sorted(os.listdir('/opt/share/licences')))")
     assert names == "['dav1d', 'ffmpeg', 'hwang', 'x264']"
+
+
+RESTORE = """
+import json, os, random
+import function.handler as handler
+from snapshot_restore_py import get_after_restore, get_before_snapshot
+
+def run(hooks):
+    for hook, arguments, options in hooks:
+        hook(*arguments, **options)
+
+first = handler._supervisor._pid
+run(get_before_snapshot())
+gone, drawn = not os.path.exists(f"/proc/{first}"), random.getstate()
+run(get_after_restore())
+print(json.dumps([gone, handler._supervisor._pid not in (0, first), random.getstate() != drawn]))
+handler._supervisor.stop()
+"""
+
+
+def test_a_snapshot_holds_no_worker_and_what_is_restored_has_a_new_one(engine: str) -> None:
+    assert docker_run(engine, "--env", "AWS_REGION=us-east-1", IMAGE, "-c", RESTORE) == "[true, true, true]"
