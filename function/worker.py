@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import math
@@ -23,6 +24,7 @@ from function.journal import Journal
 from function.session import Session
 
 BEAT_SECONDS: Final = 0.5
+_LIBC: Final = ctypes.CDLL(None)
 
 
 class Channel:
@@ -58,7 +60,7 @@ def main(connection: Connection, memory: int | None) -> None:
                 answer = {"error": _described(from_exception(error))}
             channel.send(answer)
             del message, session, answer
-            gc.collect()  # a caught exception may hold all that its request had, decoders and their threads too
+            _let_go()
 
 
 def _prepare(memory: int | None) -> None:
@@ -77,6 +79,16 @@ def _leave(channel: Channel, error: FunctionError) -> None:
     with suppress(OSError):
         channel.send({"error": _described(error), "gone": True})
     os._exit(0)
+
+
+def _let_go() -> None:
+    """Gives back what the last request had: a caught exception may hold all of it, decoders and their threads too, and
+    the allocator keeps what was freed.
+    """
+    gc.collect()
+    trim = getattr(_LIBC, "malloc_trim", None)  # glibc's
+    if trim:
+        trim(0)
 
 
 @contextmanager

@@ -135,7 +135,7 @@ class Bed(Stack):
     @cached_property
     def _containers(self) -> dict[str, str]:
         """Ids as they were when first asked for: that a container has gone is an error."""
-        return {service: self.container(service) for service in ("function", "web")}
+        return {service: self.container(service) for service in ("function", "proxy", "s3", "web")}
 
     @cached_property
     def _docker(self) -> str:
