@@ -59,7 +59,7 @@ def check(answer: Answer, name: str, data: bytes, folder: Path, scratch: Path) -
     """Its code. Raises AssertionError for anything but exact frames and errors of videos."""
     assert answer.seconds < SLOWEST_SECONDS
     if answer.code != OK:
-        check_report(answer, OF_VIDEOS, "damaged")
+        check_report(answer, OF_VIDEOS)
         return answer.code
     frames = frames_in(answer)
     if strangers(frames, sound_frames(name, folder)):

@@ -1,0 +1,18 @@
+"""The S3 server keeps what was deleted until it is told to let go of it, and it has only so much memory."""
+
+from __future__ import annotations
+
+from tests.cloud.bed import Bed
+
+EVERY = 20  # requests
+_VACUUM = """
+import urllib.request
+direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+direct.open("http://127.0.0.1:9333/vol/vacuum?garbageThreshold=0.05", timeout=60).close()
+"""
+
+
+def reclaim(bed: Bed, done: int) -> None:
+    """Now and then, by how many requests are done."""
+    if done % EVERY == EVERY - 1:
+        bed.python("s3", _VACUUM)
