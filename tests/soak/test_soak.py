@@ -1,4 +1,4 @@
-"""A thousand requests through one container: from the hundredth on, memory, files, threads and processes do not grow."""
+"""A thousand requests through one container: from the hundredth on nothing grows, not memory, files or threads."""
 
 from __future__ import annotations
 
