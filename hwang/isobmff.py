@@ -12,7 +12,7 @@ __all__ = ["open_movie", "read_index"]
 
 _FIRST = frozenset([b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"pnot", b"sidx", b"emsg"])
 
-_TAIL_BYTES = 8 << 20  # what follows the media of a file without a header so far is its header
+_TAIL_BYTES = 8 << 20  # what follows the media of a file without a header so far is most likely its header
 
 
 def open_movie(source: RangeSource, track: int | None = None) -> Movie | None:
@@ -30,8 +30,9 @@ def open_movie(source: RangeSource, track: int | None = None) -> Movie | None:
         if box.kind == b"moov":
             return Movie(reader, box, track)
         seen.add(box.kind)
-        if box.kind == b"mdat" and reader.size - box.end <= _TAIL_BYTES:
-            reader.read(box.end, reader.size - box.end)  # the header, in one request
+        rest = reader.size - box.end
+        if box.kind == b"mdat" and rest <= min(_TAIL_BYTES, box.end - box.offset):
+            reader.read(box.end, rest)  # the header, in one request
     if b"meta" in seen and b"mdat" in seen:
         raise UnsupportedMediaError("a still image (HEIF or AVIF), not a video")
     if b"moof" in seen:

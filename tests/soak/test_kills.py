@@ -54,13 +54,15 @@ def killed(function: Function, event: dict[str, object], seconds: float) -> Answ
         return coming.result()
 
 
-def visible(function: Function, prefix: str, answer: Answer) -> list[str]:
-    """What is wrong with what can be seen below the prefix."""
+def visible(function: Function, prefix: str) -> list[str]:
+    """What is wrong with what can be seen below the prefix: all of a result may be there, also of a worker that was
+    killed when it had just finished; or nothing.
+    """
     keys = set(function.keys(prefix))
     uploads = function.bed.s3.list_multipart_uploads(Bucket=RESULTS).get("Uploads", [])
     wrong = [f"an upload of {upload['Key']}" for upload in uploads]
     manifests = [key for key in keys if "manifest" in key]
-    if answer.code != OK or not manifests:
+    if not manifests:
         return [*wrong, *sorted(keys)]
     written = json.loads(function.stored(f"s3://{RESULTS}/{manifests[0]}"))["output"]
     wrong += [
@@ -88,7 +90,7 @@ def test_no_partial_result_is_ever_visible(
         outcomes[answer.code] += 1
         if answer.code != OK:
             check_report(answer, ["WorkerCrashed"])
-        partial += visible(function, f"{prefix}{number}/", answer)
+        partial += visible(function, f"{prefix}{number}/")
         reclaim(function.bed, number)
         for key in function.keys(f"{prefix}{number}/"):
             function.bed.s3.delete_object(Bucket=RESULTS, Key=key)
