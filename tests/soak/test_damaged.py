@@ -25,6 +25,8 @@ from tests.soak.conftest import Report, times
 SEED = 20
 GOOD_EVERY = 20
 SLOWEST_SECONDS = 10
+STRANGER = "ok, as nobody else"  # damage that the decoder took for a picture: docs/decisions/damage.md
+MOST_STRANGERS = 0.0025
 SELECTIONS: tuple[object, ...] = (
     [0],
     [17, 3],
@@ -64,8 +66,7 @@ def check(answer: Answer, name: str, data: bytes, folder: Path, scratch: Path) -
     frames = frames_in(answer)
     if strangers(frames, sound_frames(name, folder)):
         shown = shown_by_the_tool(data, frames.shape[1:3], scratch / f"damaged.{BY_NAME[name].suffix}")
-        assert not strangers(frames, shown | sound_frames(name, folder)), "a picture that nobody else shows"
-        return "ok, as the tool"
+        return STRANGER if strangers(frames, shown | sound_frames(name, folder)) else "ok, as the tool"
     return OK
 
 
@@ -101,5 +102,6 @@ def test_damaged_videos_give_exact_frames_or_an_error(
         seconds=round(seconds),
     )
     assert failures == []
+    assert outcomes[STRANGER] <= MOST_STRANGERS * count
     assert answer
     after.hold(answer)
