@@ -32,11 +32,12 @@ Work = Callable[[Connection, int | None], None]
 
 
 class _Gone(Exception):  # noqa: N818 - every way in which a worker can leave
-    """The worker has died, hangs, or took too long; it does not run any more."""
+    """The worker has died, hangs, or took too long; it does not run any more. `untouched`: it never saw the request."""
 
-    def __init__(self, error: FunctionError) -> None:
+    def __init__(self, error: FunctionError, *, untouched: bool = False) -> None:
         super().__init__(error.message)
         self.error = error
+        self.untouched = untouched
 
 
 class Supervisor:
@@ -98,7 +99,13 @@ class Supervisor:
             self.start()
             self._withdraw(answer_by)
             request = {"event": event, "run": run, "deadline": now + seconds_left - STOP_SECONDS}
-            answer = self._ask(request, now + seconds_left - KILL_SECONDS, begun)
+            try:
+                answer = self._ask(request, now + seconds_left - KILL_SECONDS, begun)
+            except _Gone as gone:
+                if not gone.untouched:
+                    raise
+                self.start()  # it was dying already
+                answer = self._ask(request, now + seconds_left - KILL_SECONDS, begun)
         except _Gone as gone:
             if begun:
                 self._leftovers.append((run, begun))
@@ -131,12 +138,12 @@ class Supervisor:
             raise from_exception(error) from error
         self._sender = sender
         silent = 0
-        progress: dict[str, Any] = {}
+        progress: dict[str, Any] | None = None
         while True:
             left = until - time.monotonic()
             if left <= 0:
                 self.stop()
-                raise _Gone(DeadlineExceeded(f"{TOO_LATE} (it had to be stopped)", **progress))
+                raise _Gone(DeadlineExceeded(f"{TOO_LATE} (it had to be stopped)", **(progress or {})))
             try:
                 if not self._connection.poll(min(left, _POLL_SECONDS)):
                     silent += 1
@@ -146,7 +153,7 @@ class Supervisor:
                     continue
                 answer: dict[str, Any] = json.loads(self._connection.recv_bytes())
             except (EOFError, OSError):
-                raise _Gone(_crash(self._reap())) from None
+                raise _Gone(_crash(self._reap()), untouched=progress is None) from None
             silent = 0
             if "gone" in answer:
                 self._reap()

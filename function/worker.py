@@ -52,6 +52,7 @@ def main(connection: Connection, memory: int | None) -> None:
     with suppress(EOFError, OSError):  # the supervisor is gone
         while True:
             message = channel.receive()
+            channel.send({"beat": {}})  # the request has arrived
             session = _session(message, channel)
             try:
                 with _beating(channel, session):

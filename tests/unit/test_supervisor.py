@@ -27,6 +27,11 @@ def work(connection: Connection, memory: int | None) -> None:
     with suppress(EOFError):
         while True:
             message = json.loads(connection.recv_bytes())
+            match message.get("event"):
+                case {"die_unseen_once": marker} if not Path(marker).exists():
+                    Path(marker).touch()
+                    os._exit(1)
+            connection.send_bytes(json.dumps({"beat": {}}).encode())
             for told in _does(message, memory):
                 connection.send_bytes(json.dumps(told).encode())
 
@@ -37,7 +42,7 @@ def _does(message: dict[str, Any], memory: int | None) -> Iterator[dict[str, Any
         yield {"withdrawn": True}
         return
     match message["event"]:
-        case "who":
+        case "who" | {"die_unseen_once": _}:
             yield {"beat": {"done": 7}}
             yield {"result": {"pid": os.getpid(), "memory": memory, "run": message["run"]}}
         case "files":
@@ -118,6 +123,13 @@ def test_a_worker_that_has_died_between_requests_costs_none(watched: Supervisor)
     os.kill(pid, signal.SIGKILL)
     time.sleep(0.05)
     assert watched.run("who", LONG)["pid"] != pid
+
+
+def test_a_request_that_a_dying_worker_never_saw_is_done_by_the_next(watched: Supervisor, tmp_path: Path) -> None:
+    before = watched.run("who", LONG)["pid"]
+    marker = tmp_path / "died"
+    assert watched.run({"die_unseen_once": str(marker)}, LONG)["pid"] != before
+    assert marker.exists()
 
 
 def test_a_worker_that_is_stopped_is_replaced_long_before_the_time_is_up(watched: Supervisor) -> None:
