@@ -25,6 +25,8 @@ from function.session import Session
 
 BEAT_SECONDS: Final = 0.5
 _LIBC: Final = ctypes.CDLL(None)
+_M_ARENA_MAX: Final = -8  # glibc's number
+_ARENAS: Final = 2  # one for each of many threads would keep what none of them uses any more
 
 
 class Channel:
@@ -68,6 +70,8 @@ def _prepare(memory: int | None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
     gc.freeze()  # what was imported before the fork is not looked through each time
+    if hasattr(_LIBC, "mallopt"):
+        _LIBC.mallopt(_M_ARENA_MAX, _ARENAS)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if memory:
         resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))

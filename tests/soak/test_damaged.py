@@ -26,7 +26,7 @@ SEED = 20
 GOOD_EVERY = 20
 SLOWEST_SECONDS = 10
 STRANGER = "ok, as nobody else"  # damage that the decoder took for a picture: docs/decisions/damage.md
-MOST_STRANGERS = 0.0025
+MOST_STRANGERS = 0.005
 SELECTIONS: tuple[object, ...] = (
     [0],
     [17, 3],
