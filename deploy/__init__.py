@@ -1,0 +1,1 @@
+"""What ecr_push.py is made of: an image, a registry, a function's release, and what may be thrown away."""

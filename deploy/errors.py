@@ -1,0 +1,184 @@
+"""Every way a command can fail: what happened, what to do next, and an exit code that scripts can tell apart."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class DeployError(Exception):
+    """A failure that the user is told about in one line, with the next step in another.
+
+    `detail` holds the facts of the message as JSON values, for programs.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, what: str, *, then: str = "", **detail: object) -> None:
+        super().__init__(what)
+        self.what = what
+        self.then = then
+        self.detail = detail
+
+    @property
+    def code(self) -> str:
+        return type(self).__name__.removesuffix("Error")
+
+
+class UsageError(DeployError):
+    """The command line makes no sense."""
+
+    exit_code = 2
+
+
+# The image, on this machine.
+
+
+class EngineUnavailableError(DeployError):
+    """No Docker Engine answers."""
+
+    exit_code = 10
+
+
+class ImageNotFoundError(DeployError):
+    """The engine has no such image, or there is no such file."""
+
+    exit_code = 11
+
+
+class ImageRefusedError(DeployError):
+    """Lambda would not take this image, or could not run it."""
+
+    exit_code = 12
+
+
+class StandInRefusedError(DeployError):
+    """The image stands on the stand-in base and the registry is not on this machine."""
+
+    exit_code = 13
+
+
+# AWS as a whole.
+
+
+class CredentialsError(DeployError):
+    """There are no credentials, or they are expired or wrong."""
+
+    exit_code = 20
+
+
+class PermissionDeniedError(DeployError):
+    """The credentials may not do one thing, which is named."""
+
+    exit_code = 21
+
+
+class AwsUnavailableError(DeployError):
+    """AWS could not be reached or kept refusing (throttling, 5xx), and patience is at an end."""
+
+    exit_code = 22
+
+
+class AwsRefusedError(DeployError):
+    """AWS refused a call for a reason that none of the other errors names."""
+
+    exit_code = 23
+
+
+# The registry.
+
+
+class RepositoryNotFoundError(DeployError):
+    """The repository is missing and was not to be created."""
+
+    exit_code = 30
+
+
+class PushFailedError(DeployError):
+    """The registry did not take the image."""
+
+    exit_code = 31
+
+
+class DigestMismatchError(DeployError):
+    """The registry holds other bytes than were sent."""
+
+    exit_code = 32
+
+
+class TagTakenError(DeployError):
+    """The tag is another image's, and tags are not moved."""
+
+    exit_code = 33
+
+
+# The function.
+
+
+class FunctionNotFoundError(DeployError):
+    """The function, version or alias is not there."""
+
+    exit_code = 40
+
+
+class FunctionUnsuitableError(DeployError):
+    """The function can never run this image: it is a Zip function, of another architecture, region or account."""
+
+    exit_code = 41
+
+
+class FunctionNotReadyError(DeployError):
+    """The function did not become ready in time, or is in a state that no deploy mends."""
+
+    exit_code = 42
+
+
+class ConflictError(DeployError):
+    """Somebody else changed the function or the alias meanwhile; theirs is kept."""
+
+    exit_code = 50
+
+
+class UpdateFailedError(DeployError):
+    """Lambda took the update and then could not carry it out."""
+
+    exit_code = 51
+
+
+class SmokeFailedError(DeployError):
+    """The new version does not answer as it should; the alias was not moved."""
+
+    exit_code = 52
+
+
+class CanaryFailedError(DeployError):
+    """The new version had errors in its share of the traffic; the alias is as it was."""
+
+    exit_code = 53
+
+
+class ReleaseUndoneError(DeployError):
+    """Something failed after the alias was moved; it is back where it was."""
+
+    exit_code = 54
+
+
+class NotRestoredError(DeployError):
+    """Something failed and could not be put back: what is where is in the message."""
+
+    exit_code = 55
+
+
+class RollbackImpossibleError(DeployError):
+    """There is nothing sound to go back to."""
+
+    exit_code = 60
+
+
+class InterruptedError_(DeployError):  # noqa: N801 - the builtin InterruptedError is something else
+    """Ctrl-C or SIGTERM; what had been changed is put back."""
+
+    exit_code = 130
+
+    @property
+    def code(self) -> str:
+        return "Interrupted"
