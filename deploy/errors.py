@@ -174,11 +174,7 @@ class RollbackImpossibleError(DeployError):
     exit_code = 60
 
 
-class InterruptedError_(DeployError):  # noqa: N801 - the builtin InterruptedError is something else
+class StoppedError(DeployError):
     """Ctrl-C or SIGTERM; what had been changed is put back."""
 
     exit_code = 130
-
-    @property
-    def code(self) -> str:
-        return "Interrupted"
