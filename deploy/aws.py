@@ -5,6 +5,7 @@ Errors of the SDK become errors of this tool by `explained`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -72,7 +73,7 @@ class Account:
         dry_run: bool = False,
         listener: Callable[[Call], None] = lambda _: None,
     ) -> None:
-        self._session = boto3.Session(profile_name=profile, region_name=region)
+        self._session = boto3.Session(profile_name=profile, region_name=region or os.environ.get("AWS_REGION"))
         self._endpoint_url = endpoint_url
         self._rehearsal = Rehearsal() if dry_run else None
         self._listener = listener
@@ -103,9 +104,9 @@ class Account:
 
     def _client(self, service: str, config: Config) -> Any:
         client = self._session.client(service, endpoint_url=self._endpoint_url, config=config)
-        client.meta.events.register_last(f"before-parameter-build.{service}", self._asked)
-        client.meta.events.register_first(f"before-call.{service}", self._before)
-        client.meta.events.register_last(f"after-call.{service}", self._after)
+        client.meta.events.register_last("before-parameter-build", self._asked)
+        client.meta.events.register_first("before-call", self._before)
+        client.meta.events.register_last("after-call", self._after)
         return client
 
     def _asked(self, params: dict[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
@@ -135,7 +136,13 @@ def was_repeated(error: Exception) -> bool:
     return isinstance(error, (sdk.HTTPClientError, sdk.ConnectionError))
 
 
-_THROTTLED: Final = {"TooManyRequestsException", "ThrottlingException", "Throttling", "RequestLimitExceeded", "SlowDown"}
+_THROTTLED: Final = {
+    "TooManyRequestsException",
+    "ThrottlingException",
+    "Throttling",
+    "RequestLimitExceeded",
+    "SlowDown",
+}
 _FORBIDDEN: Final = {"AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "UnauthorizedException"}
 _EXPIRED: Final = {"ExpiredTokenException", "ExpiredToken", "RequestExpired"}
 _UNKNOWN: Final = {"UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId", "AuthFailure"}
@@ -149,7 +156,9 @@ def explained(error: sdk.BotoCoreError | sdk.ClientError) -> errors.DeployError:
         return _explained_answer(error)
     match error:
         case sdk.NoRegionError():
-            return errors.UsageError("no region is set", then="give --region, or set AWS_REGION, or run `aws configure`")
+            return errors.UsageError(
+                "no region is set", then="give --region, or set AWS_REGION, or run `aws configure`"
+            )
         case sdk.ProfileNotFound():
             return errors.CredentialsError(str(error), then="list the profiles there are: aws configure list-profiles")
         case sdk.UnauthorizedSSOTokenError() | sdk.SSOTokenLoadError() | sdk.TokenRetrievalError():
@@ -173,7 +182,7 @@ def _explained_answer(error: sdk.ClientError) -> errors.DeployError:
     if code in _FORBIDDEN:
         return errors.PermissionDeniedError(
             f"these credentials may not do {action}: {message}",
-            then="ask for the action to be allowed; `ecr_push.py policy push` and `policy deploy` print all that is needed",
+            then="ask for it; `ecr_push.py policy push` and `policy deploy` print all that is needed",
             **facts,
         )
     if code in _EXPIRED:
@@ -190,7 +199,9 @@ def _explained_answer(error: sdk.ClientError) -> errors.DeployError:
         )
     if code in _UNKNOWN:
         return errors.CredentialsError(
-            f"AWS does not know these credentials ({code})", then="aws sts get-caller-identity shows whose they are", **facts
+            f"AWS does not know these credentials ({code})",
+            then="aws sts get-caller-identity shows whose they are",
+            **facts,
         )
     if code in _THROTTLED or status >= 500:
         return errors.AwsUnavailableError(
@@ -201,7 +212,9 @@ def _explained_answer(error: sdk.ClientError) -> errors.DeployError:
             "somebody else changed the function meanwhile; theirs is kept", then="look at `status`, then again", **facts
         )
     if code in _MISSING:
-        return errors.FunctionNotFoundError(f"{message} ({action})", then="check the name, --region and --profile", **facts)
+        return errors.FunctionNotFoundError(
+            f"{message} ({action})", then="check the name, --region and --profile", **facts
+        )
     if code == "RepositoryNotFoundException":
         return errors.RepositoryNotFoundError(message, then="check --repository and --region; push --create makes it")
     return errors.AwsRefusedError(f"AWS refused {action} ({code}): {message}", **facts)

@@ -95,7 +95,8 @@ class FunctionState:
     def published(self) -> dict[str, Any]:
         """Everything but the code that publishing would make permanent."""
         return {
-            name: self._setting(name) if name in SETTINGS else self.configuration.get(name) or None for name in _PUBLISHED
+            name: self._setting(name) if name in SETTINGS else self.configuration.get(name) or None
+            for name in _PUBLISHED
         }
 
     def _setting(self, name: str) -> Any:
