@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class TransientError(Exception):
@@ -35,9 +39,10 @@ class Tries:
         self._deadline = time.monotonic() + patience.total
         self._failures = 0
 
-    @property
-    def seconds_left(self) -> float:
-        return self._deadline - time.monotonic()
+    def check(self) -> None:
+        """Raises TransientError when the time is up."""
+        if time.monotonic() > self._deadline:
+            raise TransientError(f"it is not done after {self._patience.total:.0f} s")
 
     def progressed(self) -> None:
         """Something was achieved that stays achieved: failures count from zero again."""
@@ -48,9 +53,17 @@ class Tries:
         self._failures += 1
         patience = self._patience
         longest = min(patience.longest_pause, patience.first_pause * 2 ** (self._failures - 1))
-        seconds = random.uniform(longest / 2, longest)  # noqa: S311 - it hides nothing
-        if failure.after_seconds is not None:
-            seconds = max(seconds, failure.after_seconds)
-        if self._failures >= patience.failures or seconds >= self.seconds_left:
+        seconds = max(random.uniform(longest / 2, longest), failure.after_seconds or 0)  # noqa: S311 - it hides nothing
+        if self._failures >= patience.failures or time.monotonic() + seconds > self._deadline:
             raise failure
         time.sleep(seconds)
+
+
+def persist(patience: Patience, attempt: Callable[[Tries], T]) -> T:
+    """What the attempt returns, tried again after each TransientError. Raises the last of them."""
+    tries = Tries(patience)
+    while True:
+        try:
+            return attempt(tries)
+        except TransientError as failure:
+            tries.pause(failure)
