@@ -1,28 +1,32 @@
 """ECR: repositories as this tool wants them, and what is in them.
 
 What AWS refuses for reasons that are not ECR's own (permissions, credentials, throttling) is raised as botocore's
-ClientError, for the caller to translate.
+ClientError; deploy.aws.explained makes it one of this tool's.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
 from deploy.address import Address
-from deploy.errors import DigestMismatchError, RepositoryNotFoundError
+from deploy.aws import code_of
+from deploy.errors import AwsRefusedError, DigestMismatchError, RepositoryNotFoundError
 from deploy.login import Login
 from deploy.manifest import ACCEPTED, Manifest
 
-Client: TypeAlias = Any  # boto3's "ecr"
+if TYPE_CHECKING:
+    from mypy_boto3_ecr import ECRClient
 
 UNTAGGED_DAYS: Final = 14
+_AT_ONCE: Final = 100  # ECR's limit
+_ABSENT: Final = ("ImageNotFound", "ImageInaccessible")  # deleted or never there; archived
 PULL_ACTIONS: Final = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 
 
@@ -51,7 +55,7 @@ class Repository:
     mutability: str
     scans: bool
     address: Address
-    client: Client = field(repr=False, compare=False)
+    client: ECRClient = field(repr=False, compare=False)
 
     @property
     def is_immutable(self) -> bool:
@@ -66,30 +70,43 @@ class Repository:
 
     def manifest(self, reference: str) -> Manifest | None:
         """What a tag or digest (`sha256:…`) names: a manifest or an index; None if nothing. Raises DigestMismatchError."""
-        wanted = {"imageDigest" if reference.startswith("sha256:") else "imageTag": reference}
+        name = "imageDigest" if reference.startswith("sha256:") else "imageTag"
+        return next(self._manifests([{name: reference}]), None)
+
+    def manifests(self, digests: Sequence[str]) -> Iterator[Manifest]:
+        """Those of them that are there and not archived, in any order. Raises DigestMismatchError."""
+        for start in range(0, len(digests), _AT_ONCE):
+            yield from self._manifests([{"imageDigest": digest} for digest in digests[start : start + _AT_ONCE]])
+
+    def _manifests(self, wanted: Sequence[Mapping[str, str]]) -> Iterator[Manifest]:
         answer = self.client.batch_get_image(
-            repositoryName=self.name, imageIds=[wanted], acceptedMediaTypes=list(ACCEPTED)
+            repositoryName=self.name, imageIds=list(wanted), acceptedMediaTypes=list(ACCEPTED)
         )
-        if not answer.get("images"):
-            return None
-        image = answer["images"][0]
-        found = Manifest(image["imageManifest"].encode(), image.get("imageManifestMediaType", ""))
-        said = image["imageId"].get("imageDigest", found.digest)
-        if said != found.digest:
-            raise DigestMismatchError(
-                f"ECR says that {self.name}:{reference} is {said}, but its manifest's digest is {found.digest}",
-                then="push the image under another tag, and report the repository to AWS",
-                said=said,
-                found=found.digest,
-            )
-        return found
+        for failure in answer.get("failures", []):
+            if failure["failureCode"] not in _ABSENT:
+                raise AwsRefusedError(
+                    f"ECR does not give {failure['imageId']} of {self.name}: {failure['failureReason']}",
+                    then="see the repository in ECR's console",
+                    code=failure["failureCode"],
+                )
+        for image in answer.get("images", []):
+            found = Manifest(image["imageManifest"].encode(), image.get("imageManifestMediaType", ""))
+            said = image["imageId"].get("imageDigest", found.digest)
+            if said != found.digest:
+                raise DigestMismatchError(
+                    f"ECR says that an image of {self.name} is {said}, but its manifest's digest is {found.digest}",
+                    then="push the image under another tag",
+                    said=said,
+                    found=found.digest,
+                )
+            yield found
 
     def has(self, digest: str) -> bool:
         """Whether the image is there and can be pulled: not deleted, not archived."""
         try:
             details = self.client.describe_images(repositoryName=self.name, imageIds=[{"imageDigest": digest}])
         except ClientError as error:
-            if _code(error) == "ImageNotFoundException":
+            if code_of(error) == "ImageNotFoundException":
                 return False
             raise
         return any(_stored(detail).status == "ACTIVE" for detail in details["imageDetails"])
@@ -112,24 +129,24 @@ class Creation:
     differences: tuple[str, ...] = ()
 
 
-def find(client: Client, name: str) -> Repository:
+def find(client: ECRClient, name: str) -> Repository:
     """The repository. Raises RepositoryNotFoundError."""
     try:
         found = client.describe_repositories(repositoryNames=[name])["repositories"][0]
     except ClientError as error:
-        if _code(error) != "RepositoryNotFoundException":
+        if code_of(error) != "RepositoryNotFoundException":
             raise
         region = client.meta.region_name
         raise RepositoryNotFoundError(
             f"there is no repository {name!r} in {region}",
-            then=f"`ecr-push push … --repository {name} --create` makes it; or choose another --region",
+            then=f"`ecr_push.py push … --repository {name} --create` makes it; or choose another --region",
             repository=name,
             region=region,
         ) from None
     return _repository(client, found)
 
 
-def create(client: Client, name: str) -> Creation:
+def create(client: ECRClient, name: str) -> Creation:
     """The repository, made if it is missing: tags that never move, scans, Lambda may pull, untagged images expire.
 
     One that is there is left as it is.
@@ -141,7 +158,7 @@ def create(client: Client, name: str) -> Creation:
             imageScanningConfiguration={"scanOnPush": True},
         )
     except ClientError as error:
-        if _code(error) != "RepositoryAlreadyExistsException":
+        if code_of(error) != "RepositoryAlreadyExistsException":
             raise
         repository = find(client, name)
         return Creation(repository, created=False, differences=tuple(_differences(repository)))
@@ -209,7 +226,7 @@ def _policy(call: Any, name: str, key: str, missing: str) -> dict[str, Any]:
     try:
         policy: dict[str, Any] = json.loads(call(repositoryName=name)[key])
     except ClientError as error:
-        if _code(error) == missing:
+        if code_of(error) == missing:
             return {}
         raise
     return policy
@@ -231,7 +248,7 @@ def _listed(value: Any) -> Sequence[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _repository(client: Client, described: dict[str, Any]) -> Repository:
+def _repository(client: ECRClient, described: dict[str, Any]) -> Repository:
     uri = described["repositoryUri"]
     endpoint = Address.of_url(client.meta.endpoint_url)
     return Repository(
@@ -255,7 +272,3 @@ def _stored(detail: dict[str, Any]) -> StoredImage:
         media_type=detail.get("imageManifestMediaType", ""),
     )
 
-
-def _code(error: ClientError) -> str:
-    code: str = error.response["Error"]["Code"]
-    return code

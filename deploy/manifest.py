@@ -41,9 +41,9 @@ class Manifest:
         return str(self._member("config")["digest"])
 
     @property
-    def layers(self) -> dict[str, int]:
-        """Of a manifest: compressed bytes by digest, lowest layer first."""
-        return {str(layer["digest"]): int(layer["size"]) for layer in self._member("layers")}
+    def layers(self) -> tuple[tuple[str, int], ...]:
+        """Of a manifest: digests and compressed bytes, lowest layer first."""
+        return tuple((str(layer["digest"]), int(layer["size"])) for layer in self._member("layers"))
 
     def child(self, architecture: str) -> str | None:
         """Of an index: the digest of its one Linux image for this architecture (amd64, arm64), None if there is none.

@@ -30,12 +30,12 @@ _MEANINGS: Final[tuple[tuple[str, type[DeployError], str], ...]] = (
     (
         r"denied|forbidden|not authorized",
         PermissionDeniedError,
-        "`ecr-push policy push` prints what the user or role must be allowed",
+        "`ecr_push.py policy push` prints what the user or role must be allowed",
     ),
     (
         r"name unknown|repository .*(does not exist|not found)",
         RepositoryNotFoundError,
-        "`--create` makes the repository",
+        "check --repository and --region; push --create makes it",
     ),
     (
         r"digest invalid|digest did not match",

@@ -15,7 +15,7 @@ from deploy.patience import Patience, TransientError, Tries, persist
 from deploy.progress import Progress
 from deploy.refusals import meaning, words
 from deploy.transport import Answer, Transport
-from deploy.upload import Blob, Upload
+from deploy.upload import CHUNK_BYTES, Blob, Upload
 
 T = TypeVar("T")
 
@@ -30,11 +30,17 @@ class Registry:
     """
 
     def __init__(
-        self, address: Address, name: str, login: Callable[[], Login], patience: Patience | None = None
+        self,
+        address: Address,
+        name: str,
+        login: Callable[[], Login],
+        patience: Patience = Patience(),  # noqa: B008 - it is frozen
+        chunk_bytes: int = CHUNK_BYTES,
     ) -> None:
         self._place = f"{address.host}/{name}"
-        self._patience = patience or Patience()
-        self._transport = Transport(address, login, self._patience)
+        self._patience = patience
+        self._chunk_bytes = chunk_bytes
+        self._transport = Transport(address, login, patience)
         self._url = f"{address.url}/v2/{name}"
 
     def __enter__(self) -> Registry:
@@ -90,7 +96,8 @@ class Registry:
         Raises DigestMismatchError if its bytes are not what its digest says.
         """
         with blob.open() as data:
-            return self._persist(Upload(self._transport, self._url, blob, data, progress).attempt)
+            upload = Upload(self._transport, self._url, blob, data, progress, self._chunk_bytes)
+            return self._persist(upload.attempt)
 
     def _ask(
         self, method: str, path: str, headers: Mapping[str, str] | None = None, data: bytes | None = None

@@ -21,7 +21,8 @@ from requests.utils import get_environ_proxies, parse_dict_header
 from deploy.address import Address
 from deploy.errors import CredentialsError, PushFailedError
 from deploy.login import Login
-from deploy.patience import Patience, Tries, TransientError
+from deploy.patience import Patience, TransientError, Tries
+from deploy.timed import TimedAdapter
 
 MOST_ANSWER_BYTES: Final = 8 * 1024 * 1024  # manifests and configurations; registries allow 4 MiB
 _MOST_REDIRECTS: Final = 5
@@ -48,6 +49,8 @@ class Transport:
         self._patience = patience
         self._authorization = ""
         self._session = requests.Session()
+        self._session.mount("http://", TimedAdapter())
+        self._session.mount("https://", TimedAdapter())
         self._session.trust_env = False  # or ~/.netrc would be read
         self._session.headers["User-Agent"] = "ecr-push"
         self._session.proxies = get_environ_proxies(address.url)

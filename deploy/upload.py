@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import BinaryIO, Final, Protocol
 
 from deploy.patience import TransientError, Tries
-from deploy.progress import Progress
+from deploy.progress import LayerStatus, Progress
 from deploy.refusals import meaning, words
 from deploy.transport import Answer, Transport
 
@@ -31,16 +31,24 @@ class Blob(Protocol):
 class Upload:
     """The upload of a blob, whose bytes `data` has, to the repository of this URL (…/v2/NAME)."""
 
-    def __init__(self, transport: Transport, repository: str, blob: Blob, data: BinaryIO, progress: Progress) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        repository: str,
+        blob: Blob,
+        data: BinaryIO,
+        progress: Progress,
+        chunk_bytes: int = CHUNK_BYTES,
+    ) -> None:
         self._transport = transport
         self._repository = repository
         self._blob = blob
         self._data = data
         self._progress = progress
+        self._chunk_bytes = chunk_bytes
         self._location = ""  # of the upload while there is one
         self._offset = 0  # how many bytes the registry has of it
         self._furthest = 0
-        self._chunk_bytes = CHUNK_BYTES
 
     def attempt(self, tries: Tries) -> int:
         """Tries to get it there, and tells how many bytes were sent: 0 if the registry has the blob.
@@ -84,7 +92,7 @@ class Upload:
             raise self._refusal(answer)
         least = answer.headers.get("OCI-Chunk-Min-Length", "")
         if least.isdecimal():
-            self._chunk_bytes = max(CHUNK_BYTES, int(least))
+            self._chunk_bytes = max(self._chunk_bytes, int(least))
         self._location = f"{self._repository}/blobs/uploads/"
         self._moved(answer)
         self._offset = 0
@@ -129,7 +137,7 @@ class Upload:
     def _refusal(self, answer: Answer) -> Exception:
         return meaning(words(answer.status, answer.body), self._repository.partition("://")[2])
 
-    def _tell(self, status: str, done: int) -> None:
+    def _tell(self, status: LayerStatus, done: int) -> None:
         self._progress.layer(self._blob.digest, status, done, self._blob.size)
 
 
