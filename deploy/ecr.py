@@ -69,7 +69,7 @@ class Repository:
         return Login(user, password, data.get("expiresAt"))
 
     def manifest(self, reference: str) -> Manifest | None:
-        """What a tag or digest (`sha256:…`) names: a manifest or an index; None if nothing. Raises DigestMismatchError."""
+        """What a tag or digest names: a manifest or an index; None if nothing. Raises DigestMismatchError."""
         name = "imageDigest" if reference.startswith("sha256:") else "imageTag"
         return next(self._manifests([{name: reference}]), None)
 
@@ -212,7 +212,7 @@ def _differences(repository: Repository) -> Iterator[str]:
         yield "images are not scanned when they are pushed"
     policy = _policy(client.get_repository_policy, name, "policyText", "RepositoryPolicyNotFoundException")
     if not _lets_lambda_pull(policy):
-        yield "its policy does not let Lambda pull (Lambda adds that itself if the deploying user may change the policy)"
+        yield "its policy does not let Lambda pull; Lambda adds that itself if who deploys may change the policy"
     rules = _policy(client.get_lifecycle_policy, name, "lifecyclePolicyText", "LifecyclePolicyNotFoundException")
     expiring = [rule for rule in rules.get("rules", []) if rule["action"]["type"] == "expire"]
     if any(rule["selection"]["tagStatus"] != "untagged" for rule in expiring):
@@ -271,4 +271,3 @@ def _stored(detail: dict[str, Any]) -> StoredImage:
         status=detail.get("imageStatus", "ACTIVE"),
         media_type=detail.get("imageManifestMediaType", ""),
     )
-

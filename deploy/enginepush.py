@@ -16,7 +16,7 @@ import requests
 import urllib3.exceptions
 
 from deploy.address import Address
-from deploy.errors import CredentialsError, DeployError, EngineUnavailableError, PushFailedError
+from deploy.errors import CredentialsError, EngineUnavailableError, PushFailedError
 from deploy.login import Login
 from deploy.patience import Patience, TransientError, Tries, persist
 from deploy.progress import LayerStatus, Progress
@@ -34,7 +34,9 @@ _STATUSES: Final[Mapping[str, LayerStatus]] = {
     "Mounted from": "there",
     "Retrying in": "waiting",
 }
-_LASTING: Final = re.compile(r"x509|certificate|http response to https|manifest invalid|unsupported|no such host", re.IGNORECASE)
+_LASTING: Final = re.compile(
+    r"x509|certificate|http response to https|manifest invalid|unsupported|no such host", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
-"""Answers whose head keeps time as a whole: to the HTTP library a time-out is one of each read, however little it brings."""
+"""Answers whose head keeps time as a whole: the HTTP library's time-out is one of each read, however little it brings."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
 import threading
+from collections.abc import Iterator
 from typing import Any, Final
 
 import urllib3
@@ -12,36 +13,39 @@ import urllib3.connection
 from requests.adapters import HTTPAdapter
 
 
-class _Timed:
-    """Of a connection: the read time-out is for the head as a whole."""
+@contextlib.contextmanager
+def _in_time(connection: urllib3.connection.HTTPConnection) -> Iterator[None]:
+    """The block reads from the connection for as long as the connection's time-out, then TimeoutError is raised."""
+    late = threading.Event()
+    transport = connection.sock
 
+    def give_up() -> None:
+        late.set()
+        with contextlib.suppress(OSError):
+            transport.shutdown(socket.SHUT_RDWR)
+
+    assert isinstance(connection.timeout, (int, float))
+    timer = threading.Timer(connection.timeout, give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+    if late.is_set():  # a head that was cut looks like a whole one
+        raise TimeoutError("the head of the answer took too long")
+
+
+class _Connection(urllib3.connection.HTTPConnection):
     def getresponse(self) -> urllib3.HTTPResponse:
-        late = threading.Event()
-        connection: Any = self
-
-        def give_up(transport: socket.socket = connection.sock) -> None:
-            late.set()
-            with contextlib.suppress(OSError):
-                transport.shutdown(socket.SHUT_RDWR)
-
-        timer = threading.Timer(connection.timeout, give_up)
-        timer.daemon = True
-        timer.start()
-        try:
-            response: urllib3.HTTPResponse = super().getresponse()  # type: ignore[misc]
-        finally:
-            timer.cancel()
-        if late.is_set():  # a head that was cut looks like a whole one
-            raise TimeoutError("the head of the answer took too long")
-        return response
+        with _in_time(self):
+            return super().getresponse()
 
 
-class _Connection(_Timed, urllib3.connection.HTTPConnection):
-    pass
-
-
-class _SecureConnection(_Timed, urllib3.connection.HTTPSConnection):
-    pass
+class _SecureConnection(urllib3.connection.HTTPSConnection):
+    def getresponse(self) -> urllib3.HTTPResponse:
+        with _in_time(self):
+            return super().getresponse()
 
 
 class _Pool(urllib3.HTTPConnectionPool):

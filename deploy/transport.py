@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import requests
+import urllib3.exceptions
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies, parse_dict_header
 
@@ -67,7 +68,7 @@ class Transport:
         url = urllib.parse.urljoin(base or self._address.url, location)
         parts = urllib.parse.urlsplit(url)
         here = self._address.is_loopback and Address(parts.netloc, plain=False).is_loopback
-        if parts.scheme != "https" and not (here and parts.scheme == "http") or "@" in parts.netloc:
+        if "@" in parts.netloc or parts.scheme not in (("https", "http") if here else ("https",)):
             raise PushFailedError(
                 f"the registry {self._address.host} leads to {parts.scheme}://{parts.hostname}, which is not followed",
                 then="it is not as a registry should be; check its address",
@@ -75,7 +76,12 @@ class Transport:
         return url
 
     def once(
-        self, tries: Tries, method: str, url: str, headers: Mapping[str, str] | None = None, body: io.BytesIO | None = None
+        self,
+        tries: Tries,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        body: io.BytesIO | None = None,
     ) -> Answer:
         """One try, with a second where it is the login that the registry does not accept.
 
@@ -105,7 +111,9 @@ class Transport:
                 f"the registry {self._address.host} sends its users to another host for a token",
                 then="this tool gives a password to the registry alone",
             )
-        query = urllib.parse.urlencode({name: challenge[name] or "" for name in ("service", "scope") if name in challenge})
+        query = urllib.parse.urlencode(
+            {name: challenge[name] or "" for name in ("service", "scope") if name in challenge}
+        )
         answer = self._exchange(tries, "GET", f"{realm}?{query}", {"Authorization": _basic(self._login())}, None)
         try:
             granted = json.loads(answer.body) if answer.status == 200 else {}
@@ -139,7 +147,7 @@ class Transport:
                 method, url, headers=headers, data=body, timeout=times, allow_redirects=False, stream=True
             ) as response:
                 answer = Answer(response.status_code, response.headers, self._body(tries, response))
-        except requests.RequestException as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise self._failure(error) from None
         if answer.status == 429 or answer.status >= 500:
             raise TransientError(f"it answers with status {answer.status}", _stated_seconds(answer))
@@ -147,7 +155,7 @@ class Transport:
 
     def _body(self, tries: Tries, response: requests.Response) -> bytes:
         body = bytearray()
-        for piece in response.iter_content(_PIECE_BYTES):
+        while piece := response.raw.read1(_PIECE_BYTES, decode_content=True):  # what is there: it may only drip
             tries.check()
             body += piece
             if len(body) > MOST_ANSWER_BYTES:
@@ -157,7 +165,7 @@ class Transport:
                 )
         return bytes(body)
 
-    def _failure(self, error: requests.RequestException) -> Exception:
+    def _failure(self, error: Exception) -> Exception:
         """Without the request's address, which may hold a signature."""
         reason = _innermost(error)
         if "CERTIFICATE_VERIFY_FAILED" in reason:
@@ -189,7 +197,7 @@ def _stated_seconds(answer: Answer) -> float | None:
 
 def _innermost(error: BaseException) -> str:
     """What the operating system or TLS said, below the layers that repeat the address."""
-    if isinstance(error, requests.Timeout):
+    if isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError)):
         return "it does not answer in time"
     while error.__context__:
         error = error.__context__

@@ -18,7 +18,7 @@ from deploy.login import Login
 
 USER = "AWS"
 PASSWORD = "correct horse battery staple"  # noqa: S105 - it protects nothing
-_HTPASSWD = "AWS:$2y$05$@@\n"  # of PASSWORD
+_HTPASSWD = "AWS:$2y$05$abcdefghijklmnopqrstuuFiPhXf1sVd3pCCRO.uVh34H/qI/ZsuS\n"  # of PASSWORD
 _CACHE = Path(__file__).resolve().parents[2] / ".cache" / "docker-registry"
 _START_SECONDS = 20
 
@@ -46,8 +46,10 @@ class DebianRegistry:
 
 
 @contextmanager
-def running(directory: Path, *, certificate: Path | None = None, auth: Sequence[str] | None = None) -> Iterator[DebianRegistry]:
-    """A registry that keeps its files in the directory. `certificate` has the key too; `auth` is instead of htpasswd."""
+def running(
+    directory: Path, *, certificate: Path | None = None, auth: Sequence[str] | None = None
+) -> Iterator[DebianRegistry]:
+    """A registry with its files in the directory. `certificate` has the key too; `auth` is instead of a password."""
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "htpasswd").write_text(_HTPASSWD)
     basic = ["htpasswd:", "  realm: tests", f"  path: {directory / 'htpasswd'}"]
@@ -65,7 +67,10 @@ def running(directory: Path, *, certificate: Path | None = None, auth: Sequence[
     ]
     configuration, log = directory / "config.yml", directory / "log"
     configuration.write_text("\n".join(lines) + "\n")
-    with log.open("w") as output, subprocess.Popen([binary(), "serve", configuration], stdout=output, stderr=output) as process:
+    with (
+        log.open("w") as output,
+        subprocess.Popen([binary(), "serve", configuration], stdout=output, stderr=output) as process,
+    ):
         try:
             yield DebianRegistry(_port(process, log), directory / "storage", log, certificate is not None)
         finally:

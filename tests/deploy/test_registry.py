@@ -150,7 +150,7 @@ def test_what_may_not_be_done_is_not_tried_again(registry: Registry, faults: Fau
 
 
 def test_an_immutable_tag_is_somebody_elses(registry: Registry, faults: Faults) -> None:
-    message = "The image tag 'tag' already exists in the 'x' repository and cannot be overwritten because the tag is immutable."
+    message = "The image tag 'tag' already exists and cannot be overwritten because the tag is immutable."
     taken = json.dumps({"errors": [{"code": "TAG_INVALID", "message": message}]})
     with faults.rule(Answer(400, taken), method="PUT", path="/manifests/"), pytest.raises(TagTakenError):
         put_image(registry, noise(1000))
@@ -313,11 +313,9 @@ def test_a_redirect_that_is_not_safe_is_not_followed(registry: Registry, faults:
 
 
 def test_a_redirect_in_a_circle_ends(registry: Registry, faults: Faults) -> None:
-    with (
-        faults.rule(Answer(307, headers={"Location": "/v2/again"})) as rule,
-        pytest.raises(PushFailedError, match="without end"),
-    ):
-        registry.blob(CONFIG.digest)
+    with faults.rule(Answer(307, headers={"Location": "/v2/again"})) as rule:
+        with pytest.raises(PushFailedError, match="without end"):
+            registry.blob(CONFIG.digest)
         assert rule.hits < 10
 
 
@@ -361,8 +359,14 @@ def secure(tmp_path_factory: pytest.TempPathFactory, certificates: Path) -> Iter
 
 @pytest.mark.parametrize("variable", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
 def test_an_own_authority_is_trusted_where_the_environment_names_it(
-    secure: DebianRegistry, certificates: Path, monkeypatch: pytest.MonkeyPatch, name: str, variable: str, patience: Patience
+    secure: DebianRegistry,
+    certificates: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    variable: str,
+    patience: Patience,
 ) -> None:
+    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
     monkeypatch.setenv(variable, str(certificates / "ca.crt"))
     with Registry(secure.address, name, Logins(), patience) as registry:
         manifest = put_image(registry, noise(1000))
@@ -370,10 +374,11 @@ def test_an_own_authority_is_trusted_where_the_environment_names_it(
 
 
 def test_an_unknown_authority_is_not_trusted(secure: DebianRegistry, name: str, patience: Patience) -> None:
-    logins = Logins()
-    with Registry(secure.address, name, logins, patience) as registry:
-        with pytest.raises(PushFailedError, match="certificate") as caught:
-            registry.manifest("tag")
+    with (
+        Registry(secure.address, name, Logins(), patience) as registry,
+        pytest.raises(PushFailedError, match="certificate") as caught,
+    ):
+        registry.manifest("tag")
     assert "AWS_CA_BUNDLE" in caught.value.then
 
 

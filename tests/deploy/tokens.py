@@ -70,7 +70,7 @@ class Tokens:
 
     def _signature(self, data: bytes) -> bytes:
         """Two numbers of 32 bytes; openssl packs them into ASN.1."""
-        command = ["openssl", "dgst", "-sha256", "-sign", self.certificates / "good.key"]
+        command = ["openssl", "dgst", "-sha256", "-sign", str(self.certificates / "good.key")]
         packed = subprocess.run(command, input=data, capture_output=True, check=True).stdout
         first = packed[4 : 4 + packed[3]]
         second = packed[4 + packed[3] + 2 :]

@@ -25,7 +25,16 @@ from deploy.refusals import meaning, words
 
 @pytest.mark.parametrize(
     "host",
-    ["127.0.0.1", "127.0.0.1:5000", "127.1.2.3:1", "[::1]:5000", "localhost", "localhost:4566", "LOCALHOST:1", "ecr.localhost:1"],
+    [
+        "127.0.0.1",
+        "127.0.0.1:5000",
+        "127.1.2.3:1",
+        "[::1]:5000",
+        "localhost",
+        "localhost:4566",
+        "LOCALHOST:1",
+        "ecr.localhost:1",
+    ],
 )
 def test_a_loopback_host_is_this_machine(host: str) -> None:
     assert Address(host).is_loopback
@@ -70,14 +79,20 @@ def test_a_login_does_not_show_its_password() -> None:
         ("no basic auth credentials", CredentialsError),
         ("unauthorized: authentication required", CredentialsError),
         ("denied: Your authorization token has expired. Reauthenticate and try again.", CredentialsError),
-        ("denied: User: arn:aws:iam::1:user/x is not authorized to perform: ecr:InitiateLayerUpload", PermissionDeniedError),
+        (
+            "denied: User: arn:aws:iam::1:user/x is not authorized to perform: ecr:InitiateLayerUpload",
+            PermissionDeniedError,
+        ),
         ("unexpected status from HEAD request to https://…: 403 Forbidden", PermissionDeniedError),
         (
             "tag invalid: The image tag 'a' already exists in the 'r' repository and cannot be overwritten because the "
             "repository is immutable.",
             TagTakenError,
         ),
-        ("name unknown: The repository with name 'x' does not exist in the registry with id '1'", RepositoryNotFoundError),
+        (
+            "name unknown: The repository with name 'x' does not exist in the registry with id '1'",
+            RepositoryNotFoundError,
+        ),
         ("digest invalid: provided digest did not match uploaded content", DigestMismatchError),
         ("Get https://…: http: server gave HTTP response to HTTPS client", PushFailedError),
         ("EOF", PushFailedError),
