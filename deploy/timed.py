@@ -1,4 +1,4 @@
-"""Answers whose head keeps time as a whole: the HTTP library's time-out is one of each read, however little it brings."""
+"""Answers whose head keeps time as a whole: the HTTP library's time-out is for each read, however little it brings."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def _in_time(connection: urllib3.connection.HTTPConnection) -> Iterator[None]:
 
 
 class _Connection(urllib3.connection.HTTPConnection):
-    def getresponse(self) -> urllib3.HTTPResponse:
+    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override] - as urllib3's own does
         with _in_time(self):
             return super().getresponse()
 
 
 class _SecureConnection(urllib3.connection.HTTPSConnection):
-    def getresponse(self) -> urllib3.HTTPResponse:
+    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override] - as urllib3's own does
         with _in_time(self):
             return super().getresponse()
 
