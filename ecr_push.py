@@ -22,11 +22,11 @@ from deploy.journal import Journal
 from deploy.stop import stoppable
 
 if TYPE_CHECKING:
-    from deploy.ecr import Repository
     from deploy.image import Image
-    from deploy.push import Pushed
 
     from deploy.aws import Account
+    from deploy.ecr import Repository
+    from deploy.push import Pushed
     from deploy.smoke import Smoke
 
 
@@ -213,11 +213,11 @@ def _account(options: Any, report: Reporter) -> Account:
 @contextmanager
 def _acceptable(options: Any, report: Reporter) -> Iterator[Image | None]:
     """The image, if Lambda would take it; None where the command line names a digest instead."""
-    from deploy import image as images
-
     if options.image is None:
         yield None
         return
+    from deploy import image as images
+
     with report.step(f"Check {options.image}") as note, images.open_image(options.image, options.architecture) as image:
         findings = images.findings(image, options.architecture)
         images.require_acceptable(image, findings)

@@ -9,11 +9,13 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import boto3
 import botocore.exceptions as sdk
 from botocore.awsrequest import AWSResponse
+from botocore.client import BaseClient
+from botocore.compat import HTTPHeaders
 from botocore.config import Config
 
 from deploy import errors
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_logs import CloudWatchLogsClient
+
+Client = TypeVar("Client", bound=BaseClient)
 
 # A call is tried four times and takes a minute at most, whatever the network does.
 _CALLS: Final = Config(connect_timeout=5, read_timeout=12, retries={"mode": "standard", "total_max_attempts": 4})
@@ -74,7 +78,7 @@ class Account:
         listener: Callable[[Call], None] = lambda _: None,
     ) -> None:
         self._session = boto3.Session(profile_name=profile, region_name=region or os.environ.get("AWS_REGION"))
-        self._endpoint_url = endpoint_url
+        self._url = endpoint_url
         self._rehearsal = Rehearsal() if dry_run else None
         self._listener = listener
 
@@ -84,26 +88,25 @@ class Account:
 
     @cached_property
     def functions(self) -> LambdaClient:
-        return self._client("lambda", _CALLS)
+        return self._watched(self._session.client("lambda", endpoint_url=self._url, config=_CALLS))
 
     @cached_property
     def invocations(self) -> LambdaClient:
-        return self._client("lambda", _INVOCATIONS)
+        return self._watched(self._session.client("lambda", endpoint_url=self._url, config=_INVOCATIONS))
 
     @cached_property
     def images(self) -> ECRClient:
-        return self._client("ecr", _CALLS)
+        return self._watched(self._session.client("ecr", endpoint_url=self._url, config=_CALLS))
 
     @cached_property
     def logs(self) -> CloudWatchLogsClient:
-        return self._client("logs", _CALLS)
+        return self._watched(self._session.client("logs", endpoint_url=self._url, config=_CALLS))
 
     @cached_property
     def metrics(self) -> CloudWatchClient:
-        return self._client("cloudwatch", _CALLS)
+        return self._watched(self._session.client("cloudwatch", endpoint_url=self._url, config=_CALLS))
 
-    def _client(self, service: str, config: Config) -> Any:
-        client = self._session.client(service, endpoint_url=self._endpoint_url, config=config)
+    def _watched(self, client: Client) -> Client:
         client.meta.events.register_last("before-parameter-build", self._asked)
         client.meta.events.register_first("before-call", self._before)
         client.meta.events.register_last("after-call", self._after)
@@ -118,7 +121,7 @@ class Account:
         if self._rehearsal is None:
             return None
         answer = self._rehearsal.answer(model.name, context["asked"])
-        return None if answer is None else (AWSResponse("", 200, {}, None), answer)
+        return None if answer is None else (AWSResponse("", 200, HTTPHeaders(), None), answer)
 
     def _after(self, parsed: dict[str, Any], http_response: Any, model: Any, context: dict[str, Any], **_: Any) -> None:
         if self._rehearsal is not None and http_response.status_code < 300:
