@@ -143,7 +143,7 @@ class CombineResult(Model):
 class SelfTestResult(Model):
     """Of a self-test that found every frame to be the right one."""
 
-    frames: int
+    frames_checked: int
     samples_decoded: int
     milliseconds: dict[str, float] | None = None
 
