@@ -23,6 +23,17 @@ class DeployError(Exception):
     def code(self) -> str:
         return type(self).__name__.removesuffix("Error")
 
+    @property
+    def document(self) -> dict[str, object]:
+        """The failure for programs."""
+        return {
+            "code": self.code,
+            "exit_code": self.exit_code,
+            "message": self.what,
+            "next": self.then,
+            "detail": self.detail,
+        }
+
 
 class UsageError(DeployError):
     """The command line makes no sense."""
@@ -130,6 +141,12 @@ class FunctionNotReadyError(DeployError):
     """The function did not become ready in time, or is in a state that no deploy mends."""
 
     exit_code = 42
+
+
+class FunctionFailedError(DeployError):
+    """The function was asked and answered with an error."""
+
+    exit_code = 43
 
 
 class ConflictError(DeployError):

@@ -1,0 +1,207 @@
+"""The AWS account as the commands see it: clients made when they are first needed, and everybody told of every call.
+
+Errors of the SDK become errors of this tool by `explained`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+import botocore.exceptions as sdk
+from botocore.awsrequest import AWSResponse
+from botocore.config import Config
+
+from deploy import errors
+from deploy.policy import action_of
+from deploy.rehearsal import Rehearsal
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_ecr import ECRClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_logs import CloudWatchLogsClient
+
+# A call is tried four times and takes a minute at most, whatever the network does.
+_CALLS: Final = Config(connect_timeout=5, read_timeout=12, retries={"mode": "standard", "total_max_attempts": 4})
+# An invocation is not repeated, and answers when the function does: after 900 seconds at most.
+_INVOCATIONS: Final = Config(connect_timeout=5, read_timeout=910, retries={"total_max_attempts": 1})
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of an API: `made` is False for what a dry run only says."""
+
+    operation: str
+    parameters: Mapping[str, Any]
+    made: bool
+
+    def __str__(self) -> str:
+        arguments = " ".join(f"{name}={_shown(name, value)}" for name, value in self.parameters.items())
+        return f"{action_of(self.operation)} {arguments}".rstrip()
+
+
+def _shown(name: str, value: object) -> object:
+    """Environment variables may be secrets: their names are enough."""
+    if name == "Environment" and isinstance(value, Mapping):
+        return "{" + ", ".join(f"{variable}=…" for variable in value.get("Variables", {})) + "}"
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")[:200]
+    return value
+
+
+SDK_ERRORS: Final = (sdk.BotoCoreError, sdk.ClientError)
+
+
+class Account:
+    """The clients. `listener` hears of every call before it is made, or of what a dry run would do.
+
+    A dry run reads what is there and changes nothing: the calls that would change something are answered by a
+    `Rehearsal`, so that the commands run as they are.
+    """
+
+    def __init__(
+        self,
+        *,
+        profile: str | None = None,
+        region: str | None = None,
+        endpoint_url: str | None = None,
+        dry_run: bool = False,
+        listener: Callable[[Call], None] = lambda _: None,
+    ) -> None:
+        self._session = boto3.Session(profile_name=profile, region_name=region)
+        self._endpoint_url = endpoint_url
+        self._rehearsal = Rehearsal() if dry_run else None
+        self._listener = listener
+
+    @property
+    def dry_run(self) -> bool:
+        return self._rehearsal is not None
+
+    @cached_property
+    def functions(self) -> LambdaClient:
+        return self._client("lambda", _CALLS)
+
+    @cached_property
+    def invocations(self) -> LambdaClient:
+        return self._client("lambda", _INVOCATIONS)
+
+    @cached_property
+    def images(self) -> ECRClient:
+        return self._client("ecr", _CALLS)
+
+    @cached_property
+    def logs(self) -> CloudWatchLogsClient:
+        return self._client("logs", _CALLS)
+
+    @cached_property
+    def metrics(self) -> CloudWatchClient:
+        return self._client("cloudwatch", _CALLS)
+
+    def _client(self, service: str, config: Config) -> Any:
+        client = self._session.client(service, endpoint_url=self._endpoint_url, config=config)
+        client.meta.events.register_last(f"before-parameter-build.{service}", self._asked)
+        client.meta.events.register_first(f"before-call.{service}", self._before)
+        client.meta.events.register_last(f"after-call.{service}", self._after)
+        return client
+
+    def _asked(self, params: dict[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
+        context["asked"] = dict(params)
+        made = self._rehearsal is None or self._rehearsal.reads(model.name)
+        self._listener(Call(model.name, context["asked"], made))
+
+    def _before(self, model: Any, context: dict[str, Any], **_: Any) -> Any:
+        if self._rehearsal is None:
+            return None
+        answer = self._rehearsal.answer(model.name, context["asked"])
+        return None if answer is None else (AWSResponse("", 200, {}, None), answer)
+
+    def _after(self, parsed: dict[str, Any], http_response: Any, model: Any, context: dict[str, Any], **_: Any) -> None:
+        if self._rehearsal is not None and http_response.status_code < 300:
+            self._rehearsal.saw(model.name, context["asked"], parsed)
+
+
+def code_of(error: sdk.ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def was_repeated(error: Exception) -> bool:
+    """Whether the call may have had its effect although it ended in this error: an answer was lost on the way."""
+    if isinstance(error, sdk.ClientError):
+        return bool(error.response.get("ResponseMetadata", {}).get("RetryAttempts"))
+    return isinstance(error, (sdk.HTTPClientError, sdk.ConnectionError))
+
+
+_THROTTLED: Final = {"TooManyRequestsException", "ThrottlingException", "Throttling", "RequestLimitExceeded", "SlowDown"}
+_FORBIDDEN: Final = {"AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "UnauthorizedException"}
+_EXPIRED: Final = {"ExpiredTokenException", "ExpiredToken", "RequestExpired"}
+_UNKNOWN: Final = {"UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId", "AuthFailure"}
+_UNSIGNED: Final = {"InvalidSignatureException", "SignatureDoesNotMatch", "RequestTimeTooSkewed"}
+_MISSING: Final = {"ResourceNotFoundException"}
+
+
+def explained(error: sdk.BotoCoreError | sdk.ClientError) -> errors.DeployError:
+    """The error as this tool says it: what AWS refused or could not be asked, and what to do about it."""
+    if isinstance(error, sdk.ClientError):
+        return _explained_answer(error)
+    match error:
+        case sdk.NoRegionError():
+            return errors.UsageError("no region is set", then="give --region, or set AWS_REGION, or run `aws configure`")
+        case sdk.ProfileNotFound():
+            return errors.CredentialsError(str(error), then="list the profiles there are: aws configure list-profiles")
+        case sdk.UnauthorizedSSOTokenError() | sdk.SSOTokenLoadError() | sdk.TokenRetrievalError():
+            return errors.CredentialsError("the single sign-on session has expired", then="aws sso login, then again")
+        case sdk.NoCredentialsError() | sdk.PartialCredentialsError() | sdk.CredentialRetrievalError():
+            return errors.CredentialsError(
+                f"no usable AWS credentials: {error}", then="aws configure, aws sso login, or --profile NAME"
+            )
+        case sdk.HTTPClientError() | sdk.ConnectionError():
+            return errors.AwsUnavailableError(
+                f"AWS cannot be reached: {error}", then="check the network, the proxy settings and --region; then again"
+            )
+    return errors.AwsRefusedError(str(error), then="check the arguments of the command")
+
+
+def _explained_answer(error: sdk.ClientError) -> errors.DeployError:
+    code, action = code_of(error), action_of(error.operation_name)
+    message = error.response.get("Error", {}).get("Message") or str(error)
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    facts = {"code": code, "action": action}
+    if code in _FORBIDDEN:
+        return errors.PermissionDeniedError(
+            f"these credentials may not do {action}: {message}",
+            then="ask for the action to be allowed; `ecr_push.py policy push` and `policy deploy` print all that is needed",
+            **facts,
+        )
+    if code in _EXPIRED:
+        return errors.CredentialsError(
+            f"the credentials have expired ({code}, {action})",
+            then="aws sso login, or renew the session; if they are new, check this machine's clock",
+            **facts,
+        )
+    if code in _UNSIGNED:
+        return errors.CredentialsError(
+            f"AWS does not accept the signature ({code}): {message}",
+            then="check this machine's clock (date -u) and the secret access key",
+            **facts,
+        )
+    if code in _UNKNOWN:
+        return errors.CredentialsError(
+            f"AWS does not know these credentials ({code})", then="aws sts get-caller-identity shows whose they are", **facts
+        )
+    if code in _THROTTLED or status >= 500:
+        return errors.AwsUnavailableError(
+            f"AWS kept refusing {action} ({code}): {message}", then="wait a minute; the same command goes on", **facts
+        )
+    if code == "PreconditionFailedException":
+        return errors.ConflictError(
+            "somebody else changed the function meanwhile; theirs is kept", then="look at `status`, then again", **facts
+        )
+    if code in _MISSING:
+        return errors.FunctionNotFoundError(f"{message} ({action})", then="check the name, --region and --profile", **facts)
+    if code == "RepositoryNotFoundException":
+        return errors.RepositoryNotFoundError(message, then="check --repository and --region; push --create makes it")
+    return errors.AwsRefusedError(f"AWS refused {action} ({code}): {message}", **facts)

@@ -1,0 +1,203 @@
+"""The command line: what may be asked for, and of what kind each value is."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+DESCRIPTION: Final = "Put a container image onto AWS Lambda: check it, push it, deploy it, and take it back."
+EPILOG: Final = """\
+The first time:    ecr_push.py push IMAGE --repository NAME --create
+                   ecr_push.py deploy IMAGE --repository NAME --function NAME --create --role ARN
+From then on:      ecr_push.py deploy IMAGE --repository NAME --function NAME
+If it was wrong:   ecr_push.py rollback --function NAME
+
+Credentials and region are the AWS SDK's: its environment variables, profiles, single sign-on, roles.
+Exit codes and all else: docs/deploy.md."""
+
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _duration(text: str) -> int:
+    found = re.fullmatch(r"(\d+)([smhd]?)", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text} is not a duration such as 90s, 10m, 2h or 1d")
+    return int(found[1]) * _UNITS[found[2] or "s"]
+
+
+def _share(text: str) -> float:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)%", text)
+    if not found or not 0 < float(found[1]) < 100:
+        raise argparse.ArgumentTypeError(f"{text} is not a share such as 10%")
+    return float(found[1]) / 100
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not re.fullmatch(r"[a-zA-Z]\w+", name):
+        raise argparse.ArgumentTypeError(f"{text} is not NAME=VALUE (a name is two letters, digits or _ at least)")
+    return name, value
+
+
+def _within(least: int, most: int, unit: str) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text} is not between {least} and {most} {unit}".rstrip())
+        return int(text)
+
+    return number
+
+
+def _digest(text: str) -> str:
+    if not re.fullmatch(r"sha256:[0-9a-f]{64}", text):
+        raise argparse.ArgumentTypeError(f"{text} is not sha256: and 64 hexadecimal digits")
+    return text
+
+
+def _alias(text: str) -> str:
+    if not re.fullmatch(r"(?!\d+$)[a-zA-Z0-9_-]{1,128}", text):
+        raise argparse.ArgumentTypeError(f"{text} is no name of an alias: letters, digits, - and _, not digits alone")
+    return text
+
+
+def _parents() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
+    """What every command takes, and what every command that asks AWS takes."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="the result as one JSON document on standard output")
+    common.add_argument("--dry-run", action="store_true", help="read only, and show the calls that would be made")
+    common.add_argument("--verbose", action="store_true", help="show every call of an API")
+    common.add_argument("--journal", type=Path, metavar="FILE", help="append every step to this file, a JSON line each")
+    aws = argparse.ArgumentParser(add_help=False, parents=[common])
+    aws.add_argument("--profile", help="a profile of the AWS configuration")
+    aws.add_argument("--region", help="the AWS region")
+    aws.add_argument("--endpoint-url", metavar="URL", help="another address of AWS: an emulator's")
+    return common, aws
+
+
+def _image_options(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
+    parser.add_argument(
+        "image",
+        nargs="?" if optional else None,
+        metavar="IMAGE",
+        help="an image of the Docker Engine, a tar of `docker save`, or an OCI layout (a directory or a tar)",
+    )
+    parser.add_argument("--architecture", choices=("x86_64", "arm64"), help="which image of an index; what it must be for")
+
+
+def _function_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--function", required=True, metavar="NAME", help="the function's name or ARN")
+
+
+def _alias_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--alias", type=_alias, default="live", help="the alias that gets the traffic (default: live)")
+    parser.add_argument("--wait", type=_duration, default=600, metavar="TIME", help="for each change at most (10m)")
+
+
+def _smoke_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--smoke", type=Path, metavar="FILE", help="the event of the smoke test (default: S3's test event, which asks no work)"
+    )
+    parser.add_argument("--expect", type=Path, metavar="FILE", help="what the answer must contain, as JSON")
+    parser.add_argument("--no-smoke", action="store_true", help="do not ask the version anything")
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="ecr_push.py", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    common, aws = _parents()
+
+    def command(name: str, text: str, parent: argparse.ArgumentParser = aws) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", parents=[parent])
+
+    check = command("check", "say whether Lambda would take an image; asks neither AWS nor a registry", common)
+    _image_options(check)
+
+    push = command("push", "put an image into a repository of ECR")
+    _image_options(push)
+    push.add_argument("--repository", required=True, metavar="NAME")
+    push.add_argument("--tag", help="another tag than the one made from the image's content")
+    push.add_argument("--create", action="store_true", help="make the repository if it is not there")
+
+    deploy = command("deploy", "push an image and move a function's alias to it, or leave everything as it was")
+    _image_options(deploy, optional=True)
+    deploy.add_argument("--digest", type=_digest, help="instead of IMAGE: one that is in the repository")
+    deploy.add_argument("--repository", required=True, metavar="NAME")
+    deploy.add_argument("--tag", help="another tag than the one made from the image's content")
+    _function_options(deploy)
+    _alias_options(deploy)
+    deploy.add_argument("--create", action="store_true", help="make the function if it is not there; needs --role")
+    deploy.add_argument("--role", metavar="ARN", help="the role of a function that is made")
+    deploy.add_argument("--memory", type=_within(128, 10240, "MB"), metavar="MB")
+    deploy.add_argument("--timeout", type=_within(1, 900, "seconds"), metavar="SECONDS")
+    deploy.add_argument("--ephemeral-storage", type=_within(512, 10240, "MB"), metavar="MB", help="the size of /tmp")
+    deploy.add_argument("--env", type=_variable, action="append", default=[], metavar="NAME=VALUE", help="repeatable")
+    deploy.add_argument("--unset-env", action="append", default=[], metavar="NAME", help="repeatable")
+    deploy.add_argument("--snapstart", choices=("on", "off"))
+    _smoke_options(deploy)
+    deploy.add_argument("--canary", type=_share, metavar="SHARE", help="first give the version this share, such as 10%%")
+    deploy.add_argument("--for", type=_duration, default=300, dest="canary_for", metavar="TIME", help="and watch it (5m)")
+    deploy.add_argument("--canary-errors", type=_within(0, 10**9, ""), default=0, metavar="N", help="errors to put up with")
+
+    rollback = command("rollback", "move a function's alias back to an earlier version that can still run")
+    _function_options(rollback)
+    _alias_options(rollback)
+    rollback.add_argument("--to", metavar="VERSION", type=_within(1, 10**9, ""), help="default: the one before")
+    _smoke_options(rollback)
+
+    status = command("status", "show what runs where, and whether its image is still there")
+    _function_options(status)
+    status.add_argument("--all", action="store_true", help="every version, not only what aliases use")
+
+    prune = command("prune", "delete images of a repository that no version of any function runs")
+    prune.add_argument("--repository", required=True, metavar="NAME")
+    prune.add_argument("--keep", type=_within(0, 10**6, "images"), required=True, metavar="N", help="the newest N stay")
+    prune.add_argument("--younger", type=_duration, default=86400, metavar="TIME", help="what is younger stays (1d)")
+    prune.add_argument("--yes", action="store_true", help="do not ask")
+
+    logs = command("logs", "show the function's log")
+    _function_options(logs)
+    logs.add_argument("--since", type=_duration, default=600, metavar="TIME", help="from how long ago (10m)")
+    logs.add_argument("--follow", action="store_true", help="go on as it grows, until Ctrl-C")
+    logs.add_argument("--filter", default="", metavar="PATTERN", help="CloudWatch's filter pattern")
+
+    invoke = command("invoke", "send the function an event and show its answer")
+    _function_options(invoke)
+    invoke.add_argument("event", type=Path, metavar="EVENT", help="a file with JSON, or - for standard input")
+    invoke.add_argument("--qualifier", default="live", metavar="ALIAS|VERSION", help="whom to ask (default: live)")
+
+    policy = command("policy", "print the least IAM policy for a command", common)
+    policy.add_argument("of", choices=("push", "deploy", "prune", "observe"))
+    policy.add_argument("--repository", default="*", metavar="NAME")
+    policy.add_argument("--function", default="*", metavar="NAME")
+    policy.add_argument("--region", default="*")
+    policy.add_argument("--account", default="*", metavar="NUMBER")
+    policy.add_argument("--create", action="store_true", help="with the rights that --create needs")
+    policy.add_argument("--role", metavar="ARN", help="the role that deploy --create gives the function")
+
+    estimate = command("estimate", "say what a number of requests costs", common)
+    estimate.add_argument("--requests", type=_within(1, 10**15, ""), required=True, metavar="N")
+    estimate.add_argument("--milliseconds", type=float, required=True, metavar="MS", help="of one request, as measured")
+    estimate.add_argument("--memory", type=_within(128, 10240, "MB"), required=True, metavar="MB")
+    estimate.add_argument("--architecture", choices=("x86_64", "arm64"), default="x86_64")
+    estimate.add_argument("--ephemeral-storage", type=_within(512, 10240, "MB"), default=512, metavar="MB")
+    estimate.add_argument("--region", default="us-east-1")
+    return top
+
+
+def parse(arguments: list[str] | None) -> Any:
+    """Exits with 2 and a message for what makes no sense."""
+    top = parser()
+    options = top.parse_args(arguments)
+    if options.command == "deploy":
+        if bool(options.image) == bool(options.digest):
+            top.error("deploy takes either IMAGE or --digest")
+        if options.create != bool(options.role):
+            top.error("--create needs --role ARN, and --role needs --create")
+    if options.command in {"deploy", "rollback"} and options.no_smoke and (options.smoke or options.expect):
+        top.error("--no-smoke does not go with --smoke or --expect")
+    return options

@@ -1,0 +1,105 @@
+"""A dry run's AWS: calls that would change something are answered here, and later reads as if they had been made."""
+
+from __future__ import annotations
+
+import io
+from copy import deepcopy
+from typing import Any, Final
+
+from botocore.response import StreamingBody
+
+NEW_VERSION: Final = "NEW"  # the number is Lambda's to give
+_READS: Final = ("Get", "List", "Describe", "BatchGet", "BatchCheck", "Filter")
+
+
+class Rehearsal:
+    """Remembers what was read and what would have been changed."""
+
+    def __init__(self) -> None:
+        self._functions: dict[tuple[str, str], dict[str, Any]] = {}
+        self._aliases: dict[tuple[str, str], dict[str, Any] | None] = {}
+        self._revision = 0
+
+    @staticmethod
+    def reads(operation: str) -> bool:
+        return operation.startswith(_READS)
+
+    def saw(self, operation: str, asked: dict[str, Any], answer: dict[str, Any]) -> None:
+        """What AWS answered to a read."""
+        if operation == "GetFunction":
+            self._functions.setdefault((asked["FunctionName"], asked.get("Qualifier", "$LATEST")), deepcopy(answer))
+        elif operation == "GetAlias":
+            self._aliases.setdefault((asked["FunctionName"], asked["Name"]), deepcopy(answer))
+
+    def answer(self, operation: str, asked: dict[str, Any]) -> dict[str, Any] | None:
+        """The answer, or None where AWS itself is to be asked: to read what no change would have touched."""
+        if self.reads(operation):
+            return self._read(operation, asked)
+        self._revision += 1
+        method = getattr(self, f"_{operation}", None)
+        return deepcopy(method(asked)) if method else {}
+
+    def _read(self, operation: str, asked: dict[str, Any]) -> dict[str, Any] | None:
+        if not self._revision:
+            return None
+        match operation:
+            case "GetFunction":
+                return deepcopy(self._functions.get((asked["FunctionName"], asked.get("Qualifier", "$LATEST"))))
+            case "GetFunctionConfiguration":
+                known = self._functions.get((asked["FunctionName"], asked.get("Qualifier", "$LATEST")))
+                return known and deepcopy(known["Configuration"])
+            case "GetAlias":
+                return deepcopy(self._aliases.get((asked["FunctionName"], asked["Name"])))
+        return None
+
+    def _changed(self, name: str) -> dict[str, Any]:
+        function = self._functions[name, "$LATEST"]
+        configuration: dict[str, Any] = function["Configuration"]
+        configuration |= {"RevisionId": str(self._revision), "LastUpdateStatus": "Successful"}
+        return function
+
+    def _CreateFunction(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - named like the operation
+        configuration = {name: value for name, value in asked.items() if name not in {"Code", "Publish"}}
+        configuration |= {"FunctionArn": f"function:{asked['FunctionName']}", "Version": "$LATEST", "State": "Active"}
+        code = {"ImageUri": asked["Code"]["ImageUri"], "ResolvedImageUri": asked["Code"]["ImageUri"]}
+        self._functions[asked["FunctionName"], "$LATEST"] = {"Configuration": configuration, "Code": code}
+        configuration = self._changed(asked["FunctionName"])["Configuration"]
+        return configuration
+
+    def _UpdateFunctionCode(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        function = self._changed(asked["FunctionName"])
+        function["Code"] |= {"ImageUri": asked["ImageUri"], "ResolvedImageUri": asked["ImageUri"]}
+        configuration: dict[str, Any] = function["Configuration"]
+        return configuration
+
+    def _UpdateFunctionConfiguration(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        configuration: dict[str, Any] = self._changed(asked["FunctionName"])["Configuration"]
+        configuration |= {name: value for name, value in asked.items() if name != "RevisionId"}
+        return configuration
+
+    def _PublishVersion(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        version = deepcopy(self._functions[asked["FunctionName"], "$LATEST"])
+        version["Configuration"] |= {"Version": NEW_VERSION, "State": "Active", "Description": asked.get("Description", "")}
+        self._functions[asked["FunctionName"], NEW_VERSION] = version
+        configuration: dict[str, Any] = version["Configuration"]
+        return configuration
+
+    def _Invoke(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        body = StreamingBody(io.BytesIO(b"null"), 4)
+        return {"StatusCode": 200, "ExecutedVersion": asked.get("Qualifier", "$LATEST"), "Payload": body}
+
+    def _CreateAlias(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        alias = {name: value for name, value in asked.items() if name != "FunctionName"}
+        self._aliases[asked["FunctionName"], asked["Name"]] = alias | {"RevisionId": str(self._revision)}
+        return alias
+
+    def _UpdateAlias(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        alias = self._aliases.get((asked["FunctionName"], asked["Name"])) or {}
+        alias |= {name: value for name, value in asked.items() if name != "FunctionName"}
+        alias |= {"RevisionId": str(self._revision)}
+        self._aliases[asked["FunctionName"], asked["Name"]] = alias
+        return alias
+
+    def _CreateRepository(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        name = asked["repositoryName"]
+        return {"repository": asked | {"repositoryUri": f"(the registry)/{name}", "registryId": "", "repositoryArn": ""}}

@@ -1,0 +1,287 @@
+#!/usr/bin/env python3
+"""Put a container image onto AWS Lambda: check it, push it, deploy it, and take it back.
+
+The commands are told here, step by step, in their order; how each step is done is in the package `deploy`. What is
+imported inside a command is imported for that command only, so that `--help` is there at once.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deploy import cli
+from deploy.console import Reporter
+from deploy.errors import DeployError, StoppedError, UsageError
+from deploy.journal import Journal
+from deploy.stop import stoppable
+
+if TYPE_CHECKING:
+    from deploy.aws import Account
+    from deploy.ecr import Repository
+    from deploy.image import Image
+    from deploy.push import Pushed
+    from deploy.smoke import Smoke
+
+
+def check(options: Any, report: Reporter) -> None:
+    """Says whether Lambda would take the image."""
+    from deploy import image as images
+
+    with images.open_image(options.image, options.architecture) as image:
+        findings = images.findings(image, options.architecture)
+        report.result(images.document(image, findings), images.table(image, findings))
+        images.require_acceptable(image, findings)
+
+
+def push(options: Any, report: Reporter) -> None:
+    """Puts the image into its repository."""
+    from deploy import ecr
+
+    account = _account(options, report)
+    with _acceptable(options, report) as image:
+        if options.create:
+            made = ecr.create(account.images, options.repository)
+            for difference in made.differences:
+                report.say(f"  {options.repository}: {difference}")
+        repository = made.repository if options.create else ecr.find(account.images, options.repository)
+        pushed = _pushed(image, repository, options, report)
+        report.result(
+            {"uri": pushed.uri, "digest": pushed.digest, "tag": pushed.tag, "already_there": pushed.already_there},
+            pushed.uri,
+        )
+
+
+def deploy(options: Any, report: Reporter) -> None:
+    """Moves the alias to the image, or leaves everything as it was."""
+    from deploy import ecr, stored
+    from deploy.canary import Canary
+    from deploy.release import Release, Target
+    from deploy.settings import Settings
+
+    account, smoke = _account(options, report), _smoke(options)
+    settings = Settings(
+        memory_mb=options.memory,
+        timeout_seconds=options.timeout,
+        ephemeral_storage_mb=options.ephemeral_storage,
+        snapstart=None if options.snapstart is None else options.snapstart == "on",
+        environment=dict(options.env),
+        unset=frozenset(options.unset_env),
+    )
+    with _acceptable(options, report) as image:
+        repository = ecr.find(account.images, options.repository)
+        found = image or stored.resolve(repository, options.digest, options.architecture)
+        target = Target(
+            options.function, options.alias, found.architecture, settings, options.role, options.wait
+        )
+        with Release(account, report, target) as release:
+            release.read()
+            release.require_place(repository.arn)
+            uri = _pushed(image, repository, options, report).uri if image else found.uri
+            if release.is_live(uri):
+                report.result(release.document(uri, changed=False), "nothing to do: this image is live already")
+                return
+            release.require_no_other_canary(uri)
+            release.update(uri)
+            release.publish()
+            if smoke:
+                release.ask_version(smoke)
+            if options.canary:
+                release.send_share(Canary(options.canary, options.canary_for, options.canary_errors))
+            release.move_alias()
+            release.check_alias(smoke)
+            report.result(
+                release.document(uri, changed=True),
+                f"alias {options.alias} of {options.function} is at version {release.version}, {uri}",
+            )
+
+
+def rollback(options: Any, report: Reporter) -> None:
+    """Moves the alias back to an earlier version that can still run."""
+    from deploy.rollback import Rollback
+
+    account, smoke = _account(options, report), _smoke(options)
+    with Rollback(account, report, options.function, options.alias, options.wait) as back:
+        version = back.read(str(options.to) if options.to else None).version
+        if smoke:
+            back.ask_version(version, smoke)
+        back.move_alias(version)
+        report.result(
+            {"function": options.function, "alias": options.alias, "version": version, "before": str(back.before)},
+            f"alias {options.alias} of {options.function} is at version {version} again; it was at {back.before}",
+        )
+
+
+def status(options: Any, report: Reporter) -> None:
+    """Shows what runs where."""
+    from deploy import versions
+
+    found = versions.described(_account(options, report), options.function, every=options.all)
+    report.result(versions.document(options.function, found), versions.table(options.function, found))
+
+
+def prune(options: Any, report: Reporter) -> None:
+    """Deletes images that no version of any function runs."""
+    from deploy import ecr, retention
+
+    account = _account(options, report)
+    repository = ecr.find(account.images, options.repository)
+    youngest = timedelta(seconds=options.younger)
+    plan = retention.plan(account, repository, options.keep, youngest, datetime.now(UTC))
+    report.show(retention.table(plan))
+    if plan.unneeded and not (options.yes or options.dry_run):
+        _confirm(f"Delete {len(plan.unneeded)} images for good?")
+    gone = retention.delete(account, report, repository, plan.unneeded) if plan.unneeded else []
+    report.result(retention.document(plan, gone), f"{len(gone)} images deleted, {len(plan.kept)} kept")
+
+
+def logs(options: Any, report: Reporter) -> None:
+    """Shows the function's log."""
+    from deploy import function
+    from deploy import logs as log
+
+    account = _account(options, report)
+    group = function.read(account.functions, options.function).log_group
+    for line in log.lines(account, group, options.since, follow=options.follow, pattern=options.filter):
+        report.log(line)
+
+
+def invoke(options: Any, report: Reporter) -> None:
+    """Sends the function an event and shows its answer."""
+    from deploy import invocation
+
+    event = _json_file(options.event)
+    answer = invocation.invoke(_account(options, report), options.function, options.qualifier, event)
+    report.result(answer.document, *answer.shown)
+    invocation.require_success(answer)
+
+
+def policy(options: Any, report: Reporter) -> None:
+    """Prints the least IAM policy for a command."""
+    from deploy import policy as policies
+
+    scope = policies.Scope(
+        repository=options.repository,
+        function=options.function,
+        region=options.region,
+        account=options.account,
+        role=options.role,
+        create=options.create,
+    )
+    document = policies.POLICIES[options.of](scope)
+    report.result(document, json.dumps(document, indent=2))
+
+
+def estimate(options: Any, report: Reporter) -> None:
+    """Says what a number of requests costs."""
+    from deploy import prices
+
+    found = prices.estimate(
+        options.requests,
+        options.milliseconds,
+        options.memory,
+        options.architecture,
+        options.region,
+        options.ephemeral_storage,
+    )
+    report.result(found.document, str(found))
+
+
+COMMANDS: dict[str, Callable[[Any, Reporter], None]] = {
+    command.__name__: command
+    for command in (check, push, deploy, rollback, status, prune, logs, invoke, policy, estimate)
+}
+
+
+def _account(options: Any, report: Reporter) -> Account:
+    from deploy.aws import Account
+
+    return Account(
+        profile=options.profile,
+        region=options.region,
+        endpoint_url=options.endpoint_url,
+        dry_run=options.dry_run,
+        listener=report.called,
+    )
+
+
+@contextmanager
+def _acceptable(options: Any, report: Reporter) -> Iterator[Image | None]:
+    """The image, if Lambda would take it; None where the command line names a digest instead."""
+    from deploy import image as images
+
+    if options.image is None:
+        yield None
+        return
+    with report.step(f"Check {options.image}") as note, images.open_image(options.image, options.architecture) as image:
+        findings = images.findings(image, options.architecture)
+        images.require_acceptable(image, findings)
+        note(f"{image.architecture}, {image.uncompressed_bytes / 1e6:.0f} MB")
+    with images.open_image(options.image, options.architecture) as image:
+        yield image
+
+
+def _pushed(image: Image, repository: Repository, options: Any, report: Reporter) -> Pushed:
+    from deploy import push as pushing
+
+    tag = options.tag or pushing.default_tag(image)
+    if options.dry_run:
+        there = pushing.find_pushed(image, repository, tag)
+        if there is None:
+            report.plan(f"push {image.reference} to {repository.uri}:{tag}")
+        return there or pushing.foreseen(image, repository, tag)
+    with report.step(f"Push {image.reference} to {repository.uri}:{tag}") as note, report.layers() as progress:
+        pushed = pushing.push(image, repository, tag, progress=progress)
+        note("it was there already" if pushed.already_there else f"{pushed.bytes_uploaded / 1e6:.1f} MB")
+    return pushed
+
+
+def _smoke(options: Any) -> Smoke | None:
+    from deploy.smoke import Smoke
+
+    if options.no_smoke:
+        return None
+    event = _json_file(options.smoke) if options.smoke else None
+    return Smoke(event, _json_file(options.expect) if options.expect else None)
+
+
+def _json_file(path: Path) -> Any:
+    try:
+        return json.loads(sys.stdin.read() if str(path) == "-" else path.read_text())
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} is not a file with JSON: {error}") from error
+
+
+def _confirm(question: str) -> None:
+    if not sys.stdin.isatty():
+        raise UsageError("nobody is there to ask", then="--yes goes on without asking, --dry-run shows what would go")
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        raise StoppedError("nothing was deleted")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The exit code: 0 if what was asked for is so, else the error's own (docs/deploy.md)."""
+    options = cli.parse(arguments)
+    report = Reporter(Journal(options.journal), as_json=options.json, dry_run=options.dry_run, verbose=options.verbose)
+    try:
+        with stoppable():
+            COMMANDS[options.command](options, report)
+    except DeployError as error:
+        return report.failed(error)
+    except Exception as error:
+        # only a command that asks AWS can have raised an error of the SDK, and has imported what explains it
+        aws = sys.modules.get("deploy.aws")
+        if aws is None or not isinstance(error, aws.SDK_ERRORS):
+            raise
+        return report.failed(aws.explained(error))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
