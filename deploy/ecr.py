@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -19,10 +19,11 @@ from deploy.address import Address
 from deploy.aws import code_of
 from deploy.errors import AwsRefusedError, DigestMismatchError, RepositoryNotFoundError
 from deploy.login import Login
-from deploy.manifest import ACCEPTED, Manifest
+from deploy.oci import INDEXES, MANIFESTS, StoredManifest
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
+    from mypy_boto3_ecr.type_defs import ImageDetailTypeDef, ImageIdentifierTypeDef, RepositoryTypeDef
 
 UNTAGGED_DAYS: Final = 14
 _AT_ONCE: Final = 100  # ECR's limit
@@ -73,19 +74,19 @@ class Repository:
         user, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
         return Login(user, password, data.get("expiresAt"))
 
-    def manifest(self, reference: str) -> Manifest | None:
+    def manifest(self, reference: str) -> StoredManifest | None:
         """What a tag or digest names: a manifest or an index; None if nothing. Raises DigestMismatchError."""
-        name = "imageDigest" if reference.startswith("sha256:") else "imageTag"
-        return next(self._manifests([{name: reference}]), None)
+        by_digest = reference.startswith("sha256:")
+        return next(self._manifests([{"imageDigest": reference} if by_digest else {"imageTag": reference}]), None)
 
-    def manifests(self, digests: Sequence[str]) -> Iterator[Manifest]:
+    def manifests(self, digests: Sequence[str]) -> Iterator[StoredManifest]:
         """Those of them that are there and not archived, in any order. Raises DigestMismatchError."""
         for start in range(0, len(digests), _AT_ONCE):
             yield from self._manifests([{"imageDigest": digest} for digest in digests[start : start + _AT_ONCE]])
 
-    def _manifests(self, wanted: Sequence[Mapping[str, str]]) -> Iterator[Manifest]:
+    def _manifests(self, wanted: Sequence[ImageIdentifierTypeDef]) -> Iterator[StoredManifest]:
         answer = self.client.batch_get_image(
-            repositoryName=self.name, imageIds=list(wanted), acceptedMediaTypes=list(ACCEPTED)
+            repositoryName=self.name, imageIds=list(wanted), acceptedMediaTypes=sorted(MANIFESTS | INDEXES)
         )
         for failure in answer.get("failures", []):
             if failure["failureCode"] not in _ABSENT:
@@ -95,7 +96,7 @@ class Repository:
                     code=failure["failureCode"],
                 )
         for image in answer.get("images", []):
-            found = Manifest(image["imageManifest"].encode(), image.get("imageManifestMediaType", ""))
+            found = StoredManifest(image["imageManifest"].encode(), image["imageManifestMediaType"])
             said = image["imageId"].get("imageDigest", found.digest)
             if said != found.digest:
                 raise DigestMismatchError(
@@ -129,7 +130,7 @@ def image(client: Client, repository: str, digest: str, account: str = "") -> St
 
 @dataclass(frozen=True)
 class Creation:
-    """A repository and how it came about. `differences` says, a sentence each, how one that was there is unlike ours."""
+    """A repository and how it came about. `differences` tells, a sentence each, how one that was there is unlike ours."""
 
     repository: Repository
     created: bool
@@ -255,7 +256,7 @@ def _listed(value: Any) -> Sequence[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _repository(client: ECRClient, described: dict[str, Any]) -> Repository:
+def _repository(client: ECRClient, described: RepositoryTypeDef) -> Repository:
     uri = described["repositoryUri"]
     endpoint = Address.of_url(client.meta.endpoint_url)
     return Repository(
@@ -269,7 +270,7 @@ def _repository(client: ECRClient, described: dict[str, Any]) -> Repository:
     )
 
 
-def _stored(detail: dict[str, Any]) -> StoredImage:
+def _stored(detail: ImageDetailTypeDef) -> StoredImage:
     return StoredImage(
         digest=detail["imageDigest"],
         tags=tuple(detail.get("imageTags", ())),

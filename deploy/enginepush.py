@@ -41,9 +41,13 @@ _LASTING: Final = re.compile(
 
 @dataclass(frozen=True)
 class Sent:
-    """What the engine says it did: the digests of what it pushed, and the short ids of the layers that it sent."""
+    """What the sender says it did: the digest of what it pushed, under which it knows it, and which layers travelled.
 
-    digests: frozenset[str]
+    An engine with containerd's store does not say the digest, and may have sent an index. Layers are by short ids.
+    """
+
+    digest: str
+    known: frozenset[str]
     layers: frozenset[str]
 
 
@@ -66,7 +70,7 @@ class EnginePush:
         try:
             with _name(self._engine, self._image_id, self._repository, self._tag):
                 persist(patience, lambda tries: self._attempt(tries, progress))
-                digests = {self._digest, *self._repository_digests()} - {""}
+                known = self._repository_digests()
         except TransientError as failure:
             raise PushFailedError(
                 f"the engine cannot push to {self._repository}: {failure}",
@@ -76,7 +80,7 @@ class EnginePush:
             raise EngineUnavailableError(
                 f"the Docker Engine no longer answers ({type(error).__name__})", then="see whether it runs: docker info"
             ) from None
-        return Sent(frozenset(digests), frozenset(self._layers))
+        return Sent(self._digest, known, frozenset(self._layers))
 
     def _attempt(self, tries: Tries, progress: Progress) -> None:
         try:
@@ -96,7 +100,7 @@ class EnginePush:
         except (docker.errors.StreamParseError, urllib3.exceptions.HTTPError):
             raise TransientError("the engine ended in the middle of what it said") from None
         except docker.errors.APIError as error:
-            raise self._failure(str(error.explanation or error.response.reason)) from None
+            raise self._failure(str(error.explanation or error)) from None
 
     def _take(self, event: Mapping[str, Any], progress: Progress) -> None:
         if "error" in event or "errorDetail" in event:
@@ -117,10 +121,10 @@ class EnginePush:
             return TransientError(error.what)
         return error
 
-    def _repository_digests(self) -> set[str]:
+    def _repository_digests(self) -> frozenset[str]:
         """Under which digests the engine now knows the image in that repository."""
         known = self._engine.inspect_image(self._image_id).get("RepoDigests") or []
-        return {digest for name, _, digest in (item.partition("@") for item in known) if name == self._repository}
+        return frozenset(item.partition("@")[2] for item in known if item.startswith(f"{self._repository}@"))
 
 
 @contextmanager

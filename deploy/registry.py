@@ -5,21 +5,24 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from deploy.address import Address
 from deploy.errors import DigestMismatchError, PushFailedError
 from deploy.login import Login
-from deploy.manifest import ACCEPTED, Manifest, digest_of
+from deploy.oci import INDEXES, MANIFESTS, StoredManifest, digest_of
 from deploy.patience import Patience, TransientError, Tries, persist
 from deploy.progress import Progress
 from deploy.refusals import meaning, words
 from deploy.transport import Answer, Transport
-from deploy.upload import CHUNK_BYTES, Blob, Upload
+from deploy.upload import CHUNK_BYTES, Upload
+
+if TYPE_CHECKING:
+    from deploy.localimage import Blob
 
 T = TypeVar("T")
 
-_ACCEPT: Final = {"Accept": ", ".join(ACCEPTED)}
+_ACCEPT: Final = {"Accept": ", ".join(sorted(MANIFESTS | INDEXES))}
 
 
 class Registry:
@@ -62,18 +65,18 @@ class Registry:
         found = self.manifest(reference)
         return found.digest if found else None
 
-    def manifest(self, reference: str) -> Manifest | None:
+    def manifest(self, reference: str) -> StoredManifest | None:
         """What a tag or digest stands for, its bytes verified; None if nothing. Raises DigestMismatchError."""
         answer = self._ask("GET", f"manifests/{reference}", _ACCEPT)
         if answer.status == 404:
             return None
         self._expected(answer, 200)
-        found = Manifest(answer.body, answer.headers.get("Content-Type", "").partition(";")[0])
+        found = StoredManifest(answer.body, answer.headers.get("Content-Type", "").partition(";")[0])
         said = reference if ":" in reference else answer.headers.get("Docker-Content-Digest", found.digest)
         self._same(f"the manifest of {reference}", said, found.digest)
         return found
 
-    def put_manifest(self, manifest: Manifest, reference: str) -> None:
+    def put_manifest(self, manifest: StoredManifest, reference: str) -> None:
         """Puts the bytes under a tag or their digest. Raises TagTakenError, DigestMismatchError."""
         headers = {"Content-Type": manifest.media_type}
         answer = self._expected(self._ask("PUT", f"manifests/{reference}", headers, manifest.data), 201)

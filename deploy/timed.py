@@ -37,13 +37,13 @@ def _in_time(connection: urllib3.connection.HTTPConnection) -> Iterator[None]:
 
 
 class _Connection(urllib3.connection.HTTPConnection):
-    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override] - as urllib3's own does
+    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override] # as urllib3's own
         with _in_time(self):
             return super().getresponse()
 
 
 class _SecureConnection(urllib3.connection.HTTPSConnection):
-    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override] - as urllib3's own does
+    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override] # as urllib3's own
         with _in_time(self):
             return super().getresponse()
 

@@ -10,6 +10,7 @@ import io
 import json
 import os
 import urllib.parse
+import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -17,7 +18,7 @@ from typing import Final
 import requests
 import urllib3.exceptions
 from requests.structures import CaseInsensitiveDict
-from requests.utils import get_environ_proxies, parse_dict_header
+from requests.utils import get_environ_proxies
 
 from deploy.address import Address
 from deploy.errors import CredentialsError, PushFailedError
@@ -100,20 +101,18 @@ class Transport:
     def _log_in(self, tries: Tries, answer: Answer) -> None:
         scheme, _, parameters = answer.headers.get("WWW-Authenticate", "").partition(" ")
         if scheme.lower() == "bearer":
-            self._authorization = f"Bearer {self._token(tries, parse_dict_header(parameters))}"
+            self._authorization = f"Bearer {self._token(tries, _parsed(parameters))}"
         else:
             self._authorization = _basic(self._login())
 
-    def _token(self, tries: Tries, challenge: Mapping[str, str | None]) -> str:
-        realm = self.url(challenge.get("realm") or "")
+    def _token(self, tries: Tries, challenge: Mapping[str, str]) -> str:
+        realm = self.url(challenge.get("realm", ""))
         if urllib.parse.urlsplit(realm).hostname != urllib.parse.urlsplit(self._address.url).hostname:
             raise CredentialsError(
                 f"the registry {self._address.host} sends its users to another host for a token",
                 then="this tool gives a password to the registry alone",
             )
-        query = urllib.parse.urlencode(
-            {name: challenge[name] or "" for name in ("service", "scope") if name in challenge}
-        )
+        query = urllib.parse.urlencode({name: challenge[name] for name in ("service", "scope") if name in challenge})
         answer = self._exchange(tries, "GET", f"{realm}?{query}", {"Authorization": _basic(self._login())}, None)
         try:
             granted = json.loads(answer.body) if answer.status == 200 else {}
@@ -188,6 +187,11 @@ def _basic(login: Login) -> str:
 def _wants_login(answer: Answer) -> bool:
     """ECR answers 403 to a token that is too old, and says so in words."""
     return answer.status == 401 or (answer.status == 403 and b"authorization token" in answer.body.lower())
+
+
+def _parsed(parameters: str) -> dict[str, str]:
+    """Of a challenge: name="value", … as a dictionary."""
+    return urllib.request.parse_keqv_list([item for item in urllib.request.parse_http_list(parameters) if "=" in item])
 
 
 def _stated_seconds(answer: Answer) -> float | None:

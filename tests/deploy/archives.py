@@ -8,7 +8,7 @@ import json
 import tarfile
 from collections.abc import Mapping
 
-from deploy.manifest import digest_of
+from deploy.oci import digest_of
 from tests.deploy.parts import noise
 
 

@@ -8,7 +8,7 @@ import random
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from deploy.manifest import OCI_MANIFEST, Manifest, digest_of
+from deploy.oci import OCI_MANIFEST, StoredManifest, digest_of
 from deploy.progress import LayerStatus
 
 
@@ -35,7 +35,7 @@ def noise(size: int, seed: int = 0) -> Bytes:
     return Bytes(random.Random(f"{size} {seed}").randbytes(size))  # noqa: S311 - it hides nothing
 
 
-def manifest_of(config: Bytes, *layers: Bytes) -> Manifest:
+def manifest_of(config: Bytes, *layers: Bytes) -> StoredManifest:
     kind = "application/vnd.oci.image"
     document = {
         "schemaVersion": 2,
@@ -45,7 +45,7 @@ def manifest_of(config: Bytes, *layers: Bytes) -> Manifest:
             {"mediaType": f"{kind}.layer.v1.tar+gzip", "digest": layer.digest, "size": layer.size} for layer in layers
         ],
     }
-    return Manifest(json.dumps(document).encode(), OCI_MANIFEST)
+    return StoredManifest(json.dumps(document).encode(), OCI_MANIFEST)
 
 
 @dataclass

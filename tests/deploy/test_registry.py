@@ -20,10 +20,11 @@ from deploy.errors import (
     TagTakenError,
 )
 from deploy.login import Login
-from deploy.manifest import Manifest
+from deploy.oci import StoredManifest
 from deploy.patience import Patience
 from deploy.progress import Silent
 from deploy.registry import Registry
+from deploy.upload import short
 from tests.deploy import debianregistry, tokens
 from tests.deploy.debianregistry import PASSWORD, USER, DebianRegistry
 from tests.deploy.parts import Bytes, Heard, manifest_of, noise
@@ -62,7 +63,7 @@ def registry(address: Address, name: str, patience: Patience, logins: Logins) ->
         yield registry
 
 
-def put_image(registry: Registry, *layers: Bytes, tag: str = "tag") -> Manifest:
+def put_image(registry: Registry, *layers: Bytes, tag: str = "tag") -> StoredManifest:
     manifest = manifest_of(CONFIG, *layers)
     for blob in (*layers, CONFIG):
         registry.upload(blob, Silent())
@@ -79,7 +80,7 @@ def test_what_was_put_comes_back(registry: Registry) -> None:
     assert registry.manifest("tag") == registry.manifest(manifest.digest) == manifest
     assert registry.manifest_digest("tag") == manifest.digest
     assert registry.blob(layer.digest) == layer.data
-    assert heard.last(layer.digest) == ("uploaded", layer.size, layer.size)
+    assert heard.last(short(layer.digest)) == ("uploaded", layer.size, layer.size)
     assert {status for _, status, _, _ in heard.events} == {"uploading", "uploaded"}
 
 
@@ -103,7 +104,7 @@ def test_a_blob_that_is_there_is_not_sent(registry: Registry, faults: Faults) ->
     faults.clear()
     assert registry.upload(layer, heard) == 0
     assert [entry.method for entry in faults.log()] == ["HEAD"]
-    assert heard.events == [(layer.digest, "there", 1000, 1000)]
+    assert heard.events == [(short(layer.digest), "there", 1000, 1000)]
 
 
 def test_one_login_serves_everything(registry: Registry, logins: Logins) -> None:

@@ -18,7 +18,6 @@ from deploy.errors import (
     UsageError,
 )
 from deploy.login import Login
-from deploy.manifest import DOCKER_INDEX, OCI_INDEX, Manifest
 from deploy.patience import Patience, TransientError, Tries, persist
 from deploy.refusals import meaning, words
 
@@ -119,19 +118,6 @@ def test_a_registrys_words_have_a_meaning(said: str, kind: type[DeployError]) ->
 )
 def test_an_answer_is_put_into_words(status: int, body: bytes, said: str) -> None:
     assert words(status, body) == said
-
-
-@pytest.mark.parametrize("media_type", [OCI_INDEX, DOCKER_INDEX])
-def test_the_child_of_an_index_is_the_image_not_its_attestation(media_type: str) -> None:
-    index = Manifest(
-        b'{"manifests":[{"digest":"sha256:a","platform":{"os":"unknown","architecture":"unknown"}},'
-        b'{"digest":"sha256:b","platform":{"os":"windows","architecture":"amd64"}},'
-        b'{"digest":"sha256:c","platform":{"os":"linux","architecture":"amd64"}}]}',
-        media_type,
-    )
-    assert index.is_index
-    assert index.child("amd64") == "sha256:c"
-    assert index.child("arm64") is None
 
 
 def test_what_works_at_last_is_returned() -> None:
