@@ -20,6 +20,7 @@ from deploy.console import Reporter
 from deploy.errors import DeployError, StoppedError, UsageError
 from deploy.journal import Journal
 from deploy.stop import stoppable
+from deploy.streams import take_any_text
 
 if TYPE_CHECKING:
     from deploy.image import Image
@@ -148,7 +149,8 @@ def logs(options: Any, report: Reporter) -> None:
     account = _account(options, report)
     group = function.read(account.functions, options.function).log_group
     for line in log.lines(account, group, options.since, follow=options.follow, pattern=options.filter):
-        report.log(line)
+        if not report.log(line):
+            break
 
 
 def invoke(options: Any, report: Reporter) -> None:
@@ -268,11 +270,13 @@ def _confirm(question: str) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """The exit code: 0 if what was asked for is so, else the error's own (docs/deploy.md)."""
+    take_any_text()
     options = cli.parse(arguments)
     report = Reporter(as_json=options.json, dry_run=options.dry_run, verbose=options.verbose)
     try:
         with Journal.at(options.journal) as report.journal, stoppable():
             COMMANDS[options.command](options, report)
+            report.finish()
     except DeployError as error:
         return report.failed(error)
     except Exception as error:
