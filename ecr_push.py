@@ -19,8 +19,8 @@ from deploy import cli
 from deploy.console import Reporter
 from deploy.errors import DeployError, StoppedError, UsageError
 from deploy.journal import Journal
+from deploy.outlet import take_any_text
 from deploy.stop import stoppable
-from deploy.streams import take_any_text
 
 if TYPE_CHECKING:
     from deploy.image import Image

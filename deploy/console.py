@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from deploy.errors import DeployError, JournalError
 from deploy.journal import Journal
+from deploy.outlet import harmless, lose, outlasting
 from deploy.progress import ARRIVED, LayerStatus, Progress
-from deploy.streams import harmless, lose, outlasting
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
