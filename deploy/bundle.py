@@ -115,7 +115,8 @@ def spool(pieces: Iterable[bytes], what: str, files: ExitStack) -> BinaryIO:
         spooled.flush()
     except OSError as error:
         raise ImageRefusedError(
-            f"{what} does not fit into {tempfile.gettempdir()}: {error.strerror}", then="set TMPDIR to where there is room"
+            f"{what} does not fit into {tempfile.gettempdir()}: {error.strerror}",
+            then="set TMPDIR to where there is room",
         ) from None
     return spooled
 

@@ -90,7 +90,9 @@ class _EngineSource:
         """As the engine saves them. The media types in there are the archive's, not of what the engine will push."""
         saved = _saved(self.image.api, self.image.id, self.reference, None, files)
         if saved.config.rootfs != self.config.rootfs:
-            raise ImageRefusedError(f"the engine saves other layers than {self.reference} has", then="docker pull or build it")
+            raise ImageRefusedError(
+                f"the engine saves other layers than {self.reference} has", then="docker pull or build it"
+            )
         return tuple(replace(layer, media_type="") for layer in saved.layers)
 
     def filesystem(self, files: ExitStack) -> Filesystem:
@@ -116,7 +118,10 @@ def _container(image: EngineImage) -> Iterator[str]:
     api = image.api
     with _answering():
         container = api.create_container(
-            image.id, command=["/"], labels={"ecr-push": "check"}, host_config=api.create_host_config(network_mode="none")
+            image.id,
+            command=["/"],
+            labels={"ecr-push": "check"},
+            host_config=api.create_host_config(network_mode="none"),
         )["Id"]
     try:
         yield container
@@ -220,13 +225,19 @@ def _unavailable(host: str, error: Exception) -> EngineUnavailableError:
         case FileNotFoundError():
             what, then = "there is no such socket", start
         case PermissionError():
-            what, then = "this user may not use the socket", "sudo usermod -aG docker $USER and log in again, or use sudo"
+            what, then = (
+                "this user may not use the socket",
+                "sudo usermod -aG docker $USER and log in again, or use sudo",
+            )
         case ConnectionRefusedError():
             what, then = "nothing listens there", start
         case _ if isinstance(_chain(error)[-1], TimeoutError) or "timed out" in str(error).lower():
             what, then = "it does not answer", "restart it, or set DOCKER_HOST to where one is"
         case _:
-            what, then = str(error).partition("\n")[0][:200], "check DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH"
+            what, then = (
+                str(error).partition("\n")[0][:200],
+                "check DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH",
+            )
     return EngineUnavailableError(
         f"no Docker Engine at {host}: {what}", then=f"{then}; an image in a tar or OCI layout needs none", host=host
     )

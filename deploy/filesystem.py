@@ -230,16 +230,10 @@ class Filesystem:
     def readable_by(self, path: str, uid: int, gids: frozenset[int]) -> bool:
         return self.permits(path, uid, gids, READ)
 
-    def walk(self, top: str) -> Iterator[tuple[str, Node]]:
-        """Everything below a directory in order of names, links not followed. Nothing if there is no such directory."""
-        found = self.find(top)
-        pending = [(found.path, found.node)] if found else []
-        while pending:
-            path, node = pending.pop()
-            below = [(posixpath.join(path, name), node.children[name]) for name in sorted(node.children, reverse=True)]
-            pending += below
-            if found and node is not found.node:
-                yield path, node
+    def names(self, path: str) -> list[str]:
+        """What a directory has, sorted; nothing if there is none."""
+        found = self.find(path)
+        return sorted(found.node.children) if found else []
 
     def unreadable(self, top: str, uid: int, gids: frozenset[int]) -> Iterator[str]:
         """What the user cannot read there. A directory that is closed stands for all in it."""
@@ -259,7 +253,9 @@ class Filesystem:
             elif not node.permits(uid, gids, _wanted(node)):
                 yield path
             else:
-                pending += [(posixpath.join(path, name), node.children[name]) for name in sorted(node.children, reverse=True)]
+                pending += [
+                    (posixpath.join(path, name), node.children[name]) for name in sorted(node.children, reverse=True)
+                ]
 
     def read(self, path: str, limit: int) -> bytes:
         """The file's contents, at most `limit` bytes. Raises FileNotFoundError for what is no file with contents."""

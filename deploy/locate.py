@@ -1,10 +1,10 @@
 """What a reference to an image means.
 
-    FILE or DIRECTORY      that is there: a tar of `docker save`, an OCI layout as a directory or as a tar
-    NAME, NAME:TAG, id     an image of the Docker Engine
-    engine:NAME            the same, whatever files there are
-    docker-archive:FILE    a tar, whatever its name
-    oci:PATH               an OCI layout, as a directory or as a tar
+FILE or DIRECTORY      that is there: a tar of `docker save`, an OCI layout as a directory or as a tar
+NAME, NAME:TAG, id     an image of the Docker Engine
+engine:NAME            the same, whatever files there are
+docker-archive:FILE    a tar, whatever its name
+oci:PATH               an OCI layout, as a directory or as a tar
 """
 
 from __future__ import annotations
