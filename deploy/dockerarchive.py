@@ -1,4 +1,4 @@
-"""Archives of `docker save` as engines before 25 and Podman make them: `manifest.json` names a configuration and layers."""
+"""Archives as engines before 25 and Podman save them: `manifest.json` names a configuration and layers."""
 
 from __future__ import annotations
 

@@ -78,8 +78,8 @@ class Found:
 class Filesystem:
     """Starts empty; `add` lays a layer over the ones that are there.
 
-    `sizes` counts the bytes of the files of each layer, hidden ones too: their sum is what Docker calls the image's size.
-    `problems` says what an engine would not unpack.
+    `sizes` counts the bytes of the files of each layer, hidden ones too: their sum is what Docker calls the image's
+    size. `problems` says what an engine would not unpack.
     """
 
     def __init__(self, contents: Contents) -> None:
@@ -190,7 +190,7 @@ class Filesystem:
             pending += [child for child in node.children.values() if child.is_directory]
 
     def find(self, path: str, *, follow: bool = True) -> Found | None:
-        """Where an absolute path leads, links on the way followed inside the image; None if to nothing or in circles.
+        """Where an absolute path leads, links followed inside the image; None if to nothing or in circles.
 
         `follow=False` does not follow a link at the very end.
         """

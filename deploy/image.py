@@ -5,8 +5,8 @@
         report.result(document(image, found), table(image, found))
         require_acceptable(image, found)
 
-What a reference may be is told in `deploy.locate`, what is known of an image in `deploy.localimage`, how a registry takes it
-in `deploy.shipment`.
+What a reference may be is told in `deploy.locate`, what is known of an image in `deploy.localimage`, how a registry
+takes it in `deploy.shipment`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["Finding", "Image", "Level", "document", "findings", "open_image", "r
 
 
 def findings(image: Image, architecture: str | None = None) -> tuple[Finding, ...]:
-    """Everything that Lambda would refuse, and what is worth knowing. `architecture`: the wanted one, in Lambda's words."""
+    """All that Lambda would refuse, and what is worth knowing. `architecture`: the wanted one, in Lambda's words."""
     start = Command.of(image)
     return tuple(
         chain(

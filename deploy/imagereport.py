@@ -5,10 +5,10 @@ The document of `check --json`:
     reference, origin       what the user called it; "engine", "docker archive" or "OCI layout"
     acceptable              whether Lambda would take it
     architecture, os        the first in Lambda's words
-    content_digest          names what runs, see `oci.content_digest`
+    content_digest, tag     name what runs, see `oci.content_digest`
     config_digest           Docker's id of the image
     manifest_digest         null where no manifest has been made yet
-    index                   null, or the digest and for each entry digest, platform, and why it was passed_over ("" if taken)
+    index                   null, or its digest and entries: digest, platform, why it was passed_over ("" if taken)
     size_bytes              unpacked; null where the layers cannot be read
     layers                  for each diff_id and bytes, unpacked; null where not known
     entrypoint, cmd, working_dir, handler ("" if it cannot be told), labels
@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from deploy import oci
 from deploy.checks.command import Command
 from deploy.checks.finding import Finding, Level
 from deploy.errors import ImageRefusedError
@@ -46,6 +47,7 @@ def document(image: Image, found: Sequence[Finding]) -> dict[str, Any]:
         "architecture": image.architecture,
         "os": image.config.os,
         "content_digest": image.content_digest,
+        "tag": oci.default_tag(image.content_digest),
         "config_digest": image.config_digest,
         "manifest_digest": image.manifest.digest if image.manifest else None,
         "index": _index(image),
@@ -123,16 +125,16 @@ def _facts(image: Image) -> list[RenderableType]:
     facts = {
         "image": f"{image.reference} ({image.origin})",
         "platform": f"{image.config.os} {image.architecture}",
-        "content": image.content_digest,
+        "tag": oci.default_tag(image.content_digest),
         "manifest": image.manifest.digest if image.manifest else "",
         "entrypoint": " ".join(settings.entrypoint),
         "command": " ".join(settings.cmd),
-        "size": "" if sizes is None else f"{sum(sizes) / 1e6:,.1f} MB",
+        "size": "" if sizes is None else _bytes(sum(sizes)),
     }
     shown = Table.grid(padding=(0, 2))
     for name, value in facts.items():
         if value:
-            shown.add_row(Text(name, "dim"), Text(value, overflow="fold"))
+            shown.add_row(Text(name, "dim"), Text(value, no_wrap=True, overflow="ellipsis"))
     layers = Table.grid(padding=(0, 2))
     layers.add_column()
     layers.add_column()
@@ -140,9 +142,13 @@ def _facts(image: Image) -> list[RenderableType]:
     for number, (diff_id, size) in enumerate(
         zip(image.config.rootfs.diff_ids, _by_layer(image, sizes), strict=True), 1
     ):
-        megabytes = "" if size is None else f"{size / 1e6:,.1f} MB"
-        layers.add_row(Text(f"layer {number}", "dim"), Text(diff_id.removeprefix("sha256:")[:12]), Text(megabytes))
+        shown_size = "" if size is None else _bytes(size)
+        layers.add_row(Text(f"layer {number}", "dim"), Text(diff_id.removeprefix("sha256:")[:12]), Text(shown_size))
     return [shown, Text(), layers]
+
+
+def _bytes(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB" if count >= 100_000 else f"{count / 1e3:.1f} kB"
 
 
 def _judged(found: Sequence[Finding]) -> list[RenderableType]:

@@ -1,4 +1,4 @@
-"""OCI image layouts: `index.json` and blobs named by their digests, as `docker buildx`, `docker save`, Skopeo and others make them.
+"""OCI image layouts: `index.json` and blobs named by their digests, as BuildKit, `docker save` and Skopeo make them.
 
 An index leads to one image: the only one there is, or the one for the architecture that is wanted. What is no image
 (attestations) is passed over, and so is what the layout does not hold.

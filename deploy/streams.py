@@ -97,9 +97,9 @@ def gunzipped(pieces: Iterable[bytes], what: str) -> Iterator[bytes]:
                 if piece:
                     yield piece
                 if unpack.eof:
-                    packed, unpack, begun = unpack.unused_data, zlib.decompressobj(wbits=31), False  # noqa: PLW2901
+                    packed, unpack, begun = unpack.unused_data, zlib.decompressobj(wbits=31), False
                 else:
-                    packed = unpack.unconsumed_tail  # noqa: PLW2901
+                    packed = unpack.unconsumed_tail
     except zlib.error as error:
         raise ImageRefusedError(f"{what} is no sound gzip: {error}", then=_AGAIN) from None
     if begun:

@@ -1,1 +1,1 @@
-"""What Lambda wants of an image, a few small checks in each module. `deploy.image.findings` goes through all of them."""
+"""What Lambda wants of an image: small checks, a few in each module. `deploy.image.findings` goes through them."""

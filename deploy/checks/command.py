@@ -41,7 +41,7 @@ class Command:
 
     @property
     def handler(self) -> str:
-        """What Lambda's own entrypoint, or the Python client as a module, is to run; empty if it is neither or unclear."""
+        """What Lambda's own entrypoint or the Python client is to run; empty if it is neither of them, or unclear."""
         rest = self.after_start()
         return rest[0] if rest is not None and len(rest) == 1 else ""
 

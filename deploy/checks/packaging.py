@@ -9,8 +9,8 @@ from typing import Final
 from deploy import oci
 from deploy.checks.finding import Finding
 from deploy.filesystem import Filesystem
-from deploy.localimage import Image
 from deploy.layers import Layer
+from deploy.localimage import Image
 
 SIZE_LIMIT: Final = 10 * 1024**3
 _SIZE_SAFE: Final = 10 * 1000**3  # "10 GB", say the documents

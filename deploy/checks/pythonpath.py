@@ -72,7 +72,7 @@ def _libraries(prefix: str, files: Filesystem) -> list[str]:
 
 
 def module(name: str, places: tuple[str, ...], files: Filesystem) -> Module | None:
-    """What `import NAME` gets: source, an extension, byte code, or a directory without `__init__` if nothing else is."""
+    """What `import NAME` gets. A directory without `__init__` counts only if nothing else is found anywhere."""
     parts = name.split(".")
     directory = None
     for place in places:

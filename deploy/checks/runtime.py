@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final
 
 from deploy.checks.command import GIDS, LAMBDA_ENTRYPOINT, UID, Command
@@ -68,10 +69,8 @@ def _other(image: Image, command: Command, files: Filesystem) -> Finding:
     words = " ".join(command.arguments).encode("utf-8", "surrogateescape")
     program = command.program(files)
     if program:
-        try:
+        with suppress(FileNotFoundError):
             words += b"\n" + files.read(program.path, _PROGRAM_LIMIT)
-        except FileNotFoundError:
-            pass
         if posixpath.basename(program.path) == "bootstrap" or _API in words:
             return Finding("ok", "runtime client", f"{program.path}, a custom runtime")
     if b"awslambdaric" in words:
