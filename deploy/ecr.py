@@ -123,7 +123,7 @@ class Repository:
 
 @dataclass(frozen=True)
 class Creation:
-    """A repository and how it came about. `differences` tells, a sentence each, how one that was there is unlike ours."""
+    """A repository and how it came about. `differences` tells in sentences how one that was there is unlike ours."""
 
     repository: Repository
     created: bool
