@@ -42,6 +42,11 @@ class StoredImage:
     status: str
     media_type: str
 
+    @property
+    def is_there(self) -> bool:
+        """Whether it can be pulled: an archived one must be restored first."""
+        return self.status == "ACTIVE"
+
 
 @dataclass(frozen=True)
 class Repository:
@@ -102,16 +107,6 @@ class Repository:
                 )
             yield found
 
-    def has(self, digest: str) -> bool:
-        """Whether the image is there and can be pulled: not deleted, not archived."""
-        try:
-            details = self.client.describe_images(repositoryName=self.name, imageIds=[{"imageDigest": digest}])
-        except ClientError as error:
-            if code_of(error) == "ImageNotFoundException":
-                return False
-            raise
-        return any(_stored(detail).status == "ACTIVE" for detail in details["imageDetails"])
-
     def images(self) -> Iterator[StoredImage]:
         """All of them, archived ones too, in ECR's order."""
         pages = self.client.get_paginator("describe_images").paginate(
@@ -119,6 +114,18 @@ class Repository:
         )
         for page in pages:
             yield from map(_stored, page["imageDetails"])
+
+
+def image(client: Client, repository: str, digest: str, account: str = "") -> StoredImage | None:
+    """The image of this digest; None if it is gone, or its whole repository is. `account`: another than the client's."""
+    owner = {"registryId": account} if account else {}
+    try:
+        answer = client.describe_images(repositoryName=repository, imageIds=[{"imageDigest": digest}], **owner)
+    except ClientError as error:
+        if code_of(error) in {"ImageNotFoundException", "RepositoryNotFoundException"}:
+            return None
+        raise
+    return _stored(answer["imageDetails"][0])
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
 """An image as a registry takes it: blobs to upload and the manifest that names them.
 
-    with open_image("image.tar") as image:
-        shipment = pack(image)
-        for blob in (*shipment.layers, shipment.config):
-            upload(blob)                      # blob.digest, blob.size, blob.open()
-        put(shipment.manifest.data, shipment.manifest.media_type)   # its digest: shipment.manifest.digest
+with open_image("image.tar") as image:
+    shipment = pack(image)
+    for blob in (*shipment.layers, shipment.config):
+        upload(blob)                      # blob.digest, blob.size, blob.open()
+    put(shipment.manifest.data, shipment.manifest.media_type)   # its digest: shipment.manifest.digest
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from copy import deepcopy
 from typing import Any, Final
 
 from botocore import xform_name
@@ -141,6 +142,7 @@ class ApiExchange(Exchange):
             require(caller, action_of(api.name, name), resource_of(api.name, name, self._asked))
         answer = api.do(name, self._asked, caller)
         if edit:
+            answer = deepcopy(answer)  # the state stays
             edit(answer)
         return api.write(self._operation, answer)
 

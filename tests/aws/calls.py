@@ -13,7 +13,7 @@ _READS: Final = ("Get", "List", "Describe", "BatchGet", "BatchCheck", "Filter", 
 
 @dataclass
 class Call:
-    """`service` is lambda, ecr, registry, logs, monitoring, sts or s3; `number` counts all calls from 1.
+    """`service` is lambda, ecr, registry, logs, cloudwatch, sts or s3; `number` counts all calls from 1.
 
     `status` is 0 while the call lasts and if its connection was broken off; `code` is that of an error answer.
     `rule` is the number of the rule that acted on it.

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from tests.aws.depot import MANIFESTS, Depot, Manifest, Repository
+from tests.aws.depot import INDEXES, MANIFESTS, Depot, Manifest, Repository
 from tests.aws.downloads import layer_url
 from tests.aws.errors import AwsError
 from tests.aws.identities import Identity
@@ -43,7 +43,7 @@ class Images:
 
     def batch_get_image(self, asked: Mapping[str, Any], caller: Identity) -> dict[str, Any]:  # noqa: ARG002
         repository = self._depot.repository(asked)
-        accepted = asked.get("acceptedMediaTypes", MANIFESTS)
+        accepted = asked.get("acceptedMediaTypes", MANIFESTS + INDEXES)
         images, failures = [], []
         for wanted in _limited(asked["imageIds"]):
             image = _find(repository, wanted)

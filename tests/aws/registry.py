@@ -84,7 +84,7 @@ class Registry(Front):
             raise AwsError("DENIED", words, self.expired_status)
         return token.identity
 
-    def put(self, repository: str, method: str, path: str, body: bytes = b"", content_type: str = "") -> Reply:
+    def do(self, repository: str, method: str, path: str, body: bytes = b"", content_type: str = "") -> Reply:
         """A request behind everybody's back: neither logged nor broken."""
         path, _, query = path.partition("?")
         request = Request(method, f"/v2/{repository}{path}", query, {"content-type": content_type}, body)

@@ -88,9 +88,9 @@ def index(*images: SampleImage) -> SampleImage:
 def push(registry: Registry, repository: str, image: SampleImage, tag: str = "") -> SampleImage:
     """The image in the repository, put there by the registry's own protocol."""
     for digest, data in image.blobs.items():
-        upload = registry.put(repository, "POST", "/blobs/uploads/").headers["Docker-Upload-Uuid"]
-        registry.put(repository, "PUT", f"/blobs/uploads/{upload}?digest={digest}", data)
-    registry.put(repository, "PUT", f"/manifests/{tag or image.digest}", image.manifest, image.media_type)
+        upload = registry.do(repository, "POST", "/blobs/uploads/").headers["Docker-Upload-Uuid"]
+        registry.do(repository, "PUT", f"/blobs/uploads/{upload}?digest={digest}", data)
+    registry.do(repository, "PUT", f"/manifests/{tag or image.digest}", image.manifest, image.media_type)
     return replace(image, repository=repository, tag=tag)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Takes:
-    """So many clients' looks at the state, and at least so many seconds, and it is reached with the look after."""
+    """When clients have looked so often and so many seconds have gone by, the next look finds the change done."""
 
     looks: int = 1
     seconds: float = 0

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,7 @@ from tests.aws import StrictAws
 from tests.aws.cloud import Cloud, Runner
 from tests.deploy import debianregistry
 from tests.deploy.debianregistry import DebianRegistry
+from tests.deploy.tool import Tool
 from tests.faults import running
 from tests.faults.client import Faults
 from tests.faults.running import Proxy
@@ -101,3 +103,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if report.failed and isinstance(account, StrictAws):
         report.sections.append(("AWS", "\n".join(map(str, account.calls()[-60:]))))
     return report
+
+
+@pytest.fixture
+def tool(aws: StrictAws, tmp_path: Path) -> Tool:
+    """The tool, for `aws`, with an empty home."""
+    return Tool(aws.environment(), tmp_path)
