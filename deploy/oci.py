@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Final, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel, to_pascal
 
 from deploy.errors import ImageRefusedError
@@ -59,12 +59,12 @@ def _none_is_nothing(value: Any) -> Any:
 
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 Size = Annotated[int, Field(ge=0, lt=2**63)]
-Strings = Annotated[tuple[str, ...], BeforeValidator(_none_is_empty)]
+Strings = Annotated[tuple[str, ...], Field(strict=False), BeforeValidator(_none_is_empty)]
 Labels = Annotated[dict[str, str], BeforeValidator(_none_is_nothing)]
 
 
 class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel)
+    model_config = ConfigDict(frozen=True, strict=True, alias_generator=to_camel)
 
 
 class Platform(_Document):
@@ -112,7 +112,7 @@ class Index(_Document):
 
 
 class _DockerDocument(BaseModel):
-    model_config = ConfigDict(frozen=True, alias_generator=to_pascal)
+    model_config = ConfigDict(frozen=True, strict=True, alias_generator=to_pascal)
 
 
 class Settings(_DockerDocument):
@@ -135,15 +135,15 @@ class Settings(_DockerDocument):
 class RootFs(BaseModel):
     """The digests of the layers' uncompressed tars, the lowest layer first."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, strict=True)
 
-    diff_ids: Annotated[tuple[Digest, ...], BeforeValidator(_none_is_empty)] = ()
+    diff_ids: Annotated[tuple[Digest, ...], Field(strict=False), BeforeValidator(_none_is_empty)] = ()
 
 
 class ImageConfig(BaseModel):
     """The configuration of an image, without what tells its history."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, strict=True)
 
     architecture: str = ""
     os: str = ""
@@ -169,28 +169,10 @@ Model = TypeVar("Model", bound=BaseModel)
 
 def parse(model: type[Model], data: bytes, where: str) -> Model:
     """The document, or ImageRefusedError that says what is wrong in `where`, a name for it."""
-    return _validated(model, data, where)
-
-
-def parse_list(model: type[Model], data: bytes, where: str) -> list[Model]:
-    """A JSON array of such documents."""
-    try:
-        items = json.loads(data)
-    except (ValueError, RecursionError):
-        items = None
-    if len(data) > DOCUMENT_BYTES_LIMIT or not isinstance(items, list):
-        raise ImageRefusedError(f"{where} is not a JSON array", then="make the archive again")
-    return [_validated(model, json.dumps(item).encode(), f"{where}[{number}]") for number, item in enumerate(items)]
-
-
-def _validated(model: type[Model], data: bytes, where: str) -> Model:
     if len(data) > DOCUMENT_BYTES_LIMIT:
-        raise ImageRefusedError(
-            f"{where} has {len(data):,} bytes; registries take {DOCUMENT_BYTES_LIMIT:,} at most",
-            then="build the image with fewer layers, labels and annotations",
-        )
+        raise too_big(where, len(data))
     try:
-        return model.model_validate_json(data, strict=True)
+        return model.model_validate_json(data)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -198,6 +180,19 @@ def _validated(model: type[Model], data: bytes, where: str) -> Model:
         raise ImageRefusedError(
             f"{where} is not what it should be{at}: {first['msg'][:200]}", then="build or save the image again"
         ) from None
+
+
+def too_big(where: str, size: int) -> ImageRefusedError:
+    return ImageRefusedError(
+        f"{where} has {size:,} bytes; registries take {DOCUMENT_BYTES_LIMIT:,} at most",
+        then="build the image with fewer layers, labels and annotations",
+    )
+
+
+def parse_list(model: type[Model], data: bytes, where: str) -> list[Model]:
+    """The same for a JSON array of such documents."""
+    items: list[Model] = parse(RootModel[list[model]], data, where).root  # type: ignore[valid-type]
+    return items
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,214 @@
+"""Tar archives, read once from front to back: what they list, without their contents being read.
+
+POSIX (ustar, pax) and GNU archives, as Docker, BuildKit, Podman and tar write them. Nothing is ever unpacked. What a
+hostile archive can cost is bounded: names by EXTENSION_BYTES_LIMIT, and the whole by what the caller's stream gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, Protocol
+
+BLOCK_BYTES: Final = 512
+EXTENSION_BYTES_LIMIT: Final = 1024 * 1024  # a long name or a pax header: what Go's archive/tar takes, and so the engines
+
+
+class TarError(ValueError):
+    """It is no tar archive, or a damaged one."""
+
+
+class Kind(Enum):
+    FILE = "file"
+    DIRECTORY = "directory"
+    SYMLINK = "symbolic link"
+    HARD_LINK = "hard link"
+    OTHER = "device or pipe"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """`name` and `target` as they are written, bytes that are not UTF-8 as surrogates.
+
+    The contents are `stored` bytes of the archive from `offset` on; `size` is more where the file has holes.
+    """
+
+    name: str
+    kind: Kind
+    mode: int  # permission bits with setuid, setgid and sticky
+    uid: int
+    gid: int
+    size: int
+    target: str
+    offset: int
+    stored: int
+
+
+class Input(Protocol):
+    """Bytes that come by. Short answers mean the end."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+    def skip(self, size: int, /) -> int:
+        """Leaves bytes out, and says how many there were to leave out."""
+        ...
+
+
+_KINDS: Final = {
+    b"0": Kind.FILE,
+    b"\0": Kind.FILE,
+    b"7": Kind.FILE,
+    b"S": Kind.FILE,
+    b"1": Kind.HARD_LINK,
+    b"2": Kind.SYMLINK,
+    b"5": Kind.DIRECTORY,
+    b"3": Kind.OTHER,
+    b"4": Kind.OTHER,
+    b"6": Kind.OTHER,
+}
+_ZEROS: Final = bytes(BLOCK_BYTES)
+
+
+def entries(tar: Input) -> Iterator[Entry]:
+    """Raises TarError. Each entry's contents are skipped when the next one is asked for."""
+    reader = _Reader(tar)
+    while (entry := reader.entry()) is not None:
+        yield entry
+        reader.skip(entry.stored)
+
+
+class _Reader:
+    def __init__(self, tar: Input) -> None:
+        self._tar = tar
+        self._position = 0
+
+    def entry(self) -> Entry | None:
+        """The next entry; None at the end."""
+        extensions: dict[str, str] = {}
+        while (header := self._header()) is not None:
+            kind, size = header[156:157], _number(header[124:136])
+            if kind in b"xLK":
+                extensions.update(self._extension(kind, size))
+            elif kind == b"g":
+                self.skip(size)  # says something of all entries, which neither Docker nor containerd heeds
+            else:
+                return self._made(header, kind, extensions)
+        if extensions:
+            raise TarError("it ends between an entry's name and the entry")
+        return None
+
+    def _header(self) -> bytes | None:
+        block = self._tar.read(BLOCK_BYTES)
+        self._position += len(block)
+        if not block or block == _ZEROS:
+            return None
+        if len(block) < BLOCK_BYTES:
+            raise TarError(f"it is cut off at byte {self._position:,}")
+        # The checksum's own field counts as blanks.
+        found = sum(block) - sum(block[148:156]) + 8 * ord(" ")
+        if _number(block[148:156]) != found:
+            raise TarError(f"there is no tar header at byte {self._position - BLOCK_BYTES:,}")
+        return block
+
+    def skip(self, size: int) -> None:
+        padded = -(-size // BLOCK_BYTES) * BLOCK_BYTES
+        skipped = self._tar.skip(padded)
+        self._position += skipped
+        if skipped < size:
+            raise TarError(f"it is cut off at byte {self._position:,}")
+
+    def _read(self, size: int) -> bytes:
+        padded = -(-size // BLOCK_BYTES) * BLOCK_BYTES
+        data = self._tar.read(padded)
+        self._position += len(data)
+        if len(data) < size:
+            raise TarError(f"it is cut off at byte {self._position:,}")
+        return data[:size]
+
+    def _extension(self, kind: bytes, size: int) -> dict[str, str]:
+        """What comes before an entry because it does not fit into its header."""
+        if size > EXTENSION_BYTES_LIMIT:
+            raise TarError(f"an entry's name and attributes have {size:,} bytes")
+        data = self._read(size)
+        if kind == b"x":
+            return _pax(data)
+        return {"path" if kind == b"L" else "linkpath": _text(data)}
+
+    def _made(self, header: bytes, kind: bytes, extensions: dict[str, str]) -> Entry:
+        stored = _decimal(extensions, "size", _number(header[124:136]))
+        size = stored
+        if kind == b"S":
+            size = _number(header[483:495])
+            more = header[482]
+            while more:
+                more = self._read(BLOCK_BYTES)[504]
+        size = _decimal(extensions, "GNU.sparse.realsize", _decimal(extensions, "GNU.sparse.size", size))
+        name = extensions.get("GNU.sparse.name") or extensions.get("path") or _name(header)
+        what = _KINDS.get(kind, Kind.FILE)
+        if what is Kind.FILE and name.endswith("/"):
+            what = Kind.DIRECTORY  # as archives older than POSIX have it
+        if what is not Kind.FILE:
+            # a hard link may tell the size of the file that it is a name of
+            size = stored = 0
+        return Entry(
+            name=name,
+            kind=what,
+            mode=_number(header[100:108]) & 0o7777,
+            uid=_decimal(extensions, "uid", _number(header[108:116])),
+            gid=_decimal(extensions, "gid", _number(header[116:124])),
+            size=size,
+            target=extensions.get("linkpath") or _text(header[157:257]),
+            offset=self._position,
+            stored=stored,
+        )
+
+
+def _name(header: bytes) -> str:
+    name, prefix = _text(header[:100]), header[345:500]
+    if header[257:263] == b"ustar\0" and prefix[0]:
+        return f"{_text(prefix)}/{name}"
+    return name
+
+
+def _text(field: bytes) -> str:
+    return field.partition(b"\0")[0].decode("utf-8", "surrogateescape")
+
+
+def _number(field: bytes) -> int:
+    """Octal digits, or binary where the first bit is set."""
+    if field[0] & 0x80:
+        value = int.from_bytes(field, "big", signed=False) & ~(0x80 << 8 * (len(field) - 1))
+        if field[0] == 0xFF or value >= 2**63:
+            raise TarError("a number in it is negative or too big")
+        return value
+    digits = field.partition(b"\0")[0].strip(b" ")
+    try:
+        return int(digits or b"0", 8)
+    except ValueError:
+        raise TarError("a number in it is no number") from None
+
+
+def _pax(data: bytes) -> dict[str, str]:
+    """Records of the form LENGTH KEYWORD=VALUE\\n; the length counts itself."""
+    found: dict[str, str] = {}
+    start = 0
+    while start < len(data):
+        digits, blank, _ = data[start : start + 8].partition(b" ")
+        if not blank or not digits.isdigit() or not len(digits) + 1 < int(digits) <= len(data) - start:
+            raise TarError("a pax header in it is damaged")
+        keyword, equals, value = data[start + len(digits) + 1 : start + int(digits)].partition(b"=")
+        if not equals or not value.endswith(b"\n"):
+            raise TarError("a pax header in it is damaged")
+        found[keyword.decode("utf-8", "replace")] = value[:-1].decode("utf-8", "surrogateescape")
+        start += int(digits)
+    return found
+
+
+def _decimal(extensions: dict[str, str], keyword: str, otherwise: int) -> int:
+    text = extensions.get(keyword)
+    if text is None:
+        return otherwise
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise TarError(f"a number in it is no number: {keyword}")
+    return int(text)
