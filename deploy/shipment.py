@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deploy.localimage import Blob, Image
+from deploy.localimage import Image
 from deploy.oci import StoredManifest
+from deploy.streams import StoredBlob as Blob
 
 
 @dataclass(frozen=True)

@@ -130,9 +130,9 @@ def test_an_index_is_given_as_such(aws: StrictAws) -> None:
 @pytest.mark.parametrize("reference", ["absent", f"sha256:{64 * '0'}"])
 def test_an_image_that_is_absent_is_none(aws: StrictAws, reference: str) -> None:
     aws.put_image(repository=NAME)
-    repository = ecr.find(aws.client("ecr"), NAME)
-    assert repository.manifest(reference) is None
-    assert not repository.has(f"sha256:{64 * '0'}")
+    assert ecr.find(aws.client("ecr"), NAME).manifest(reference) is None
+    assert ecr.image(aws.client("ecr"), NAME, f"sha256:{64 * '0'}") is None
+    assert ecr.image(aws.client("ecr"), "elsewhere", f"sha256:{64 * '0'}") is None
 
 
 def test_a_manifest_of_other_bytes_is_an_error(aws: StrictAws) -> None:
@@ -177,9 +177,8 @@ def test_all_images_are_listed_with_what_matters(aws: StrictAws) -> None:
     assert found[images[5].digest].tags == ("tag5",)
     assert found[images[5].digest].media_type == images[5].media_type
     assert found[images[5].digest].size_bytes > 0
-    assert {image.digest for image in found.values() if image.status == "ARCHIVED"} == {archived.digest}
-    assert repository.has(images[5].digest)
-    assert not repository.has(archived.digest)
+    assert {image.digest for image in found.values() if not image.is_there} == {archived.digest}
+    assert ecr.image(aws.client("ecr"), NAME, images[5].digest) == found[images[5].digest]
 
 
 def test_what_aws_refuses_is_left_to_be_explained(aws: StrictAws) -> None:
