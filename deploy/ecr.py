@@ -116,11 +116,11 @@ class Repository:
             yield from map(_stored, page["imageDetails"])
 
 
-def image(client: Client, repository: str, digest: str, account: str = "") -> StoredImage | None:
-    """The image of this digest; None if it is gone, or its whole repository is. `account`: another than the client's."""
-    owner = {"registryId": account} if account else {}
+def image(client: ECRClient, repository: str, digest: str, account: str = "") -> StoredImage | None:
+    """The image of this digest; None if it or its repository is gone. `account`: another than the client's."""
+    asked: Any = {"repositoryName": repository, "imageIds": [{"imageDigest": digest}]}
     try:
-        answer = client.describe_images(repositoryName=repository, imageIds=[{"imageDigest": digest}], **owner)
+        answer = client.describe_images(**asked, **({"registryId": account} if account else {}))
     except ClientError as error:
         if code_of(error) in {"ImageNotFoundException", "RepositoryNotFoundException"}:
             return None

@@ -3,28 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
-from pydantic import BaseModel, ValidationError
-
+from deploy import oci
 from deploy.ecr import Repository
 from deploy.errors import ImageNotFoundError, ImageRefusedError
-from deploy.manifest import Manifest
+from deploy.oci import StoredManifest
 from deploy.registry import Registry
-
-_LAMBDA_NAMES: Final = {"amd64": "x86_64", "arm64": "arm64"}
-_OCI_NAMES: Final = {name: oci for oci, name in _LAMBDA_NAMES.items()}
-
-
-class _Process(BaseModel):
-    Labels: dict[str, str] | None = None
-
-
-class _Config(BaseModel):
-    """What of an image's configuration matters to a release."""
-
-    architecture: str
-    config: _Process | None = None
 
 
 @dataclass(frozen=True)
@@ -40,25 +24,27 @@ def resolve(repository: Repository, digest: str, architecture: str | None) -> St
     """Raises ImageNotFoundError, and ImageRefusedError for an index without an image for this architecture."""
     manifest = _manifest(repository, digest)
     if manifest.is_index:
-        wanted = architecture or "x86_64"
-        child = manifest.child(_OCI_NAMES[wanted])
-        if child is None:
-            raise ImageRefusedError(
-                f"{digest} is an index without an image for {wanted}", then="--architecture names the other one"
-            )
-        manifest = _manifest(repository, child)
+        manifest = _manifest(repository, _child(manifest, architecture or "x86_64"))
+    parsed = oci.parse(oci.Manifest, manifest.data, f"the manifest {manifest.digest} in the registry")
     with Registry(repository.address, repository.name, repository.login) as registry:
-        data = registry.blob(manifest.config_digest)
-    try:
-        config = _Config.model_validate_json(data)
-    except ValidationError as error:
-        raise ImageRefusedError(f"{manifest.digest} is not an image that can run: {error}") from error
-    labels = (config.config and config.config.Labels) or {}
-    found = _LAMBDA_NAMES.get(config.architecture, config.architecture)
-    return Stored(f"{repository.uri}@{manifest.digest}", found, labels)
+        data = registry.blob(parsed.config.digest)
+    config = oci.parse(oci.ImageConfig, data, f"the configuration of {manifest.digest}")
+    found = oci.LAMBDA_NAMES.get(config.architecture, config.architecture)
+    return Stored(f"{repository.uri}@{manifest.digest}", found, config.config.labels)
 
 
-def _manifest(repository: Repository, digest: str) -> Manifest:
+def _child(manifest: StoredManifest, architecture: str) -> str:
+    index = oci.parse(oci.Index, manifest.data, f"the index {manifest.digest} in the registry")
+    for child in index.manifests:
+        platform = child.platform
+        if platform and (platform.os, oci.LAMBDA_NAMES.get(platform.architecture)) == ("linux", architecture):
+            return child.digest
+    raise ImageRefusedError(
+        f"{manifest.digest} is an index without an image for {architecture}", then="--architecture names the other one"
+    )
+
+
+def _manifest(repository: Repository, digest: str) -> StoredManifest:
     found = repository.manifest(digest)
     if found is None:
         raise ImageNotFoundError(
