@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,15 +75,18 @@ def deploy(options: Any, report: Reporter) -> None:
         environment=dict(options.env),
         unset=frozenset(options.unset_env),
     )
-    with _acceptable(options, report) as image:
-        repository = ecr.find(account.images, options.repository)
-        found = image or stored.resolve(repository, options.digest, options.architecture)
+    repository = ecr.find(account.images, options.repository)
+    with (
+        _acceptable(options, report)
+        if options.image
+        else nullcontext(stored.resolve(repository, options.digest, options.architecture))
+    ) as found:
         smoke = _smoke(options, found.labels)
         target = Target(options.function, options.alias, found.architecture, settings, options.role, options.wait)
         with Release(account, report, target) as release:
             release.read()
             release.require_place(repository.arn)
-            uri = _pushed(image, repository, options, report).uri if image else found.uri
+            uri = found.uri if isinstance(found, stored.Stored) else _pushed(found, repository, options, report).uri
             if release.is_live(uri):
                 report.result(release.document(uri, changed=False), "nothing to do: this image is live already")
                 return
@@ -213,18 +216,14 @@ def _account(options: Any, report: Reporter) -> Account:
 
 
 @contextmanager
-def _acceptable(options: Any, report: Reporter) -> Iterator[Image | None]:
-    """The image, if Lambda would take it; None where the command line names a digest instead."""
-    if options.image is None:
-        yield None
-        return
+def _acceptable(options: Any, report: Reporter) -> Iterator[Image]:
+    """The image, opened, if Lambda would take it."""
     from deploy import image as images
 
-    with report.step(f"Check {options.image}") as note, images.open_image(options.image, options.architecture) as image:
-        findings = images.findings(image, options.architecture)
-        images.require_acceptable(image, findings)
-        note(f"{image.architecture}, {image.uncompressed_bytes / 1e6:.0f} MB")
     with images.open_image(options.image, options.architecture) as image:
+        with report.step(f"Check {options.image}") as note:
+            images.require_acceptable(image, images.findings(image, options.architecture))
+            note(f"{image.architecture}, {image.uncompressed_bytes / 1e6:.0f} MB")
         yield image
 
 

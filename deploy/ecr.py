@@ -132,7 +132,7 @@ def image(client: ECRClient, repository: str, digest: str, account: str = "") ->
 
 @dataclass(frozen=True)
 class Creation:
-    """A repository and how it came about. `differences` tells, a sentence each, how one that was there is unlike ours."""
+    """A repository and how it came about. `differences` tells in sentences how one that was there is unlike ours."""
 
     repository: Repository
     created: bool

@@ -205,11 +205,7 @@ def _found(image: Image, repository: Target, top: StoredManifest) -> _Found | No
 def _is_same(image: Image, repository: Target, found: _Found) -> bool:
     """Whether it is the image: by a digest, or else by what its configuration says it contains."""
     config_digest = found.parsed.config.digest
-    ours = {stored.digest for stored in (image.manifest, image.index) if stored}
-    ours |= (
-        {image.engine.id} if image.engine else set()
-    )  # of the configuration, or of a manifest, by the engine's store
-    ours |= {oci.digest_of(image.config_bytes)} if image.config_bytes else set()
+    ours = {image.config_digest, *(stored.digest for stored in (image.manifest, image.index) if stored)}
     if ours & {found.top.digest, found.manifest.digest, config_digest}:
         return True
     with Registry(repository.address, repository.name, repository.login) as registry:

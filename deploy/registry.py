@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 
 from deploy.address import Address
 from deploy.errors import DigestMismatchError, PushFailedError
@@ -15,10 +15,7 @@ from deploy.patience import Patience, TransientError, Tries, persist
 from deploy.progress import Progress
 from deploy.refusals import meaning, words
 from deploy.transport import Answer, Transport
-from deploy.upload import CHUNK_BYTES, Upload
-
-if TYPE_CHECKING:
-    from deploy.localimage import Blob
+from deploy.upload import CHUNK_BYTES, Blob, Upload
 
 T = TypeVar("T")
 

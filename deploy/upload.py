@@ -5,15 +5,12 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import BinaryIO, Final, Protocol
 
 from deploy.patience import TransientError, Tries
 from deploy.progress import LayerStatus, Progress
 from deploy.refusals import meaning, words
 from deploy.transport import Answer, Transport
-
-if TYPE_CHECKING:
-    from deploy.localimage import Blob
 
 CHUNK_BYTES: Final = 16 * 1024 * 1024  # ECR takes parts of 5 to 20 MiB
 _OCTETS: Final = "application/octet-stream"
@@ -22,6 +19,18 @@ _OCTETS: Final = "application/octet-stream"
 def short(digest: str) -> str:
     """As engines show layers: twelve digits."""
     return digest.removeprefix("sha256:")[:12]
+
+
+class Blob(Protocol):
+    """Bytes to upload. `open` gives a seekable file, which the caller closes."""
+
+    @property
+    def digest(self) -> str: ...
+
+    @property
+    def size(self) -> int: ...
+
+    def open(self) -> BinaryIO: ...
 
 
 class Upload:

@@ -28,14 +28,19 @@ def layers(seed: int, *sizes: int) -> list[bytes]:
     return [layer({f"file{n}": noise(size, seed * 100 + n).data}) for n, size in enumerate(sizes)]
 
 
-def config(tars: list[bytes], architecture: str = "amd64", labels: Mapping[str, str] | None = None) -> bytes:
+def config(
+    tars: list[bytes],
+    architecture: str = "amd64",
+    labels: Mapping[str, str] | None = None,
+    created: str = "2026-01-01T00:00:00Z",
+) -> bytes:
     document = {
         "architecture": architecture,
         "os": "linux",
-        "created": "2026-01-01T00:00:00Z",
+        "created": created,
         "config": {"Entrypoint": ["/lambda-entrypoint.sh"], "Cmd": ["handler.handler"], "Labels": dict(labels or {})},
         "rootfs": {"type": "layers", "diff_ids": [digest_of(tar) for tar in tars]},
-        "history": [{"created": "2026-01-01T00:00:00Z", "created_by": "tests"} for _ in tars],
+        "history": [{"created": created, "created_by": "tests"} for _ in tars],
     }
     return json.dumps(document).encode()
 

@@ -8,7 +8,7 @@ import random
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from deploy.oci import OCI_MANIFEST, StoredManifest, digest_of
+from deploy.oci import OCI_INDEX, OCI_MANIFEST, StoredManifest, digest_of
 from deploy.progress import LayerStatus
 
 
@@ -46,6 +46,22 @@ def manifest_of(config: Bytes, *layers: Bytes) -> StoredManifest:
         ],
     }
     return StoredManifest(json.dumps(document).encode(), OCI_MANIFEST)
+
+
+def index_of(*children: tuple[StoredManifest, str]) -> StoredManifest:
+    """An index of manifests, each with its platform as OS/ARCHITECTURE."""
+    manifests = [
+        {
+            "mediaType": child.media_type,
+            "digest": child.digest,
+            "size": len(child.data),
+            "platform": dict(zip(("os", "architecture"), platform.split("/"), strict=True)),
+        }
+        for child, platform in children
+    ]
+    return StoredManifest(
+        json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests}).encode(), OCI_INDEX
+    )
 
 
 @dataclass

@@ -228,6 +228,13 @@ def test_an_answer_that_is_lost_does_no_harm(registry: Registry, faults: Faults,
     assert registry.blob(layer.digest) == layer.data
 
 
+def test_a_slow_network_is_no_failure(registry: Registry, faults: Faults) -> None:
+    layer = noise(250_000)
+    faults.shape(bytes_per_second=100_000)  # each chunk takes a second
+    assert registry.upload(layer, Silent()) == layer.size
+    assert len(faults.log("PATCH")) == 3
+
+
 def test_an_upload_that_never_gets_on_ends(registry: Registry, faults: Faults) -> None:
     with faults.rule(CutRequest(50_000), method="PATCH") as rule:
         with pytest.raises(PushFailedError, match="cannot be worked with"):
