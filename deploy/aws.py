@@ -212,8 +212,8 @@ def _forbidden(message: str, facts: dict[str, str]) -> errors.PermissionDeniedEr
     if "access the ECR image" in message:
         return errors.PermissionDeniedError(
             f"Lambda may not pull the image: {message}",
-            then="let it: the repository that push --create makes does, or Lambda adds it to the repository's policy for "
-            "who may do ecr:GetRepositoryPolicy and ecr:SetRepositoryPolicy",
+            then="push --create makes repositories that let it; to another's policy Lambda adds what it needs, for who "
+            "may do ecr:GetRepositoryPolicy and ecr:SetRepositoryPolicy",
             **facts,
         )
     found = _MISSING_ACTION.search(message)

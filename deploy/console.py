@@ -151,7 +151,7 @@ class Reporter:
                 self._print(harmless(item))
                 continue
             with outlasting(sys.stdout):
-                out.print(item, width=None if out.is_terminal else _WIDE_COLUMNS)
+                out.print(item, markup=False, width=None if out.is_terminal else _WIDE_COLUMNS)
 
     def result(self, document: dict[str, Any], *shown: RenderableType) -> None:
         """What came of it: the document for programs, at the end, and for people what is `shown`, now."""
