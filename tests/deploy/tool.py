@@ -47,10 +47,10 @@ class Tool:
     environment: Mapping[str, str]
     home: Path
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, str(ROOT / "ecr_push.py"), *arguments],
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -60,12 +60,12 @@ class Tool:
     def run(self, *arguments: str) -> Ended:
         return self.wait(self.start(*arguments))
 
-    def wait(self, process: subprocess.Popen[str], stop: signal.Signals | None = None) -> Ended:
+    def wait(self, process: subprocess.Popen[str], stop: signal.Signals | None = None, stdin: str = "") -> Ended:
         """The end of a run, after a signal if one is given."""
         if stop is not None:
             process.send_signal(stop)
         try:
-            out, err = process.communicate(timeout=LONGEST_SECONDS)
+            out, err = process.communicate(stdin or None, timeout=LONGEST_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             out, err = process.communicate()
