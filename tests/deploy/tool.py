@@ -33,7 +33,7 @@ class Ended:
     @property
     def error(self) -> str:
         """The error's code, from the one line that tells it."""
-        lines = [line for line in self.err.splitlines() if not line.startswith(("✓", "✗", " "))]
+        lines = [line for line in self.err.splitlines() if not line.startswith(("✓", "✗", "○", " "))]
         return lines[0].partition(":")[0] if lines else ""
 
     def __str__(self) -> str:
@@ -47,12 +47,14 @@ class Tool:
     environment: Mapping[str, str]
     home: Path
 
-    def start(self, *arguments: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
+    def start(
+        self, *arguments: str, stdin: int = subprocess.DEVNULL, output: int = subprocess.PIPE
+    ) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, str(ROOT / "ecr_push.py"), *arguments],
             stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
             text=True,
             env=self._environment(),
         )
