@@ -128,6 +128,7 @@ def test_what_is_needed_stays_and_all_else_goes(account: StrictAws, clients: Acc
     repository = ecr.find(clients.images, "app")
     plan = retention.plan(clients, repository, state.keep, timedelta(days=_YOUNG_DAYS), datetime.now(UTC))
     used = needed(state)
+    assert {image.digest for image, _ in plan.kept} == {made[number].digest for number in used}
     if state.meanwhile is not None:
         account.make_function("meanwhile", made[state.meanwhile])
     gone = set(retention.delete(clients, Reporter(), repository, plan)) if plan.unneeded else set()
