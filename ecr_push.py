@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from deploy import cli
 from deploy.console import Reporter
-from deploy.errors import DeployError, StoppedError, UsageError
+from deploy.errors import DeployError, JournalError, StoppedError, UsageError
 from deploy.journal import Journal
+from deploy.outlet import take_any_text
 from deploy.stop import stoppable
 
 if TYPE_CHECKING:
@@ -111,12 +112,17 @@ def rollback(options: Any, report: Reporter) -> None:
     account, smoke = _account(options, report), _smoke(options, {})
     with Rollback(account, report, options.function, options.alias, options.wait) as back:
         version = back.read(str(options.to) if options.to else None).version
+        before = str(back.before)
+        document = {"function": options.function, "alias": options.alias, "version": version, "before": before}
+        if back.is_at(version):
+            report.result({**document, "changed": False}, f"nothing to do: alias {options.alias} is at {before}")
+            return
         if smoke:
             back.ask_version(version, smoke)
         back.move_alias(version)
         report.result(
-            {"function": options.function, "alias": options.alias, "version": version, "before": str(back.before)},
-            f"alias {options.alias} of {options.function} is at version {version} again; it was at {back.before}",
+            {**document, "changed": True},
+            f"alias {options.alias} of {options.function} is at version {version} again; it was at {before}",
         )
 
 
@@ -139,7 +145,7 @@ def prune(options: Any, report: Reporter) -> None:
     report.show(retention.table(plan))
     if plan.unneeded and not (options.yes or options.dry_run):
         _confirm(f"Delete {len(plan.unneeded)} images for good?")
-    gone = retention.delete(account, report, repository, plan.unneeded) if plan.unneeded else []
+    gone = retention.delete(account, report, repository, plan) if plan.unneeded else []
     report.result(retention.document(plan, gone), f"{len(gone)} images deleted, {len(plan.kept)} kept")
 
 
@@ -151,7 +157,8 @@ def logs(options: Any, report: Reporter) -> None:
     account = _account(options, report)
     group = function.read(account.functions, options.function).log_group
     for line in log.lines(account, group, options.since, follow=options.follow, pattern=options.filter):
-        report.log(line)
+        if not report.log(line):
+            break
 
 
 def invoke(options: Any, report: Reporter) -> None:
@@ -267,10 +274,19 @@ def _confirm(question: str) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """The exit code: 0 if what was asked for is so, else the error's own (docs/deploy.md)."""
+    take_any_text()
     options = cli.parse(arguments)
     report = Reporter(as_json=options.json, dry_run=options.dry_run, verbose=options.verbose)
     try:
-        with Journal.at(options.journal) as report.journal, stoppable():
+        with Journal.at(options.journal) as report.journal:
+            return _run(options, report)
+    except JournalError as error:
+        return report.failed(error)
+
+
+def _run(options: Any, report: Reporter) -> int:
+    try:
+        with stoppable():
             COMMANDS[options.command](options, report)
     except DeployError as error:
         return report.failed(error)
@@ -280,6 +296,7 @@ def main(arguments: list[str] | None = None) -> int:
         if aws is None or not isinstance(error, aws.SDK_ERRORS):
             raise
         return report.failed(aws.explained(error))
+    report.finish()
     return 0
 
 
