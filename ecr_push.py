@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,9 +22,10 @@ from deploy.journal import Journal
 from deploy.stop import stoppable
 
 if TYPE_CHECKING:
+    from deploy.image import Image
+
     from deploy.aws import Account
     from deploy.ecr import Repository
-    from deploy.image import Image
     from deploy.push import Pushed
     from deploy.smoke import Smoke
 
@@ -64,7 +65,7 @@ def deploy(options: Any, report: Reporter) -> None:
     from deploy.release import Release, Target
     from deploy.settings import Settings
 
-    account, smoke = _account(options, report), _smoke(options)
+    account = _account(options, report)
     settings = Settings(
         memory_mb=options.memory,
         timeout_seconds=options.timeout,
@@ -73,16 +74,18 @@ def deploy(options: Any, report: Reporter) -> None:
         environment=dict(options.env),
         unset=frozenset(options.unset_env),
     )
-    with _acceptable(options, report) as image:
-        repository = ecr.find(account.images, options.repository)
-        found = image or stored.resolve(repository, options.digest, options.architecture)
-        target = Target(
-            options.function, options.alias, found.architecture, settings, options.role, options.wait
-        )
+    repository = ecr.find(account.images, options.repository)
+    with (
+        _acceptable(options, report)
+        if options.image
+        else nullcontext(stored.resolve(repository, options.digest, options.architecture))
+    ) as found:
+        smoke = _smoke(options, found.labels)
+        target = Target(options.function, options.alias, found.architecture, settings, options.role, options.wait)
         with Release(account, report, target) as release:
             release.read()
             release.require_place(repository.arn)
-            uri = _pushed(image, repository, options, report).uri if image else found.uri
+            uri = found.uri if isinstance(found, stored.Stored) else _pushed(found, repository, options, report).uri
             if release.is_live(uri):
                 report.result(release.document(uri, changed=False), "nothing to do: this image is live already")
                 return
@@ -105,7 +108,7 @@ def rollback(options: Any, report: Reporter) -> None:
     """Moves the alias back to an earlier version that can still run."""
     from deploy.rollback import Rollback
 
-    account, smoke = _account(options, report), _smoke(options)
+    account, smoke = _account(options, report), _smoke(options, {})
     with Rollback(account, report, options.function, options.alias, options.wait) as back:
         version = back.read(str(options.to) if options.to else None).version
         if smoke:
@@ -211,18 +214,14 @@ def _account(options: Any, report: Reporter) -> Account:
 
 
 @contextmanager
-def _acceptable(options: Any, report: Reporter) -> Iterator[Image | None]:
-    """The image, if Lambda would take it; None where the command line names a digest instead."""
+def _acceptable(options: Any, report: Reporter) -> Iterator[Image]:
+    """The image, opened, if Lambda would take it."""
     from deploy import image as images
 
-    if options.image is None:
-        yield None
-        return
-    with report.step(f"Check {options.image}") as note, images.open_image(options.image, options.architecture) as image:
-        findings = images.findings(image, options.architecture)
-        images.require_acceptable(image, findings)
-        note(f"{image.architecture}, {image.uncompressed_bytes / 1e6:.0f} MB")
     with images.open_image(options.image, options.architecture) as image:
+        with report.step(f"Check {options.image}") as note:
+            images.require_acceptable(image, images.findings(image, options.architecture))
+            note(f"{image.architecture}, {image.uncompressed_bytes / 1e6:.0f} MB")
         yield image
 
 
@@ -241,12 +240,13 @@ def _pushed(image: Image, repository: Repository, options: Any, report: Reporter
     return pushed
 
 
-def _smoke(options: Any) -> Smoke | None:
-    from deploy.smoke import Smoke
+def _smoke(options: Any, labels: Mapping[str, str]) -> Smoke | None:
+    """What is asked of a version: the user's event, or the one that the image brings along, or one for any function."""
+    from deploy.smoke import Smoke, event_of
 
     if options.no_smoke:
         return None
-    event = _json_file(options.smoke) if options.smoke else None
+    event = _json_file(options.smoke) if options.smoke else event_of(labels)
     return Smoke(event, _json_file(options.expect) if options.expect else None)
 
 
@@ -268,9 +268,9 @@ def _confirm(question: str) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """The exit code: 0 if what was asked for is so, else the error's own (docs/deploy.md)."""
     options = cli.parse(arguments)
-    report = Reporter(Journal(options.journal), as_json=options.json, dry_run=options.dry_run, verbose=options.verbose)
+    report = Reporter(as_json=options.json, dry_run=options.dry_run, verbose=options.verbose)
     try:
-        with stoppable():
+        with Journal.at(options.journal) as report.journal, stoppable():
             COMMANDS[options.command](options, report)
     except DeployError as error:
         return report.failed(error)

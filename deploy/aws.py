@@ -5,14 +5,17 @@ Errors of the SDK become errors of this tool by `explained`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import boto3
 import botocore.exceptions as sdk
 from botocore.awsrequest import AWSResponse
+from botocore.client import BaseClient
+from botocore.compat import HTTPHeaders
 from botocore.config import Config
 
 from deploy import errors
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_logs import CloudWatchLogsClient
+
+Client = TypeVar("Client", bound=BaseClient)
 
 # A call is tried four times and takes a minute at most, whatever the network does.
 _CALLS: Final = Config(connect_timeout=5, read_timeout=12, retries={"mode": "standard", "total_max_attempts": 4})
@@ -72,8 +77,8 @@ class Account:
         dry_run: bool = False,
         listener: Callable[[Call], None] = lambda _: None,
     ) -> None:
-        self._session = boto3.Session(profile_name=profile, region_name=region)
-        self._endpoint_url = endpoint_url
+        self._session = boto3.Session(profile_name=profile, region_name=region or os.environ.get("AWS_REGION"))
+        self._url = endpoint_url
         self._rehearsal = Rehearsal() if dry_run else None
         self._listener = listener
 
@@ -83,29 +88,28 @@ class Account:
 
     @cached_property
     def functions(self) -> LambdaClient:
-        return self._client("lambda", _CALLS)
+        return self._watched(self._session.client("lambda", endpoint_url=self._url, config=_CALLS))
 
     @cached_property
     def invocations(self) -> LambdaClient:
-        return self._client("lambda", _INVOCATIONS)
+        return self._watched(self._session.client("lambda", endpoint_url=self._url, config=_INVOCATIONS))
 
     @cached_property
     def images(self) -> ECRClient:
-        return self._client("ecr", _CALLS)
+        return self._watched(self._session.client("ecr", endpoint_url=self._url, config=_CALLS))
 
     @cached_property
     def logs(self) -> CloudWatchLogsClient:
-        return self._client("logs", _CALLS)
+        return self._watched(self._session.client("logs", endpoint_url=self._url, config=_CALLS))
 
     @cached_property
     def metrics(self) -> CloudWatchClient:
-        return self._client("cloudwatch", _CALLS)
+        return self._watched(self._session.client("cloudwatch", endpoint_url=self._url, config=_CALLS))
 
-    def _client(self, service: str, config: Config) -> Any:
-        client = self._session.client(service, endpoint_url=self._endpoint_url, config=config)
-        client.meta.events.register_last(f"before-parameter-build.{service}", self._asked)
-        client.meta.events.register_first(f"before-call.{service}", self._before)
-        client.meta.events.register_last(f"after-call.{service}", self._after)
+    def _watched(self, client: Client) -> Client:
+        client.meta.events.register_last("before-parameter-build", self._asked)
+        client.meta.events.register_first("before-call", self._before)
+        client.meta.events.register_last("after-call", self._after)
         return client
 
     def _asked(self, params: dict[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
@@ -117,7 +121,7 @@ class Account:
         if self._rehearsal is None:
             return None
         answer = self._rehearsal.answer(model.name, context["asked"])
-        return None if answer is None else (AWSResponse("", 200, {}, None), answer)
+        return None if answer is None else (AWSResponse("", 200, HTTPHeaders(), None), answer)
 
     def _after(self, parsed: dict[str, Any], http_response: Any, model: Any, context: dict[str, Any], **_: Any) -> None:
         if self._rehearsal is not None and http_response.status_code < 300:
@@ -135,7 +139,13 @@ def was_repeated(error: Exception) -> bool:
     return isinstance(error, (sdk.HTTPClientError, sdk.ConnectionError))
 
 
-_THROTTLED: Final = {"TooManyRequestsException", "ThrottlingException", "Throttling", "RequestLimitExceeded", "SlowDown"}
+_THROTTLED: Final = {
+    "TooManyRequestsException",
+    "ThrottlingException",
+    "Throttling",
+    "RequestLimitExceeded",
+    "SlowDown",
+}
 _FORBIDDEN: Final = {"AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "UnauthorizedException"}
 _EXPIRED: Final = {"ExpiredTokenException", "ExpiredToken", "RequestExpired"}
 _UNKNOWN: Final = {"UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId", "AuthFailure"}
@@ -149,7 +159,9 @@ def explained(error: sdk.BotoCoreError | sdk.ClientError) -> errors.DeployError:
         return _explained_answer(error)
     match error:
         case sdk.NoRegionError():
-            return errors.UsageError("no region is set", then="give --region, or set AWS_REGION, or run `aws configure`")
+            return errors.UsageError(
+                "no region is set", then="give --region, or set AWS_REGION, or run `aws configure`"
+            )
         case sdk.ProfileNotFound():
             return errors.CredentialsError(str(error), then="list the profiles there are: aws configure list-profiles")
         case sdk.UnauthorizedSSOTokenError() | sdk.SSOTokenLoadError() | sdk.TokenRetrievalError():
@@ -173,7 +185,7 @@ def _explained_answer(error: sdk.ClientError) -> errors.DeployError:
     if code in _FORBIDDEN:
         return errors.PermissionDeniedError(
             f"these credentials may not do {action}: {message}",
-            then="ask for the action to be allowed; `ecr_push.py policy push` and `policy deploy` print all that is needed",
+            then="ask for it; `ecr_push.py policy push` and `policy deploy` print all that is needed",
             **facts,
         )
     if code in _EXPIRED:
@@ -190,7 +202,9 @@ def _explained_answer(error: sdk.ClientError) -> errors.DeployError:
         )
     if code in _UNKNOWN:
         return errors.CredentialsError(
-            f"AWS does not know these credentials ({code})", then="aws sts get-caller-identity shows whose they are", **facts
+            f"AWS does not know these credentials ({code})",
+            then="aws sts get-caller-identity shows whose they are",
+            **facts,
         )
     if code in _THROTTLED or status >= 500:
         return errors.AwsUnavailableError(
@@ -201,7 +215,9 @@ def _explained_answer(error: sdk.ClientError) -> errors.DeployError:
             "somebody else changed the function meanwhile; theirs is kept", then="look at `status`, then again", **facts
         )
     if code in _MISSING:
-        return errors.FunctionNotFoundError(f"{message} ({action})", then="check the name, --region and --profile", **facts)
+        return errors.FunctionNotFoundError(
+            f"{message} ({action})", then="check the name, --region and --profile", **facts
+        )
     if code == "RepositoryNotFoundException":
         return errors.RepositoryNotFoundError(message, then="check --repository and --region; push --create makes it")
     return errors.AwsRefusedError(f"AWS refused {action} ({code}): {message}", **facts)

@@ -84,7 +84,9 @@ def _image_options(parser: argparse.ArgumentParser, *, optional: bool = False) -
         metavar="IMAGE",
         help="an image of the Docker Engine, a tar of `docker save`, or an OCI layout (a directory or a tar)",
     )
-    parser.add_argument("--architecture", choices=("x86_64", "arm64"), help="which image of an index; what it must be for")
+    parser.add_argument(
+        "--architecture", choices=("x86_64", "arm64"), help="which image of an index; what it must be for"
+    )
 
 
 def _function_options(parser: argparse.ArgumentParser) -> None:
@@ -98,7 +100,10 @@ def _alias_options(parser: argparse.ArgumentParser) -> None:
 
 def _smoke_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--smoke", type=Path, metavar="FILE", help="the event of the smoke test (default: S3's test event, which asks no work)"
+        "--smoke",
+        type=Path,
+        metavar="FILE",
+        help="the event of the smoke test (default: S3's test event, which asks no work)",
     )
     parser.add_argument("--expect", type=Path, metavar="FILE", help="what the answer must contain, as JSON")
     parser.add_argument("--no-smoke", action="store_true", help="do not ask the version anything")
@@ -139,9 +144,15 @@ def parser() -> argparse.ArgumentParser:
     deploy.add_argument("--unset-env", action="append", default=[], metavar="NAME", help="repeatable")
     deploy.add_argument("--snapstart", choices=("on", "off"))
     _smoke_options(deploy)
-    deploy.add_argument("--canary", type=_share, metavar="SHARE", help="first give the version this share, such as 10%%")
-    deploy.add_argument("--for", type=_duration, default=300, dest="canary_for", metavar="TIME", help="and watch it (5m)")
-    deploy.add_argument("--canary-errors", type=_within(0, 10**9, ""), default=0, metavar="N", help="errors to put up with")
+    deploy.add_argument(
+        "--canary", type=_share, metavar="SHARE", help="first give the version this share, such as 10%%"
+    )
+    deploy.add_argument(
+        "--for", type=_duration, default=300, dest="canary_for", metavar="TIME", help="and watch it (5m)"
+    )
+    deploy.add_argument(
+        "--canary-errors", type=_within(0, 10**9, ""), default=0, metavar="N", help="errors to put up with"
+    )
 
     rollback = command("rollback", "move a function's alias back to an earlier version that can still run")
     _function_options(rollback)

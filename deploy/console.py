@@ -30,8 +30,8 @@ _ARRIVED: Final[dict[str, str]] = {"uploaded": "pushed", "there": "is there alre
 class Reporter:
     """Tells the terminal and the journal. `as_json`: standard output gets one JSON document and nothing else."""
 
-    def __init__(self, journal: Journal, *, as_json: bool = False, dry_run: bool = False, verbose: bool = False) -> None:
-        self._journal = journal
+    def __init__(self, *, as_json: bool = False, dry_run: bool = False, verbose: bool = False) -> None:
+        self.journal = Journal()
         self._as_json = as_json
         self._dry_run = dry_run
         self._verbose = verbose
@@ -52,16 +52,16 @@ class Reporter:
         """A step that begins now; the line appears when it has ended, with its duration and what `note` added."""
         notes: list[str] = []
         start = time.monotonic()
-        self._journal.write("begin", step=text)
+        self.journal.write("begin", step=text)
         try:
             with self._spinner(text):
                 yield notes.append
         except BaseException as error:
             self._ended("✗", "red", text, [str(error).partition("\n")[0]], start)
-            self._journal.write("failed", step=text, error=type(error).__name__, message=str(error))
+            self.journal.write("failed", step=text, error=type(error).__name__, message=str(error))
             raise
         self._ended("✓", "green", text, notes, start)
-        self._journal.write("done", step=text, notes=notes, seconds=round(time.monotonic() - start, 3))
+        self.journal.write("done", step=text, notes=notes, seconds=round(time.monotonic() - start, 3))
 
     @contextmanager
     def _spinner(self, text: str) -> Iterator[None]:
@@ -86,11 +86,11 @@ class Reporter:
         from rich.text import Text
 
         self.err.print(Text(text))
-        self._journal.write("said", text=text)
+        self.journal.write("said", text=text)
 
     def called(self, call: Call) -> None:
         """A call of an API is about to be made, or would be."""
-        self._journal.write("call", call=str(call), made=call.made)
+        self.journal.write("call", call=str(call), made=call.made)
         if self._dry_run:
             self.plan(str(call), made=call.made)
         elif self._verbose:
@@ -136,7 +136,7 @@ class Reporter:
 
     def result(self, document: dict[str, Any], *shown: RenderableType) -> None:
         """The end: the document for programs, what is `shown` for people."""
-        self._journal.write("result", result=document)
+        self.journal.write("result", result=document)
         if self._as_json:
             calls = {"calls": self.calls} if self._dry_run else {}
             print(json.dumps({**document, **calls}, indent=2, default=str))
@@ -145,7 +145,7 @@ class Reporter:
 
     def failed(self, error: DeployError) -> int:
         """The end of a command that failed: why, and what next. Returns the exit code."""
-        self._journal.write("error", **error.document)
+        self.journal.write("error", **error.document)
         if self._as_json:
             print(json.dumps({"error": error.document}, indent=2, default=str))
         print(f"{error.code}: {error.what}", file=sys.stderr)
@@ -161,7 +161,7 @@ class LayerLines:
         self._say = say
         self._last: dict[str, str] = {}
 
-    def layer(self, id: str, status: LayerStatus, done: int, total: int) -> None:  # noqa: A002
+    def layer(self, id: str, status: LayerStatus, done: int, total: int) -> None:  # noqa: A002, ARG002
         if self._last.get(id) != status and status in _ARRIVED:
             self._say(f"  {id}  {_ARRIVED[status]}" + (f"  {total / 1e6:.1f} MB" if total else ""))
         self._last[id] = status

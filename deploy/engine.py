@@ -26,6 +26,7 @@ import urllib3.exceptions
 from deploy import oci
 from deploy.bundle import Archive, spool
 from deploy.dockerarchive import read_docker_archive
+from deploy.engineclient import EngineClient
 from deploy.errors import EngineUnavailableError, ImageNotFoundError, ImageRefusedError
 from deploy.filesystem import Filesystem
 from deploy.layers import Layer
@@ -51,7 +52,7 @@ def connect() -> docker.APIClient:
     if host.startswith("ssh://"):
         raise EngineUnavailableError(f"{host}: engines behind SSH are not supported", then="forward its socket: ssh -L")
     try:
-        api = docker.APIClient(timeout=_CONNECT_SECONDS, **docker.utils.kwargs_from_env())
+        api = EngineClient(timeout=_CONNECT_SECONDS, **docker.utils.kwargs_from_env())
     except (docker.errors.DockerException, requests.RequestException, ValueError) as error:
         raise _unavailable(host, error) from None
     api.timeout = _SAVE_SECONDS

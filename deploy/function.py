@@ -95,7 +95,8 @@ class FunctionState:
     def published(self) -> dict[str, Any]:
         """Everything but the code that publishing would make permanent."""
         return {
-            name: self._setting(name) if name in SETTINGS else self.configuration.get(name) or None for name in _PUBLISHED
+            name: self._setting(name) if name in SETTINGS else self.configuration.get(name) or None
+            for name in _PUBLISHED
         }
 
     def _setting(self, name: str) -> Any:
@@ -114,7 +115,7 @@ def read(functions: LambdaClient, name: str, qualifier: str = LATEST) -> Functio
     """Raises FunctionNotFoundError if the function or this version or alias of it is not there."""
     asked = {"FunctionName": name} | ({} if qualifier == LATEST else {"Qualifier": qualifier})
     try:
-        answer = functions.get_function(**asked)  # type: ignore[arg-type]
+        answer = functions.get_function(**asked)
     except ClientError as error:
         if code_of(error) != "ResourceNotFoundException":
             raise

@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from deploy.aws import Account, code_of
-from deploy.errors import FunctionNotFoundError, FunctionFailedError
+from deploy.errors import FunctionFailedError, FunctionNotFoundError
 
 
 @dataclass(frozen=True)

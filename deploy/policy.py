@@ -31,7 +31,7 @@ def action_of(operation: str) -> str:
 
 @dataclass(frozen=True)
 class Scope:
-    """What a policy is for. `*` stands for any. `create`: with the rights that --create needs, `role` for the function."""
+    """What a policy is for; `*` is any. `create`: with the rights that --create needs, `role` is for the function."""
 
     repository: str = "*"
     function: str = "*"
@@ -51,7 +51,7 @@ class Scope:
         return [function, f"{function}:*"]
 
     def push(self) -> dict[str, Any]:
-        """`push`, and `deploy IMAGE` beside `deploy`. The registry's protocol needs rights that no call of the API shows."""
+        """`push`, and `deploy IMAGE` beside `deploy`. Most of these rights are for the registry's own protocol."""
         actions = [
             "ecr:BatchCheckLayerAvailability",
             "ecr:BatchGetImage",
@@ -93,7 +93,9 @@ class Scope:
         ]
         statements = [
             _allow("Function", actions, self._function_arns),
-            _allow("Image", ["ecr:BatchGetImage", "ecr:DescribeImages", "ecr:DescribeRepositories"], self._repository_arn),
+            _allow(
+                "Image", ["ecr:BatchGetImage", "ecr:DescribeImages", "ecr:DescribeRepositories"], self._repository_arn
+            ),
             _allow("Canary", ["cloudwatch:GetMetricData"], "*"),
         ]
         if self.create:

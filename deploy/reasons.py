@@ -43,7 +43,10 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
     "EFSMountConnectivityError": ("the file system cannot be reached", _FILES),
     "EFSMountFailure": ("the file system cannot be mounted", _FILES),
     "EFSMountTimeout": ("mounting the file system took too long", _FILES),
-    "InvalidRuntime": ("the runtime does not exist", "an image function has none: look at the function's configuration"),
+    "InvalidRuntime": (
+        "the runtime does not exist",
+        "an image function has none: look at the function's configuration",
+    ),
     "InvalidZipFileException": ("the zip file is not usable", "make it again"),
     "FunctionError": ("the function failed while it started", _START),
     "ServiceQuotaExceededException": ("a quota of the account is used up", _CAPACITY),
@@ -61,7 +64,10 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
         "the entrypoint does not exist or is not executable",
         "`ecr_push.py check IMAGE` shows it",
     ),
-    "FunctionError.InvalidWorkingDirectory": ("the working directory does not exist", "look at WORKDIR in the Dockerfile"),
+    "FunctionError.InvalidWorkingDirectory": (
+        "the working directory does not exist",
+        "look at WORKDIR in the Dockerfile",
+    ),
     "FunctionError.PermissionDenied": (
         "the function's user may not read or run a file of the image",
         "`ecr_push.py check IMAGE` names the files; chmod them in the Dockerfile",

@@ -63,7 +63,7 @@ class Rehearsal:
         configuration |= {"FunctionArn": f"function:{asked['FunctionName']}", "Version": "$LATEST", "State": "Active"}
         code = {"ImageUri": asked["Code"]["ImageUri"], "ResolvedImageUri": asked["Code"]["ImageUri"]}
         self._functions[asked["FunctionName"], "$LATEST"] = {"Configuration": configuration, "Code": code}
-        configuration = self._changed(asked["FunctionName"])["Configuration"]
+        self._changed(asked["FunctionName"])
         return configuration
 
     def _UpdateFunctionCode(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
@@ -79,7 +79,11 @@ class Rehearsal:
 
     def _PublishVersion(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         version = deepcopy(self._functions[asked["FunctionName"], "$LATEST"])
-        version["Configuration"] |= {"Version": NEW_VERSION, "State": "Active", "Description": asked.get("Description", "")}
+        version["Configuration"] |= {
+            "Version": NEW_VERSION,
+            "State": "Active",
+            "Description": asked.get("Description", ""),
+        }
         self._functions[asked["FunctionName"], NEW_VERSION] = version
         configuration: dict[str, Any] = version["Configuration"]
         return configuration
@@ -102,4 +106,6 @@ class Rehearsal:
 
     def _CreateRepository(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         name = asked["repositoryName"]
-        return {"repository": asked | {"repositoryUri": f"(the registry)/{name}", "registryId": "", "repositoryArn": ""}}
+        return {
+            "repository": asked | {"repositoryUri": f"(the registry)/{name}", "registryId": "", "repositoryArn": ""}
+        }

@@ -94,7 +94,9 @@ class Rollback:
         shown = ", ".join(candidates)
         return RollbackImpossibleError(
             what,
-            then=f"--to VERSION goes to one that can run: {shown}" if shown else "no other version can run: deploy again",
+            then=f"--to VERSION goes to one that can run: {shown}"
+            if shown
+            else "no other version can run: deploy again",
             candidates=candidates,
         )
 

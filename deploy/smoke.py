@@ -6,20 +6,27 @@ import base64
 import json
 import random
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
 from deploy.aws import Account, code_of
-from deploy.errors import SmokeFailedError
+from deploy.errors import ImageRefusedError, SmokeFailedError
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda.type_defs import InvocationResponseTypeDef
 
+LABEL: Final = "hwang-lambda.smoke"
 # What S3 sends when a notification is set up. It asks for no work, but the function must start to say so.
 PROBE: Final[dict[str, str]] = {"Service": "Amazon S3", "Event": "s3:TestEvent"}
-_NOT_NOW: Final = {"TooManyRequestsException", "ResourceNotReadyException", "ServiceException", "SnapStartNotReadyException"}
+_NOT_NOW: Final = {
+    "TooManyRequestsException",
+    "ResourceNotReadyException",
+    "ServiceException",
+    "SnapStartNotReadyException",
+}
 _TRIES: Final = 5
 _LOG_LINES: Final = 12
 
@@ -28,12 +35,20 @@ _LOG_LINES: Final = 12
 class Smoke:
     """An event, and what the answer must contain (None: any answer that is no error)."""
 
-    event: Any = None
+    event: Any
     expected: Any = None
 
-    @property
-    def payload(self) -> bytes:
-        return json.dumps(PROBE if self.event is None else self.event).encode()
+
+def event_of(labels: Mapping[str, str]) -> Any:
+    """The event that an image's labels name, or one that any function can be asked."""
+    if LABEL not in labels:
+        return PROBE
+    try:
+        return json.loads(labels[LABEL])
+    except ValueError as error:
+        raise ImageRefusedError(
+            f"the image's label {LABEL} is no JSON", then="mend it, or give --smoke FILE"
+        ) from error
 
 
 def run(account: Account, function: str, qualifier: str, smoke: Smoke, version: str) -> str:
@@ -42,7 +57,7 @@ def run(account: Account, function: str, qualifier: str, smoke: Smoke, version: 
     Raises SmokeFailedError when the function fails, is not reached, or answers something else than expected.
     """
     start = time.monotonic()
-    answer = _invoke(account, function, qualifier, smoke.payload)
+    answer = _invoke(account, function, qualifier, json.dumps(smoke.event).encode())
     body = answer["Payload"].read()
     if account.dry_run:
         return "not asked in a dry run"

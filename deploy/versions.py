@@ -15,6 +15,7 @@ from deploy.ecr import StoredImage
 from deploy.function import LATEST, FunctionState
 from deploy.imageuri import ImageUri
 
+
 def stored(account: Account, image_uri: str) -> StoredImage | None:
     """None if the image, or its whole repository, is gone."""
     uri = ImageUri.parse(image_uri)
@@ -92,7 +93,9 @@ def table(name: str, found: list[Version]) -> Table:
         shown.add_column(column, justify="right" if column in {"size", "age"} else "left")
     for version in found:
         seen, image = version.state, version.image
-        there = "—" if not seen.digest else "[red]✗ gone" if image is None else "✓" if image.is_there else "[red]✗ archived"
+        there = (
+            "—" if not seen.digest else "[red]✗ gone" if image is None else "✓" if image.is_there else "[red]✗ archived"
+        )
         shown.add_row(
             ", ".join(version.aliases),
             seen.version,

@@ -204,13 +204,20 @@ class Combine(Writing):
         return self
 
 
-Event = Decode | Plan | Probe | Index | Combine
+class SelfTest(Model):
+    """Whether this build encodes and decodes as it should; needs no video and no bucket."""
+
+    action: Literal["selftest"]
+
+
+Event = Decode | Plan | Probe | Index | Combine | SelfTest
 ACTIONS: Final[Mapping[str, type[Model]]] = {
     "decode": Decode,
     "plan": Plan,
     "probe": Probe,
     "index": Index,
     "combine": Combine,
+    "selftest": SelfTest,
 }
 
 
@@ -225,7 +232,8 @@ EVENT: Final[TypeAdapter[Event]] = TypeAdapter(
         | Annotated[Plan, Tag("<plan>")]
         | Annotated[Probe, Tag("<probe>")]
         | Annotated[Index, Tag("<index>")]
-        | Annotated[Combine, Tag("<combine>")],
+        | Annotated[Combine, Tag("<combine>")]
+        | Annotated[SelfTest, Tag("<selftest>")],
         Discriminator(
             _action,
             custom_error_type="action",

@@ -8,8 +8,9 @@ from function.combine import combine
 from function.deadline import TOO_LATE
 from function.decode import decode
 from function.errors import DeadlineExceeded, FunctionError, from_exception
-from function.event import Combine, Decode, Index, Plan, Probe, parse_event
+from function.event import Combine, Decode, Index, Plan, Probe, SelfTest, parse_event
 from function.inspection import index, plan, probe
+from function.selftest import selftest
 from function.session import Session
 
 
@@ -43,5 +44,7 @@ def _do(event: object, session: Session) -> dict[str, Any]:
             return index(request, session)
         case Combine() as request:
             return combine(request, session)
+        case SelfTest() as request:
+            return selftest(request, session)
         case other:
             assert_never(other)

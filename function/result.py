@@ -140,7 +140,15 @@ class CombineResult(Model):
     milliseconds: dict[str, float] | None = None
 
 
-Result = DecodeResult | ProbeResult | PlanResult | IndexResult | CombineResult
+class SelfTestResult(Model):
+    """Of a self-test that found every frame to be the right one."""
+
+    frames_checked: int
+    samples_decoded: int
+    milliseconds: dict[str, float] | None = None
+
+
+Result = DecodeResult | ProbeResult | PlanResult | IndexResult | CombineResult | SelfTestResult
 
 
 def as_json(result: Result) -> dict[str, Any]:

@@ -11,13 +11,13 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from function.event import EVENT
-from function.result import CombineResult, DecodeResult, IndexResult, PlanResult, ProbeResult
+from function.result import CombineResult, DecodeResult, IndexResult, PlanResult, ProbeResult, SelfTestResult
 
 
 def schema() -> dict[str, Any]:
     """One document: an event is any of `$defs` that `oneOf` names under `event`, a result likewise."""
     event = EVENT.json_schema(ref_template="#/$defs/{model}")
-    kinds = (DecodeResult, PlanResult, ProbeResult, IndexResult, CombineResult)
+    kinds = (DecodeResult, PlanResult, ProbeResult, IndexResult, CombineResult, SelfTestResult)
     _, results = models_json_schema([(kind, "serialization") for kind in kinds], ref_template="#/$defs/{model}")
     definitions = {**event.pop("$defs"), **results["$defs"]}
     return {

@@ -83,13 +83,14 @@ class Head:
 
 
 async def read_head(reader: asyncio.StreamReader) -> Head | None:
-    """The next head; None where the stream ends in good order before one."""
+    """The next head; None where the stream ends in good order before one. What begins as TLS does is no head."""
     try:
-        return Head.parse(await reader.readuntil(b"\r\n\r\n"))
-    except asyncio.IncompleteReadError as error:
-        if error.partial:
-            raise
-        return None
+        first = await reader.read(1)
+        if not first:
+            return None
+        if not first.isalpha():
+            raise ProtocolError("this is not HTTP/1.1")
+        return Head.parse(first + await reader.readuntil(b"\r\n\r\n"))
     except asyncio.LimitOverrunError as error:
         raise ProtocolError("the head does not end") from error
 

@@ -47,6 +47,12 @@ def test_frames_as_an_array_in_the_order_asked(stack: Stack, video: str) -> None
     )
 
 
+def test_the_function_proves_itself_without_a_video(stack: Stack) -> None:
+    result = result_of(stack, action="selftest")
+    assert result["frames_checked"] == 5
+    assert 4 <= result["samples_decoded"] < 60
+
+
 @pytest.mark.parametrize(("rows", "reduce"), [([3, 3, 100], None), ([100, 3, 3], "sum_frames")])
 def test_repeated_rows_are_decoded_once(rows: list[int], reduce: str | None, stack: Stack, video: str) -> None:
     output = f"s3://{BUCKET}/out/repeated.npy"

@@ -283,6 +283,11 @@ def test_every_action_is_accepted_with_its_own_fields_alone(action: str) -> None
     assert problems({"action": action})
 
 
+def test_a_selftest_takes_no_field() -> None:
+    assert isinstance(parse_event({"action": "selftest"}), ACTIONS["selftest"])
+    assert list(problems({"action": "selftest", "video": "s3://films/clip.mp4"})) == ["video"]
+
+
 def test_parts_to_combine_are_checked() -> None:
     body = {**OTHERS["combine"], "action": "combine"}
     assert list(problems({**body, "parts": []})) == ["parts"]

@@ -1,0 +1,188 @@
+"""Repositories and images of ECR, through botocore's own client."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from deploy import ecr, oci
+from deploy.address import Address
+from deploy.errors import AwsRefusedError, DigestMismatchError, RepositoryNotFoundError
+from tests.aws import Change, Fail, StrictAws, samples
+from tests.aws.world import ACCOUNT, REGION
+
+NAME = "frames"
+
+
+def settings(aws: StrictAws) -> dict[str, Any]:
+    return dict(aws.do("DescribeRepositories", repositoryNames=[NAME])["repositories"][0])
+
+
+def test_a_repository_that_is_missing_is_an_error_that_says_how_to_make_it(aws: StrictAws) -> None:
+    with pytest.raises(RepositoryNotFoundError) as caught:
+        ecr.find(aws.client("ecr"), NAME)
+    assert "--create" in caught.value.then
+    assert not aws.changes()
+
+
+def test_a_repository_is_found_in_one_call(aws: StrictAws) -> None:
+    aws.do("CreateRepository", repositoryName=NAME)
+    found = ecr.find(aws.client("ecr"), NAME)
+    assert (found.name, found.arn) == (NAME, settings(aws)["repositoryArn"])
+    assert [call.operation for call in aws.calls()] == ["DescribeRepositories"]
+
+
+def test_a_repository_is_made_as_lambda_needs_it(aws: StrictAws) -> None:
+    made = ecr.create(aws.client("ecr"), NAME)
+    assert made.created
+    assert not made.differences
+    assert made.repository == ecr.find(aws.client("ecr"), NAME)
+    assert made.repository.is_immutable
+    assert settings(aws)["imageTagMutability"] == "IMMUTABLE"
+    assert settings(aws)["imageScanningConfiguration"] == {"scanOnPush": True}
+    policy = json.loads(aws.do("GetRepositoryPolicy", repositoryName=NAME)["policyText"])
+    (statement,) = policy["Statement"]
+    assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
+    assert statement["Action"] == ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+    functions = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:*"
+    assert statement["Condition"] == {"StringLike": {"aws:sourceArn": functions}}
+    rules = json.loads(aws.do("GetLifecyclePolicy", repositoryName=NAME)["lifecyclePolicyText"])["rules"]
+    assert [rule["selection"]["tagStatus"] for rule in rules] == ["untagged"]
+
+
+def test_a_repository_of_ours_is_used_as_it_is(aws: StrictAws) -> None:
+    ecr.create(aws.client("ecr"), NAME)
+    aws.forget_calls()
+    again = ecr.create(aws.client("ecr"), NAME)
+    assert not again.created
+    assert not again.differences
+    assert [call.operation for call in aws.changes()] == ["CreateRepository"]
+
+
+def test_what_is_different_about_a_repository_is_told_and_not_changed(aws: StrictAws) -> None:
+    aws.do("CreateRepository", repositoryName=NAME)
+    selection = {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 5}
+    deletes_tagged = {"rulePriority": 1, "selection": selection, "action": {"type": "expire"}}
+    aws.do("PutLifecyclePolicy", repositoryName=NAME, lifecyclePolicyText=json.dumps({"rules": [deletes_tagged]}))
+    before = settings(aws)
+    found = ecr.create(aws.client("ecr"), NAME)
+    said = " ".join(found.differences)
+    assert not found.created
+    for difference in ("MUTABLE", "scanned", "Lambda pull", "deletes tagged images"):
+        assert difference in said
+    assert settings(aws) == before
+    assert [call.operation for call in aws.changes()] == ["CreateRepository"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "enough"),
+    [
+        ({"Effect": "Allow", "Principal": "*", "Action": "ecr:*"}, True),
+        ({"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": list(ecr.PULL_ACTIONS)}, True),
+        ({"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "ecr:BatchGetImage"}, False),
+        ({"Effect": "Deny", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "ecr:*"}, False),
+        ({"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::1:root"}, "Action": "ecr:*"}, False),
+    ],
+)
+def test_a_policy_is_read_as_iam_reads_it(aws: StrictAws, statement: dict[str, Any], enough: bool) -> None:
+    aws.do("CreateRepository", repositoryName=NAME)
+    aws.do("SetRepositoryPolicy", repositoryName=NAME, policyText=json.dumps({"Statement": statement}))
+    said = " ".join(ecr.create(aws.client("ecr"), NAME).differences)
+    assert ("Lambda pull" not in said) == enough
+
+
+def test_the_registry_is_where_the_repository_says(aws: StrictAws) -> None:
+    aws.do("CreateRepository", repositoryName=NAME)
+    host = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+    aws.depot.host = host
+    found = ecr.find(aws.client("ecr"), NAME)
+    assert found.uri == f"{host}/{NAME}"
+    assert found.address == Address.of_url(aws.url)  # the API's endpoint is on this machine
+
+
+def test_what_lets_a_push_in_is_not_shown(aws: StrictAws) -> None:
+    aws.do("CreateRepository", repositoryName=NAME)
+    repository = ecr.find(aws.client("ecr"), NAME)
+    login = repository.login()
+    assert login.user == "AWS"
+    assert login.expires is not None
+    assert login.password not in f"{login} {login!r} {repository!r}"
+
+
+@pytest.mark.parametrize("by_digest", [False, True])
+def test_a_manifest_is_given_as_it_was_put(aws: StrictAws, by_digest: bool) -> None:
+    image = aws.put_image(repository=NAME, tag="tag")
+    found = ecr.find(aws.client("ecr"), NAME).manifest(image.digest if by_digest else "tag")
+    assert found == oci.StoredManifest(image.manifest, image.media_type)
+
+
+def test_an_index_is_given_as_such(aws: StrictAws) -> None:
+    images = [aws.put_image(samples.make(name), NAME) for name in ("amd64", "arm64")]
+    aws.put_image(samples.index(*images), NAME, "both")
+    found = ecr.find(aws.client("ecr"), NAME).manifest("both")
+    assert found
+    assert found.is_index
+
+
+@pytest.mark.parametrize("reference", ["absent", f"sha256:{64 * '0'}"])
+def test_an_image_that_is_absent_is_none(aws: StrictAws, reference: str) -> None:
+    aws.put_image(repository=NAME)
+    assert ecr.find(aws.client("ecr"), NAME).manifest(reference) is None
+    assert ecr.image(aws.client("ecr"), NAME, f"sha256:{64 * '0'}") is None
+    assert ecr.image(aws.client("ecr"), "elsewhere", f"sha256:{64 * '0'}") is None
+
+
+def test_a_manifest_of_other_bytes_is_an_error(aws: StrictAws) -> None:
+    aws.put_image(repository=NAME, tag="tag")
+    repository = ecr.find(aws.client("ecr"), NAME)
+
+    def spoil(answer: dict[str, Any]) -> None:
+        answer["images"][0]["imageManifest"] += " "
+
+    with aws.rule(Change(spoil), "BatchGetImage"), pytest.raises(DigestMismatchError):
+        repository.manifest("tag")
+
+
+def test_an_image_that_cannot_be_given_is_an_error(aws: StrictAws) -> None:
+    aws.put_image(repository=NAME, tag="tag")
+    repository = ecr.find(aws.client("ecr"), NAME)
+
+    def fail(answer: dict[str, Any]) -> None:
+        failure = {"imageId": {"imageTag": "tag"}, "failureCode": "KmsError", "failureReason": "the key is gone"}
+        answer.update(images=[], failures=[failure])
+
+    with aws.rule(Change(fail), "BatchGetImage"), pytest.raises(AwsRefusedError, match="the key is gone"):
+        repository.manifest("tag")
+
+
+def test_manifests_come_a_hundred_at_a_time(aws: StrictAws) -> None:
+    images = [aws.put_image(repository=NAME) for _ in range(103)]
+    repository = ecr.find(aws.client("ecr"), NAME)
+    found = {manifest.digest for manifest in repository.manifests([image.digest for image in images])}
+    assert found == {image.digest for image in images}
+    assert len(aws.calls("BatchGetImage")) == 2
+
+
+def test_all_images_are_listed_with_what_matters(aws: StrictAws) -> None:
+    images = [aws.put_image(repository=NAME, tag=f"tag{number}" if number else "") for number in range(103)]
+    archived = images[7]
+    aws.depot.repositories[NAME].manifests[archived.digest].archived = True
+    repository = ecr.find(aws.client("ecr"), NAME)
+    found = {image.digest: image for image in repository.images()}
+    assert list(found) == [image.digest for image in images]
+    assert found[images[0].digest].tags == ()
+    assert found[images[5].digest].tags == ("tag5",)
+    assert found[images[5].digest].media_type == images[5].media_type
+    assert found[images[5].digest].size_bytes > 0
+    assert {image.digest for image in found.values() if not image.is_there} == {archived.digest}
+    assert ecr.image(aws.client("ecr"), NAME, images[5].digest) == found[images[5].digest]
+
+
+def test_what_aws_refuses_is_left_to_be_explained(aws: StrictAws) -> None:
+    with aws.rule(Fail("AccessDeniedException")), pytest.raises(ClientError):
+        ecr.find(aws.client("ecr"), NAME)
+    with aws.rule(Fail("AccessDeniedException")), pytest.raises(ClientError):
+        ecr.create(aws.client("ecr"), NAME)

@@ -1,0 +1,415 @@
+"""The registry client against Debian's docker-registry, with a proxy between that breaks things."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+import pytest
+
+from deploy.address import Address
+from deploy.errors import (
+    CredentialsError,
+    DeployError,
+    DigestMismatchError,
+    PermissionDeniedError,
+    PushFailedError,
+    TagTakenError,
+)
+from deploy.login import Login
+from deploy.oci import StoredManifest
+from deploy.patience import Patience
+from deploy.progress import Silent
+from deploy.registry import Registry
+from deploy.upload import short
+from tests.deploy import debianregistry, tokens
+from tests.deploy.debianregistry import PASSWORD, USER, DebianRegistry
+from tests.deploy.parts import Bytes, Heard, manifest_of, noise
+from tests.deploy.web import listening
+from tests.faults import authority
+from tests.faults.client import Faults
+from tests.faults.rules import Answer, CutRequest, Drop, LoseAnswer, ReplaceBody, Reset, SetHeaders, SlowBody, SlowHead
+
+CHUNK_BYTES = 100_000
+CONFIG = Bytes(b"{}")
+EXPIRED = json.dumps(
+    {"errors": [{"code": "DENIED", "message": "Your authorization token has expired. Reauthenticate and try again."}]}
+)
+
+
+class Logins:
+    """A login callback: the passwords one after the other, the last for ever."""
+
+    def __init__(self, *passwords: str) -> None:
+        self._passwords = passwords or (PASSWORD,)
+        self.count = 0
+
+    def __call__(self) -> Login:
+        self.count += 1
+        return Login(USER, self._passwords[min(self.count, len(self._passwords)) - 1])
+
+
+@pytest.fixture
+def logins() -> Logins:
+    return Logins()
+
+
+@pytest.fixture
+def registry(address: Address, name: str, patience: Patience, logins: Logins) -> Iterator[Registry]:
+    with Registry(address, name, logins, patience, CHUNK_BYTES) as registry:
+        yield registry
+
+
+def put_image(registry: Registry, *layers: Bytes, tag: str = "tag") -> StoredManifest:
+    manifest = manifest_of(CONFIG, *layers)
+    for blob in (*layers, CONFIG):
+        registry.upload(blob, Silent())
+    registry.put_manifest(manifest, tag)
+    return manifest
+
+
+def test_what_was_put_comes_back(registry: Registry) -> None:
+    layer, heard = noise(250_000), Heard()
+    assert registry.upload(layer, heard) == layer.size
+    assert registry.upload(CONFIG, heard) == CONFIG.size
+    manifest = manifest_of(CONFIG, layer)
+    registry.put_manifest(manifest, "tag")
+    assert registry.manifest("tag") == registry.manifest(manifest.digest) == manifest
+    assert registry.manifest_digest("tag") == manifest.digest
+    assert registry.blob(layer.digest) == layer.data
+    assert heard.last(short(layer.digest)) == ("uploaded", layer.size, layer.size)
+    assert {status for _, status, _, _ in heard.events} == {"uploading", "uploaded"}
+
+
+def test_an_empty_blob_can_be_put(registry: Registry) -> None:
+    empty = Bytes(b"")
+    registry.upload(empty, Silent())
+    assert registry.has_blob(empty.digest)
+
+
+def test_what_is_absent_is_none(registry: Registry) -> None:
+    absent = noise(10).digest
+    assert registry.manifest("absent") is None
+    assert registry.manifest(absent) is None
+    assert registry.manifest_digest("absent") is None
+    assert not registry.has_blob(absent)
+
+
+def test_a_blob_that_is_there_is_not_sent(registry: Registry, faults: Faults) -> None:
+    layer, heard = noise(1000), Heard()
+    registry.upload(layer, Silent())
+    faults.clear()
+    assert registry.upload(layer, heard) == 0
+    assert [entry.method for entry in faults.log()] == ["HEAD"]
+    assert heard.events == [(short(layer.digest), "there", 1000, 1000)]
+
+
+def test_one_login_serves_everything(registry: Registry, logins: Logins) -> None:
+    put_image(registry, noise(1000))
+    assert registry.manifest("tag")
+    assert logins.count == 1
+
+
+def test_a_login_that_is_refused_is_renewed_once(address: Address, name: str, patience: Patience) -> None:
+    logins = Logins("stale", PASSWORD)
+    with Registry(address, name, logins, patience) as registry:
+        put_image(registry, noise(1000))
+    assert logins.count == 2
+
+
+def test_wrong_credentials_end_in_an_error_that_does_not_show_them(
+    address: Address, name: str, patience: Patience, faults: Faults
+) -> None:
+    logins = Logins("my wrong secret")
+    with Registry(address, name, logins, patience) as registry, pytest.raises(CredentialsError) as caught:
+        registry.manifest("tag")
+    assert logins.count == 2
+    assert len(faults.log()) == 2
+    assert "my wrong secret" not in f"{caught.value!r} {caught.value.then} {caught.value.detail}"
+
+
+@pytest.mark.parametrize("method", ["HEAD", "POST", "PATCH", "PUT"])
+def test_a_token_that_expires_on_the_way_is_renewed(
+    registry: Registry, faults: Faults, logins: Logins, method: str
+) -> None:
+    with faults.rule(Answer(403 if method != "HEAD" else 401, EXPIRED), method=method, times=1) as expired:
+        manifest = put_image(registry, noise(1000))
+        assert expired.hits == 1
+    assert logins.count == 2
+    assert registry.manifest("tag") == manifest
+
+
+def test_what_may_not_be_done_is_not_tried_again(registry: Registry, faults: Faults) -> None:
+    denied = json.dumps({"errors": [{"code": "DENIED", "message": "not authorized to perform: ecr:PutImage"}]})
+    with faults.rule(Answer(403, denied), method="PUT", path="/manifests/") as rule:
+        with pytest.raises(PermissionDeniedError, match="ecr:PutImage"):
+            put_image(registry, noise(1000))
+        assert rule.hits == 1
+
+
+def test_an_immutable_tag_is_somebody_elses(registry: Registry, faults: Faults) -> None:
+    message = "The image tag 'tag' already exists and cannot be overwritten because the tag is immutable."
+    taken = json.dumps({"errors": [{"code": "TAG_INVALID", "message": message}]})
+    with faults.rule(Answer(400, taken), method="PUT", path="/manifests/"), pytest.raises(TagTakenError):
+        put_image(registry, noise(1000))
+
+
+@pytest.mark.parametrize("method", ["HEAD", "POST", "PATCH", "PUT"])
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_registry_that_is_busy_is_asked_again(registry: Registry, faults: Faults, method: str, status: int) -> None:
+    with faults.rule(Answer(status), method=method, times=2) as rule:
+        manifest = put_image(registry, noise(150_000))
+        assert rule.hits == 2
+    assert registry.manifest("tag") == manifest
+
+
+def test_retry_after_is_waited_for(registry: Registry, faults: Faults) -> None:
+    start = time.monotonic()
+    with faults.rule(Answer(429, headers={"Retry-After": "1"}), times=1):
+        assert registry.manifest("tag") is None
+    assert time.monotonic() - start >= 1
+
+
+def test_a_longer_retry_after_than_there_is_time_is_not_waited_for(registry: Registry, faults: Faults) -> None:
+    start = time.monotonic()
+    with faults.rule(Answer(503, headers={"Retry-After": "3600"})), pytest.raises(PushFailedError):
+        registry.manifest("tag")
+    assert time.monotonic() - start < 5
+
+
+@pytest.mark.parametrize("action", [Answer(503), Drop(), LoseAnswer()])
+def test_tries_have_an_end(
+    registry: Registry, faults: Faults, patience: Patience, action: Answer | Drop | LoseAnswer
+) -> None:
+    with faults.rule(action) as rule:
+        with pytest.raises(PushFailedError, match="cannot be worked with"):
+            registry.manifest("tag")
+        assert rule.hits == patience.failures
+
+
+def test_a_registry_that_is_gone_is_an_error(name: str, patience: Patience) -> None:
+    with (
+        Registry(Address("127.0.0.1:1", plain=True), name, Logins(), patience) as registry,
+        pytest.raises(PushFailedError, match="refused"),
+    ):
+        registry.manifest("tag")
+
+
+@pytest.mark.parametrize("chunk", [0, 1, 2])
+def test_an_upload_goes_on_after_the_last_chunk_that_arrived(registry: Registry, faults: Faults, chunk: int) -> None:
+    layer = noise(250_000)
+    with faults.rule(Drop(), method="PATCH", skip=chunk, times=1) as rule:
+        assert registry.upload(layer, Silent()) == layer.size
+        assert rule.hits == 1
+    taken = [entry.request_bytes for entry in faults.log("PATCH") if entry.status == 202]
+    assert taken == [100_000, 100_000, 50_000]
+    assert len(faults.log("GET", "/blobs/uploads/")) == 1
+    assert registry.blob(layer.digest) == layer.data
+
+
+@pytest.mark.parametrize("after", [1, 50_000, 99_999])
+def test_a_chunk_that_is_cut_is_made_good(registry: Registry, faults: Faults, after: int) -> None:
+    layer = noise(250_000)
+    with faults.rule(CutRequest(after), method="PATCH", skip=1, times=1) as rule:
+        assert registry.upload(layer, Silent()) == layer.size
+        assert rule.hits == 1
+    assert registry.blob(layer.digest) == layer.data
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH", "PUT"])
+def test_an_answer_that_is_lost_does_no_harm(registry: Registry, faults: Faults, method: str) -> None:
+    layer = noise(250_000)
+    with faults.rule(LoseAnswer(), method=method, times=1) as rule:
+        assert registry.upload(layer, Silent()) == layer.size
+        assert rule.hits == 1
+    assert registry.blob(layer.digest) == layer.data
+
+
+def test_a_slow_network_is_no_failure(registry: Registry, faults: Faults) -> None:
+    layer = noise(250_000)
+    faults.shape(bytes_per_second=100_000)  # each chunk takes a second
+    assert registry.upload(layer, Silent()) == layer.size
+    assert len(faults.log("PATCH")) == 3
+
+
+def test_an_upload_that_never_gets_on_ends(registry: Registry, faults: Faults) -> None:
+    with faults.rule(CutRequest(50_000), method="PATCH") as rule:
+        with pytest.raises(PushFailedError, match="cannot be worked with"):
+            registry.upload(noise(250_000), Silent())
+        assert rule.hits == 4
+
+
+@pytest.mark.parametrize("action", [Drop(), LoseAnswer(), Reset(0)])
+def test_a_cut_at_the_manifest_is_made_good(
+    registry: Registry, faults: Faults, action: Drop | LoseAnswer | Reset
+) -> None:
+    with faults.rule(action, method="PUT", path="/manifests/", times=1):
+        manifest = put_image(registry, noise(1000))
+    assert registry.manifest("tag") == manifest
+
+
+def test_a_blob_that_is_not_what_it_is_called_is_refused(registry: Registry) -> None:
+    with pytest.raises(DigestMismatchError):
+        registry.upload(Bytes(b"other bytes", digest=noise(10).digest), Silent())
+
+
+def test_a_manifest_that_the_registry_calls_otherwise_is_an_error(registry: Registry, faults: Faults) -> None:
+    other = noise(10).digest
+    with (
+        faults.rule(SetHeaders({"Docker-Content-Digest": other}), method="PUT", path="/manifests/"),
+        pytest.raises(DigestMismatchError) as caught,
+    ):
+        put_image(registry, noise(1000))
+    assert caught.value.detail["found"] == other
+
+
+@pytest.mark.parametrize("by_digest", [False, True])
+def test_a_manifest_of_other_bytes_is_an_error(registry: Registry, faults: Faults, by_digest: bool) -> None:
+    manifest = put_image(registry, noise(1000))
+    changed = manifest.data.decode().replace("1000", "1001")
+    with faults.rule(ReplaceBody(changed), method="GET", path="/manifests/"), pytest.raises(DigestMismatchError):
+        registry.manifest(manifest.digest if by_digest else "tag")
+
+
+def test_a_blob_of_other_bytes_is_an_error(registry: Registry, faults: Faults) -> None:
+    registry.upload(CONFIG, Silent())
+    with faults.rule(ReplaceBody("[]"), method="GET", path="/blobs/"), pytest.raises(DigestMismatchError):
+        registry.blob(CONFIG.digest)
+
+
+def test_an_answer_that_only_drips_is_given_up(address: Address, name: str, faults: Faults) -> None:
+    patience = Patience(failures=2, first_pause=0.01, longest_pause=0.05, connect=1, read=1, total=2)
+    with Registry(address, name, Logins(), patience) as registry:
+        put_image(registry, noise(1000))
+        for action in (SlowBody(20), SlowHead(20)):
+            start = time.monotonic()
+            with faults.rule(action, method="GET"), pytest.raises(PushFailedError):
+                registry.manifest("tag")
+            assert time.monotonic() - start < 4
+
+
+# Where credentials go.
+
+
+def test_credentials_do_not_follow_a_redirect(registry: Registry, faults: Faults) -> None:
+    seen: list[str | None] = []
+
+    def elsewhere(request: BaseHTTPRequestHandler) -> None:
+        seen.append(request.headers["Authorization"])
+        request.send_response(200)
+        request.send_header("Content-Length", "2")
+        request.end_headers()
+        request.wfile.write(CONFIG.data)
+
+    with (
+        listening(elsewhere) as port,
+        faults.rule(Answer(307, headers={"Location": f"http://127.0.0.1:{port}/blob?signature=secret"})),
+    ):
+        assert registry.blob(CONFIG.digest) == CONFIG.data
+    assert seen == [None]
+
+
+@pytest.mark.parametrize(
+    "location", ["http://registry.example/", "ftp://127.0.0.1/", "file:///etc/passwd", "https://user:pw@127.0.0.1/"]
+)
+def test_a_redirect_that_is_not_safe_is_not_followed(registry: Registry, faults: Faults, location: str) -> None:
+    with faults.rule(Answer(307, headers={"Location": location})), pytest.raises(PushFailedError, match="leads to"):
+        registry.blob(CONFIG.digest)
+
+
+def test_a_redirect_in_a_circle_ends(registry: Registry, faults: Faults) -> None:
+    with faults.rule(Answer(307, headers={"Location": "/v2/again"})) as rule:
+        with pytest.raises(PushFailedError, match="without end"):
+            registry.blob(CONFIG.digest)
+        assert rule.hits < 10
+
+
+def test_a_token_is_not_fetched_from_another_host(registry: Registry, faults: Faults) -> None:
+    challenge = {"WWW-Authenticate": 'Bearer realm="https://tokens.example/token",service="s"'}
+    with faults.rule(Answer(401, headers=challenge)), pytest.raises(CredentialsError, match="another host"):
+        registry.manifest("tag")
+
+
+def test_a_registry_that_wants_tokens_gets_them(
+    tmp_path: Path, certificates: Path, name: str, patience: Patience
+) -> None:
+    logins = Logins("stale", PASSWORD)
+    with (
+        tokens.serving(certificates) as server,
+        debianregistry.running(tmp_path, auth=server.auth) as wants_tokens,
+        Registry(wants_tokens.address, name, logins, patience, CHUNK_BYTES) as registry,
+    ):
+        manifest = put_image(registry, noise(150_000))
+        assert registry.manifest("tag") == manifest
+        assert set(server.granted) == {f"repository:{name}:pull", f"repository:{name}:pull,push"}
+    assert logins.count <= 5
+
+
+# TLS.
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("authority")
+    authority.make(directory, ["127.0.0.1"])
+    return directory
+
+
+@pytest.fixture(scope="module")
+def secure(tmp_path_factory: pytest.TempPathFactory, certificates: Path) -> Iterator[DebianRegistry]:
+    directory = tmp_path_factory.mktemp("secure")
+    with debianregistry.running(directory, certificate=certificates / "good.pem") as server:
+        yield server
+
+
+@pytest.mark.parametrize("variable", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
+def test_an_own_authority_is_trusted_where_the_environment_names_it(
+    secure: DebianRegistry,
+    certificates: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    variable: str,
+    patience: Patience,
+) -> None:
+    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+    monkeypatch.setenv(variable, str(certificates / "ca.crt"))
+    with Registry(secure.address, name, Logins(), patience) as registry:
+        manifest = put_image(registry, noise(1000))
+        assert registry.manifest("tag") == manifest
+
+
+def test_an_unknown_authority_is_not_trusted(secure: DebianRegistry, name: str, patience: Patience) -> None:
+    with (
+        Registry(secure.address, name, Logins(), patience) as registry,
+        pytest.raises(PushFailedError, match="certificate") as caught,
+    ):
+        registry.manifest("tag")
+    assert "AWS_CA_BUNDLE" in caught.value.then
+
+
+@pytest.mark.parametrize("certificate", ["expired", "wrong-host", "self-signed"])
+def test_a_bad_certificate_is_not_trusted(
+    tmp_path: Path,
+    certificates: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    certificate: str,
+    patience: Patience,
+) -> None:
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(certificates / "ca.crt"))
+    with (
+        debianregistry.running(tmp_path, certificate=certificates / f"{certificate}.pem") as server,
+        Registry(server.address, name, Logins(), patience) as registry,
+        pytest.raises(PushFailedError, match="certificate"),
+    ):
+        registry.manifest("tag")
+
+
+def test_every_error_has_a_next_step(registry: Registry, faults: Faults) -> None:
+    for status in (400, 401, 403, 404, 405, 429, 500):
+        with faults.rule(Answer(status, "<html>")), pytest.raises(DeployError) as caught:
+            registry.blob(CONFIG.digest)
+        assert caught.value.then

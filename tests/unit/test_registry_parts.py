@@ -1,0 +1,156 @@
+"""The parts of a push that need neither network nor engine."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from deploy.address import Address
+from deploy.errors import (
+    CredentialsError,
+    DeployError,
+    DigestMismatchError,
+    PermissionDeniedError,
+    PushFailedError,
+    RepositoryNotFoundError,
+    TagTakenError,
+    UsageError,
+)
+from deploy.login import Login
+from deploy.patience import Patience, TransientError, Tries, persist
+from deploy.refusals import meaning, words
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "127.0.0.1:5000",
+        "127.1.2.3:1",
+        "[::1]:5000",
+        "localhost",
+        "localhost:4566",
+        "LOCALHOST:1",
+        "ecr.localhost:1",
+    ],
+)
+def test_a_loopback_host_is_this_machine(host: str) -> None:
+    assert Address(host).is_loopback
+    assert Address(host, plain=True).url == f"http://{host}"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "123456789012.dkr.ecr.eu-west-1.amazonaws.com",
+        "localhost.example:5000",
+        "notlocalhost",
+        "127.0.0.1.example",
+        "10.0.0.1",
+        "0.0.0.0",  # noqa: S104 - an address to refuse
+        "128.0.0.1",
+        "[::2]",
+        "[fe80::1]:5000",
+        "2130706433",
+        "",
+    ],
+)
+def test_any_other_host_is_elsewhere_and_wants_tls(host: str) -> None:
+    assert not Address(host).is_loopback
+    with pytest.raises(UsageError):
+        Address(host, plain=True)
+
+
+def test_an_address_of_a_url_has_no_credentials() -> None:
+    assert Address.of_url("http://user:secret@127.0.0.1:5000/v2/") == Address("127.0.0.1:5000", plain=True)
+    assert Address.of_url("https://registry.example") == Address("registry.example")
+
+
+def test_a_login_does_not_show_its_password() -> None:
+    assert "secret" not in repr(Login("AWS", "secret"))
+
+
+# As they came out of the engine and out of registries.
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("no basic auth credentials", CredentialsError),
+        ("unauthorized: authentication required", CredentialsError),
+        ("denied: Your authorization token has expired. Reauthenticate and try again.", CredentialsError),
+        (
+            "denied: User: arn:aws:iam::1:user/x is not authorized to perform: ecr:InitiateLayerUpload",
+            PermissionDeniedError,
+        ),
+        ("unexpected status from HEAD request to https://…: 403 Forbidden", PermissionDeniedError),
+        (
+            "tag invalid: The image tag 'a' already exists in the 'r' repository and cannot be overwritten because the "
+            "repository is immutable.",
+            TagTakenError,
+        ),
+        (
+            "name unknown: The repository with name 'x' does not exist in the registry with id '1'",
+            RepositoryNotFoundError,
+        ),
+        ("digest invalid: provided digest did not match uploaded content", DigestMismatchError),
+        ("Get https://…: http: server gave HTTP response to HTTPS client", PushFailedError),
+        ("EOF", PushFailedError),
+        ("received unexpected HTTP status: 503 Service Unavailable", PushFailedError),
+    ],
+)
+def test_a_registrys_words_have_a_meaning(said: str, kind: type[DeployError]) -> None:
+    error = meaning(said, "registry.example/name")
+    assert type(error) is kind
+    assert error.then
+    assert said[:20] in error.what
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (403, b'{"errors":[{"code":"DENIED","message":"no"}]}', "denied: no"),
+        (404, b'{"errors":[{"code":"NAME_UNKNOWN"}]}', "name unknown"),
+        (401, b"", "unauthorized (status 401)"),
+        (403, b"<html>", "denied (status 403)"),
+        (418, b'{"errors":[]}', "an answer that is not expected (status 418)"),
+        (418, b"[]", "an answer that is not expected (status 418)"),
+    ],
+)
+def test_an_answer_is_put_into_words(status: int, body: bytes, said: str) -> None:
+    assert words(status, body) == said
+
+
+def test_what_works_at_last_is_returned() -> None:
+    left = [1, 2, 3]
+
+    def attempt(_: Tries) -> str:
+        if left:
+            raise TransientError(str(left.pop()))
+        return "done"
+
+    assert persist(Patience(first_pause=0.001), attempt) == "done"
+
+
+def test_tries_end_after_so_many_failures_in_a_row() -> None:
+    count = 0
+
+    def attempt(tries: Tries) -> None:
+        nonlocal count
+        count += 1
+        if count == 3:
+            tries.progressed()
+        raise TransientError(f"failure {count}")
+
+    with pytest.raises(TransientError, match="failure 6"):
+        persist(Patience(failures=4, first_pause=0.001), attempt)
+
+
+def test_tries_end_when_their_time_is_up() -> None:
+    def attempt(tries: Tries) -> None:
+        tries.progressed()
+        raise TransientError("again")
+
+    start = time.monotonic()
+    with pytest.raises(TransientError):
+        persist(Patience(first_pause=0.01, longest_pause=0.01, total=0.2), attempt)
+    assert time.monotonic() - start < 1
