@@ -1,4 +1,4 @@
-"""Pushes by a real Docker Engine: into Debian's registry through a proxy that breaks things, and into the strict ECR."""
+"""Pushes by a real Docker Engine: into Debian's registry through a proxy that breaks things, and into a strict ECR."""
 
 from __future__ import annotations
 
