@@ -17,7 +17,7 @@ demo: announce engine venv ## build the image, run it here, and take frames out 
 	@local/image.sh function $(IMAGE)
 	@$(PYTHON) -m local.demo
 
-test: announce engine venv lint unit ## everything: static checks, unit tests, the decoder, the real image, faults of S3 and the network
+test: announce engine venv lint unit ## everything: static checks, unit tests, the decoder, the real image, deploys, faults of S3 and the network
 	@local/image.sh cloud hwang-lambda:cloud
 	@local/image.sh function $(IMAGE)
 	@local/image.sh test hwang-lambda:test
@@ -25,6 +25,7 @@ test: announce engine venv lint unit ## everything: static checks, unit tests, t
 	@local/image.sh fuzz hwang-lambda:fuzz
 	@local/fuzz.sh --iterations 400 --seed 1
 	@$(PYTHON) -m pytest tests/image
+	@$(PYTHON) -m pytest tests/deploy
 	@local/image.sh s3 hwang-lambda:s3
 	@$(PYTHON) -m pytest tests/cloud
 	@$(PYTHON) -m pytest tests/soak

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
@@ -82,8 +83,7 @@ class Archive:
             if entry is None:
                 return None
             if entry.kind is Kind.FILE:
-                found = entry
-                return StoredFile(found.stored, lambda: Window.open(self._file, found.offset, found.stored))
+                return StoredFile(entry.stored, partial(Window.open, self._file, entry.offset, entry.stored))
             base = posixpath.dirname(path) if entry.kind is Kind.SYMLINK else ""
             path = posixpath.join(base, entry.target)
         return None
@@ -108,14 +108,15 @@ def open_archive(path: Path, files: ExitStack) -> Archive:
 
 def spool(pieces: Iterable[bytes], what: str, files: ExitStack) -> BinaryIO:
     """A stream as a temporary file, which goes with `files`."""
-    spooled = files.enter_context(tempfile.TemporaryFile(prefix="ecr-push-"))
+    spooled = files.enter_context(tempfile.TemporaryFile(prefix="ecr-push-"))  # noqa: SIM115 - it is
     try:
         for piece in pieces:
             spooled.write(piece)
         spooled.flush()
     except OSError as error:
         raise ImageRefusedError(
-            f"{what} does not fit into {tempfile.gettempdir()}: {error.strerror}", then="set TMPDIR to where there is room"
+            f"{what} does not fit into {tempfile.gettempdir()}: {error.strerror}",
+            then="set TMPDIR to where there is room",
         ) from None
     return spooled
 

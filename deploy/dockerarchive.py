@@ -1,4 +1,4 @@
-"""Archives of `docker save` as engines before 25 and Podman make them: `manifest.json` names a configuration and layers."""
+"""Archives as engines before 25 and Podman save them: `manifest.json` names a configuration and layers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def read_docker_archive(bundle: Bundle, reference: str, origin: Origin, files: E
     named = re.fullmatch(r"([0-9a-f]{64})(?:\.json)?", PurePosixPath(entry.config).name)
     if named and oci.digest_of(config_bytes) != f"sha256:{named[1]}":
         raise ImageRefusedError(
-            f"{entry.config} of {bundle.name} has other bytes than its name says", then="it is damaged: save the image again"
+            f"{entry.config} of {bundle.name} has other bytes than its name says",
+            then="it is damaged: save the image again",
         )
     config = oci.parse(oci.ImageConfig, config_bytes, f"{entry.config} of {bundle.name}")
     return Image(

@@ -118,9 +118,11 @@ class Repository:
 
 def image(client: ECRClient, repository: str, digest: str, account: str = "") -> StoredImage | None:
     """The image of this digest; None if it or its repository is gone. `account`: another than the client's."""
-    asked: Any = {"repositoryName": repository, "imageIds": [{"imageDigest": digest}]}
+    asked: dict[str, Any] = {"repositoryName": repository, "imageIds": [{"imageDigest": digest}]}
+    if account:
+        asked["registryId"] = account
     try:
-        answer = client.describe_images(**asked, **({"registryId": account} if account else {}))
+        answer = client.describe_images(**asked)
     except ClientError as error:
         if code_of(error) in {"ImageNotFoundException", "RepositoryNotFoundException"}:
             return None

@@ -1,8 +1,9 @@
 """Images in the Docker Engine, or whatever speaks its API.
 
-The classic store tells an image's configuration at once. Its files are those of a container that is made of it, exported,
-and removed without having run: that is faster than `docker save`, which the engine writes to its disk first, and which is
-kept for whoever wants the layers. The containerd store keeps manifests and indexes: there the saved image is looked at.
+The classic store tells an image's configuration at once. Its files are those of a container that is made of it,
+exported, and removed without having run: that is faster than `docker save`, which the engine first writes to its disk,
+and which is kept for whoever wants the layers. The containerd store keeps manifests and indexes: there it is the saved
+image that is looked at.
 """
 
 from __future__ import annotations
@@ -34,18 +35,19 @@ from deploy.localimage import EngineImage, Image
 from deploy.streams import Pieces
 from deploy.tarfiles import Entry, TarError, entries
 
-_CONNECT_SECONDS: Final = 1.5
+_CONNECT_SECONDS: Final = 1
 _SAVE_SECONDS: Final = 600  # an engine writes a big image to its disk before it sends the first byte
 _CHUNK_BYTES: Final = 1024 * 1024
 _SHOWN: Final = 5
 # Steps of a Dockerfile that make no layer, as BuildKit and the older builder write them.
 _ONLY_CONFIGURES: Final = re.compile(
-    r"(/bin/sh -c #\(nop\) +)?(ARG|CMD|ENTRYPOINT|ENV|EXPOSE|HEALTHCHECK|LABEL|MAINTAINER|ONBUILD|SHELL|STOPSIGNAL|USER|VOLUME)\b"
+    r"(/bin/sh -c #\(nop\) +)?"
+    r"(ARG|CMD|ENTRYPOINT|ENV|EXPOSE|HEALTHCHECK|LABEL|MAINTAINER|ONBUILD|SHELL|STOPSIGNAL|USER|VOLUME)\b"
 )
 
 
 def connect() -> docker.APIClient:
-    """The engine of DOCKER_HOST or the usual socket; the caller closes it. Raises EngineUnavailableError within 2 seconds."""
+    """The engine of DOCKER_HOST or the usual socket, to be closed. Raises EngineUnavailableError within 2 seconds."""
     host = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
     if host.startswith("ssh://"):
         raise EngineUnavailableError(f"{host}: engines behind SSH are not supported", then="forward its socket: ssh -L")
@@ -91,7 +93,9 @@ class _EngineSource:
         """As the engine saves them. The media types in there are the archive's, not of what the engine will push."""
         saved = _saved(self.image.api, self.image.id, self.reference, None, files)
         if saved.config.rootfs != self.config.rootfs:
-            raise ImageRefusedError(f"the engine saves other layers than {self.reference} has", then="docker pull or build it")
+            raise ImageRefusedError(
+                f"the engine saves other layers than {self.reference} has", then="docker pull or build it"
+            )
         return tuple(replace(layer, media_type="") for layer in saved.layers)
 
     def filesystem(self, files: ExitStack) -> Filesystem:
@@ -117,7 +121,10 @@ def _container(image: EngineImage) -> Iterator[str]:
     api = image.api
     with _answering():
         container = api.create_container(
-            image.id, command=["/"], labels={"ecr-push": "check"}, host_config=api.create_host_config(network_mode="none")
+            image.id,
+            command=["/"],
+            labels={"ecr-push": "check"},
+            host_config=api.create_host_config(network_mode="none"),
         )["Id"]
     try:
         yield container
@@ -167,7 +174,7 @@ def _keeps_manifests(api: docker.APIClient) -> bool:
 
 def _inspected(api: docker.APIClient, name: str) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = api.inspect_image(name)
+        found: dict[str, Any] = api.inspect_image(name)  # type: ignore[no-untyped-call]
     except docker.errors.NotFound:
         raise _not_found(api, name) from None
     except docker.errors.NullResource:
@@ -221,13 +228,19 @@ def _unavailable(host: str, error: Exception) -> EngineUnavailableError:
         case FileNotFoundError():
             what, then = "there is no such socket", start
         case PermissionError():
-            what, then = "this user may not use the socket", "sudo usermod -aG docker $USER and log in again, or use sudo"
+            what, then = (
+                "this user may not use the socket",
+                "sudo usermod -aG docker $USER and log in again, or use sudo",
+            )
         case ConnectionRefusedError():
             what, then = "nothing listens there", start
         case _ if isinstance(_chain(error)[-1], TimeoutError) or "timed out" in str(error).lower():
             what, then = "it does not answer", "restart it, or set DOCKER_HOST to where one is"
         case _:
-            what, then = str(error).partition("\n")[0][:200], "check DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH"
+            what, then = (
+                str(error).partition("\n")[0][:200],
+                "check DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH",
+            )
     return EngineUnavailableError(
         f"no Docker Engine at {host}: {what}", then=f"{then}; an image in a tar or OCI layout needs none", host=host
     )
@@ -240,7 +253,8 @@ def _cause(error: BaseException) -> BaseException | None:
 
 def _chain(error: BaseException) -> list[BaseException]:
     """An error and what is in it."""
-    found, pending = [], [error]
+    found: list[BaseException] = []
+    pending = [error]
     while pending and len(found) < 20:
         item = pending.pop()
         found.append(item)

@@ -78,8 +78,8 @@ class Found:
 class Filesystem:
     """Starts empty; `add` lays a layer over the ones that are there.
 
-    `sizes` counts the bytes of the files of each layer, hidden ones too: their sum is what Docker calls the image's size.
-    `problems` says what an engine would not unpack.
+    `sizes` counts the bytes of the files of each layer, hidden ones too: their sum is what Docker calls the image's
+    size. `problems` says what an engine would not unpack.
     """
 
     def __init__(self, contents: Contents) -> None:
@@ -190,7 +190,7 @@ class Filesystem:
             pending += [child for child in node.children.values() if child.is_directory]
 
     def find(self, path: str, *, follow: bool = True) -> Found | None:
-        """Where an absolute path leads, links on the way followed inside the image; None if to nothing or in circles.
+        """Where an absolute path leads, links followed inside the image; None if to nothing or in circles.
 
         `follow=False` does not follow a link at the very end.
         """
@@ -230,16 +230,10 @@ class Filesystem:
     def readable_by(self, path: str, uid: int, gids: frozenset[int]) -> bool:
         return self.permits(path, uid, gids, READ)
 
-    def walk(self, top: str) -> Iterator[tuple[str, Node]]:
-        """Everything below a directory in order of names, links not followed. Nothing if there is no such directory."""
-        found = self.find(top)
-        pending = [(found.path, found.node)] if found else []
-        while pending:
-            path, node = pending.pop()
-            below = [(posixpath.join(path, name), node.children[name]) for name in sorted(node.children, reverse=True)]
-            pending += below
-            if found and node is not found.node:
-                yield path, node
+    def names(self, path: str) -> list[str]:
+        """What a directory has, sorted; nothing if there is none."""
+        found = self.find(path)
+        return sorted(found.node.children) if found else []
 
     def unreadable(self, top: str, uid: int, gids: frozenset[int]) -> Iterator[str]:
         """What the user cannot read there. A directory that is closed stands for all in it."""
@@ -259,7 +253,9 @@ class Filesystem:
             elif not node.permits(uid, gids, _wanted(node)):
                 yield path
             else:
-                pending += [(posixpath.join(path, name), node.children[name]) for name in sorted(node.children, reverse=True)]
+                pending += [
+                    (posixpath.join(path, name), node.children[name]) for name in sorted(node.children, reverse=True)
+                ]
 
     def read(self, path: str, limit: int) -> bytes:
         """The file's contents, at most `limit` bytes. Raises FileNotFoundError for what is no file with contents."""

@@ -1,4 +1,4 @@
-"""OCI image layouts: `index.json` and blobs named by their digests, as `docker buildx`, `docker save`, Skopeo and others make them.
+"""OCI image layouts: `index.json` and blobs named by their digests, as BuildKit, `docker save` and Skopeo make them.
 
 An index leads to one image: the only one there is, or the one for the architecture that is wanted. What is no image
 (attestations) is passed over, and so is what the layout does not hold.
@@ -67,7 +67,9 @@ def _candidates(
 ) -> Iterator[_Candidate]:
     """The images; `children` gets what the index lists beside them."""
     if depth > _DEPTH_LIMIT:
-        raise ImageRefusedError(f"the indexes of {bundle.name} lie more than {_DEPTH_LIMIT} deep", then="build it again")
+        raise ImageRefusedError(
+            f"the indexes of {bundle.name} lie more than {_DEPTH_LIMIT} deep", then="build it again"
+        )
     for item in index.manifests:
         known = next((item.annotations[key] for key in _NAMES if key in item.annotations), name)
         if item.is_attestation:
@@ -111,7 +113,9 @@ def _not_one(
     architecture: str | None,
 ) -> ImageRefusedError:
     shown = [f"{item.platform}{f' {item.name}' if item.name else ''}" for item in candidates]
-    shown += [f"{child.descriptor.platform or child.descriptor.digest[:19]} ({child.passed_over})" for child in children]
+    shown += [
+        f"{child.descriptor.platform or child.descriptor.digest[:19]} ({child.passed_over})" for child in children
+    ]
     listed = ", ".join(shown) or "nothing"
     detail = {"there": shown, "architecture": architecture}
     if not fitting:

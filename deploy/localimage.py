@@ -68,10 +68,10 @@ class EngineImage:
 class Image:
     """What is known of it without reading its layers; `layers` and `filesystem` are read when first asked for.
 
-    `reference` is what the user called it. Its own `manifest` and `config_bytes` are there where it is kept with them: a
-    layout has both, an old `docker save` archive no manifest, an engine neither. `index` is the index that led to the
-    manifest, if one did, and `children` what it lists, the one that was taken first. `engine` is set where the engine's own
-    push sends exactly this image and no index; everything else is pushed as `deploy.shipment` packs it.
+    `reference` is what the user called it. Its own `manifest` and `config_bytes` are there where it is kept with them:
+    a layout has both, an old `docker save` archive no manifest, an engine neither. `index` is the index that led to the
+    manifest, if one did, and `children` what it lists, the one that was taken first. `engine` is set where the engine's
+    own push sends exactly this image and no index; everything else is pushed as `deploy.shipment` packs it.
     """
 
     reference: str
@@ -119,7 +119,7 @@ class Image:
 
     @cached_property
     def filesystem(self) -> Filesystem:
-        """The files of all layers together. Stored layers are verified as they are read: ImageRefusedError for damage."""
+        """The files of all layers together. Stored layers are verified on the way: ImageRefusedError for damage."""
         return self.source.filesystem(self.files)
 
     @cached_property

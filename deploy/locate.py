@@ -1,10 +1,10 @@
 """What a reference to an image means.
 
-    FILE or DIRECTORY      that is there: a tar of `docker save`, an OCI layout as a directory or as a tar
-    NAME, NAME:TAG, id     an image of the Docker Engine
-    engine:NAME            the same, whatever files there are
-    docker-archive:FILE    a tar, whatever its name
-    oci:PATH               an OCI layout, as a directory or as a tar
+FILE or DIRECTORY      that is there: a tar of `docker save`, an OCI layout as a directory or as a tar
+NAME, NAME:TAG, id     an image of the Docker Engine
+engine:NAME            the same, whatever files there are
+docker-archive:FILE    a tar, whatever its name
+oci:PATH               an OCI layout, as a directory or as a tar
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from deploy.bundle import Bundle, Directory, open_archive
 from deploy.dockerarchive import MANIFEST, read_docker_archive
 from deploy.errors import ImageNotFoundError, ImageRefusedError
 from deploy.layout import INDEX, read_layout
-from deploy.localimage import Image
+from deploy.localimage import Image, Origin
 
 _ENGINE: Final = "engine:"
 _FILES: Final = ("docker-archive:", "oci:")
@@ -28,8 +28,8 @@ _ENDINGS: Final = (".tar", ".tar.gz", ".tgz", ".tar.zst")
 def open_image(reference: str, architecture: str | None = None) -> Image:
     """The image, to be closed. `architecture` (x86_64 or arm64) chooses among several in an index.
 
-    Raises ImageNotFoundError, EngineUnavailableError, or ImageRefusedError: damaged, or not exactly one image that could be
-    meant. Layers are not read yet. docker is imported for an image of the engine alone.
+    Raises ImageNotFoundError, EngineUnavailableError, or ImageRefusedError: damaged, or not exactly one image that
+    could be meant. Layers are not read yet. docker is imported for an image of the engine alone.
     """
     with ExitStack() as files:
         image = _opened(reference, architecture, files)
@@ -72,7 +72,7 @@ def _of_path(path: Path, reference: str, architecture: str | None, files: ExitSt
         raise _no_such_path(path)
     bundle: Bundle = Directory(path) if path.is_dir() else open_archive(path, files)
     if bundle.find(INDEX):
-        origin = "docker archive" if bundle.find(MANIFEST) else "OCI layout"
+        origin: Origin = "docker archive" if bundle.find(MANIFEST) else "OCI layout"
         return read_layout(bundle, reference, origin, architecture, files)
     if bundle.find(MANIFEST):
         return read_docker_archive(bundle, reference, "docker archive", files)

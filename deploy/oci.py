@@ -211,11 +211,16 @@ class StoredManifest:
         return self.media_type in INDEXES
 
 
+def default_tag(digest: str) -> str:
+    """`image-` and 16 digits of a content digest."""
+    return f"image-{digest.removeprefix('sha256:')[:16]}"
+
+
 def content_digest(config: ImageConfig) -> str:
     """Names what runs: platform, layers' contents, environment, command, directory, user and labels.
 
-    The same for the same content, whatever the store, the time, the history or the compression; of the labels the one with
-    the time of creation does not count.
+    The same for the same content, whatever the store, the time, the history or the compression; of the labels the one
+    with the time of creation does not count.
     """
     settings = config.config
     content = {

@@ -97,9 +97,9 @@ def gunzipped(pieces: Iterable[bytes], what: str) -> Iterator[bytes]:
                 if piece:
                     yield piece
                 if unpack.eof:
-                    packed, unpack, begun = unpack.unused_data, zlib.decompressobj(wbits=31), False  # noqa: PLW2901
+                    packed, unpack, begun = unpack.unused_data, zlib.decompressobj(wbits=31), False
                 else:
-                    packed = unpack.unconsumed_tail  # noqa: PLW2901
+                    packed = unpack.unconsumed_tail
     except zlib.error as error:
         raise ImageRefusedError(f"{what} is no sound gzip: {error}", then=_AGAIN) from None
     if begun:
@@ -125,7 +125,8 @@ def bounded(pieces: Iterable[bytes], limit: int, what: str) -> Iterator[bytes]:
         seen += len(piece)
         if seen > limit:
             raise ImageRefusedError(
-                f"{what} has more than {limit / 1024**3:.0f} GiB unpacked", then="make the image smaller: Lambda takes 10 GB"
+                f"{what} has more than {limit / 1024**3:.0f} GiB unpacked",
+                then="make the image smaller: Lambda takes 10 GB",
             )
         yield piece
 

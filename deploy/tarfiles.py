@@ -12,7 +12,9 @@ from enum import Enum
 from typing import Final, Protocol
 
 BLOCK_BYTES: Final = 512
-EXTENSION_BYTES_LIMIT: Final = 1024 * 1024  # a long name or a pax header: what Go's archive/tar takes, and so the engines
+EXTENSION_BYTES_LIMIT: Final = (
+    1024 * 1024
+)  # a long name or a pax header: what Go's archive/tar takes, and so the engines
 
 
 class TarError(ValueError):
