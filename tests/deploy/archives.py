@@ -61,8 +61,13 @@ def docker_save(tars: list[bytes], configuration: bytes, tag: str | None) -> byt
 
 
 def oci_layout(
-    directory: Path, tars: list[bytes], configuration: bytes, compression: Compression = "gzip", *, attested: bool = False
-) -> Path:
+    directory: Path,
+    tars: list[bytes],
+    configuration: bytes,
+    compression: Compression = "gzip",
+    *,
+    attested: bool = False,
+) -> None:
     """An OCI layout, as buildx writes it; `attested`: an index, with an attestation beside the image."""
     blobs = directory / "blobs/sha256"
     blobs.mkdir(parents=True)
@@ -84,12 +89,12 @@ def oci_layout(
     if attested:
         unknown = {"architecture": "unknown", "os": "unknown"}
         about = {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": top[0]["digest"]}
-        top.append(manifest(b"{}", [descriptor(b"{}", "application/vnd.in-toto+json")], platform=unknown, annotations=about))
+        statement = descriptor(b"{}", "application/vnd.in-toto+json")
+        top.append(manifest(b"{}", [statement], platform=unknown, annotations=about))
         index = {"schemaVersion": 2, "mediaType": oci.OCI_INDEX, "manifests": top}
         top = [descriptor(json.dumps(index).encode(), oci.OCI_INDEX)]
     (directory / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": top}))
     (directory / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
-    return directory
 
 
 def _gzipped(tar: bytes) -> bytes:
@@ -98,10 +103,12 @@ def _gzipped(tar: bytes) -> bytes:
 
 def _zstandard(tar: bytes) -> bytes:
     """A frame of blocks that are not compressed, which is all that zstd's format asks for."""
-    blocks = [tar[start : start + 100_000] for start in range(0, len(tar), 100_000)]
-    heads = [(len(block) << 3 | (number == len(blocks) - 1)).to_bytes(3, "little") for number, block in enumerate(blocks)]
-    frame = b"\x28\xb5\x2f\xfd" + b"\xa0" + len(tar).to_bytes(4, "little")
-    return frame + b"".join(head + block for head, block in zip(heads, blocks, strict=True))
+    frame = bytearray(b"\x28\xb5\x2f\xfd\xa0" + len(tar).to_bytes(4, "little"))
+    for start in range(0, len(tar), 100_000):
+        block = tar[start : start + 100_000]
+        is_last = start + 100_000 >= len(tar)
+        frame += (len(block) << 3 | is_last).to_bytes(3, "little") + block
+    return bytes(frame)
 
 
 _COMPRESSIONS: Final[dict[Compression, tuple[Callable[[bytes], bytes], str]]] = {

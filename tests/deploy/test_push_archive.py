@@ -26,7 +26,7 @@ from deploy.errors import (
 )
 from deploy.image import open_image
 from deploy.localimage import Image
-from deploy.oci import DOCKER_MANIFEST, OCI_MANIFEST, digest_of
+from deploy.oci import DOCKER_MANIFEST, OCI_MANIFEST
 from deploy.patience import Patience
 from deploy.progress import LayerStatus
 from deploy.push import find_pushed, push
@@ -90,7 +90,7 @@ def test_a_layout_of_gzip_is_pushed_byte_for_byte(make_layout: MakeLayout, targe
     assert pushed.digest == image.manifest.digest
     layers = {layer["digest"]: layer["size"] for layer in json.loads(image.manifest.data)["layers"]}
     assert pushed.bytes_uploaded == sum(layers.values())
-    assert {id for id, _, _, _ in heard.events} == set(map(short, layers))
+    assert {event[0] for event in heard.events} == set(map(short, layers))
     assert {heard.last(short(digest))[0] for digest in layers} == {"uploaded"}
 
 
@@ -101,7 +101,7 @@ def test_layers_that_are_not_compressed_are_compressed_the_same_way_each_time(
     first = push(make_layout("none", seed=seed), target, "first")
     second = push(make_layout("none", seed=seed), target, "second")
     assert first.digest == second.digest
-    assert 0 < first.bytes_uploaded
+    assert first.bytes_uploaded > 0
     assert second.bytes_uploaded == 0
     manifest = target.manifest("first")
     assert manifest
@@ -293,7 +293,8 @@ def test_the_same_image_that_came_from_elsewhere_meanwhile_is_no_failure(
     repository = ecr.create(aws.client("ecr"), "frames").repository
     image = make_layout()
     taken = Fail("TAG_INVALID", "The image tag already exists and cannot be overwritten: it is immutable.", 400)
-    with aws.rule(Meanwhile(lambda: push(image, repository, "tag")), "StartUpload", times=1), aws.rule(taken, "PutManifest", skip=1):
+    same = Meanwhile(lambda: push(image, repository, "tag"))
+    with aws.rule(same, "StartUpload", times=1), aws.rule(taken, "PutManifest", skip=1):
         pushed = push(image, repository, "tag", patience=patience)
     assert image.manifest
     assert pushed.digest == image.manifest.digest
@@ -301,7 +302,8 @@ def test_the_same_image_that_came_from_elsewhere_meanwhile_is_no_failure(
 
 def test_a_right_that_is_missing_is_named(aws: StrictAws, make_layout: MakeLayout) -> None:
     repository = ecr.create(aws.client("ecr"), "frames").repository
-    allowed = ["ecr:DescribeRepositories", "ecr:BatchGetImage", "ecr:GetAuthorizationToken", "ecr:BatchCheckLayerAvailability"]
+    rights = ("DescribeRepositories", "BatchGetImage", "GetAuthorizationToken", "BatchCheckLayerAvailability")
+    allowed = [f"ecr:{right}" for right in rights]
     policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": allowed, "Resource": "*"}]}
     poor = ecr.find(aws.client("ecr", aws.identity("poor", policy)), repository.name)
     with pytest.raises(PermissionDeniedError, match="ecr:InitiateLayerUpload"):

@@ -24,8 +24,8 @@ from deploy.errors import (
     TagTakenError,
     UsageError,
 )
+from deploy.image import open_image
 from deploy.localimage import Image
-from deploy.locate import open_image
 from deploy.login import Login
 from deploy.patience import Patience
 from deploy.progress import LayerStatus
