@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -161,6 +162,8 @@ def create(client: ECRClient, name: str) -> Creation:
 
     One that is there is left as it is.
     """
+    with suppress(RepositoryNotFoundError):
+        return _found(client, name)
     try:
         made = client.create_repository(
             repositoryName=name,
@@ -170,12 +173,16 @@ def create(client: ECRClient, name: str) -> Creation:
     except ClientError as error:
         if code_of(error) != "RepositoryAlreadyExistsException":
             raise
-        repository = find(client, name)
-        return Creation(repository, created=False, differences=tuple(_differences(repository)))
+        return _found(client, name)  # somebody else was quicker, or the answer to a first try was lost
     repository = _repository(client, made["repository"])
     client.set_repository_policy(repositoryName=name, policyText=json.dumps(pull_policy(repository.arn)))
     client.put_lifecycle_policy(repositoryName=name, lifecyclePolicyText=json.dumps(lifecycle_policy()))
     return Creation(repository, created=True)
+
+
+def _found(client: ECRClient, name: str) -> Creation:
+    repository = find(client, name)
+    return Creation(repository, created=False, differences=tuple(_differences(repository)))
 
 
 def pull_policy(arn: str) -> dict[str, Any]:
