@@ -141,10 +141,10 @@ def _name(engine: Engine, image_id: str, repository: str, tag: str) -> Iterator[
         yield
     finally:
         with unstoppable():
-            if before:
-                engine.tag(before, repository, tag)
-            elif _other_names(engine, image_id, repository, name):
+            if before != image_id and _other_names(engine, image_id, repository, name):
                 engine.remove_image(name, noprune=True)
+            if before and before != image_id:
+                engine.tag(before, repository, tag)
 
 
 def _id(engine: Engine, name: str) -> str | None:

@@ -255,7 +255,7 @@ def test_an_upload_that_takes_too_long_ends(address: Address, name: str, faults:
         pytest.raises(PushFailedError, match="not done after 2 s"),
     ):
         registry.upload(noise(16_000_000), Silent())
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 2 + patience.connect  # a piece may be stuck that long
 
 
 def test_an_upload_that_never_gets_on_ends(registry: Registry, faults: Faults) -> None:
@@ -367,7 +367,8 @@ def test_a_registry_that_wants_tokens_gets_them(
     ):
         manifest = put_image(registry, noise(150_000))
         assert registry.manifest("tag") == manifest
-        assert set(server.granted) == {f"repository:{name}:pull", f"repository:{name}:pull,push"}
+        granted = {frozenset(scope.removeprefix(f"repository:{name}:").split(",")) for scope in server.granted}
+        assert granted == {frozenset({"pull"}), frozenset({"pull", "push"})}
     assert logins.count <= 5
 
 
