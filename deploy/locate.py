@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import difflib
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -33,8 +34,7 @@ def open_image(reference: str, architecture: str | None = None) -> Image:
     """
     with ExitStack() as files:
         image = _opened(reference, architecture, files)
-        files.pop_all()  # from here on the image closes them
-    return image
+        return replace(image, files=files.pop_all())
 
 
 def _opened(reference: str, architecture: str | None, files: ExitStack) -> Image:
