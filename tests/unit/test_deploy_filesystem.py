@@ -55,7 +55,7 @@ def test_a_whiteout_removes_what_is_below_it_and_nothing_else() -> None:
 
 def test_a_whiteout_does_not_remove_what_its_own_layer_has() -> None:
     for order in (["d/a", "d/.wh.a"], ["d/.wh.a", "d/a"]):
-        files = laid({"d/a": b"below"}, {name: b"above" for name in order})
+        files = laid({"d/a": b"below"}, dict.fromkeys(order, b"above"))
         assert files.read("/d/a", 100) == b"above"
 
 
@@ -299,7 +299,9 @@ Tree: TypeAlias = "dict[str, Tree | int]"  # a number is a file with this mode
 NAMES = st.sampled_from(["a", "b", "c"])
 MODES = st.sampled_from([0o600, 0o640, 0o644])
 TREES: st.SearchStrategy[Tree] = st.recursive(
-    st.dictionaries(NAMES, MODES, max_size=2), lambda inner: st.dictionaries(NAMES, MODES | inner, max_size=3), max_leaves=8
+    st.dictionaries(NAMES, MODES, max_size=2),
+    lambda inner: st.dictionaries(NAMES, MODES | inner, max_size=3),
+    max_leaves=8,
 )
 PATHS = st.lists(NAMES, max_size=2).map(tuple)
 

@@ -156,7 +156,9 @@ def test_reading_files_imports_no_docker(tmp_path: Path) -> None:
 def index_files(*images: Built, media_type: str = OCI_INDEX, platforms: bool = True) -> Files:
     """A layout whose one entry is an index of the images, each with an attestation."""
     attestations = [attestation(image) for image in images]
-    listed = [image.descriptor if platforms else descriptor(image.manifest_bytes, image.manifest_type) for image in images]
+    listed = [
+        image.descriptor if platforms else descriptor(image.manifest_bytes, image.manifest_type) for image in images
+    ]
     inner = index_of([*listed, *(entry for entry, _ in attestations)], media_type)
     blobs = [blob for image in images for blob in image.blobs]
     blobs += [blob for _, more in attestations for blob in more]
@@ -346,7 +348,10 @@ def test_documents_of_more_than_four_mebibytes_are_refused(tmp_path: Path) -> No
         (b"[]", "it is not what it should be"),
         (b"{}", "schemaVersion"),
         (b'{"schemaVersion": 2, "config": {}, "layers": []}', "config.mediaType"),
-        (b'{"schemaVersion": 2, "config": {"mediaType": "x", "digest": "sha256:1", "size": 1}, "layers": []}', "config.digest"),
+        (
+            b'{"schemaVersion": 2, "config": {"mediaType": "x", "digest": "sha256:1", "size": 1}, "layers": []}',
+            "config.digest",
+        ),
         (b'{"schemaVersion": "2", "config": 1, "layers": 1}', "schemaVersion"),
     ],
 )
@@ -363,7 +368,11 @@ def test_a_size_is_a_number_of_bytes(size: object) -> None:
         oci.parse(oci.Descriptor, data, "it")
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)
+    )
+)
 def test_any_json_is_a_document_or_refused(value: object) -> None:
     for model in (oci.Manifest, oci.Index, oci.ImageConfig, oci.Descriptor):
         try:
@@ -374,7 +383,12 @@ def test_any_json_is_a_document_or_refused(value: object) -> None:
 
 def test_what_docker_writes_as_null_is_nothing() -> None:
     settings = {"Env": None, "Cmd": None, "Entrypoint": None, "Labels": None, "Volumes": None, "OnBuild": None}
-    config = {"architecture": "amd64", "os": "linux", "config": settings, "rootfs": {"type": "layers", "diff_ids": None}}
+    config = {
+        "architecture": "amd64",
+        "os": "linux",
+        "config": settings,
+        "rootfs": {"type": "layers", "diff_ids": None},
+    }
     found = oci.parse(oci.ImageConfig, encoded(config), "it")
     assert (found.config.env, found.config.labels, found.rootfs.diff_ids) == ((), {}, ())
     assert oci.parse(oci.ImageConfig, encoded(config | {"config": None}), "it").config == found.config
@@ -458,5 +472,8 @@ def test_layers_that_are_not_compressed_are_shipped_compressed(form: str, tmp_pa
 
 def test_a_damaged_layer_is_not_shipped(tmp_path: Path) -> None:
     built = Built([BuiltLayer(tar_of({"a": b"1"}), tar_of({"a": b"2"}), "")], good().settings)
-    with open_image(str(write_tar(old_archive_of(built), tmp_path / "image.tar"))) as image, pytest.raises(ImageRefusedError):
+    with (
+        open_image(str(write_tar(old_archive_of(built), tmp_path / "image.tar"))) as image,
+        pytest.raises(ImageRefusedError),
+    ):
         pack(image)

@@ -149,7 +149,9 @@ def test_a_name_of_a_gigabyte_is_refused_unread() -> None:
     assert EXTENSION_BYTES_LIMIT < 1024**3
 
 
-@pytest.mark.parametrize("record", [b"99 path=x\n", b"-1 path=x\n", b"x path=y\n", b"9 path=xy\n", b"8 path\n\n", b"\n"])
+@pytest.mark.parametrize(
+    "record", [b"99 path=x\n", b"-1 path=x\n", b"x path=y\n", b"9 path=xy\n", b"8 path\n\n", b"\n"]
+)
 def test_a_damaged_pax_header_is_refused(record: bytes) -> None:
     data = bytearray(tar_of({"file": record}, tarfile.USTAR_FORMAT))
     data[156:157] = b"x"
