@@ -300,7 +300,7 @@ def test_an_entrypoint_that_can_be_executed_is_fine(files: Files, judge: Judge) 
 
 
 def test_a_bare_name_is_looked_for_in_path(judge: Judge) -> None:
-    command = {"Entrypoint": ["python3", "-m", "awslambdaric"]}
+    command: dict[str, Any] = {"Entrypoint": ["python3", "-m", "awslambdaric"]}
     assert judge(good(**command))["entrypoint"].level == "ok"
     assert "entrypoint" in judge(good(**command, Env=["PATH=/usr/bin:/bin"])).refused
 
@@ -313,7 +313,7 @@ def test_the_entrypoint_needs_a_bootstrap(files: Files, judge: Judge) -> None:
     assert "runtime client" in judge(good(files)).refused
 
 
-RIC = {"Entrypoint": ["/var/lang/bin/python3", "-m", "awslambdaric"]}
+RIC: dict[str, Any] = {"Entrypoint": ["/var/lang/bin/python3", "-m", "awslambdaric"]}
 NO_RIC = ["var/runtime/awslambdaric/__init__.py"]
 
 
