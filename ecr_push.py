@@ -261,7 +261,9 @@ def _json_file(path: Path) -> Any:
     try:
         return json.loads(sys.stdin.read() if str(path) == "-" else path.read_text())
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path} is not a file with JSON: {error}") from error
+        raise UsageError(
+            f"{path} is not a file with JSON: {error}", then="give one, or - for standard input"
+        ) from error
 
 
 def _confirm(question: str) -> None:
@@ -269,7 +271,7 @@ def _confirm(question: str) -> None:
         raise UsageError("nobody is there to ask", then="--yes goes on without asking, --dry-run shows what would go")
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
-        raise StoppedError("nothing was deleted")
+        raise StoppedError("nothing was deleted", then="--dry-run shows what would go")
 
 
 def main(arguments: list[str] | None = None) -> int:

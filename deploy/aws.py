@@ -264,4 +264,6 @@ def _explained_answer(error: sdk.ClientError) -> errors.DeployError:
         )
     if code == "RepositoryNotFoundException":
         return errors.RepositoryNotFoundError(message, then="check --repository and --region; push --create makes it")
-    return errors.AwsRefusedError(f"AWS refused {action} ({code}): {message}", **facts)
+    return errors.AwsRefusedError(
+        f"AWS refused {action} ({code}): {message}", then="mend what it says; --verbose shows the calls", **facts
+    )
