@@ -19,7 +19,7 @@ from deploy import cli
 from deploy.console import Reporter
 from deploy.errors import DeployError, StoppedError, UsageError
 from deploy.journal import Journal
-from deploy.stop import stoppable
+from deploy.stop import stoppable, unstoppable
 
 if TYPE_CHECKING:
     from deploy.image import Image
@@ -79,22 +79,23 @@ def deploy(options: Any, report: Reporter) -> None:
         found = image or stored.resolve(repository, options.digest, options.architecture)
         smoke = _smoke(options, found.labels)
         target = Target(options.function, options.alias, found.architecture, settings, options.role, options.wait)
-        with Release(account, report, target) as release:
-            release.read()
-            release.require_place(repository.arn)
-            uri = _pushed(image, repository, options, report).uri if image else found.uri
-            if release.is_live(uri):
-                report.result(release.document(uri, changed=False), "nothing to do: this image is live already")
-                return
-            release.require_no_other_canary(uri)
-            release.update(uri)
-            release.publish()
-            if smoke:
-                release.ask_version(smoke)
-            if options.canary:
-                release.send_share(Canary(options.canary, options.canary_for, options.canary_errors))
-            release.move_alias()
-            release.check_alias(smoke)
+        with unstoppable():  # but for the steps themselves: what they changed is put back, or told
+            with Release(account, report, target) as release, stoppable():
+                release.read()
+                release.require_place(repository.arn)
+                uri = _pushed(image, repository, options, report).uri if image else found.uri
+                if release.is_live(uri):
+                    report.result(release.document(uri, changed=False), "nothing to do: this image is live already")
+                    return
+                release.require_no_other_canary(uri)
+                release.update(uri)
+                release.publish()
+                if smoke:
+                    release.ask_version(smoke)
+                if options.canary:
+                    release.send_share(Canary(options.canary, options.canary_for, options.canary_errors))
+                release.move_alias()
+                release.check_alias(smoke)
             report.result(
                 release.document(uri, changed=True),
                 f"alias {options.alias} of {options.function} is at version {release.version}, {uri}",
@@ -106,14 +107,21 @@ def rollback(options: Any, report: Reporter) -> None:
     from deploy.rollback import Rollback
 
     account, smoke = _account(options, report), _smoke(options, {})
-    with Rollback(account, report, options.function, options.alias, options.wait) as back:
-        version = back.read(str(options.to) if options.to else None).version
-        if smoke:
-            back.ask_version(version, smoke)
-        back.move_alias(version)
+    with unstoppable():
+        with Rollback(account, report, options.function, options.alias, options.wait) as back, stoppable():
+            found = back.read(str(options.to) if options.to else None)
+            if smoke:
+                back.ask_version(found, smoke)
+            version = found.version
+            back.move_alias(version)
         report.result(
-            {"function": options.function, "alias": options.alias, "version": version, "before": str(back.before)},
-            f"alias {options.alias} of {options.function} is at version {version} again; it was at {back.before}",
+            {
+                "function": options.function,
+                "alias": options.alias,
+                "version": found.version,
+                "before": str(back.before),
+            },
+            f"alias {options.alias} of {options.function} is at version {found.version} again; it was at {back.before}",
         )
 
 

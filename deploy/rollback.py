@@ -9,7 +9,7 @@ from deploy import function, smoke
 from deploy.alias import AliasState
 from deploy.aws import Account
 from deploy.console import Reporter
-from deploy.errors import FunctionNotFoundError, ReleaseUndoneError, RollbackImpossibleError, SmokeFailedError
+from deploy.errors import FunctionNotFoundError, RollbackImpossibleError
 from deploy.function import LATEST, FunctionState
 from deploy.history import version_before
 from deploy.restore import Changes
@@ -37,8 +37,6 @@ class Rollback:
             self._changes.keep()
         elif self._changes:
             self._changes.put_back(error)
-            if isinstance(error, SmokeFailedError):
-                raise ReleaseUndoneError(f"{error.what}; alias {self._switch.name} is back", then=error.then) from error
 
     @property
     def before(self) -> AliasState:
@@ -100,10 +98,10 @@ class Rollback:
             candidates=candidates,
         )
 
-    def ask_version(self, version: str, asked: Smoke) -> None:
+    def ask_version(self, version: FunctionState, asked: Smoke) -> None:
         """The smoke test, before the version gets the traffic."""
-        with self._report.step(f"Ask {self._name}:{version}") as note:
-            note(smoke.run(self._account, self._name, version, asked, version))
+        with self._report.step(f"Ask {self._name}:{version.version}") as note:
+            note(smoke.run(self._account, self._name, version.version, asked, version))
 
     def move_alias(self, version: str) -> None:
         with self._report.step(f"Move alias {self._switch.name} to version {version}"):
