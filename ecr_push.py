@@ -10,22 +10,22 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deploy import cli
 from deploy.console import Reporter
-from deploy.errors import DeployError, StoppedError, UsageError
+from deploy.errors import DeployError, JournalError, StoppedError, UsageError
 from deploy.journal import Journal
-from deploy.stop import stoppable, unstoppable
+from deploy.outlet import take_any_text
+from deploy.stop import stoppable
 
 if TYPE_CHECKING:
-    from deploy.image import Image
-
     from deploy.aws import Account
     from deploy.ecr import Repository
+    from deploy.image import Image
     from deploy.push import Pushed
     from deploy.smoke import Smoke
 
@@ -74,32 +74,34 @@ def deploy(options: Any, report: Reporter) -> None:
         environment=dict(options.env),
         unset=frozenset(options.unset_env),
     )
-    with _acceptable(options, report) as image:
-        repository = ecr.find(account.images, options.repository)
-        found = image or stored.resolve(repository, options.digest, options.architecture)
+    repository = ecr.find(account.images, options.repository)
+    with (
+        _acceptable(options, report)
+        if options.image
+        else nullcontext(stored.resolve(repository, options.digest, options.architecture))
+    ) as found:
         smoke = _smoke(options, found.labels)
         target = Target(options.function, options.alias, found.architecture, settings, options.role, options.wait)
-        with unstoppable():  # but for the steps themselves: what they changed is put back, or told
-            with Release(account, report, target) as release, stoppable():
-                release.read()
-                release.require_place(repository.arn)
-                uri = _pushed(image, repository, options, report).uri if image else found.uri
-                if release.is_live(uri):
-                    report.result(release.document(uri, changed=False), "nothing to do: this image is live already")
-                    return
-                release.require_no_other_canary(uri)
-                release.update(uri)
-                release.publish()
-                if smoke:
-                    release.ask_version(smoke)
-                if options.canary:
-                    release.send_share(Canary(options.canary, options.canary_for, options.canary_errors))
-                release.move_alias()
-                release.check_alias(smoke)
-            report.result(
-                release.document(uri, changed=True),
-                f"alias {options.alias} of {options.function} is at version {release.version}, {uri}",
-            )
+        with Release(account, report, target) as release, stoppable():
+            release.read()
+            release.require_place(repository.arn)
+            uri = found.uri if isinstance(found, stored.Stored) else _pushed(found, repository, options, report).uri
+            if release.is_live(uri):
+                report.result(release.document(uri, changed=False), "nothing to do: this image is live already")
+                return
+            release.require_no_other_canary(uri)
+            release.update(uri)
+            release.publish()
+            if smoke:
+                release.ask_version(smoke)
+            if options.canary:
+                release.send_share(Canary(options.canary, options.canary_for, options.canary_errors))
+            release.move_alias()
+            release.check_alias(smoke)
+        report.result(
+            release.document(uri, changed=True),
+            f"alias {options.alias} of {options.function} is at version {release.version}, {uri}",
+        )
 
 
 def rollback(options: Any, report: Reporter) -> None:
@@ -107,22 +109,21 @@ def rollback(options: Any, report: Reporter) -> None:
     from deploy.rollback import Rollback
 
     account, smoke = _account(options, report), _smoke(options, {})
-    with unstoppable():
-        with Rollback(account, report, options.function, options.alias, options.wait) as back, stoppable():
-            found = back.read(str(options.to) if options.to else None)
-            if smoke:
-                back.ask_version(found, smoke)
-            version = found.version
-            back.move_alias(version)
-        report.result(
-            {
-                "function": options.function,
-                "alias": options.alias,
-                "version": found.version,
-                "before": str(back.before),
-            },
-            f"alias {options.alias} of {options.function} is at version {found.version} again; it was at {back.before}",
-        )
+    with Rollback(account, report, options.function, options.alias, options.wait) as back, stoppable():
+        found = back.read(str(options.to) if options.to else None)
+        version = found.version
+        before = str(back.before)
+        document = {"function": options.function, "alias": options.alias, "version": version, "before": before}
+        if back.is_at(version):
+            report.result({**document, "changed": False}, f"nothing to do: alias {options.alias} is at {before}")
+            return
+        if smoke:
+            back.ask_version(found, smoke)
+        back.move_alias(version)
+    report.result(
+        {**document, "changed": True},
+        f"alias {options.alias} of {options.function} is at version {version} again; it was at {before}",
+    )
 
 
 def status(options: Any, report: Reporter) -> None:
@@ -144,7 +145,7 @@ def prune(options: Any, report: Reporter) -> None:
     report.show(retention.table(plan))
     if plan.unneeded and not (options.yes or options.dry_run):
         _confirm(f"Delete {len(plan.unneeded)} images for good?")
-    gone = retention.delete(account, report, repository, plan.unneeded) if plan.unneeded else []
+    gone = retention.delete(account, report, repository, plan) if plan.unneeded else []
     report.result(retention.document(plan, gone), f"{len(gone)} images deleted, {len(plan.kept)} kept")
 
 
@@ -156,7 +157,8 @@ def logs(options: Any, report: Reporter) -> None:
     account = _account(options, report)
     group = function.read(account.functions, options.function).log_group
     for line in log.lines(account, group, options.since, follow=options.follow, pattern=options.filter):
-        report.log(line)
+        if not report.log(line):
+            break
 
 
 def invoke(options: Any, report: Reporter) -> None:
@@ -219,18 +221,14 @@ def _account(options: Any, report: Reporter) -> Account:
 
 
 @contextmanager
-def _acceptable(options: Any, report: Reporter) -> Iterator[Image | None]:
-    """The image, if Lambda would take it; None where the command line names a digest instead."""
-    if options.image is None:
-        yield None
-        return
+def _acceptable(options: Any, report: Reporter) -> Iterator[Image]:
+    """The image, opened, if Lambda would take it."""
     from deploy import image as images
 
-    with report.step(f"Check {options.image}") as note, images.open_image(options.image, options.architecture) as image:
-        findings = images.findings(image, options.architecture)
-        images.require_acceptable(image, findings)
-        note(f"{image.architecture}, {image.uncompressed_bytes / 1e6:.0f} MB")
     with images.open_image(options.image, options.architecture) as image:
+        with report.step(f"Check {options.image}") as note:
+            images.require_acceptable(image, images.findings(image, options.architecture))
+            note(f"{image.architecture}, {image.uncompressed_bytes / 1e6:.0f} MB")
         yield image
 
 
@@ -276,11 +274,21 @@ def _confirm(question: str) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """The exit code: 0 if what was asked for is so, else the error's own (docs/deploy.md)."""
+    take_any_text()
     options = cli.parse(arguments)
     report = Reporter(as_json=options.json, dry_run=options.dry_run, verbose=options.verbose)
     try:
-        with Journal.at(options.journal) as report.journal, stoppable():
+        with Journal.at(options.journal) as report.journal:
+            return _run(options, report)
+    except JournalError as error:
+        return report.failed(error)
+
+
+def _run(options: Any, report: Reporter) -> int:
+    try:
+        with stoppable():
             COMMANDS[options.command](options, report)
+            report.finish()
     except DeployError as error:
         return report.failed(error)
     except Exception as error:

@@ -31,10 +31,12 @@ def open_image(reference: str, architecture: str | None = None) -> Image:
     Raises ImageNotFoundError, EngineUnavailableError, or ImageRefusedError: damaged, or not exactly one image that
     could be meant. Layers are not read yet. docker is imported for an image of the engine alone.
     """
-    with ExitStack() as files:
-        image = _opened(reference, architecture, files)
-        files.pop_all()  # from here on the image closes them
-    return image
+    files = ExitStack()  # which the image closes
+    try:
+        return _opened(reference, architecture, files)
+    except BaseException:
+        files.close()
+        raise
 
 
 def _opened(reference: str, architecture: str | None, files: ExitStack) -> Image:

@@ -35,6 +35,7 @@ from deploy.latest import Latest
 from deploy.restore import Changes
 from deploy.settings import Settings, changed
 from deploy.smoke import Smoke
+from deploy.stop import hold_off
 from deploy.switch import Switch
 
 _MENDED_BY_CODE: Final = {"ImageDeleted", "ImageAccessDenied", "InvalidImage"}
@@ -76,6 +77,7 @@ class Release:
         return self._version.version if self._version else ""
 
     def __enter__(self) -> Self:
+        hold_off()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:

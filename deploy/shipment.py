@@ -12,9 +12,12 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from deploy import oci
@@ -41,18 +44,17 @@ class Shipment:
 def pack(image: Image) -> Shipment:
     """The image's own manifest and bytes where it has a manifest and all its layers are compressed.
 
-    Else its layers are compressed, into temporary files and into the same bytes each time on one machine, and a manifest
-    is made. The configuration is always the image's own, so its digest is, too. Raises ImageRefusedError for damage, and
-    for an image whose configuration only an engine has: `image.engine` pushes that.
+    Else its layers are compressed, into temporary files and into the same bytes each time on one machine, and a
+    manifest is made. The configuration is always the image's own, so its digest is, too. Raises ImageRefusedError for
+    damage, and for an image whose configuration only an engine has: `image.engine` pushes that.
     """
     if image.config_bytes is None:
         raise ImageRefusedError(
             f"{image.reference} is pushed by its engine", then="docker save it for a push without one"
         )
-    blobs: dict[str, StoredBlob] = {}
-    for layer in image.layers:
-        if layer.diff_id not in blobs:
-            blobs[layer.diff_id] = _packed(image, layer)
+    layers = {layer.diff_id: layer for layer in image.layers}
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        blobs = dict(zip(layers, pool.map(partial(_packed, image), layers.values()), strict=True))
     config_bytes = image.config_bytes
     config = StoredBlob(image.config_digest, len(config_bytes), lambda: io.BytesIO(config_bytes))
     packed = [blobs[layer.diff_id] for layer in image.layers]

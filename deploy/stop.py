@@ -43,9 +43,15 @@ def stoppable() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def hold_off() -> None:
+    """Signals are ignored from now on, but within a `stoppable`: what comes of a transaction is put back, or told."""
+    global _open
+    _open = False
+
+
 @contextmanager
 def unstoppable() -> Iterator[None]:
-    """What must be done whole: signals are ignored, but within a `stoppable` inside."""
+    """What must be done whole: signals are ignored."""
     global _open
     outside, _open = _open, False
     try:

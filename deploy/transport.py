@@ -91,7 +91,7 @@ class Transport:
         if not self._authorization:
             self._authorization = _basic(self._login())
         answer = self._followed(tries, method, url, headers or {}, body)
-        if not _wants_login(answer):
+        if not _wants_login(method, answer):
             return answer
         self._log_in(tries, answer)
         if body:
@@ -184,9 +184,10 @@ def _basic(login: Login) -> str:
     return f"Basic {base64.b64encode(f'{login.user}:{login.password}'.encode()).decode()}"
 
 
-def _wants_login(answer: Answer) -> bool:
-    """ECR answers 403 to a token that is too old, and says so in words."""
-    return answer.status == 401 or (answer.status == 403 and b"authorization token" in answer.body.lower())
+def _wants_login(method: str, answer: Answer) -> bool:
+    """ECR answers 403 to a token that is too old, and says so in words, where it can: not to HEAD."""
+    is_old = answer.status == 403 and (method == "HEAD" or b"authorization token" in answer.body.lower())
+    return is_old or answer.status == 401
 
 
 def _parsed(parameters: str) -> dict[str, str]:

@@ -140,7 +140,8 @@ class Upload:
             self._location = self._transport.url(location, base=self._location)
 
     def _refusal(self, answer: Answer) -> Exception:
-        return meaning(words(answer.status, answer.body), self._repository.partition("://")[2])
+        place = self._repository.partition("://")[2].replace("/v2/", "/", 1)
+        return meaning(words(answer.status, answer.body), place)
 
     def _tell(self, status: LayerStatus, done: int) -> None:
         self._progress.layer(short(self._blob.digest), status, done, self._blob.size)

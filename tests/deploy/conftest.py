@@ -85,7 +85,7 @@ def address(registry_proxy: Proxy, faults: Faults) -> Address:  # noqa: ARG001
 @pytest.fixture
 def name(request: pytest.FixtureRequest) -> str:
     """A repository that is this test's own."""
-    return re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:100]
+    return re.sub(r"[^a-z0-9]+", "-", request.node.nodeid.lower())[-100:].strip("-")
 
 
 @pytest.fixture

@@ -58,7 +58,8 @@ def frames_of(aws: StrictAws, tool: Tool, name: str) -> np.ndarray[Any, np.dtype
     ended = tool.run("invoke", "--function", "frames", str(tool.home / "event.json"), "--json")
     assert ended.code == 0, ended
     stored = aws.client("s3").get_object(Bucket="videos", Key=f"{name}.npy")["Body"].read()
-    return np.load(io.BytesIO(stored))
+    frames: np.ndarray[Any, np.dtype[np.uint8]] = np.load(io.BytesIO(stored))
+    return frames
 
 
 def test_the_whole_story(live_aws: StrictAws, tool: Tool, variants: dict[str, str]) -> None:

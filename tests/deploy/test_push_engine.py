@@ -1,4 +1,4 @@
-"""Pushes by a real Docker Engine: into Debian's registry through a proxy that breaks things, and into the strict ECR."""
+"""Pushes by a real Docker Engine: into Debian's registry through a proxy that breaks things, and into a strict ECR."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from deploy.errors import (
     TagTakenError,
     UsageError,
 )
+from deploy.image import open_image
 from deploy.localimage import Image
-from deploy.locate import open_image
 from deploy.login import Login
 from deploy.patience import Patience
 from deploy.progress import LayerStatus
