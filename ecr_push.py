@@ -23,10 +23,9 @@ from deploy.outlet import take_any_text
 from deploy.stop import stoppable
 
 if TYPE_CHECKING:
-    from deploy.image import Image
-
     from deploy.aws import Account
     from deploy.ecr import Repository
+    from deploy.image import Image
     from deploy.push import Pushed
     from deploy.smoke import Smoke
 
@@ -83,7 +82,7 @@ def deploy(options: Any, report: Reporter) -> None:
     ) as found:
         smoke = _smoke(options, found.labels)
         target = Target(options.function, options.alias, found.architecture, settings, options.role, options.wait)
-        with Release(account, report, target) as release:
+        with Release(account, report, target) as release, stoppable():
             release.read()
             release.require_place(repository.arn)
             uri = found.uri if isinstance(found, stored.Stored) else _pushed(found, repository, options, report).uri
@@ -99,10 +98,10 @@ def deploy(options: Any, report: Reporter) -> None:
                 release.send_share(Canary(options.canary, options.canary_for, options.canary_errors))
             release.move_alias()
             release.check_alias(smoke)
-            report.result(
-                release.document(uri, changed=True),
-                f"alias {options.alias} of {options.function} is at version {release.version}, {uri}",
-            )
+        report.result(
+            release.document(uri, changed=True),
+            f"alias {options.alias} of {options.function} is at version {release.version}, {uri}",
+        )
 
 
 def rollback(options: Any, report: Reporter) -> None:
@@ -110,20 +109,21 @@ def rollback(options: Any, report: Reporter) -> None:
     from deploy.rollback import Rollback
 
     account, smoke = _account(options, report), _smoke(options, {})
-    with Rollback(account, report, options.function, options.alias, options.wait) as back:
-        version = back.read(str(options.to) if options.to else None).version
+    with Rollback(account, report, options.function, options.alias, options.wait) as back, stoppable():
+        found = back.read(str(options.to) if options.to else None)
+        version = found.version
         before = str(back.before)
         document = {"function": options.function, "alias": options.alias, "version": version, "before": before}
         if back.is_at(version):
             report.result({**document, "changed": False}, f"nothing to do: alias {options.alias} is at {before}")
             return
         if smoke:
-            back.ask_version(version, smoke)
+            back.ask_version(found, smoke)
         back.move_alias(version)
-        report.result(
-            {**document, "changed": True},
-            f"alias {options.alias} of {options.function} is at version {version} again; it was at {before}",
-        )
+    report.result(
+        {**document, "changed": True},
+        f"alias {options.alias} of {options.function} is at version {version} again; it was at {before}",
+    )
 
 
 def status(options: Any, report: Reporter) -> None:
@@ -290,6 +290,7 @@ def _run(options: Any, report: Reporter) -> int:
     try:
         with stoppable():
             COMMANDS[options.command](options, report)
+            report.finish()
     except DeployError as error:
         return report.failed(error)
     except Exception as error:
@@ -298,7 +299,6 @@ def _run(options: Any, report: Reporter) -> int:
         if aws is None or not isinstance(error, aws.SDK_ERRORS):
             raise
         return report.failed(aws.explained(error))
-    report.finish()
     return 0
 
 

@@ -33,8 +33,9 @@ Client = TypeVar("Client", bound=BaseClient)
 
 # A call is tried four times and takes a minute at most, whatever the network does.
 _CALLS: Final = Config(connect_timeout=5, read_timeout=12, retries={"mode": "standard", "total_max_attempts": 4})
-# An invocation is not repeated, and answers when the function does: after 900 seconds at most.
-_INVOCATIONS: Final = Config(connect_timeout=5, read_timeout=910, retries={"total_max_attempts": 1})
+# An invocation is not repeated. It may be silent for long, which routers take for an end unless it is kept alive.
+_INVOCATIONS: Final = Config(connect_timeout=5, tcp_keepalive=True, retries={"total_max_attempts": 1})
+_LONGEST_INVOCATION_SECONDS: Final = 910
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,12 @@ class Account:
 
     @cached_property
     def invocations(self) -> LambdaClient:
-        return self._watched(lambda: self._session.client("lambda", endpoint_url=self._url, config=_INVOCATIONS))
+        return self.invocations_within(_LONGEST_INVOCATION_SECONDS)
+
+    def invocations_within(self, seconds: float) -> LambdaClient:
+        """A client whose invocations are given up when they have not been answered by then."""
+        config = _INVOCATIONS.merge(Config(read_timeout=seconds))
+        return self._watched(lambda: self._session.client("lambda", endpoint_url=self._url, config=config))
 
     @cached_property
     def images(self) -> ECRClient:

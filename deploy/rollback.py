@@ -23,6 +23,7 @@ from deploy.function import LATEST, FunctionState
 from deploy.history import version_before
 from deploy.restore import Changes
 from deploy.smoke import Smoke
+from deploy.stop import hold_off
 from deploy.switch import Switch
 from deploy.versions import numbers, stored
 
@@ -42,6 +43,7 @@ class Rollback:
         self._moved = False
 
     def __enter__(self) -> Self:
+        hold_off()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
@@ -53,8 +55,8 @@ class Rollback:
             return
         self._changes.put_back(told)
         if self._moved and isinstance(told, DeployError) and not isinstance(told, (ConflictError, StoppedError)):
-            what = f"{told.what}; alias {self._switch.name} is back at {self.before}"
-            raise ReleaseUndoneError(what, then=told.then) from error
+            where = f"alias {self._switch.name} {self._switch.place}"
+            raise ReleaseUndoneError(f"{told.what}; {where}", then=told.then) from error
 
     @property
     def before(self) -> AliasState:
@@ -127,10 +129,10 @@ class Rollback:
         """Whether the alias sends everything there already."""
         return self.before == AliasState(version)
 
-    def ask_version(self, version: str, asked: Smoke) -> None:
+    def ask_version(self, version: FunctionState, asked: Smoke) -> None:
         """The smoke test, before the version gets the traffic."""
-        with self._report.step(f"Ask {self._name}:{version}") as note:
-            note(smoke.run(self._account, self._name, version, asked, version))
+        with self._report.step(f"Ask {self._name}:{version.version}") as note:
+            note(smoke.run(self._account, self._name, version.version, asked, version))
 
     def move_alias(self, version: str) -> None:
         with self._report.step(f"Move alias {self._switch.name} to version {version}"):

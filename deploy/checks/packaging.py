@@ -13,7 +13,7 @@ from deploy.layers import Layer
 from deploy.localimage import Image
 
 SIZE_LIMIT: Final = 10 * 1024**3
-_SIZE_SAFE: Final = 10 * 1000**3  # "10 GB", say the documents
+SIZE_SAFE: Final = 10 * 1000**3  # "10 GB", say the documents
 
 
 def manifest(image: Image) -> Iterator[Finding]:
@@ -92,11 +92,11 @@ def _layer(layer: Layer) -> Finding | None:
 def architecture(image: Image, wanted: str | None) -> Iterator[Finding]:
     """`wanted` in Lambda's words; None for either."""
     found = image.architecture
-    if found not in oci.OCI_NAMES:
+    if image.config.architecture not in oci.LAMBDA_NAMES:
         yield Finding(
             "refused",
             "architecture",
-            f"{image.config.architecture or 'none'}",
+            image.config.architecture or "none",
             why="Lambda runs amd64 (x86_64) and arm64",
             then="docker build --platform linux/amd64, or linux/arm64",
         )
@@ -127,7 +127,7 @@ def size(image: Image) -> Iterator[Finding]:
     total = image.uncompressed_bytes
     if total > SIZE_LIMIT:
         level, why = "refused", "Lambda takes 10 GB at most, all layers unpacked"
-    elif total > _SIZE_SAFE:
+    elif total > SIZE_SAFE:
         level, why = "warning", "Lambda takes 10 GB, and does not say whether of 1000 or of 1024 MB"
     else:
         yield Finding("ok", "size", f"{total / 1e6:,.0f} MB unpacked, of 10 GB")
