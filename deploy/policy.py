@@ -87,7 +87,6 @@ class Scope:
             "lambda:DeleteAlias",
             "lambda:GetAlias",
             "lambda:GetFunction",
-            "lambda:GetFunctionConfiguration",
             "lambda:GetProvisionedConcurrencyConfig",
             "lambda:InvokeFunction",
             "lambda:ListVersionsByFunction",
@@ -96,11 +95,11 @@ class Scope:
             "lambda:UpdateFunctionCode",
             "lambda:UpdateFunctionConfiguration",
         ]
+        reading = ["BatchGetImage", "DescribeImages", "DescribeRepositories", "GetDownloadUrlForLayer"]
         statements = [
+            _allow("LogIn", ["ecr:GetAuthorizationToken"], "*"),
+            _allow("Image", [f"ecr:{action}" for action in reading], self._repository_arn),
             _allow("Function", actions, self._function_arns),
-            _allow(
-                "Image", ["ecr:BatchGetImage", "ecr:DescribeImages", "ecr:DescribeRepositories"], self._repository_arn
-            ),
             _allow("Canary", ["cloudwatch:GetMetricData"], "*"),
         ]
         if self.create:

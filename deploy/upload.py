@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import BinaryIO, Final, Protocol
 
+from deploy.errors import PermissionDeniedError
 from deploy.patience import TransientError, Tries
 from deploy.progress import LayerStatus, Progress
 from deploy.refusals import meaning, words
@@ -87,6 +88,12 @@ class Upload:
 
     def _is_there(self, tries: Tries) -> bool:
         answer = self._transport.once(tries, "HEAD", f"{self._repository}/blobs/{self._blob.digest}")
+        if answer.status == 403:  # and a HEAD is answered without words
+            raise PermissionDeniedError(
+                f"the registry {self._place} does not say which layers it has; for ECR ecr:BatchCheckLayerAvailability "
+                "is needed",
+                then="`ecr_push.py policy push` prints what the user or role must be allowed",
+            )
         if answer.status not in (200, 404):
             raise self._refusal(answer)
         return answer.status == 200
@@ -145,8 +152,11 @@ class Upload:
             self._location = self._transport.url(location, base=self._location)
 
     def _refusal(self, answer: Answer) -> Exception:
-        place = self._repository.partition("://")[2].replace("/v2/", "/", 1)
-        return meaning(words(answer.status, answer.body), place)
+        return meaning(words(answer.status, answer.body), self._place)
+
+    @property
+    def _place(self) -> str:
+        return self._repository.partition("://")[2].replace("/v2/", "/", 1)
 
     def _tell(self, status: LayerStatus, done: int) -> None:
         self._progress.layer(short(self._blob.digest), status, done, self._blob.size)

@@ -44,6 +44,8 @@ def resource_of(service: str, operation: str, asked: Mapping[str, Any]) -> str:
         return function_arn(name, qualified)
     if service == "ecr" and "repositoryName" in asked:
         return repository_arn(asked["repositoryName"])
+    if service == "ecr" and len(asked.get("repositoryNames", [])) == 1:
+        return repository_arn(asked["repositoryNames"][0])
     if service == "logs" and "logGroupName" in asked:
         return f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{asked['logGroupName']}:log-stream:"
     return "*"
