@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 from deploy import cli
 from deploy.console import Reporter
-from deploy.errors import DeployError, StoppedError, UsageError
+from deploy.errors import DeployError, JournalError, StoppedError, UsageError
 from deploy.journal import Journal
+from deploy.outlet import take_any_text
 from deploy.stop import stoppable
 
 if TYPE_CHECKING:
-    from deploy.image import Image
-
     from deploy.aws import Account
     from deploy.ecr import Repository
+    from deploy.image import Image
     from deploy.push import Pushed
     from deploy.smoke import Smoke
 
@@ -82,7 +82,7 @@ def deploy(options: Any, report: Reporter) -> None:
     ) as found:
         smoke = _smoke(options, found.labels)
         target = Target(options.function, options.alias, found.architecture, settings, options.role, options.wait)
-        with Release(account, report, target) as release:
+        with Release(account, report, target) as release, stoppable():
             release.read()
             release.require_place(repository.arn)
             uri = found.uri if isinstance(found, stored.Stored) else _pushed(found, repository, options, report).uri
@@ -98,10 +98,10 @@ def deploy(options: Any, report: Reporter) -> None:
                 release.send_share(Canary(options.canary, options.canary_for, options.canary_errors))
             release.move_alias()
             release.check_alias(smoke)
-            report.result(
-                release.document(uri, changed=True),
-                f"alias {options.alias} of {options.function} is at version {release.version}, {uri}",
-            )
+        report.result(
+            release.document(uri, changed=True),
+            f"alias {options.alias} of {options.function} is at version {release.version}, {uri}",
+        )
 
 
 def rollback(options: Any, report: Reporter) -> None:
@@ -109,15 +109,21 @@ def rollback(options: Any, report: Reporter) -> None:
     from deploy.rollback import Rollback
 
     account, smoke = _account(options, report), _smoke(options, {})
-    with Rollback(account, report, options.function, options.alias, options.wait) as back:
-        version = back.read(str(options.to) if options.to else None).version
+    with Rollback(account, report, options.function, options.alias, options.wait) as back, stoppable():
+        found = back.read(str(options.to) if options.to else None)
+        version = found.version
+        before = str(back.before)
+        document = {"function": options.function, "alias": options.alias, "version": version, "before": before}
+        if back.is_at(version):
+            report.result({**document, "changed": False}, f"nothing to do: alias {options.alias} is at {before}")
+            return
         if smoke:
-            back.ask_version(version, smoke)
+            back.ask_version(found, smoke)
         back.move_alias(version)
-        report.result(
-            {"function": options.function, "alias": options.alias, "version": version, "before": str(back.before)},
-            f"alias {options.alias} of {options.function} is at version {version} again; it was at {back.before}",
-        )
+    report.result(
+        {**document, "changed": True},
+        f"alias {options.alias} of {options.function} is at version {version} again; it was at {before}",
+    )
 
 
 def status(options: Any, report: Reporter) -> None:
@@ -139,7 +145,7 @@ def prune(options: Any, report: Reporter) -> None:
     report.show(retention.table(plan))
     if plan.unneeded and not (options.yes or options.dry_run):
         _confirm(f"Delete {len(plan.unneeded)} images for good?")
-    gone = retention.delete(account, report, repository, plan.unneeded) if plan.unneeded else []
+    gone = retention.delete(account, report, repository, plan) if plan.unneeded else []
     report.result(retention.document(plan, gone), f"{len(gone)} images deleted, {len(plan.kept)} kept")
 
 
@@ -151,7 +157,8 @@ def logs(options: Any, report: Reporter) -> None:
     account = _account(options, report)
     group = function.read(account.functions, options.function).log_group
     for line in log.lines(account, group, options.since, follow=options.follow, pattern=options.filter):
-        report.log(line)
+        if not report.log(line):
+            break
 
 
 def invoke(options: Any, report: Reporter) -> None:
@@ -254,7 +261,9 @@ def _json_file(path: Path) -> Any:
     try:
         return json.loads(sys.stdin.read() if str(path) == "-" else path.read_text())
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path} is not a file with JSON: {error}") from error
+        raise UsageError(
+            f"{path} is not a file with JSON: {error}", then="give one, or - for standard input"
+        ) from error
 
 
 def _confirm(question: str) -> None:
@@ -262,16 +271,26 @@ def _confirm(question: str) -> None:
         raise UsageError("nobody is there to ask", then="--yes goes on without asking, --dry-run shows what would go")
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
-        raise StoppedError("nothing was deleted")
+        raise StoppedError("nothing was deleted", then="--dry-run shows what would go")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The exit code: 0 if what was asked for is so, else the error's own (docs/deploy.md)."""
+    take_any_text()
     options = cli.parse(arguments)
     report = Reporter(as_json=options.json, dry_run=options.dry_run, verbose=options.verbose)
     try:
-        with Journal.at(options.journal) as report.journal, stoppable():
+        with Journal.at(options.journal) as report.journal:
+            return _run(options, report)
+    except JournalError as error:
+        return report.failed(error)
+
+
+def _run(options: Any, report: Reporter) -> int:
+    try:
+        with stoppable():
             COMMANDS[options.command](options, report)
+            report.finish()
     except DeployError as error:
         return report.failed(error)
     except Exception as error:

@@ -6,6 +6,7 @@ Errors of the SDK become errors of this tool by `explained`.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,8 +33,9 @@ Client = TypeVar("Client", bound=BaseClient)
 
 # A call is tried four times and takes a minute at most, whatever the network does.
 _CALLS: Final = Config(connect_timeout=5, read_timeout=12, retries={"mode": "standard", "total_max_attempts": 4})
-# An invocation is not repeated, and answers when the function does: after 900 seconds at most.
-_INVOCATIONS: Final = Config(connect_timeout=5, read_timeout=910, retries={"total_max_attempts": 1})
+# An invocation is not repeated. It may be silent for long, which routers take for an end unless it is kept alive.
+_INVOCATIONS: Final = Config(connect_timeout=5, tcp_keepalive=True, retries={"total_max_attempts": 1})
+_LONGEST_INVOCATION_SECONDS: Final = 910
 
 
 @dataclass(frozen=True)
@@ -45,14 +47,23 @@ class Call:
     made: bool
 
     def __str__(self) -> str:
-        arguments = " ".join(f"{name}={_shown(name, value)}" for name, value in self.parameters.items())
+        arguments = " ".join(f"{name}={value}" for name, value in self._shown.items())
         return f"{action_of(self.operation)} {arguments}".rstrip()
+
+    @property
+    def document(self) -> dict[str, object]:
+        """The call for programs."""
+        return {"made": self.made, "action": action_of(self.operation), "parameters": self._shown}
+
+    @property
+    def _shown(self) -> dict[str, object]:
+        return {name: _shown(name, value) for name, value in self.parameters.items()}
 
 
 def _shown(name: str, value: object) -> object:
     """Environment variables may be secrets: their names are enough."""
     if name == "Environment" and isinstance(value, Mapping):
-        return "{" + ", ".join(f"{variable}=…" for variable in value.get("Variables", {})) + "}"
+        return {"Variables": dict.fromkeys(value.get("Variables", {}), "…")}
     if isinstance(value, bytes):
         return value.decode(errors="replace")[:200]
     return value
@@ -77,7 +88,7 @@ class Account:
         dry_run: bool = False,
         listener: Callable[[Call], None] = lambda _: None,
     ) -> None:
-        self._session = boto3.Session(profile_name=profile, region_name=region or os.environ.get("AWS_REGION"))
+        self._session = boto3.Session(profile_name=profile, region_name=region or os.environ.get("AWS_REGION") or None)
         self._url = endpoint_url
         self._rehearsal = Rehearsal() if dry_run else None
         self._listener = listener
@@ -88,25 +99,34 @@ class Account:
 
     @cached_property
     def functions(self) -> LambdaClient:
-        return self._watched(self._session.client("lambda", endpoint_url=self._url, config=_CALLS))
+        return self._watched(lambda: self._session.client("lambda", endpoint_url=self._url, config=_CALLS))
 
     @cached_property
     def invocations(self) -> LambdaClient:
-        return self._watched(self._session.client("lambda", endpoint_url=self._url, config=_INVOCATIONS))
+        return self.invocations_within(_LONGEST_INVOCATION_SECONDS)
+
+    def invocations_within(self, seconds: float) -> LambdaClient:
+        """A client whose invocations are given up when they have not been answered by then."""
+        config = _INVOCATIONS.merge(Config(read_timeout=seconds))
+        return self._watched(lambda: self._session.client("lambda", endpoint_url=self._url, config=config))
 
     @cached_property
     def images(self) -> ECRClient:
-        return self._watched(self._session.client("ecr", endpoint_url=self._url, config=_CALLS))
+        return self._watched(lambda: self._session.client("ecr", endpoint_url=self._url, config=_CALLS))
 
     @cached_property
     def logs(self) -> CloudWatchLogsClient:
-        return self._watched(self._session.client("logs", endpoint_url=self._url, config=_CALLS))
+        return self._watched(lambda: self._session.client("logs", endpoint_url=self._url, config=_CALLS))
 
     @cached_property
     def metrics(self) -> CloudWatchClient:
-        return self._watched(self._session.client("cloudwatch", endpoint_url=self._url, config=_CALLS))
+        return self._watched(lambda: self._session.client("cloudwatch", endpoint_url=self._url, config=_CALLS))
 
-    def _watched(self, client: Client) -> Client:
+    def _watched(self, make: Callable[[], Client]) -> Client:
+        try:
+            client = make()
+        except ValueError as error:  # an address that is none
+            raise errors.UsageError(str(error), then="check --endpoint-url, AWS_ENDPOINT_URL and --region") from error
         client.meta.events.register_last("before-parameter-build", self._asked)
         client.meta.events.register_first("before-call", self._before)
         client.meta.events.register_last("after-call", self._after)
@@ -146,7 +166,14 @@ _THROTTLED: Final = {
     "RequestLimitExceeded",
     "SlowDown",
 }
-_FORBIDDEN: Final = {"AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "UnauthorizedException"}
+_FORBIDDEN: Final = {
+    "AccessDenied",
+    "AccessDeniedException",
+    "ForbiddenException",
+    "UnauthorizedException",
+    "UnauthorizedOperation",
+}
+_MISSING_ACTION: Final = re.compile(r"not authorized to perform: ([\w-]+:\w+)")
 _EXPIRED: Final = {"ExpiredTokenException", "ExpiredToken", "RequestExpired"}
 _UNKNOWN: Final = {"UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId", "AuthFailure"}
 _UNSIGNED: Final = {"InvalidSignatureException", "SignatureDoesNotMatch", "RequestTimeTooSkewed"}
@@ -162,10 +189,19 @@ def explained(error: sdk.BotoCoreError | sdk.ClientError) -> errors.DeployError:
             return errors.UsageError(
                 "no region is set", then="give --region, or set AWS_REGION, or run `aws configure`"
             )
+        case sdk.ParamValidationError():
+            return errors.UsageError(str(error), then="check the arguments of the command")
         case sdk.ProfileNotFound():
             return errors.CredentialsError(str(error), then="list the profiles there are: aws configure list-profiles")
+        case sdk.ConfigParseError() | sdk.ConfigNotFound() | sdk.InvalidConfigError():
+            return errors.CredentialsError(
+                f"the AWS configuration makes no sense: {error}", then="mend ~/.aws/config; aws configure list shows it"
+            )
         case sdk.UnauthorizedSSOTokenError() | sdk.SSOTokenLoadError() | sdk.TokenRetrievalError():
-            return errors.CredentialsError("the single sign-on session has expired", then="aws sso login, then again")
+            return errors.CredentialsError(
+                "the single sign-on session has expired",
+                then="aws sso login, with --profile if you use one; then again",
+            )
         case sdk.NoCredentialsError() | sdk.PartialCredentialsError() | sdk.CredentialRetrievalError():
             return errors.CredentialsError(
                 f"no usable AWS credentials: {error}", then="aws configure, aws sso login, or --profile NAME"
@@ -177,17 +213,31 @@ def explained(error: sdk.BotoCoreError | sdk.ClientError) -> errors.DeployError:
     return errors.AwsRefusedError(str(error), then="check the arguments of the command")
 
 
+def _forbidden(message: str, facts: dict[str, str]) -> errors.PermissionDeniedError:
+    """AWS names the action that is missing, which need not be the one of the call: a role must be passed, too."""
+    if "access the ECR image" in message:
+        return errors.PermissionDeniedError(
+            f"Lambda may not pull the image: {message}",
+            then="push --create makes repositories that let it; to another's policy Lambda adds what it needs, for who "
+            "may do ecr:GetRepositoryPolicy and ecr:SetRepositoryPolicy",
+            **facts,
+        )
+    found = _MISSING_ACTION.search(message)
+    facts["action"] = found[1] if found else facts["action"]
+    return errors.PermissionDeniedError(
+        f"these credentials may not do {facts['action']}: {message}",
+        then="ask for it; `ecr_push.py policy` prints all that push, deploy, prune and observe need",
+        **facts,
+    )
+
+
 def _explained_answer(error: sdk.ClientError) -> errors.DeployError:
     code, action = code_of(error), action_of(error.operation_name)
     message = error.response.get("Error", {}).get("Message") or str(error)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     facts = {"code": code, "action": action}
     if code in _FORBIDDEN:
-        return errors.PermissionDeniedError(
-            f"these credentials may not do {action}: {message}",
-            then="ask for it; `ecr_push.py policy push` and `policy deploy` print all that is needed",
-            **facts,
-        )
+        return _forbidden(message, facts)
     if code in _EXPIRED:
         return errors.CredentialsError(
             f"the credentials have expired ({code}, {action})",
@@ -203,7 +253,7 @@ def _explained_answer(error: sdk.ClientError) -> errors.DeployError:
     if code in _UNKNOWN:
         return errors.CredentialsError(
             f"AWS does not know these credentials ({code})",
-            then="aws sts get-caller-identity shows whose they are",
+            then="aws sts get-caller-identity shows whose they are; aws configure sets others",
             **facts,
         )
     if code in _THROTTLED or status >= 500:
@@ -220,4 +270,6 @@ def _explained_answer(error: sdk.ClientError) -> errors.DeployError:
         )
     if code == "RepositoryNotFoundException":
         return errors.RepositoryNotFoundError(message, then="check --repository and --region; push --create makes it")
-    return errors.AwsRefusedError(f"AWS refused {action} ({code}): {message}", **facts)
+    return errors.AwsRefusedError(
+        f"AWS refused {action} ({code}): {message}", then="mend what it says; --verbose shows the calls", **facts
+    )

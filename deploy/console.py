@@ -1,6 +1,7 @@
 """What the user sees: steps as they end, layers as they travel, and at the end a result, for people or as JSON.
 
-Steps and progress go to standard error, results to standard output.
+Steps and progress go to standard error, results to standard output. What comes from elsewhere (a function's log, words
+of AWS) is shown and never obeyed by the terminal, and a stream that nobody reads any more does not end the command.
 """
 
 from __future__ import annotations
@@ -9,22 +10,23 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from deploy.errors import DeployError
+from deploy.errors import DeployError, JournalError
 from deploy.journal import Journal
-from deploy.progress import LayerStatus, Progress
+from deploy.outlet import harmless, lose, outlasting
+from deploy.progress import ARRIVED, LayerStatus, Progress
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-    from rich.progress import Progress as Bars
-    from rich.progress import TaskID
+    from rich.console import RenderableType
 
     from deploy.aws import Call
     from deploy.logs import Line
+    from deploy.terminal import Terminal
 
-_ARRIVED: Final[dict[str, str]] = {"uploaded": "pushed", "there": "is there already"}
+_WIDE_COLUMNS: Final = 160  # of a table that no terminal shows
 
 
 class Reporter:
@@ -35,16 +37,18 @@ class Reporter:
         self._as_json = as_json
         self._dry_run = dry_run
         self._verbose = verbose
-        self._err: Console | None = None
+        self._err: Terminal | None = None
         self._live = False
-        self.calls: list[str] = []
+        self._calls: list[dict[str, object]] = []
+        self._document: dict[str, Any] = {}
+        self._indent: int | None = 2
 
     @property
-    def err(self) -> Console:
+    def err(self) -> Terminal:
         if self._err is None:
-            from rich.console import Console
+            from deploy.terminal import Terminal
 
-            self._err = Console(stderr=True, highlight=False, soft_wrap=True)
+            self._err = Terminal(stderr=True, highlight=False, soft_wrap=True)
         return self._err
 
     @contextmanager
@@ -58,9 +62,10 @@ class Reporter:
                 yield notes.append
         except BaseException as error:
             self._ended("✗", "red", text, [str(error).partition("\n")[0]], start)
-            self.journal.write("failed", step=text, error=type(error).__name__, message=str(error))
+            with suppress(JournalError):
+                self.journal.write("failed", step=text, error=type(error).__name__, message=str(error))
             raise
-        self._ended("✓", "green", text, notes, start)
+        self._ended(*(("○", "dim") if self._dry_run else ("✓", "green")), text, notes, start)
         self.journal.write("done", step=text, notes=notes, seconds=round(time.monotonic() - start, 3))
 
     @contextmanager
@@ -70,7 +75,7 @@ class Reporter:
             return
         self._live = True
         try:
-            with self.err.status(text):
+            with self.err.status(harmless(text)):
                 yield
         finally:
             self._live = False
@@ -78,32 +83,38 @@ class Reporter:
     def _ended(self, mark: str, color: str, text: str, notes: list[str], start: float) -> None:
         from rich.text import Text
 
-        line = Text.assemble((mark, color), f" {text}", ("".join(f"  {note}" for note in notes), "dim"))
-        self.err.print(line.append(f"  {time.monotonic() - start:.1f} s", "dim"))
+        noted = harmless("".join(f"  {note}" for note in notes))
+        line = Text.assemble((mark, color), f" {harmless(text)}", (noted, "dim"))
+        with outlasting(sys.stderr):
+            self.err.print(line.append(f"  {time.monotonic() - start:.1f} s", "dim"))
 
     def say(self, text: str) -> None:
         """A line for people, now."""
         from rich.text import Text
 
-        self.err.print(Text(text))
+        with outlasting(sys.stderr):
+            self.err.print(Text(harmless(text)))
         self.journal.write("said", text=text)
 
     def called(self, call: Call) -> None:
         """A call of an API is about to be made, or would be."""
         self.journal.write("call", call=str(call), made=call.made)
         if self._dry_run:
-            self.plan(str(call), made=call.made)
+            self._plan(str(call), call.document)
         elif self._verbose:
             self.say(f"  {call}")
 
-    def plan(self, what: str, *, made: bool = False) -> None:
-        """What a dry run does (reading), or what the real run would do."""
-        line = f"{'read ' if made else 'would'} {what}"
-        if self.calls and self.calls[-1] == line:
+    def plan(self, what: str) -> None:
+        """What the real run would do beside calls of an API."""
+        self._plan(what, {"made": False, "action": what, "parameters": {}})
+
+    def _plan(self, text: str, document: dict[str, object]) -> None:
+        """In a dry run: what it does, or the real run would do. Waiting reads the same again, which is told once."""
+        if document["made"] and self._calls and self._calls[-1] == document:
             return
-        self.calls.append(line)
+        self._calls.append(document)
         if not self._as_json:
-            print(line, flush=True)
+            self._print(f"{'read ' if document['made'] else 'would'} {text}")
 
     @contextmanager
     def layers(self) -> Iterator[Progress]:
@@ -111,47 +122,74 @@ class Reporter:
         if not self.err.is_terminal:
             yield LayerLines(self.say)
             return
-        from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
-        from rich.progress import Progress as Bars
+        from deploy.terminal import LayerBars, bars
 
-        columns = (TextColumn("  {task.description:<22}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-        with Bars(*columns, console=self.err, transient=True) as bars:
-            yield LayerBars(bars)
+        with bars(self.err) as shown:
+            yield LayerBars(shown)
 
-    def log(self, line: Line) -> None:
-        """A line of the function's log."""
-        if self._as_json:
-            print(json.dumps({"time": line.time, "stream": line.stream, "text": line.text}, default=str), flush=True)
-        else:
-            print(f"{line.time:%H:%M:%S}  {line.text}", flush=True)
+    def log(self, line: Line) -> bool:
+        """A line of the function's log, on standard output; for programs a JSON document. Whether somebody reads it."""
+        self._indent = None
+        document = {"time": line.time.isoformat(timespec="milliseconds"), "stream": line.stream, "text": line.text}
+        text = f"{line.time:%H:%M:%S}  {line.text}"
+        try:
+            print(json.dumps(document) if self._as_json else harmless(text), flush=True)
+        except OSError:
+            lose(sys.stdout)
+            return False
+        return True
 
     def show(self, *shown: RenderableType) -> None:
         """Something for people, on standard output."""
         if self._as_json:
             return
-        from rich.console import Console
+        from deploy.terminal import Terminal
 
+        out = Terminal(highlight=False, width=None if sys.stdout.isatty() else _WIDE_COLUMNS)
         for item in shown:
-            Console(highlight=False, soft_wrap=isinstance(item, str)).print(item, markup=False)
+            if isinstance(item, str):
+                self._print(harmless(item))
+                continue
+            with outlasting(sys.stdout):
+                out.print(item, markup=False)
 
     def result(self, document: dict[str, Any], *shown: RenderableType) -> None:
-        """The end: the document for programs, what is `shown` for people."""
+        """What came of it: the document for programs, at the end, and for people what is `shown`, now."""
         self.journal.write("result", result=document)
-        if self._as_json:
-            calls = {"calls": self.calls} if self._dry_run else {}
-            print(json.dumps({**document, **calls}, indent=2, default=str))
-        else:
-            self.show(*shown)
+        self._document = document
+        if self._dry_run and any(not call["made"] for call in self._calls):
+            self.show("nothing was changed; the real run would end so:")
+        self.show(*shown)
+
+    def finish(self) -> None:
+        """The end of a command that did what it was asked."""
+        if self._as_json and self._document:
+            self._print_document({})
 
     def failed(self, error: DeployError) -> int:
         """The end of a command that failed: why, and what next. Returns the exit code."""
-        self.journal.write("error", **error.document)
+        with suppress(JournalError):
+            self.journal.write("error", **error.document)
         if self._as_json:
-            print(json.dumps({"error": error.document}, indent=2, default=str))
-        print(f"{error.code}: {error.what}", file=sys.stderr)
-        if error.then:
-            print(f"  next: {error.then}", file=sys.stderr)
+            self._print_document({"error": error.document})
+        with outlasting(sys.stderr):
+            print(f"{error.code}: {harmless(' '.join(error.what.split()))}", file=sys.stderr)
+            if error.then:
+                print(f"  next: {harmless(' '.join(error.then.split()))}", file=sys.stderr)
         return error.exit_code
+
+    def _print_document(self, more: dict[str, Any]) -> None:
+        calls = {"dry_run": True, "calls": self._calls} if self._calls else {}
+        self._print(json.dumps({**self._document, **calls, **more}, indent=self._indent, default=_as_json))
+
+    @staticmethod
+    def _print(text: str) -> None:
+        with outlasting(sys.stdout):
+            print(text, flush=True)
+
+
+def _as_json(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 class LayerLines:
@@ -162,25 +200,6 @@ class LayerLines:
         self._last: dict[str, str] = {}
 
     def layer(self, id: str, status: LayerStatus, done: int, total: int) -> None:  # noqa: A002, ARG002
-        if self._last.get(id) != status and status in _ARRIVED:
-            self._say(f"  {id}  {_ARRIVED[status]}" + (f"  {total / 1e6:.1f} MB" if total else ""))
+        if self._last.get(id) != status and status in ARRIVED:
+            self._say(f"  {id}  {ARRIVED[status]}" + (f"  {total / 1e6:.1f} MB" if total else ""))
         self._last[id] = status
-
-
-class LayerBars:
-    """A bar for each layer."""
-
-    def __init__(self, bars: Bars) -> None:
-        self._bars = bars
-        self._tasks: dict[str, TaskID] = {}
-
-    def layer(self, id: str, status: LayerStatus, done: int, total: int) -> None:  # noqa: A002
-        if id not in self._tasks:
-            self._tasks[id] = self._bars.add_task(id, total=None)
-        arrived = status in _ARRIVED
-        self._bars.update(
-            self._tasks[id],
-            description=f"{id} {_ARRIVED.get(status, status)}",
-            completed=total if arrived else done,
-            total=total or (1 if arrived else None),
-        )

@@ -41,6 +41,12 @@ class UsageError(DeployError):
     exit_code = 2
 
 
+class JournalError(DeployError):
+    """The journal cannot be written, so nothing more was begun, and what had been changed is put back."""
+
+    exit_code = 3
+
+
 # The image, on this machine.
 
 

@@ -82,6 +82,10 @@ class FunctionState:
         return self.arn.split(":")[4] if self.arn.count(":") > 4 else ""
 
     @property
+    def timeout_seconds(self) -> int:
+        return int(self.configuration.get("Timeout", 900))
+
+    @property
     def log_group(self) -> str:
         where = self.configuration.get("LoggingConfig") or {}
         return where.get("LogGroup") or f"/aws/lambda/{self.configuration.get('FunctionName', self.name)}"

@@ -24,7 +24,7 @@ class Answer:
 
     @property
     def document(self) -> dict[str, Any]:
-        return {"payload": self.payload, "error": self.error, "version": self.version, "log": self.log}
+        return {"payload": self.payload, "function_error": self.error or None, "version": self.version, "log": self.log}
 
     @property
     def shown(self) -> list[str]:

@@ -5,40 +5,57 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Self
 
-from deploy.errors import UsageError
+from deploy.errors import JournalError
 
 
 class Journal:
     """Writes to a file, or to nothing. Every line carries the time (UTC) and the run it is of."""
 
-    def __init__(self, file: IO[str] | None = None) -> None:
+    def __init__(self, file: IO[bytes] | None = None) -> None:
         self._file = file
         self._run = secrets.token_hex(4)
 
     @classmethod
     @contextmanager
     def at(cls, path: Path | None) -> Iterator[Self]:
-        """Appends to the file at `path`, if there is to be one. Raises UsageError if it cannot be written."""
+        """Appends to the file at `path`, if there is to be one. Raises JournalError if it cannot be written."""
         if path is None:
             yield cls()
             return
         try:
-            file = path.open("a", encoding="utf-8")
+            file = path.open("ab", buffering=0)
         except OSError as error:
-            raise UsageError(f"the journal {path} cannot be written: {error.strerror}") from error
+            raise _failed(error) from error
         with file:
             yield cls(file)
 
     def write(self, event: str, **facts: object) -> None:
+        """Raises JournalError at the first line that cannot be written, and is silent from then on.
+
+        So a command stops where its record does, and what it has begun can still be put back.
+        """
         if self._file is None:
             return
         line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "run": self._run, "event": event, **facts}
-        self._file.write(json.dumps(line, default=str) + "\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        data = json.dumps(line, default=str).encode() + b"\n"
+        try:
+            while data:
+                data = data[self._file.write(data) :]
+            if stat.S_ISREG(os.fstat(self._file.fileno()).st_mode):
+                os.fsync(self._file.fileno())
+        except OSError as error:
+            self._file = None
+            raise _failed(error) from error
+
+
+def _failed(error: OSError) -> JournalError:
+    return JournalError(
+        f"the journal cannot be written: {error.strerror}", then="choose another file for --journal, or make room"
+    )

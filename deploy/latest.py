@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -16,12 +17,25 @@ from botocore.exceptions import BotoCoreError, ClientError
 from deploy import function
 from deploy.aws import Account, code_of, was_repeated
 from deploy.console import Reporter
-from deploy.errors import ConflictError
+from deploy.errors import ConflictError, FunctionNotReadyError
 from deploy.function import FunctionState
 from deploy.restore import Changes
 from deploy.settings import changed
+from deploy.stop import postponed
 
+_BUSY: Final = "ResourceConflictException"  # also said of what is there already
+_CHANGED: Final = "PreconditionFailedException"
 _ROLE_SECONDS: Final = 30  # a role that has just been made is not known everywhere at once
+
+
+@dataclass(frozen=True)
+class _Change:
+    """`back` are the parameters that undo what is seen of it; none if nothing of it is to be seen."""
+
+    what: str
+    update: Callable[..., object]
+    parameters: Mapping[str, Any]
+    back: Callable[[FunctionState], Mapping[str, Any]]
 
 
 class Latest:
@@ -34,6 +48,7 @@ class Latest:
         self._changes = changes
         self._wait_seconds = wait_seconds
         self._state: FunctionState | None = None
+        self._is_answer_lost = False
 
     @property
     def state(self) -> FunctionState:
@@ -50,22 +65,26 @@ class Latest:
         self._state = function.settled(self._functions, self.name, self._wait_seconds)
 
     def create(self, image_uri: str, role: str, architecture: Any, settings: Mapping[str, Any]) -> None:
+        """Makes the function, which stays whatever comes of it. Raises ConflictError if somebody else makes it."""
         with self._report.step(f"Make function {self.name}"):
             deadline = time.monotonic() + _ROLE_SECONDS
             while True:
                 try:
-                    self._functions.create_function(
-                        FunctionName=self.name,
-                        Role=role,
-                        PackageType="Image",
-                        Code={"ImageUri": image_uri},
-                        Architectures=[architecture],
-                        **settings,
-                    )
+                    with postponed():
+                        self._functions.create_function(
+                            FunctionName=self.name,
+                            Role=role,
+                            PackageType="Image",
+                            Code={"ImageUri": image_uri},
+                            Architectures=[architecture],
+                            **settings,
+                        )
                     break
                 except ClientError as error:
-                    if code_of(error) == "ResourceConflictException" and was_repeated(error):
+                    if code_of(error) == _BUSY and was_repeated(error):
                         break
+                    if code_of(error) == _BUSY:
+                        raise _conflict(f"{self.name} was not there, and now is") from error
                     role_is_new = code_of(error) == "InvalidParameterValueException" and "assume" in str(error)
                     if not role_is_new or time.monotonic() > deadline:
                         raise
@@ -78,22 +97,13 @@ class Latest:
         if before.digest == ours and before.update != "Failed" and before.state != "Failed":
             return
 
-        def put_back(seen: FunctionState) -> bool:
-            if not (seen.digest == ours != before.digest):
-                return False
-            self._functions.update_function_code(
-                FunctionName=self.name, ImageUri=before.image_uri, RevisionId=seen.revision
-            )
-            return True
+        def back(seen: FunctionState) -> dict[str, Any]:
+            return {"ImageUri": before.image_uri} if seen.digest == ours != before.digest else {}
 
         with self._report.step("Update the code of $LATEST"):
             self._change(
-                "the code of $LATEST",
-                lambda revision: self._functions.update_function_code(
-                    FunctionName=self.name, ImageUri=image_uri, RevisionId=revision
-                ),
+                _Change("the code of $LATEST", self._functions.update_function_code, {"ImageUri": image_uri}, back),
                 lambda seen: seen.digest == ours,
-                put_back,
             )
             self._require(ours, before.published)
 
@@ -105,21 +115,13 @@ class Latest:
             return
         names = ", ".join(ours)
 
-        def put_back(seen: FunctionState) -> bool:
-            back = {name: before.settings[name] for name in ours if seen.settings[name] == ours[name]}
-            if not back:
-                return False
-            self._functions.update_function_configuration(FunctionName=self.name, RevisionId=seen.revision, **back)
-            return True
+        def back(seen: FunctionState) -> dict[str, Any]:
+            return {name: before.settings[name] for name in ours if seen.settings[name] == ours[name]}
 
         with self._report.step(f"Update {names} of $LATEST"):
             self._change(
-                f"{names} of $LATEST",
-                lambda revision: self._functions.update_function_configuration(
-                    FunctionName=self.name, RevisionId=revision, **ours
-                ),
+                _Change(f"{names} of $LATEST", self._functions.update_function_configuration, ours, back),
                 lambda seen: not changed(seen.settings, wanted),
-                put_back,
             )
             self._require(before.digest, before.published | ours)
 
@@ -130,57 +132,71 @@ class Latest:
                 lambda revision: self._functions.publish_version(
                     FunctionName=self.name, RevisionId=revision, Description=description
                 ),
-                lambda _: False,
+                lambda _: False,  # publishing once more gives the version that was published
             )
             version = function.settled(self._functions, self.name, self._wait_seconds, answer["Version"])
             function.require_success(version, f"publishing version {version.version}")
             if version.digest != self.state.digest or version.published != self.state.published:
-                raise ConflictError(
-                    f"version {version.version} is not what was deployed: somebody else changed $LATEST meanwhile",
-                    then="look at `ecr_push.py status`, then deploy again",
-                )
+                raise _conflict(f"version {version.version} of {self.name} is not what was deployed")
             note(f"version {version.version}")
         return version
 
-    def _change(
-        self,
-        what: str,
-        change: Callable[[str], object],
-        has_happened: Callable[[FunctionState], bool],
-        put_back: Callable[[FunctionState], bool],
-    ) -> None:
-        """Makes a change and waits until Lambda has carried it out. `put_back` tells whether there was need of it."""
+    def _change(self, change: _Change, is_made: Callable[[FunctionState], bool]) -> None:
+        """Makes a change and waits until Lambda has carried it out."""
+        self._changes.about_to_change(change.what, lambda: self._put_back(change))
 
-        def put_back_settled() -> None:
-            self.read()
-            if put_back(self.state):
-                self.read()
-                function.require_success(self.state, f"putting {what} back")
+        def update(revision: str) -> object:
+            return change.update(FunctionName=self.name, RevisionId=revision, **change.parameters)
 
-        self._changes.about_to_change(what, put_back_settled)
         try:
-            self._call(change, has_happened)
-        except ClientError as error:
-            if not was_repeated(error):
+            self._call(update, is_made)
+        except Exception:
+            if not self._is_answer_lost:
                 self._changes.did_not_change()
             raise
         self.read()
-        function.require_success(self.state, f"updating {what}")
+        function.require_success(self.state, f"updating {change.what}")
 
-    def _call(self, change: Callable[[str], Any], has_happened: Callable[[FunctionState], bool]) -> Any:
+    def _put_back(self, change: _Change) -> None:
+        """What is still as the change made it. Whether that has worked is for the function to tell, not the answer."""
+        deadline = time.monotonic() + self._wait_seconds
+        self.read()
+        while back := change.back(self.state):
+            failure: ClientError | BotoCoreError | None = None
+            try:
+                change.update(FunctionName=self.name, RevisionId=self.state.revision, **back)
+            except (ClientError, BotoCoreError) as error:
+                failure = error
+            self.read()
+            if failure is None:
+                break
+            if change.back(self.state) and (_code(failure) not in {_BUSY, _CHANGED} or time.monotonic() > deadline):
+                raise failure
+            time.sleep(random.uniform(0.5, 1))  # noqa: S311 - jitter
+        else:
+            return
+        function.require_success(self.state, f"putting {change.what} back")
+
+    def _call(self, call: Callable[[str], Any], has_happened: Callable[[FunctionState], bool]) -> Any:
         """The call, made again while Lambda is busy. None if the answer was lost but the change is seen to be there."""
+        self._is_answer_lost = False
         deadline, pause = time.monotonic() + self._wait_seconds, 1.0
         while True:
             try:
-                return change(self.state.revision)
+                with postponed():
+                    return call(self.state.revision)
             except (ClientError, BotoCoreError) as error:
-                if was_repeated(error) and has_happened(
-                    function.settled(self._functions, self.name, self._wait_seconds)
-                ):
+                lost = was_repeated(error)
+                self._is_answer_lost |= lost
+                if lost and has_happened(function.settled(self._functions, self.name, self._wait_seconds)):
                     return None
-                busy = isinstance(error, ClientError) and code_of(error) == "ResourceConflictException"
-                if not busy or time.monotonic() > deadline:
+                # after a lost answer the revision may have changed by the call itself
+                if not (_code(error) == _BUSY or (lost and _code(error) == _CHANGED)):
                     raise
+                if time.monotonic() > deadline:
+                    raise FunctionNotReadyError(
+                        f"{self.name} was still busy after {self._wait_seconds} s", then="--wait TIME waits longer"
+                    ) from error
             time.sleep(random.uniform(0.5, 1) * pause)  # noqa: S311 - jitter
             pause = min(pause * 2, 10)
             known = self.state
@@ -190,10 +206,18 @@ class Latest:
     def _require(self, digest: str, published: Mapping[str, Any]) -> None:
         """Raises ConflictError unless $LATEST is as it should be."""
         names = changed(self.state.published, published)
-        if self.state.digest == digest and not names:
-            return
-        what = f"runs {self.state.digest}" if self.state.digest != digest else f"has another {', '.join(names)}"
-        raise ConflictError(
-            f"$LATEST of {self.name} {what}: somebody else changed it meanwhile, and theirs is kept",
-            then="look at `ecr_push.py status`, then deploy again",
-        )
+        if self.state.digest != digest:
+            raise _conflict(f"$LATEST of {self.name} runs {self.state.digest}")
+        if names:
+            raise _conflict(f"$LATEST of {self.name} has another {', '.join(names)}")
+
+
+def _conflict(what: str) -> ConflictError:
+    return ConflictError(
+        f"{what}: somebody else changed it meanwhile, and theirs is kept",
+        then="look at `ecr_push.py status`, then deploy again",
+    )
+
+
+def _code(error: ClientError | BotoCoreError) -> str:
+    return code_of(error) if isinstance(error, ClientError) else ""

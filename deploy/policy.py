@@ -20,6 +20,10 @@ _PREFIXES: Final = {
     "SetRepositoryPolicy": "ecr",
     "FilterLogEvents": "logs",
     "GetMetricData": "cloudwatch",
+    # what the SDK does to get credentials
+    "AssumeRole": "sts",
+    "AssumeRoleWithWebIdentity": "sts",
+    "GetRoleCredentials": "sso",
 }
 _DIFFERENT: Final = {"Invoke": "InvokeFunction"}
 

@@ -23,7 +23,8 @@ class Estimate:
     compute_dollars: float
     storage_dollars: float
     region: str
-    """Whose prices these are: not the one asked for, if the table has not got that."""
+    prices_of: str
+    """The region whose prices these are: not the one asked for, if the table has not got that."""
     of: str
     """The day the prices were read."""
     source: str
@@ -39,12 +40,12 @@ class Estimate:
     def __str__(self) -> str:
         return "\n".join(
             (
-                f"{self.requests:,} requests of {self.milliseconds:g} ms at {self.memory_mb} MB ({self.region})",
+                f"{self.requests:,} requests of {self.milliseconds:g} ms at {self.memory_mb} MB in {self.region}",
                 f"  requests  {self.requests_dollars:12,.2f} USD",
                 f"  compute   {self.compute_dollars:12,.2f} USD",
                 f"  /tmp      {self.storage_dollars:12,.2f} USD",
                 f"  together  {self.dollars:12,.2f} USD, without free tier, logs, S3 and transfer",
-                f"prices of {self.of}, {self.source}",
+                f"prices of {self.prices_of} on {self.of}, {self.source}",
             )
         )
 
@@ -68,7 +69,8 @@ def estimate(
         requests_dollars=requests * here["million_requests"] / 1e6,
         compute_dollars=_tiered(seconds * memory_mb / 1024, prices["tiers"][architecture], here[architecture]),
         storage_dollars=seconds * max(storage_mb - 512, 0) / 1024 * here["gb_second_of_storage"],
-        region=priced,
+        region=region,
+        prices_of=priced,
         of=str(prices["read"]),
         source=prices["source"],
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 LayerStatus: TypeAlias = Literal["preparing", "waiting", "uploading", "uploaded", "there"]
+ARRIVED: Final[dict[str, str]] = {"uploaded": "pushed", "there": "is there already"}
 
 
 class Progress(Protocol):

@@ -12,11 +12,9 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, Self
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from deploy import canary, function, provisioned, smoke
 from deploy.alias import AliasState
-from deploy.aws import Account, explained
+from deploy.aws import SDK_ERRORS, Account, explained
 from deploy.canary import Canary
 from deploy.console import Reporter
 from deploy.errors import (
@@ -27,6 +25,7 @@ from deploy.errors import (
     FunctionNotReadyError,
     FunctionUnsuitableError,
     ReleaseUndoneError,
+    SmokeFailedError,
     StoppedError,
     UsageError,
 )
@@ -36,6 +35,7 @@ from deploy.latest import Latest
 from deploy.restore import Changes
 from deploy.settings import Settings, changed
 from deploy.smoke import Smoke
+from deploy.stop import hold_off
 from deploy.switch import Switch
 
 _MENDED_BY_CODE: Final = {"ImageDeleted", "ImageAccessDenied", "InvalidImage"}
@@ -77,6 +77,7 @@ class Release:
         return self._version.version if self._version else ""
 
     def __enter__(self) -> Self:
+        hold_off()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
@@ -85,13 +86,11 @@ class Release:
             return
         if not self._changes:
             return
-        told = explained(error) if isinstance(error, (BotoCoreError, ClientError)) else error
+        told = explained(error) if isinstance(error, SDK_ERRORS) else error
         self._changes.put_back(told)
-        if self._moved and not isinstance(told, (StoppedError, CanaryFailedError)):
-            what = told.what if isinstance(told, DeployError) else str(told)
+        if self._moved and isinstance(told, DeployError) and not isinstance(told, (StoppedError, ConflictError)):
             raise ReleaseUndoneError(
-                f"{what}; alias {self._switch.name} is back at {self.before or 'nothing'}",
-                then=told.then if isinstance(told, DeployError) else "",
+                f"{told.what}; alias {self._switch.name} {self._switch.place}", then=told.then
             ) from error
 
     def read(self) -> None:
@@ -178,8 +177,10 @@ class Release:
         self._ask(self.version, asked)
 
     def _ask(self, qualifier: str, asked: Smoke) -> None:
+        if self._version is None:
+            raise LookupError("no version has been published")
         with self._report.step(f"Ask {self._target.function}:{qualifier}") as note:
-            note(smoke.run(self._account, self._target.function, qualifier, asked, self.version))
+            note(smoke.run(self._account, self._target.function, qualifier, asked, self._version))
 
     def send_share(self, asked: Canary) -> None:
         """The version gets a share of the traffic, and is watched. Raises CanaryFailedError at too many errors."""
@@ -227,7 +228,11 @@ class Release:
             count = provisioned.wait_ready(self._account.functions, self._target.function, self._switch.name, wait)
             note(f"{count} ready" if count else "none on the alias")
         if asked:
-            self._ask(self._switch.name, asked)
+            try:
+                self._ask(self._switch.name, asked)
+            except SmokeFailedError:
+                self._switch.require_unmoved()  # else it was somebody else's version that was asked
+                raise
 
     def document(self, image_uri: str, *, changed: bool) -> dict[str, object]:
         """What is so now, for `--json`."""

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from deploy.aws import explained
+from deploy.aws import SDK_ERRORS, explained
 from deploy.console import Reporter
-from deploy.errors import DeployError, NotRestoredError
+from deploy.errors import NotRestoredError
 from deploy.stop import unstoppable
 
 
@@ -50,9 +48,9 @@ class Changes:
                 try:
                     with self._report.step(f"Put back {undo.what}"):
                         undo.put_back()
-                except (ClientError, BotoCoreError, DeployError) as error:
-                    told = error if isinstance(error, DeployError) else explained(error)
-                    left.append(f"{undo.what} ({told.what})")
+                except Exception as error:  # whatever it is, the others are still to be put back
+                    told = explained(error) if isinstance(error, SDK_ERRORS) else error
+                    left.append(f"{undo.what} ({told})")
         if left:
             raise NotRestoredError(
                 f"{cause}; and this could not be put back: {'; '.join(left)}",

@@ -1,15 +1,16 @@
 """Which images of a repository may go: never one that a version of a function of the account and region runs.
 
-An alias points to versions, so what versions run is all that any alias can run. Images that belong to one that stays,
-as the children of an index do, stay with it; so do new ones, which may be on their way to a function.
+An alias points to versions, so what versions run is all that any alias can run. What belongs to an image that stays
+(children of an index, signatures) stays with it; so do new ones, which may be on their way to a function.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ValidationError
 from rich.table import Table
@@ -19,6 +20,9 @@ from deploy.aws import Account
 from deploy.console import Reporter
 from deploy.ecr import Repository, StoredImage
 from deploy.errors import AwsRefusedError, FunctionNotFoundError
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecr.type_defs import ImageFailureTypeDef
 
 _AT_ONCE: Final = 100  # ECR's limit
 
@@ -33,10 +37,6 @@ class _Document(BaseModel):
     manifests: list[_Child] = []
     subject: _Child | None = None
 
-    @property
-    def relatives(self) -> list[str]:
-        return [child.digest for child in (*self.manifests, *([self.subject] if self.subject else []))]
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -44,26 +44,67 @@ class Plan:
 
     kept: tuple[tuple[StoredImage, str], ...]
     unneeded: tuple[StoredImage, ...]
+    relations: Relations = field(repr=False)
+
+
+class Relations:
+    """What belongs to what: a child to its index, and what is about an image (a signature, a list of parts) to that."""
+
+    def __init__(self, documents: Mapping[str, _Document]) -> None:
+        self._owners: defaultdict[str, set[str]] = defaultdict(set)
+        self._parts: defaultdict[str, set[str]] = defaultdict(set)
+        for digest, document in documents.items():
+            for child in document.manifests:
+                self._add(digest, child.digest)
+            if document.subject and document.subject.digest in documents:
+                self._add(document.subject.digest, digest)
+
+    def _add(self, owner: str, part: str) -> None:
+        self._owners[part].add(owner)
+        self._parts[owner].add(part)
+
+    def stands_alone(self, digest: str) -> bool:
+        return not self._owners[digest]
+
+    def keep(self, reasons: dict[str, str]) -> None:
+        """Adds to the digests that have a reason to stay what these belong to, and then all that belongs to any."""
+        self._spread(reasons, self._owners, "holds")
+        self._spread(reasons, self._parts, "belongs to")
+
+    @staticmethod
+    def _spread(reasons: dict[str, str], related: Mapping[str, set[str]], how: str) -> None:
+        left = [*reasons]
+        while left:
+            one = left.pop()
+            for other in related.get(one, set()) - reasons.keys():
+                reasons[other] = f"{how} {_short(one)}"
+                left.append(other)
 
 
 def plan(account: Account, repository: Repository, keep: int, youngest: timedelta, now: datetime) -> Plan:
-    """Keeps what is in use, the `keep` newest images and what is younger than `youngest`.
+    """Keeps what is in use, the `keep` newest images that stand alone, and what is younger than `youngest`.
 
     The images are listed before the functions are: one that is pushed and deployed meanwhile is not in the list.
     """
     images = sorted(repository.images(), key=lambda image: image.pushed, reverse=True)
-    reasons = {image.digest: f"one of the {keep} newest" for image in images[:keep]}
+    relations = Relations(dict(_documents(repository, [image.digest for image in images])))
+    newest = [image.digest for image in images if relations.stands_alone(image.digest)][:keep]
+    reasons = dict.fromkeys(newest, f"one of the {keep} newest")
     reasons |= {image.digest: f"younger than {youngest}" for image in images if now - image.pushed < youngest}
     reasons |= _used(account)
-    _keep_relatives(repository, [image.digest for image in images], reasons)
+    relations.keep(reasons)
     return Plan(
         kept=tuple((image, reasons[image.digest]) for image in images if image.digest in reasons),
         unneeded=tuple(image for image in images if image.digest not in reasons),
+        relations=relations,
     )
 
 
 def _used(account: Account) -> dict[str, str]:
-    """Every digest that a version of any function runs, with who that is."""
+    """Every digest that a version of any function runs, with who that is.
+
+    Raises AwsRefusedError where Lambda does not say what a version runs.
+    """
     used = {}
     for page in account.functions.get_paginator("list_functions").paginate(FunctionVersion="ALL"):
         for item in page["Functions"]:
@@ -74,22 +115,13 @@ def _used(account: Account) -> dict[str, str]:
                 seen = function.read(account.functions, name, version)
             except FunctionNotFoundError:  # deleted since it was listed
                 continue
+            if not seen.digest:
+                raise AwsRefusedError(
+                    f"Lambda does not say which image version {version} of {name} runs, so it may be any",
+                    then="delete that version or function, or deploy to it; then prune again",
+                )
             used[seen.digest] = f"in use: {name} {version}"
     return used
-
-
-def _keep_relatives(repository: Repository, digests: list[str], reasons: dict[str, str]) -> None:
-    """An index and its children, and what is about an image (a signature, a list of its parts), go together."""
-    documents = dict(_documents(repository, digests))
-    again = True
-    while again:
-        again = False
-        for digest, document in documents.items():
-            for relative in document.relatives:
-                for one, other in ((digest, relative), (relative, digest)):
-                    if one in reasons and other not in reasons:
-                        reasons[other] = f"belongs to {one[:19]}…, {reasons[one]}"
-                        again = True
 
 
 def _documents(repository: Repository, digests: list[str]) -> Iterator[tuple[str, _Document]]:
@@ -100,31 +132,45 @@ def _documents(repository: Repository, digests: list[str]) -> Iterator[tuple[str
             continue
 
 
-def delete(account: Account, report: Reporter, repository: Repository, unneeded: tuple[StoredImage, ...]) -> list[str]:
-    """The digests that are gone now; what has come into use since the plan was made is spared.
+def delete(account: Account, report: Reporter, repository: Repository, plan: Plan) -> list[str]:
+    """The digests that are gone now; what has come into use since the plan was made is spared, with what belongs to it.
 
     Raises AwsRefusedError if ECR keeps one, after all others are gone.
     """
-    used = _used(account)
-    digests = [image.digest for image in unneeded if image.digest not in used]
+    spared = _used(account)
+    plan.relations.keep(spared)
+    left = [image.digest for image in plan.unneeded if image.digest not in spared]
     gone: list[str] = []
-    refused: list[Any] = []
-    for start in range(0, len(digests), _AT_ONCE):
-        part = digests[start : start + _AT_ONCE]
-        with report.step(f"Delete {len(part)} images from {repository.name}"):
-            answer = account.images.batch_delete_image(
-                repositoryName=repository.name, imageIds=[{"imageDigest": digest} for digest in part]
-            )
-        gone += sorted({image["imageDigest"] for image in answer.get("imageIds", [])})
-        refused += answer.get("failures", [])
-    if refused:
-        first = refused[0]
-        raise AwsRefusedError(
-            f"ECR kept {len(refused)} images: {first['imageId'].get('imageDigest')}: {first.get('failureReason')}",
-            then="what an index refers to goes after the index: run prune again",
-            deleted=gone,
-        )
+    while left:
+        refused: list[ImageFailureTypeDef] = []
+        for start in range(0, len(left), _AT_ONCE):
+            part = left[start : start + _AT_ONCE]
+            with report.step(f"Delete {len(part)} images from {repository.name}"):
+                answer = account.images.batch_delete_image(
+                    repositoryName=repository.name, imageIds=[{"imageDigest": digest} for digest in part]
+                )
+            refused += [item for item in answer.get("failures", []) if item.get("failureCode") != "ImageNotFound"]
+        kept = {item["imageId"]["imageDigest"]: item for item in refused}
+        gone += [digest for digest in left if digest not in kept]
+        # what an index refers to can go once the index is gone
+        again = [digest for digest in kept if kept[digest].get("failureCode") == "ImageReferencedByManifestList"]
+        if len(again) < len(kept) or len(again) == len(left):
+            raise _refused([*kept.values()], gone)
+        left = again
     return gone
+
+
+def _refused(kept: list[ImageFailureTypeDef], gone: list[str]) -> AwsRefusedError:
+    first = kept[0]
+    return AwsRefusedError(
+        f"ECR kept {len(kept)} images: {first['imageId'].get('imageDigest')}: {first.get('failureReason')}",
+        then="see these in ECR's console; the others are deleted",
+        deleted=gone,
+    )
+
+
+def _short(digest: str) -> str:
+    return digest.removeprefix("sha256:")[:12]
 
 
 def document(plan: Plan, gone: list[str]) -> dict[str, Any]:
@@ -140,12 +186,13 @@ def document(plan: Plan, gone: list[str]) -> dict[str, Any]:
 def table(plan: Plan) -> Table:
     shown = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for column in ("", "image", "tags", "pushed", "size", "why"):
-        shown.add_column(column, justify="right" if column == "size" else "left")
+        folds = column in {"tags", "why"}
+        shown.add_column(column, justify="right" if column == "size" else "left", overflow="fold", no_wrap=not folds)
     rows = [("keep", image, why) for image, why in plan.kept] + [("delete", image, "") for image in plan.unneeded]
     for what, image, why in rows:
         shown.add_row(
             what,
-            image.digest.removeprefix("sha256:")[:12],
+            _short(image.digest),
             ", ".join(image.tags),
             f"{image.pushed:%Y-%m-%d %H:%M}",
             f"{image.size_bytes / 1e6:.1f} MB",

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from deploy import function, smoke
 from deploy.alias import AliasState
-from deploy.aws import Account
+from deploy.aws import SDK_ERRORS, Account, explained
 from deploy.console import Reporter
-from deploy.errors import FunctionNotFoundError, ReleaseUndoneError, RollbackImpossibleError, SmokeFailedError
+from deploy.errors import (
+    ConflictError,
+    DeployError,
+    FunctionNotFoundError,
+    ReleaseUndoneError,
+    RollbackImpossibleError,
+    StoppedError,
+)
 from deploy.function import LATEST, FunctionState
 from deploy.history import version_before
 from deploy.restore import Changes
 from deploy.smoke import Smoke
+from deploy.stop import hold_off
 from deploy.switch import Switch
 from deploy.versions import numbers, stored
+
+_MOST_CANDIDATES: Final = 10
 
 
 class Rollback:
@@ -28,17 +40,23 @@ class Rollback:
         self._wait_seconds = wait_seconds
         self._changes = Changes(report)
         self._switch = Switch(account, self._changes, name, alias)
+        self._moved = False
 
     def __enter__(self) -> Self:
+        hold_off()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         if error is None:
             self._changes.keep()
-        elif self._changes:
-            self._changes.put_back(error)
-            if isinstance(error, SmokeFailedError):
-                raise ReleaseUndoneError(f"{error.what}; alias {self._switch.name} is back", then=error.then) from error
+            return
+        told = explained(error) if isinstance(error, SDK_ERRORS) else error
+        if told is None or not self._changes:
+            return
+        self._changes.put_back(told)
+        if self._moved and isinstance(told, DeployError) and not isinstance(told, (ConflictError, StoppedError)):
+            where = f"alias {self._switch.name} {self._switch.place}"
+            raise ReleaseUndoneError(f"{told.what}; {where}", then=told.then) from error
 
     @property
     def before(self) -> AliasState:
@@ -85,12 +103,7 @@ class Rollback:
         return "" if image.is_there else f"its image {found.digest} is archived"
 
     def _impossible(self, what: str) -> RollbackImpossibleError:
-        candidates = []
-        for number in numbers(self._account, self._name):
-            if number not in {LATEST, self.before.version}:
-                seen = function.read(self._account.functions, self._name, number)
-                if not self._unusable(seen):
-                    candidates.append(number)
+        candidates = list(islice(self._candidates(), _MOST_CANDIDATES))
         shown = ", ".join(candidates)
         return RollbackImpossibleError(
             what,
@@ -100,13 +113,30 @@ class Rollback:
             candidates=candidates,
         )
 
-    def ask_version(self, version: str, asked: Smoke) -> None:
+    def _candidates(self) -> Iterator[str]:
+        """The other versions that can run, newest first."""
+        for number in reversed(numbers(self._account, self._name)):
+            if number in {LATEST, self.before.version}:
+                continue
+            try:
+                seen = function.read(self._account.functions, self._name, number)
+            except FunctionNotFoundError:  # deleted since it was listed
+                continue
+            if not self._unusable(seen):
+                yield number
+
+    def is_at(self, version: str) -> bool:
+        """Whether the alias sends everything there already."""
+        return self.before == AliasState(version)
+
+    def ask_version(self, version: FunctionState, asked: Smoke) -> None:
         """The smoke test, before the version gets the traffic."""
-        with self._report.step(f"Ask {self._name}:{version}") as note:
-            note(smoke.run(self._account, self._name, version, asked, version))
+        with self._report.step(f"Ask {self._name}:{version.version}") as note:
+            note(smoke.run(self._account, self._name, version.version, asked, version))
 
     def move_alias(self, version: str) -> None:
         with self._report.step(f"Move alias {self._switch.name} to version {version}"):
             self._switch.send(AliasState(version))
+            self._moved = True
         with self._report.step(f"Read alias {self._switch.name} back"):
             self._switch.require_unmoved()

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from deploy.aws import Account, code_of
-from deploy.errors import ImageRefusedError, SmokeFailedError
+from deploy.aws import Account, code_of, explained, was_repeated
+from deploy.errors import CredentialsError, DeployError, ImageRefusedError, PermissionDeniedError, SmokeFailedError
+from deploy.function import FunctionState
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda.type_defs import InvocationResponseTypeDef
@@ -23,11 +24,13 @@ LABEL: Final = "hwang-lambda.smoke"
 PROBE: Final[dict[str, str]] = {"Service": "Amazon S3", "Event": "s3:TestEvent"}
 _NOT_NOW: Final = {
     "TooManyRequestsException",
+    "ResourceConflictException",  # of a function that is being woken
     "ResourceNotReadyException",
     "ServiceException",
     "SnapStartNotReadyException",
 }
 _TRIES: Final = 5
+_START_SECONDS: Final = 30  # beside the function's own time: a first start of a large image
 _LOG_LINES: Final = 12
 
 
@@ -51,53 +54,73 @@ def event_of(labels: Mapping[str, str]) -> Any:
         ) from error
 
 
-def run(account: Account, function: str, qualifier: str, smoke: Smoke, version: str) -> str:
+def run(account: Account, function: str, qualifier: str, smoke: Smoke, version: FunctionState) -> str:
     """One invocation, said in a few words. `version` must have answered.
 
     Raises SmokeFailedError when the function fails, is not reached, or answers something else than expected.
     """
     start = time.monotonic()
-    answer = _invoke(account, function, qualifier, json.dumps(smoke.event).encode())
-    body = answer["Payload"].read()
+    answer, body = _answer(account, function, qualifier, smoke, version)
     if account.dry_run:
         return "not asked in a dry run"
+    number = version.version
     if answer.get("FunctionError"):
         raise SmokeFailedError(
-            f"version {version} answered the smoke event with an error: {_error(body)}",
-            then=f"the version is kept: ecr_push.py invoke --function {function} --qualifier {version}",
+            f"version {number} answered the smoke event with an error: {_error(body)}",
+            then=f"the version is kept: ecr_push.py invoke --function {function} --qualifier {number}",
             log=_log(answer),
         )
-    if answer.get("ExecutedVersion", version) != version:
-        raise SmokeFailedError(f"version {answer['ExecutedVersion']} answered instead of {version}")
-    if smoke.expected is not None:
-        difference = differs(smoke.expected, _json(body))
-        if difference:
-            raise SmokeFailedError(
-                f"version {version} did not answer the smoke event as expected: {difference}",
-                then="compare the answer with the file of --expect",
-                answer=body[:2000].decode(errors="replace"),
-            )
+    difference = differs(smoke.expected, _json(body)) if smoke.expected is not None else ""
+    if difference:
+        raise SmokeFailedError(
+            f"version {number} did not answer the smoke event as expected: {difference}",
+            then="compare the answer with the file of --expect",
+            answer=body[:2000].decode(errors="replace"),
+        )
     return f"answered in {(time.monotonic() - start) * 1000:.0f} ms"
 
 
-def _invoke(account: Account, function: str, qualifier: str, payload: bytes) -> InvocationResponseTypeDef:
+def _answer(
+    account: Account, function: str, qualifier: str, smoke: Smoke, version: FunctionState
+) -> tuple[InvocationResponseTypeDef, bytes]:
+    """The version's answer. An alias that was moved a moment ago may still lead to another version."""
+    invocations = account.invocations_within(version.timeout_seconds + _START_SECONDS)
+    payload = json.dumps(smoke.event).encode()
     for attempt in range(_TRIES):
+        if attempt:
+            time.sleep(random.uniform(0.25, 0.5) * 2**attempt)  # noqa: S311 - jitter
         try:
-            return account.invocations.invoke(
-                FunctionName=function, Qualifier=qualifier, Payload=payload, LogType="Tail"
-            )
+            answer = invocations.invoke(FunctionName=function, Qualifier=qualifier, Payload=payload, LogType="Tail")
+            body = answer["Payload"].read()
         except ClientError as error:
-            if code_of(error) not in _NOT_NOW or attempt == _TRIES - 1:
-                raise SmokeFailedError(
-                    f"the smoke event could not be delivered ({code_of(error)}): {error}",
-                    then="TooManyRequests: the account's or the function's concurrency is used up; try again later",
-                ) from error
-        except (ReadTimeoutError, ConnectionClosedError) as error:
+            failure = _undelivered(error)
+            if code_of(error) not in _NOT_NOW:
+                raise failure from error
+        except BotoCoreError as error:
+            if not was_repeated(error):
+                raise
             raise SmokeFailedError(
                 f"the smoke event was not answered: {error}", then="look at `ecr_push.py logs`, and at --timeout"
             ) from error
-        time.sleep(random.uniform(0.5, 1) * 2**attempt)  # noqa: S311 - jitter
-    raise AssertionError
+        else:
+            answered = answer.get("ExecutedVersion", version.version)
+            if account.dry_run or answered == version.version:
+                return answer, body
+            failure = SmokeFailedError(
+                f"version {answered} answered the smoke event instead of version {version.version}",
+                then="look at `ecr_push.py status`",
+            )
+    raise failure
+
+
+def _undelivered(error: ClientError) -> DeployError:
+    told = explained(error)
+    if isinstance(told, (CredentialsError, PermissionDeniedError)):
+        return told
+    return SmokeFailedError(
+        f"the smoke event could not be delivered: {told.what}",
+        then="TooManyRequestsException: the concurrency of the account or the function is used up; else see its log",
+    )
 
 
 def _json(body: bytes) -> Any:

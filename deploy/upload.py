@@ -106,7 +106,12 @@ class Upload:
         self._data.seek(self._offset)
         chunk = self._data.read(min(self._chunk_bytes, self._blob.size - self._offset))
         start, end = self._offset, self._offset + len(chunk)
-        body = _Told(chunk, lambda done: self._tell("uploading", start + done))
+
+        def taken(size: int) -> None:
+            tries.check()
+            self._tell("uploading", start + size)
+
+        body = _Told(chunk, taken)
         headers = {"Content-Type": _OCTETS, "Content-Range": f"{start}-{end - 1}"}
         answer = self._transport.once(tries, "PATCH", self._location, headers, body)
         if answer.status in (404, 416):
@@ -140,7 +145,8 @@ class Upload:
             self._location = self._transport.url(location, base=self._location)
 
     def _refusal(self, answer: Answer) -> Exception:
-        return meaning(words(answer.status, answer.body), self._repository.partition("://")[2])
+        place = self._repository.partition("://")[2].replace("/v2/", "/", 1)
+        return meaning(words(answer.status, answer.body), place)
 
     def _tell(self, status: LayerStatus, done: int) -> None:
         self._progress.layer(short(self._blob.digest), status, done, self._blob.size)

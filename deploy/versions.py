@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from deploy import alias, ecr, function
 from deploy.alias import AliasState
@@ -23,9 +26,9 @@ def stored(account: Account, image_uri: str) -> StoredImage | None:
 
 
 def numbers(account: Account, name: str) -> list[str]:
-    """Every version, $LATEST among them, oldest first."""
+    """Every version, oldest first and $LATEST last."""
     pages = account.functions.get_paginator("list_versions_by_function").paginate(FunctionName=name)
-    return [item["Version"] for page in pages for item in page["Versions"]]
+    return sorted((item["Version"] for page in pages for item in page["Versions"]), key=_age)
 
 
 def aliases(account: Account, name: str) -> dict[str, AliasState]:
@@ -35,28 +38,27 @@ def aliases(account: Account, name: str) -> dict[str, AliasState]:
 
 @dataclass(frozen=True)
 class Version:
-    """`image` is None if it is gone, or if the function is a Zip function."""
+    """`shares` are of the traffic of each alias, 0 to 1. `image` is None if it is gone, or for a Zip function."""
 
     state: FunctionState
-    aliases: tuple[str, ...]
+    shares: Mapping[str, float]
     image: StoredImage | None
 
 
 def described(account: Account, name: str, *, every: bool) -> list[Version]:
-    """$LATEST and what aliases use, or every version; newest last."""
-    named = aliases(account, name)
-    users: dict[str, list[str]] = {}
-    for alias_name, where in named.items():
-        users.setdefault(where.version, []).append(alias_name)
+    """What aliases use and $LATEST, or every version; oldest first and $LATEST last."""
+    shares: defaultdict[str, dict[str, float]] = defaultdict(dict)
+    for alias_name, where in aliases(account, name).items():
         for version, weight in where.weights.items():
-            users.setdefault(version, []).append(f"{alias_name} ({weight:.0%})")
-    wanted = numbers(account, name) if every else sorted({LATEST, *users}, key=_age)
-    found = []
-    for number in wanted:
-        seen = function.read(account.functions, name, number)
-        image = stored(account, seen.image_uri) if seen.digest else None
-        found.append(Version(seen, tuple(users.get(number, ())), image))
-    return found
+            shares[version][alias_name] = weight
+        shares[where.version][alias_name] = round(1 - sum(where.weights.values()), 6)
+    wanted = numbers(account, name) if every else sorted({LATEST, *shares}, key=_age)
+    return [_described(account, name, number, shares[number]) for number in wanted]
+
+
+def _described(account: Account, name: str, number: str, shares: Mapping[str, float]) -> Version:
+    seen = function.read(account.functions, name, number)
+    return Version(seen, shares, stored(account, seen.image_uri) if seen.digest else None)
 
 
 def _age(version: str) -> tuple[bool, int]:
@@ -70,10 +72,10 @@ def document(name: str, found: list[Version]) -> dict[str, Any]:
         "versions": [
             {
                 "version": version.state.version,
-                "aliases": list(version.aliases),
+                "aliases": dict(version.shares),
                 "digest": version.state.digest or None,
                 "image": version.state.image_uri or None,
-                "image_is_there": version.image is not None,
+                "image_status": _status(version),
                 "image_bytes": version.image.size_bytes if version.image else None,
                 "image_pushed": version.image.pushed if version.image else None,
                 "architecture": version.state.architecture,
@@ -87,26 +89,37 @@ def document(name: str, found: list[Version]) -> dict[str, Any]:
     }
 
 
+def _status(version: Version) -> str | None:
+    """ECR's word for it, or GONE; None for a Zip function."""
+    if not version.state.digest:
+        return None
+    return version.image.status if version.image else "GONE"
+
+
 def table(name: str, found: list[Version]) -> Table:
     shown = Table(title=f"function {name}", title_justify="left", box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for column in ("alias", "version", "image", "in the registry", "architecture", "size", "age", "state"):
-        shown.add_column(column, justify="right" if column in {"size", "age"} else "left")
+    shown.add_column("alias", overflow="fold", min_width=8)
+    for column in ("version", "image", "in ECR", "for", "size", "age", "state"):
+        shown.add_column(column, justify="right" if column in {"size", "age"} else "left", no_wrap=True)
     for version in found:
         seen, image = version.state, version.image
-        there = (
-            "—" if not seen.digest else "[red]✗ gone" if image is None else "✓" if image.is_there else "[red]✗ archived"
-        )
         shown.add_row(
-            ", ".join(version.aliases),
+            ", ".join(alias if share == 1 else f"{alias} {share:.0%}" for alias, share in version.shares.items()),
             seen.version,
             seen.digest.removeprefix("sha256:")[:12] or seen.package_type,
-            there,
+            _sign(_status(version)),
             seen.architecture,
             f"{image.size_bytes / 1e6:.1f} MB" if image else "",
             _age_of(seen.modified),
             seen.state if seen.update == "Successful" else f"{seen.state}, update {seen.update}",
         )
     return shown
+
+
+def _sign(status: str | None) -> Text:
+    if status is None:
+        return Text("—")
+    return Text("✓", "green") if status == "ACTIVE" else Text(f"✗ {status.lower()}", "red")
 
 
 def _age_of(modified: str) -> str:

@@ -1,4 +1,4 @@
-"""Pushes by a real Docker Engine: into Debian's registry through a proxy that breaks things, and into the strict ECR."""
+"""Pushes by a real Docker Engine: into Debian's registry through a proxy that breaks things, and into a strict ECR."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from deploy.errors import (
     TagTakenError,
     UsageError,
 )
+from deploy.image import open_image
 from deploy.localimage import Image
-from deploy.locate import open_image
 from deploy.login import Login
 from deploy.patience import Patience
 from deploy.progress import LayerStatus
@@ -273,8 +273,10 @@ def test_a_name_that_another_image_had_is_given_back(api: Any, make_image: MakeI
     assert other.engine
     api.tag(other.engine.id, target.uri, "tag")
     push(image, target, "tag")
+    assert image.engine
     assert f"{target.uri}:tag" in tags_of(api, other)
     assert f"{target.uri}:tag" not in tags_of(api, image)
+    assert not api.inspect_image(image.engine.id)["RepoDigests"]
 
 
 def test_an_image_without_a_name_is_still_there_afterwards(

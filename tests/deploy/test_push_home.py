@@ -25,7 +25,7 @@ logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
 logging.getLogger("botocore").setLevel(logging.INFO)  # it logs every answer
 sys.addaudithook(lambda event, about: event == "open" and print("opened", about[0]))
 from deploy import ecr
-from deploy.locate import open_image
+from deploy.image import open_image
 from deploy.push import push
 import boto3
 reference, repository, tag = sys.argv[1:]

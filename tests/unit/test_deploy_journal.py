@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from deploy.console import Reporter
-from deploy.errors import UsageError
+from deploy.errors import JournalError
 from deploy.journal import Journal
 
 
@@ -41,5 +41,5 @@ def test_a_second_run_goes_on_in_the_same_file(tmp_path: Path) -> None:
 
 
 def test_a_journal_that_cannot_be_written_is_refused_before_anything_is_done(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot be written"), Journal.at(tmp_path / "no" / "journal"):
+    with pytest.raises(JournalError, match="cannot be written"), Journal.at(tmp_path / "no" / "journal"):
         pass

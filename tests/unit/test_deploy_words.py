@@ -136,7 +136,7 @@ def test_compute_gets_cheaper_beyond_each_tier() -> None:
 def test_an_estimate_says_whose_prices_and_of_which_day() -> None:
     text = str(prices.estimate(1, 1, 128, "arm64", "mars-north-1"))
     assert "us-east-1" in text
-    assert re.search(r"prices of \d{4}-\d\d-\d\d, https://", text)
+    assert re.search(r"prices of us-east-1 on \d{4}-\d\d-\d\d, https://", text)
 
 
 def test_every_error_has_an_exit_code_of_its_own_and_the_page_lists_them() -> None:
