@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -161,6 +162,8 @@ def create(client: ECRClient, name: str) -> Creation:
 
     One that is there is left as it is; but an empty one of ours without policies is a creation that was cut short.
     """
+    with suppress(RepositoryNotFoundError):
+        return _found(client, name)
     try:
         made = client.create_repository(
             repositoryName=name,
@@ -170,12 +173,21 @@ def create(client: ECRClient, name: str) -> Creation:
     except ClientError as error:
         if code_of(error) != "RepositoryAlreadyExistsException":
             raise
-        repository = find(client, name)
-        policies = _Policies.of(repository)
-        if policies.complete or not (repository.is_immutable and repository.scans) or any(repository.images()):
-            return Creation(repository, created=False, differences=tuple(_differences(repository, policies)))
-    else:
-        repository, policies = _repository(client, made["repository"]), _Policies()
+        return _found(client, name)  # somebody else was quicker, or the answer to a first try was lost
+    return _finished(_repository(client, made["repository"]), _Policies())
+
+
+def _found(client: ECRClient, name: str) -> Creation:
+    repository = find(client, name)
+    policies = _Policies.of(repository)
+    ours = repository.is_immutable and repository.scans
+    if ours and not policies.complete and not any(repository.images()):
+        return _finished(repository, policies)
+    return Creation(repository, created=False, differences=tuple(_differences(repository, policies)))
+
+
+def _finished(repository: Repository, policies: _Policies) -> Creation:
+    client, name = repository.client, repository.name
     if not policies.access:
         client.set_repository_policy(repositoryName=name, policyText=json.dumps(pull_policy(repository.arn)))
     if not policies.lifecycle:
