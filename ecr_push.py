@@ -74,12 +74,9 @@ def deploy(options: Any, report: Reporter) -> None:
         environment=dict(options.env),
         unset=frozenset(options.unset_env),
     )
-    repository = ecr.find(account.images, options.repository)
-    with (
-        _acceptable(options, report)
-        if options.image
-        else nullcontext(stored.resolve(repository, options.digest, options.architecture))
-    ) as found:
+    with _acceptable(options, report) if options.image else nullcontext() as image:
+        repository = ecr.find(account.images, options.repository)
+        found = image or stored.resolve(repository, options.digest, options.architecture)
         smoke = _smoke(options, found.labels)
         target = Target(options.function, options.alias, found.architecture, settings, options.role, options.wait)
         with Release(account, report, target) as release, stoppable():

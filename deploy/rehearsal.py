@@ -113,7 +113,8 @@ class Rehearsal:
 
     def _CreateAlias(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         alias = {name: value for name, value in asked.items() if name != "FunctionName"}
-        self._aliases[asked["FunctionName"], asked["Name"]] = alias | {"RevisionId": str(self._revision)}
+        alias |= {"RevisionId": str(self._revision)}
+        self._aliases[asked["FunctionName"], asked["Name"]] = alias
         self._new_aliases.add((asked["FunctionName"], asked["Name"]))
         return alias
 

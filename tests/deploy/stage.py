@@ -12,7 +12,7 @@ import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -193,7 +193,3 @@ def error_of(ended: Ended) -> type[DeployError]:
     """The class that its exit code stands for."""
     classes = [found for found in vars(errors).values() if isinstance(found, type) and issubclass(found, DeployError)]
     return next(found for found in classes if found.exit_code == ended.code)
-
-
-def other(image: SampleImage, repository: str) -> SampleImage:
-    return replace(image, repository=repository)
