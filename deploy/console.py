@@ -143,13 +143,13 @@ class Reporter:
         """Something for people, on standard output."""
         if self._as_json:
             return
-        from deploy.terminal import Terminal
-
-        out = Terminal(highlight=False, width=None if sys.stdout.isatty() else _WIDE_COLUMNS)
         for item in shown:
             if isinstance(item, str):
                 self._print(harmless(item))
                 continue
+            from deploy.terminal import Terminal
+
+            out = Terminal(highlight=False, width=None if sys.stdout.isatty() else _WIDE_COLUMNS)
             with outlasting(sys.stdout):
                 out.print(item, markup=False)
 

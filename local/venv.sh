@@ -3,8 +3,18 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# As `pip install ./deploy` makes it, but of the sources here.
+make_ecr_push() {
+    [ -x .venv/bin/ecr-push ] && return
+    printf '#!/bin/sh\nexec "%s/.venv/bin/python" "%s/ecr_push.py" "$@"\n' "$PWD" "$PWD" >.venv/bin/ecr-push
+    chmod +x .venv/bin/ecr-push
+}
+
 wanted=$(cksum <requirements/host.txt)
-[ "$(cat .venv/.locked 2>/dev/null || true)" != "$wanted" ] || exit 0
+if [ "$(cat .venv/.locked 2>/dev/null || true)" = "$wanted" ]; then
+    make_ecr_push
+    exit
+fi
 
 suitable() { "$1" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
 find_python() {
@@ -32,3 +42,4 @@ rm -rf .venv
 "$python" -m venv .venv
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/host.txt
 echo "$wanted" >.venv/.locked
+make_ecr_push

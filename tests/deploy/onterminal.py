@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import select
+import signal
 import struct
 import termios
 from collections.abc import Mapping
@@ -22,9 +24,17 @@ class Screen:
 
 
 def run(
-    tool: Tool, *arguments: str, keys: str = "", columns: int = 80, more: Mapping[str, str] | None = None
+    tool: Tool,
+    *arguments: str,
+    keys: str = "",
+    stop_at: str = "",
+    columns: int = 80,
+    more: Mapping[str, str] | None = None,
 ) -> Screen:
-    """A run whose standard streams are a terminal. `keys` are pressed at once; `more` is added to the environment."""
+    """A run whose standard streams are a terminal.
+
+    `keys` are pressed at once; the run is interrupted when it shows `stop_at`; `more` is added to the environment.
+    """
     ours, theirs = pty.openpty()
     try:
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
@@ -37,6 +47,9 @@ def run(
     try:
         while piece := _read(ours):
             text += piece
+            if stop_at and stop_at.encode() in text:
+                process.send_signal(signal.SIGINT)
+                stop_at = ""
         return Screen(process.wait(LONGEST_SECONDS), text.decode().replace("\r\n", "\n"))
     finally:
         process.kill()
@@ -46,6 +59,8 @@ def run(
 
 def _read(terminal: int) -> bytes:
     """Empty once nobody has the other side open any more."""
+    if not select.select([terminal], [], [], LONGEST_SECONDS)[0]:
+        raise TimeoutError("the terminal is silent")
     try:
         return os.read(terminal, 65536)
     except OSError:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from deploy.errors import DeployError
+from deploy.outlet import harmless
 from tests.aws import Identity, StrictAws
 from tests.deploy.tool import Ended, Tool
 
@@ -66,7 +67,7 @@ class Trial:
         said = self.last
         assert said["event"] == "error"
         assert (said["code"], said["exit_code"]) == (name, error.exit_code)
-        assert " ".join(said["message"].split()) == told[0].removeprefix(f"{name}: ")
+        assert harmless(" ".join(said["message"].split())) == told[0].removeprefix(f"{name}: ")
 
     def run(self, *arguments: str, stdin: str = "") -> Ended:
         process = self.start(*arguments, stdin=subprocess.PIPE if stdin else subprocess.DEVNULL)
