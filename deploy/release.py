@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, Self
 
+from botocore.exceptions import ClientError
+
 from deploy import canary, function, provisioned, smoke
 from deploy.alias import AliasState
 from deploy.aws import SDK_ERRORS, Account, explained
@@ -25,7 +27,6 @@ from deploy.errors import (
     FunctionNotReadyError,
     FunctionUnsuitableError,
     ReleaseUndoneError,
-    SmokeFailedError,
     StoppedError,
     UsageError,
 )
@@ -220,19 +221,22 @@ class Release:
             self._moved = True
 
     def check_alias(self, asked: Smoke | None) -> None:
-        """The alias is where it was sent, its provisioned concurrency has followed, and it answers."""
+        """The alias's provisioned concurrency has followed, it answers, and it is still where it was sent."""
+        try:
+            self._wait_for_provisioned()
+            if asked:
+                self._ask(self._switch.name, asked)
+        except (ClientError, DeployError):
+            self._switch.require_unmoved()  # else it is somebody else's version that fails
+            raise
         with self._report.step(f"Read alias {self._switch.name} back"):
             self._switch.require_unmoved()
+
+    def _wait_for_provisioned(self) -> None:
         with self._report.step("Look at provisioned concurrency") as note:
             wait = self._target.wait_seconds
             count = provisioned.wait_ready(self._account.functions, self._target.function, self._switch.name, wait)
             note(f"{count} ready" if count else "none on the alias")
-        if asked:
-            try:
-                self._ask(self._switch.name, asked)
-            except SmokeFailedError:
-                self._switch.require_unmoved()  # else it was somebody else's version that was asked
-                raise
 
     def document(self, image_uri: str, *, changed: bool) -> dict[str, object]:
         """What is so now, for `--json`."""

@@ -59,7 +59,9 @@ def program(machine: int = 62, loader: str = "", text: bytes = b"") -> Item:
     header = b"\x7fELF\x02\x01\x01" + bytes(9) + (2).to_bytes(2, "little") + machine.to_bytes(2, "little")
     header = header.ljust(32, b"\0") + (64).to_bytes(8, "little")
     header = header.ljust(54, b"\0") + (56).to_bytes(2, "little") + (1 if loader else 0).to_bytes(2, "little")
-    segment = (3).to_bytes(4, "little") + bytes(4) + (120).to_bytes(8, "little") + bytes(16) + len(name).to_bytes(8, "little")
+    segment = (
+        (3).to_bytes(4, "little") + bytes(4) + (120).to_bytes(8, "little") + bytes(16) + len(name).to_bytes(8, "little")
+    )
     return Item(header.ljust(64, b"\0") + segment.ljust(56, b"\0") + name + text, 0o755)
 
 
@@ -161,7 +163,10 @@ def attestation(about: Built) -> tuple[dict[str, Any], list[bytes]]:
         "config": descriptor(config, OCI_CONFIG),
         "layers": [descriptor(statement, "application/vnd.in-toto+json")],
     })  # fmt: skip
-    notes = {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": about.descriptor["digest"]}
+    notes = {
+        "vnd.docker.reference.type": "attestation-manifest",
+        "vnd.docker.reference.digest": about.descriptor["digest"],
+    }
     platform = {"architecture": "unknown", "os": "unknown"}
     return descriptor(manifest, OCI_MANIFEST, platform=platform, annotations=notes), [manifest, config, statement]
 
@@ -186,7 +191,9 @@ def layout_of(*images: Built) -> Files:
 def old_archive_of(image: Built, tags: Sequence[str] = ("made:latest",)) -> Files:
     """As `docker save` before Engine 25: a directory for each layer."""
     name = f"{hashlib.sha256(image.config_bytes).hexdigest()}.json"
-    paths = [f"{hashlib.sha256(layer.tar).hexdigest()[:12]}{number}/layer.tar" for number, layer in enumerate(image.layers)]
+    paths = [
+        f"{hashlib.sha256(layer.tar).hexdigest()[:12]}{number}/layer.tar" for number, layer in enumerate(image.layers)
+    ]
     listed = [{"Config": name, "RepoTags": list(tags), "Layers": paths}]
     layers = {path: layer.stored for path, layer in zip(paths, image.layers, strict=True)}
     return {name: image.config_bytes, **layers, "manifest.json": encoded(listed)}
