@@ -146,10 +146,15 @@ class Release:
         same = live.digest == function.digest_of(image_uri)
         return same and not changed(live.settings, self._target.settings.over(live.settings))
 
-    def require_no_other_canary(self, image_uri: str) -> None:
+    def require_free_alias(self, image_uri: str, canary: Canary | None) -> None:
         """A canary of this image, as a killed deploy leaves one, is started again; any other is somebody's."""
-        if self.before is None or not self.before.weights:
+        if self.before is None:
             return
+        if canary and self.before.version == LATEST:
+            raise UsageError(
+                f"alias {self._switch.name} is at $LATEST, which cannot share traffic with a version",
+                then="deploy without --canary once",
+            )
         for version in self.before.weights:
             seen = function.read(self._account.functions, self._target.function, version)
             if seen.digest != function.digest_of(image_uri):
@@ -157,8 +162,8 @@ class Release:
                     f"a canary of another image is under way: alias {self._target.alias} is at {self.before}",
                     then=f"end it: ecr_push.py rollback --function {self._target.function}",
                 )
-        self._report.say(f"  a canary of this image was left under way ({self.before}): it is started again")
-        self._switch.before = AliasState(self.before.version)
+            self._report.say(f"  a canary of this image was left under way ({self.before}): it is started again")
+            self._switch.before = AliasState(self.before.version)
 
     def update(self, image_uri: str) -> None:
         """$LATEST gets the image (by digest) and the settings; the function is made if it was not there."""
@@ -188,11 +193,6 @@ class Release:
         if self.before is None or self.before.version == self.version:
             self._report.say("  no canary: there is no other version to share the traffic with")
             return
-        if self.before.version == LATEST:
-            raise UsageError(
-                f"alias {self._switch.name} is at $LATEST, which cannot share traffic with a version",
-                then="deploy without --canary once",
-            )
         self._report.say(f"  {asked.weight:.0%} of {self._switch.name} goes to version {self.version}")
         self._switch.send(AliasState(self.before.version, {self.version: asked.weight}))
         with self._report.step(f"Watch version {self.version} for {asked.seconds} s") as note:

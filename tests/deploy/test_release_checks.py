@@ -182,7 +182,7 @@ def test_a_canary_with_errors_is_taken_back(tmp_path: Path) -> None:
 
 def test_a_canary_whose_errors_cannot_be_read_is_taken_back(tmp_path: Path) -> None:
     with stage(tmp_path / "it", *CANARY) as made:
-        with made.aws.rule(Fail("InternalServiceFault", status=500), "GetMetricData"):
+        with made.aws.rule(Fail("InternalFailure"), "GetMetricData"):
             ended = made.run()
         assert ended.code == 22, ended
         assert made.now == made.before

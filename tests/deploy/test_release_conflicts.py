@@ -80,7 +80,9 @@ def test_what_somebody_else_does_at_any_moment_stays(tmp_path: Path, kind: str) 
         ready(made)
         made.require_deployed(made.run())
         calls = made.aws.calls()
-    first = next(number for number, call in enumerate(calls) if call.operation == "GetAlias") + 1
+    # what happens to the alias is noticed when it is moved, so that it does not matter how long before that it happened
+    last_before = "GetAlias" if kind in {"code", "memory", "alias"} else "Invoke"
+    first = next(number for number, call in enumerate(calls) if call.operation == last_before) + 1
 
     def test(name: str, skip: int) -> None:
         with stage(tmp_path / name, *WANTED) as made:

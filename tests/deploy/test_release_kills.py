@@ -78,6 +78,8 @@ def test_after_a_kill_the_alias_is_old_or_new_and_the_same_command_finishes(tmp_
                 killed = made.wait(process, signal.SIGKILL)
             assert killed.code == -signal.SIGKILL
             made.require_discreet(killed)
+            if call.service == "lambda":
+                made.require_journal_until(call.operation)
             no_half(made)
             made.require_convergence()
 
