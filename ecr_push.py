@@ -75,12 +75,9 @@ def deploy(options: Any, report: Reporter) -> None:
         unset=frozenset(options.unset_env),
     )
     canary = Canary(options.canary, options.canary_for, options.canary_errors) if options.canary else None
-    repository = ecr.find(account.images, options.repository)
-    with (
-        _acceptable(options, report)
-        if options.image
-        else nullcontext(stored.resolve(repository, options.digest, options.architecture))
-    ) as found:
+    with _acceptable(options, report) if options.image else nullcontext() as image:
+        repository = ecr.find(account.images, options.repository)
+        found = image or stored.resolve(repository, options.digest, options.architecture)
         smoke = _smoke(options, found.labels)
         target = Target(options.function, options.alias, found.architecture, settings, options.role, options.wait)
         with Release(account, report, target) as release, stoppable():
@@ -262,7 +259,9 @@ def _json_file(path: Path) -> Any:
     try:
         return json.loads(sys.stdin.read() if str(path) == "-" else path.read_text())
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path} is not a file with JSON: {error}") from error
+        raise UsageError(
+            f"{path} is not a file with JSON: {error}", then="give one, or - for standard input"
+        ) from error
 
 
 def _confirm(question: str) -> None:
@@ -270,7 +269,7 @@ def _confirm(question: str) -> None:
         raise UsageError("nobody is there to ask", then="--yes goes on without asking, --dry-run shows what would go")
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
-        raise StoppedError("nothing was deleted")
+        raise StoppedError("nothing was deleted", then="--dry-run shows what would go")
 
 
 def main(arguments: list[str] | None = None) -> int:

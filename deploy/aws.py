@@ -21,7 +21,7 @@ from botocore.config import Config
 
 from deploy import errors
 from deploy.policy import action_of
-from deploy.rehearsal import Rehearsal
+from deploy.rehearsal import Place, Rehearsal
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -90,7 +90,7 @@ class Account:
     ) -> None:
         self._session = boto3.Session(profile_name=profile, region_name=region or os.environ.get("AWS_REGION") or None)
         self._url = endpoint_url
-        self._rehearsal = Rehearsal() if dry_run else None
+        self._rehearsal = Rehearsal(self._place) if dry_run else None
         self._listener = listener
 
     @property
@@ -122,6 +122,11 @@ class Account:
     def metrics(self) -> CloudWatchClient:
         return self._watched(lambda: self._session.client("cloudwatch", endpoint_url=self._url, config=_CALLS))
 
+    def _place(self) -> Place:
+        identities: Any = self._watched(lambda: self._session.client("sts", endpoint_url=self._url, config=_CALLS))
+        _, partition, _, _, account, _ = identities.get_caller_identity()["Arn"].split(":", 5)
+        return Place(partition, identities.meta.region_name, account)
+
     def _watched(self, make: Callable[[], Client]) -> Client:
         try:
             client = make()
@@ -141,7 +146,9 @@ class Account:
         if self._rehearsal is None:
             return None
         answer = self._rehearsal.answer(model.name, context["asked"])
-        return None if answer is None else (AWSResponse("", 200, HTTPHeaders(), None), answer)
+        if answer is None:
+            return None
+        return AWSResponse("", 404 if "Error" in answer else 200, HTTPHeaders(), None), answer
 
     def _after(self, parsed: dict[str, Any], http_response: Any, model: Any, context: dict[str, Any], **_: Any) -> None:
         if self._rehearsal is not None and http_response.status_code < 300:
@@ -270,4 +277,6 @@ def _explained_answer(error: sdk.ClientError) -> errors.DeployError:
         )
     if code == "RepositoryNotFoundException":
         return errors.RepositoryNotFoundError(message, then="check --repository and --region; push --create makes it")
-    return errors.AwsRefusedError(f"AWS refused {action} ({code}): {message}", **facts)
+    return errors.AwsRefusedError(
+        f"AWS refused {action} ({code}): {message}", then="mend what it says; --verbose shows the calls", **facts
+    )

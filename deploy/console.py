@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from deploy.errors import DeployError, JournalError
 from deploy.journal import Journal
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from deploy.logs import Line
     from deploy.terminal import Terminal
 
-_WIDE_COLUMNS = 160  # of a table that no terminal shows
+_WIDE_COLUMNS: Final = 160  # of a table that no terminal shows
 
 
 class Reporter:
@@ -65,7 +65,7 @@ class Reporter:
             with suppress(JournalError):
                 self.journal.write("failed", step=text, error=type(error).__name__, message=str(error))
             raise
-        self._ended("✓", "green", text, notes, start)
+        self._ended(*(("○", "dim") if self._dry_run else ("✓", "green")), text, notes, start)
         self.journal.write("done", step=text, notes=notes, seconds=round(time.monotonic() - start, 3))
 
     @contextmanager
@@ -145,13 +145,13 @@ class Reporter:
             return
         from deploy.terminal import Terminal
 
-        out = Terminal(highlight=False)
+        out = Terminal(highlight=False, width=None if sys.stdout.isatty() else _WIDE_COLUMNS)
         for item in shown:
             if isinstance(item, str):
                 self._print(harmless(item))
                 continue
             with outlasting(sys.stdout):
-                out.print(item, markup=False, width=None if out.is_terminal else _WIDE_COLUMNS)
+                out.print(item, markup=False)
 
     def result(self, document: dict[str, Any], *shown: RenderableType) -> None:
         """What came of it: the document for programs, at the end, and for people what is `shown`, now."""

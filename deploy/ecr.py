@@ -9,9 +9,10 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from botocore.exceptions import ClientError
 
@@ -159,8 +160,10 @@ def find(client: ECRClient, name: str) -> Repository:
 def create(client: ECRClient, name: str) -> Creation:
     """The repository, made if it is missing: tags that never move, scans, Lambda may pull, untagged images expire.
 
-    One that is there is left as it is.
+    One that is there is left as it is; but an empty one of ours without policies is a creation that was cut short.
     """
+    with suppress(RepositoryNotFoundError):
+        return _found(client, name)
     try:
         made = client.create_repository(
             repositoryName=name,
@@ -170,12 +173,46 @@ def create(client: ECRClient, name: str) -> Creation:
     except ClientError as error:
         if code_of(error) != "RepositoryAlreadyExistsException":
             raise
-        repository = find(client, name)
-        return Creation(repository, created=False, differences=tuple(_differences(repository)))
-    repository = _repository(client, made["repository"])
-    client.set_repository_policy(repositoryName=name, policyText=json.dumps(pull_policy(repository.arn)))
-    client.put_lifecycle_policy(repositoryName=name, lifecyclePolicyText=json.dumps(lifecycle_policy()))
+        return _found(client, name)  # somebody else was quicker, or the answer to a first try was lost
+    return _finished(_repository(client, made["repository"]), _Policies())
+
+
+def _found(client: ECRClient, name: str) -> Creation:
+    repository = find(client, name)
+    policies = _Policies.of(repository)
+    ours = repository.is_immutable and repository.scans
+    if ours and not policies.complete and not any(repository.images()):
+        return _finished(repository, policies)
+    return Creation(repository, created=False, differences=tuple(_differences(repository, policies)))
+
+
+def _finished(repository: Repository, policies: _Policies) -> Creation:
+    client, name = repository.client, repository.name
+    if not policies.access:
+        client.set_repository_policy(repositoryName=name, policyText=json.dumps(pull_policy(repository.arn)))
+    if not policies.lifecycle:
+        client.put_lifecycle_policy(repositoryName=name, lifecyclePolicyText=json.dumps(lifecycle_policy()))
     return Creation(repository, created=True)
+
+
+@dataclass(frozen=True)
+class _Policies:
+    """Who may do what, and what expires; empty where nobody said anything."""
+
+    access: dict[str, Any] = field(default_factory=dict)
+    lifecycle: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, repository: Repository) -> Self:
+        client, name = repository.client, repository.name
+        return cls(
+            _policy(client.get_repository_policy, name, "policyText", "RepositoryPolicyNotFoundException"),
+            _policy(client.get_lifecycle_policy, name, "lifecyclePolicyText", "LifecyclePolicyNotFoundException"),
+        )
+
+    @property
+    def complete(self) -> bool:
+        return bool(self.access and self.lifecycle)
 
 
 def pull_policy(arn: str) -> dict[str, Any]:
@@ -214,17 +251,14 @@ def lifecycle_policy() -> dict[str, Any]:
     }
 
 
-def _differences(repository: Repository) -> Iterator[str]:
-    client, name = repository.client, repository.name
+def _differences(repository: Repository, policies: _Policies) -> Iterator[str]:
     if not repository.is_immutable:
         yield f"its tags are {repository.mutability}, not IMMUTABLE: others can move them"
     if not repository.scans:
         yield "images are not scanned when they are pushed"
-    policy = _policy(client.get_repository_policy, name, "policyText", "RepositoryPolicyNotFoundException")
-    if not _lets_lambda_pull(policy):
+    if not _lets_lambda_pull(policies.access):
         yield "its policy does not let Lambda pull; Lambda adds that itself if who deploys may change the policy"
-    rules = _policy(client.get_lifecycle_policy, name, "lifecyclePolicyText", "LifecyclePolicyNotFoundException")
-    expiring = [rule for rule in rules.get("rules", []) if rule["action"]["type"] == "expire"]
+    expiring = [rule for rule in policies.lifecycle.get("rules", []) if rule["action"]["type"] == "expire"]
     if any(rule["selection"]["tagStatus"] != "untagged" for rule in expiring):
         yield "a lifecycle rule deletes tagged images, so it can delete one that a function runs"
     if not expiring:

@@ -13,7 +13,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -129,7 +129,8 @@ def _container(image: EngineImage) -> Iterator[str]:
     try:
         yield container
     finally:
-        api.remove_container(container, v=True, force=True)
+        with suppress(docker.errors.APIError, requests.RequestException):  # the engine went away
+            api.remove_container(container, v=True, force=True)
 
 
 @dataclass(frozen=True)

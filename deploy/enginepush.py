@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -78,7 +78,8 @@ class EnginePush:
             ) from None
         except requests.RequestException as error:
             raise EngineUnavailableError(
-                f"the Docker Engine no longer answers ({type(error).__name__})", then="see whether it runs: docker info"
+                f"the Docker Engine failed in the middle of the push ({type(error).__name__})",
+                then="see whether it runs and has the image: docker info, docker images",
             ) from None
         return Sent(self._digest, known, frozenset(self._layers))
 
@@ -92,11 +93,11 @@ class EnginePush:
         login = self._login()
         credentials = {"username": login.user, "password": login.password}
         try:
-            for event in self._engine.push(
-                self._repository, self._tag, stream=True, decode=True, auth_config=credentials
-            ):
-                tries.check()
-                self._take(event, progress)
+            told = self._engine.push(self._repository, self._tag, stream=True, decode=True, auth_config=credentials)
+            with closing(told):  # the engine gives the push up when nobody listens
+                for event in told:
+                    tries.check()
+                    self._take(event, progress)
         except (docker.errors.StreamParseError, urllib3.exceptions.HTTPError):
             raise TransientError("the engine ended in the middle of what it said") from None
         except docker.errors.APIError as error:
@@ -135,15 +136,15 @@ def _name(engine: Engine, image_id: str, repository: str, tag: str) -> Iterator[
     """
     name = f"{repository}:{tag}"
     before = _id(engine, name)
-    engine.tag(image_id, repository, tag)
     try:
+        engine.tag(image_id, repository, tag)
         yield
     finally:
         with unstoppable():
-            if before:
-                engine.tag(before, repository, tag)
-            elif _other_names(engine, image_id, repository, name):
+            if before != image_id and _other_names(engine, image_id, repository, name):
                 engine.remove_image(name, noprune=True)
+            if before and before != image_id:
+                engine.tag(before, repository, tag)
 
 
 def _id(engine: Engine, name: str) -> str | None:

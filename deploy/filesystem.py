@@ -57,6 +57,11 @@ class Node:
     def is_directory(self) -> bool:
         return self.entry.kind is Kind.DIRECTORY
 
+    def renew(self, layer: int) -> None:
+        """Makes a directory this layer's own: what a lower one said of it is gone."""
+        if self.layer < layer:
+            self.entry, self.layer = _directory(self.entry.name), layer
+
     def permits(self, uid: int, gids: frozenset[int], wanted: int) -> bool:
         """Whether the permission bits let the user do all of `wanted` (READ, EXECUTE)."""
         mode = self.entry.mode
@@ -177,8 +182,7 @@ class Filesystem:
         if child.touched < layer:
             del node.children[name]
         elif child.is_directory:
-            if child.layer < layer:
-                child.entry, child.layer = _directory(name), layer
+            child.renew(layer)
             self._keep_touched(child, layer)
 
     def _keep_touched(self, top: Node, layer: int) -> None:
@@ -187,7 +191,10 @@ class Filesystem:
         while pending:
             node = pending.pop()
             node.children = {name: child for name, child in node.children.items() if child.touched == layer}
-            pending += [child for child in node.children.values() if child.is_directory]
+            directories = [child for child in node.children.values() if child.is_directory]
+            for directory in directories:
+                directory.renew(layer)
+            pending += directories
 
     def find(self, path: str, *, follow: bool = True) -> Found | None:
         """Where an absolute path leads, links followed inside the image; None if to nothing or in circles.

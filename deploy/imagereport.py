@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 from deploy import oci
 from deploy.checks.command import Command
 from deploy.checks.finding import Finding, Level
+from deploy.checks.packaging import shown_bytes
 from deploy.errors import ImageRefusedError
 from deploy.localimage import Child, Image
 
@@ -126,10 +127,10 @@ def _facts(image: Image) -> list[RenderableType]:
         "image": f"{image.reference} ({image.origin})",
         "platform": f"{image.config.os} {image.architecture}",
         "tag": oci.default_tag(image.content_digest),
-        "manifest": image.manifest.digest if image.manifest else "",
+        "manifest": f"{image.manifest.digest[:23]}…" if image.manifest else "",
         "entrypoint": " ".join(settings.entrypoint),
         "command": " ".join(settings.cmd),
-        "size": "" if sizes is None else _bytes(sum(sizes)),
+        "size": "" if sizes is None else shown_bytes(sum(sizes)),
     }
     shown = Table.grid(padding=(0, 2))
     for name, value in facts.items():
@@ -142,13 +143,9 @@ def _facts(image: Image) -> list[RenderableType]:
     for number, (diff_id, size) in enumerate(
         zip(image.config.rootfs.diff_ids, _by_layer(image, sizes), strict=True), 1
     ):
-        shown_size = "" if size is None else _bytes(size)
+        shown_size = "" if size is None else shown_bytes(size)
         layers.add_row(Text(f"layer {number}", "dim"), Text(diff_id.removeprefix("sha256:")[:12]), Text(shown_size))
     return [shown, Text(), layers]
-
-
-def _bytes(count: int) -> str:
-    return f"{count / 1e6:,.1f} MB" if count >= 100_000 else f"{count / 1e3:.1f} kB"
 
 
 def _judged(found: Sequence[Finding]) -> list[RenderableType]:

@@ -73,7 +73,7 @@ def _candidates(
     for item in index.manifests:
         known = next((item.annotations[key] for key in _NAMES if key in item.annotations), name)
         if item.is_attestation:
-            children.append(Child(item, "an attestation, no image"))
+            children.append(Child(item, "attestation"))
         elif bundle.find(blob_path(item.digest)) is None:
             children.append(Child(item, "not in here"))
         elif item.media_type in oci.INDEXES:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import difflib
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -31,12 +32,9 @@ def open_image(reference: str, architecture: str | None = None) -> Image:
     Raises ImageNotFoundError, EngineUnavailableError, or ImageRefusedError: damaged, or not exactly one image that
     could be meant. Layers are not read yet. docker is imported for an image of the engine alone.
     """
-    files = ExitStack()  # which the image closes
-    try:
-        return _opened(reference, architecture, files)
-    except BaseException:
-        files.close()
-        raise
+    with ExitStack() as files:
+        image = _opened(reference, architecture, files)
+        return replace(image, files=files.pop_all())
 
 
 def _opened(reference: str, architecture: str | None, files: ExitStack) -> Image:

@@ -28,7 +28,7 @@ class Line:
 
 def lines(account: Account, group: str, since_seconds: float, *, follow: bool, pattern: str = "") -> Iterator[Line]:
     """In the order of their times, as far as they have arrived. Raises FunctionNotFoundError if there is no log."""
-    start = int((time.time() - since_seconds) * 1000)
+    start = max(int((time.time() - since_seconds) * 1000), 0)
     seen: dict[str, int] = {}
     while True:
         events = [event for event in _events(account, group, start, pattern) if event["eventId"] not in seen]

@@ -20,7 +20,8 @@ _PREFIXES: Final = {
     "SetRepositoryPolicy": "ecr",
     "FilterLogEvents": "logs",
     "GetMetricData": "cloudwatch",
-    # what the SDK does to get credentials
+    # whose credentials these are, and what the SDK does to get them
+    "GetCallerIdentity": "sts",
     "AssumeRole": "sts",
     "AssumeRoleWithWebIdentity": "sts",
     "GetRoleCredentials": "sso",

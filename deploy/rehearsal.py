@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any, Final
 
 from botocore.response import StreamingBody
@@ -12,12 +14,24 @@ NEW_VERSION: Final = "NEW"  # the number is Lambda's to give
 _READS: Final = ("Get", "List", "Describe", "BatchGet", "BatchCheck", "Filter")
 
 
-class Rehearsal:
-    """Remembers what was read and what would have been changed."""
+@dataclass(frozen=True)
+class Place:
+    """Where the account's things are, in the words of ARNs."""
 
-    def __init__(self) -> None:
+    partition: str
+    region: str
+    account: str
+
+
+class Rehearsal:
+    """Remembers what was read and what would have been changed. `place` says where what is new would be."""
+
+    def __init__(self, place: Callable[[], Place]) -> None:
+        self._place = place
         self._functions: dict[tuple[str, str], dict[str, Any]] = {}
         self._aliases: dict[tuple[str, str], dict[str, Any] | None] = {}
+        self._new_aliases: set[tuple[str, str]] = set()
+        self._repositories: set[str] = set()
         self._revision = 0
 
     @staticmethod
@@ -32,7 +46,7 @@ class Rehearsal:
             self._aliases.setdefault((asked["FunctionName"], asked["Name"]), deepcopy(answer))
 
     def answer(self, operation: str, asked: dict[str, Any]) -> dict[str, Any] | None:
-        """The answer, or None where AWS itself is to be asked: to read what no change would have touched."""
+        """The answer, with `Error` for a refusal; None to ask AWS itself, about what no change would have touched."""
         if self.reads(operation):
             return self._read(operation, asked)
         self._revision += 1
@@ -50,6 +64,10 @@ class Rehearsal:
                 return known and deepcopy(known["Configuration"])
             case "GetAlias":
                 return deepcopy(self._aliases.get((asked["FunctionName"], asked["Name"])))
+            case "GetProvisionedConcurrencyConfig" if (asked["FunctionName"], asked["Qualifier"]) in self._new_aliases:
+                return {"Error": {"Code": "ProvisionedConcurrencyConfigNotFoundException", "Message": "dry run"}}
+            case "BatchGetImage" if asked["repositoryName"] in self._repositories:
+                return {"images": [], "failures": []}
         return None
 
     def _changed(self, name: str) -> dict[str, Any]:
@@ -95,7 +113,9 @@ class Rehearsal:
 
     def _CreateAlias(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         alias = {name: value for name, value in asked.items() if name != "FunctionName"}
-        self._aliases[asked["FunctionName"], asked["Name"]] = alias | {"RevisionId": str(self._revision)}
+        alias |= {"RevisionId": str(self._revision)}
+        self._aliases[asked["FunctionName"], asked["Name"]] = alias
+        self._new_aliases.add((asked["FunctionName"], asked["Name"]))
         return alias
 
     def _UpdateAlias(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
@@ -109,7 +129,8 @@ class Rehearsal:
         return {"imageIds": asked["imageIds"], "failures": []}
 
     def _CreateRepository(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
-        name = asked["repositoryName"]
-        return {
-            "repository": asked | {"repositoryUri": f"(the registry)/{name}", "registryId": "", "repositoryArn": ""}
-        }
+        name, place = asked["repositoryName"], self._place()
+        self._repositories.add(name)
+        uri = f"{place.account}.dkr.ecr.{place.region}.amazonaws.com/{name}"
+        arn = f"arn:{place.partition}:ecr:{place.region}:{place.account}:repository/{name}"
+        return {"repository": asked | {"repositoryUri": uri, "repositoryArn": arn}}

@@ -186,7 +186,8 @@ def document(plan: Plan, gone: list[str]) -> dict[str, Any]:
 def table(plan: Plan) -> Table:
     shown = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for column in ("", "image", "tags", "pushed", "size", "why"):
-        shown.add_column(column, justify="right" if column == "size" else "left")
+        folds = column in {"tags", "why"}
+        shown.add_column(column, justify="right" if column == "size" else "left", overflow="fold", no_wrap=not folds)
     rows = [("keep", image, why) for image, why in plan.kept] + [("delete", image, "") for image in plan.unneeded]
     for what, image, why in rows:
         shown.add_row(

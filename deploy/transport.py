@@ -13,6 +13,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import requests
@@ -21,7 +22,7 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies
 
 from deploy.address import Address
-from deploy.errors import CredentialsError, PushFailedError
+from deploy.errors import CredentialsError, PushFailedError, UsageError
 from deploy.login import Login
 from deploy.patience import Patience, TransientError, Tries
 from deploy.timed import TimedAdapter
@@ -43,6 +44,7 @@ class Transport:
     """A registry as its HTTP answers. `login` is called at the first request, and again when the registry says so.
 
     The certificate authorities are the usual ones, or those of the file that AWS_CA_BUNDLE or REQUESTS_CA_BUNDLE names.
+    Raises UsageError if there is no such file.
     """
 
     def __init__(self, address: Address, login: Callable[[], Login], patience: Patience) -> None:
@@ -55,8 +57,7 @@ class Transport:
         self._session.mount("https://", TimedAdapter())
         self._session.trust_env = False  # or ~/.netrc would be read
         self._session.headers["User-Agent"] = "ecr-push"
-        self._session.proxies = get_environ_proxies(address.url)
-        self._session.verify = os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE") or True
+        self._session.verify = _authorities()
 
     def close(self) -> None:
         self._session.close()
@@ -140,10 +141,16 @@ class Transport:
     ) -> Answer:
         """One request, one answer. A body is sent piece by piece, so that time-outs are those of a piece."""
         tries.check()
-        times = (self._patience.connect, self._patience.read)
         try:
             with self._session.request(
-                method, url, headers=headers, data=body, timeout=times, allow_redirects=False, stream=True
+                method,
+                url,
+                headers=headers,
+                data=body,
+                timeout=(self._patience.connect, self._patience.read),
+                proxies=get_environ_proxies(url),
+                allow_redirects=False,
+                stream=True,
             ) as response:
                 answer = Answer(response.status_code, response.headers, self._body(tries, response))
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
@@ -173,6 +180,17 @@ class Transport:
                 then="if it is your own authority's, name the authority's file in AWS_CA_BUNDLE",
             )
         return TransientError(reason)
+
+
+def _authorities() -> str | bool:
+    for variable in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
+        if named := os.environ.get(variable):
+            if not Path(named).exists():
+                raise UsageError(
+                    f"{variable} is {named}, and there is no such file", then=f"correct or unset {variable}"
+                )
+            return named
+    return True
 
 
 def _origin(url: str) -> tuple[str, str | None, int]:

@@ -106,7 +106,12 @@ class Upload:
         self._data.seek(self._offset)
         chunk = self._data.read(min(self._chunk_bytes, self._blob.size - self._offset))
         start, end = self._offset, self._offset + len(chunk)
-        body = _Told(chunk, lambda done: self._tell("uploading", start + done))
+
+        def taken(size: int) -> None:
+            tries.check()
+            self._tell("uploading", start + size)
+
+        body = _Told(chunk, taken)
         headers = {"Content-Type": _OCTETS, "Content-Range": f"{start}-{end - 1}"}
         answer = self._transport.once(tries, "PATCH", self._location, headers, body)
         if answer.status in (404, 416):

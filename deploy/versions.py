@@ -98,8 +98,9 @@ def _status(version: Version) -> str | None:
 
 def table(name: str, found: list[Version]) -> Table:
     shown = Table(title=f"function {name}", title_justify="left", box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for column in ("alias", "version", "image", "in ECR", "for", "size", "age", "state"):
-        shown.add_column(column, justify="right" if column in {"size", "age"} else "left", overflow="fold")
+    shown.add_column("alias", overflow="fold", min_width=8)
+    for column in ("version", "image", "in ECR", "for", "size", "age", "state"):
+        shown.add_column(column, justify="right" if column in {"size", "age"} else "left", no_wrap=True)
     for version in found:
         seen, image = version.state, version.image
         shown.add_row(

@@ -13,19 +13,19 @@ from deploy.layers import Layer
 from deploy.localimage import Image
 
 SIZE_LIMIT: Final = 10 * 1024**3
-_SIZE_SAFE: Final = 10 * 1000**3  # "10 GB", say the documents
+SIZE_SAFE: Final = 10 * 1000**3  # "10 GB", say the documents
 
 
 def manifest(image: Image) -> Iterator[Finding]:
     """One image or an index of several; of a type that Lambda takes."""
     found = image.manifest
     if image.index:
-        fate = Counter(child.passed_over for child in image.children if child.passed_over)
-        others = ", ".join(f"{count} {reason}" for reason, count in fate.items()) or "no other"
+        fates = Counter(child.passed_over for child in image.children if child.passed_over)
+        others = ", ".join(f"{count} {fate}" for fate, count in fates.items()) or "nothing"
         yield Finding(
             "warning",
             "manifest",
-            f"an index; of it the image for {image.config.platform} counts ({others})",
+            f"an index; its image for {image.config.platform} is taken; beside it: {others}",
             why="Lambda takes no index, and `docker push` would send it",
             then="`ecr_push.py push` sends that one image; `docker build --provenance=false` makes no index",
         )
@@ -57,15 +57,14 @@ def layers(image: Image) -> Iterator[Finding]:
     """Layers that Lambda can unpack. An engine's are compressed when it pushes them."""
     if image.engine:
         count = len(image.config.rootfs.diff_ids)
-        yield Finding("ok", "layers", f"{count} layers, which the engine compresses when it pushes them")
+        yield Finding("ok", "layers", f"{count}, which the engine compresses when it pushes them")
         return
     wrong = [finding for layer in image.layers if (finding := _layer(layer))]
     yield from wrong
     if not wrong:
-        kinds = Counter(
-            "not compressed" if layer.compression == "none" else layer.compression for layer in image.layers
-        )
-        yield Finding("ok", "layers", ", ".join(f"{count} layers {kind}" for kind, count in kinds.items()) or "none")
+        kinds = Counter("not compressed" if layer.compression == "none" else "gzip" for layer in image.layers)
+        shown = kinds.popitem()[0] if len(kinds) == 1 else ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+        yield Finding("ok", "layers", f"{len(image.layers)}, {shown}" if image.layers else "none")
 
 
 def _layer(layer: Layer) -> Finding | None:
@@ -92,11 +91,11 @@ def _layer(layer: Layer) -> Finding | None:
 def architecture(image: Image, wanted: str | None) -> Iterator[Finding]:
     """`wanted` in Lambda's words; None for either."""
     found = image.architecture
-    if found not in oci.OCI_NAMES:
+    if image.config.architecture not in oci.LAMBDA_NAMES:
         yield Finding(
             "refused",
             "architecture",
-            f"{image.config.architecture or 'none'}",
+            image.config.architecture or "none",
             why="Lambda runs amd64 (x86_64) and arm64",
             then="docker build --platform linux/amd64, or linux/arm64",
         )
@@ -123,14 +122,18 @@ def operating_system(image: Image) -> Iterator[Finding]:
         )
 
 
+def shown_bytes(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB" if count >= 100_000 else f"{count / 1e3:.1f} kB"
+
+
 def size(image: Image) -> Iterator[Finding]:
     total = image.uncompressed_bytes
     if total > SIZE_LIMIT:
         level, why = "refused", "Lambda takes 10 GB at most, all layers unpacked"
-    elif total > _SIZE_SAFE:
+    elif total > SIZE_SAFE:
         level, why = "warning", "Lambda takes 10 GB, and does not say whether of 1000 or of 1024 MB"
     else:
-        yield Finding("ok", "size", f"{total / 1e6:,.0f} MB unpacked, of 10 GB")
+        yield Finding("ok", "size", f"{shown_bytes(total)} unpacked, of 10 GB")
         return
     yield Finding(
         "refused" if level == "refused" else "warning",

@@ -178,6 +178,11 @@ class Depot:
         self._tokens.append(token)
         return token
 
+    @property
+    def passwords(self) -> list[str]:
+        """All that have been issued."""
+        return [token.password for token in self._tokens]
+
     def token(self, password: str) -> Token | None:
         """The token, though it may have expired."""
         return next((token for token in self._tokens if secrets.compare_digest(token.password, password)), None)

@@ -108,11 +108,11 @@ class StrictAws(Account):
                 self.do("CreateAlias", FunctionName=name, Name=alias, FunctionVersion=version)
         return str(made["FunctionArn"])
 
-    def release(self, name: str, image: SampleImage, alias: str = "") -> str:
+    def release(self, name: str, image: SampleImage, alias: str = "", description: str = "") -> str:
         """A new version with this image, active at once; the alias, if given, moves to it. Gives the number."""
         with self._pace.hurried():
             self.do("UpdateFunctionCode", FunctionName=name, ImageUri=self.image_uri(image))
-            version = str(self.do("PublishVersion", FunctionName=name)["Version"])
+            version = str(self.do("PublishVersion", FunctionName=name, Description=description)["Version"])
             self.do("GetFunction", FunctionName=name, Qualifier=version)
             if alias:
                 self.do("UpdateAlias", FunctionName=name, Name=alias, FunctionVersion=version, RoutingConfig={})

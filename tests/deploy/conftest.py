@@ -23,6 +23,7 @@ from tests.aws.cloud import Cloud, Runner
 from tests.deploy import debianregistry
 from tests.deploy.debianregistry import DebianRegistry
 from tests.deploy.tool import Tool
+from tests.deploy.trial import Trial
 from tests.faults import running
 from tests.faults.client import Faults
 from tests.faults.running import Proxy
@@ -109,3 +110,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 def tool(aws: StrictAws, tmp_path: Path) -> Tool:
     """The tool, for `aws`, with an empty home."""
     return Tool(aws.environment(), tmp_path)
+
+
+@pytest.fixture
+def trial(aws: StrictAws, tool: Tool, tmp_path: Path) -> Trial:
+    """Runs of the tool, each held against what must be so after any."""
+    return Trial(aws, tool, tmp_path / "journal.jsonl")

@@ -1,8 +1,8 @@
 """A function that a deploy is tried on, and what must be so after it, however it ends.
 
-After every fault: D1 an exit code, a cause in one line, a next step; D2 the alias, the code and the settings are as they
-were; D3 the same command, given again, ends where it would have ended; D4 no secret is told to anybody; D5 the journal
-has each step.
+After every fault: D1 an exit code, a cause in one line, a next step; D2 the alias, the code and the settings are as
+they were; D3 the same command, given again, ends where it would have ended; D4 no secret is told to anybody; D5 the
+journal has each step.
 """
 
 from __future__ import annotations

@@ -273,8 +273,10 @@ def test_a_name_that_another_image_had_is_given_back(api: Any, make_image: MakeI
     assert other.engine
     api.tag(other.engine.id, target.uri, "tag")
     push(image, target, "tag")
+    assert image.engine
     assert f"{target.uri}:tag" in tags_of(api, other)
     assert f"{target.uri}:tag" not in tags_of(api, image)
+    assert not api.inspect_image(image.engine.id)["RepoDigests"]
 
 
 def test_an_image_without_a_name_is_still_there_afterwards(

@@ -33,7 +33,7 @@ class Ended:
     @property
     def error(self) -> str:
         """The error's code, from the one line that tells it."""
-        lines = [line for line in self.err.splitlines() if not line.startswith(("✓", "✗", " "))]
+        lines = [line for line in self.err.splitlines() if not line.startswith(("✓", "✗", "○", " "))]
         return lines[0].partition(":")[0] if lines else ""
 
     def __str__(self) -> str:
@@ -47,12 +47,14 @@ class Tool:
     environment: Mapping[str, str]
     home: Path
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(
+        self, *arguments: str, stdin: int = subprocess.DEVNULL, output: int = subprocess.PIPE
+    ) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, str(ROOT / "ecr_push.py"), *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdin=stdin,
+            stdout=output,
+            stderr=output,
             text=True,
             env=self._environment(),
         )
@@ -60,12 +62,12 @@ class Tool:
     def run(self, *arguments: str) -> Ended:
         return self.wait(self.start(*arguments))
 
-    def wait(self, process: subprocess.Popen[str], stop: signal.Signals | None = None) -> Ended:
+    def wait(self, process: subprocess.Popen[str], stop: signal.Signals | None = None, stdin: str = "") -> Ended:
         """The end of a run, after a signal if one is given."""
         if stop is not None:
             process.send_signal(stop)
         try:
-            out, err = process.communicate(timeout=LONGEST_SECONDS)
+            out, err = process.communicate(stdin or None, timeout=LONGEST_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             out, err = process.communicate()

@@ -1,0 +1,87 @@
+"""`check` with an engine that keeps manifests and indexes, as new engines do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from deploy.errors import ImageNotFoundError, ImageRefusedError
+from deploy.image import document, findings, open_image
+from deploy.shipment import pack
+from tests.deploy.containerd import DOCKERD, ContainerdEngine
+from tests.deploy.images import (
+    OCI_INDEX,
+    Built,
+    attestation,
+    descriptor,
+    digest_of,
+    good,
+    index_of,
+    layout_files,
+    on_arm,
+    write_tar,
+)
+
+INTEL, ARM = good(), on_arm(good({"arm": b"1"}))
+
+
+@pytest.fixture(scope="module")
+def containerd(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ContainerdEngine]:
+    if not DOCKERD.exists():
+        pytest.skip(f"the engine of this machine is not a program here ({DOCKERD})")
+    directory = tmp_path_factory.mktemp("engine")
+    with ContainerdEngine(engine, "hwang-lambda:latest", directory) as running:
+        for name, images in (("multi:1", (INTEL, ARM)), ("attested:1", (INTEL,))):
+            path = write_tar(named(name, *images), directory / "image.tar")
+            running.run("load", "--quiet", "--input", str(path))
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def there(containerd: ContainerdEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", containerd.host)
+
+
+def named(name: str, *images: Built) -> dict[str, bytes]:
+    """An index of images and their attestations, under a name, as BuildKit exports it."""
+    attestations = [attestation(image) for image in images]
+    inner = index_of([*(image.descriptor for image in images), *(entry for entry, _ in attestations)])
+    blobs = [blob for image in images for blob in image.blobs] + [blob for _, more in attestations for blob in more]
+    notes = {"io.containerd.image.name": f"docker.io/library/{name}", "org.opencontainers.image.ref.name": "1"}
+    return layout_files([descriptor(inner, OCI_INDEX, annotations=notes)], [inner, *blobs])
+
+
+@pytest.mark.parametrize(("built", "architecture"), [(INTEL, "x86_64"), (ARM, "arm64")])
+def test_an_index_leads_to_the_image_of_the_architecture(built: Built, architecture: str) -> None:
+    with open_image("multi:1", architecture) as image:
+        assert image.manifest
+        assert image.manifest.digest == digest_of(built.manifest_bytes)
+        assert image.engine is None
+        assert document(image, ())["index"]["entries"][0]["digest"] == image.manifest.digest
+        assert pack(image).manifest.data == built.manifest_bytes
+
+
+def test_an_index_of_several_is_refused_without_an_architecture() -> None:
+    with pytest.raises(ImageRefusedError, match="2 images that could be meant: linux/amd64"):
+        open_image("multi:1")
+
+
+def test_an_image_with_an_attestation_is_taken_and_its_index_warned_of() -> None:
+    with open_image("attested:1") as image:
+        found = findings(image)
+        assert [item.subject for item in found if item.level in ("warning", "refused")] == ["manifest"]
+        assert image.filesystem.read("/var/task/app.py", 3) == b"def"
+
+
+def test_an_id_of_an_index_leads_to_it(containerd: ContainerdEngine) -> None:
+    identity = containerd.run("image", "inspect", "--format", "{{.Id}}", "attested:1")
+    for reference in (identity, identity.removeprefix("sha256:")[:12]):
+        with open_image(reference) as image:
+            assert image.index
+            assert image.index.digest == identity
+
+
+def test_a_name_that_is_not_there_names_its_neighbours() -> None:
+    with pytest.raises(ImageNotFoundError, match="there is multi:1"):
+        open_image("multi")

@@ -1,0 +1,298 @@
+"""`check` with a real engine: the project's own image from the engine, as it saves it, and from a layout."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import socket
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.errors import EngineUnavailableError, ImageNotFoundError
+from deploy.image import Finding, document, findings, open_image
+from tests.deploy.cutting import CutEngine
+from tests.deploy.images import Built, directory, good, old_archive_of, write_tar
+
+IMAGE = "hwang-lambda:latest"
+ROOT = Path(__file__).parents[2]
+
+
+def docker(engine: str, *arguments: str, given: bytes | None = None) -> str:
+    ended = subprocess.run([engine, *arguments], check=True, input=given, stdout=subprocess.PIPE)
+    return ended.stdout.decode().strip()
+
+
+def check(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The tool as a process."""
+    kept = {name: os.environ[name] for name in ("PATH", "DOCKER_HOST", "HOME") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, "ecr_push.py", "check", *arguments],
+        cwd=ROOT,
+        env={**kept, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.fixture(scope="session")
+def image(engine: str) -> str:
+    """The id of the project's image, which another build does not change."""
+    return docker(engine, "image", "inspect", "--format", "{{.Id}}", IMAGE)
+
+
+@pytest.fixture(scope="session")
+def saved(engine: str, image: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("saved") / "image.tar"
+    docker(engine, "save", "--output", str(path), image)
+    return path
+
+
+@pytest.fixture(scope="session")
+def layout(saved: Path) -> Path:
+    """What the engine saved, as a directory without the older manifest."""
+    path = saved.parent / "layout"
+    with tarfile.open(saved) as tar:
+        tar.extractall(path, filter="data")
+    (path / "manifest.json").unlink()
+    return path
+
+
+@pytest.fixture
+def loaded(engine: str) -> Iterator[list[str]]:
+    """Ids of images that the test loads, which go with it."""
+    ids: list[str] = []
+    yield ids
+    for name in ids:
+        docker(engine, "image", "rm", "--force", name)
+
+
+def load(engine: str, built: Built, tmp_path: Path, loaded: list[str], tag: str) -> str:
+    path = write_tar(old_archive_of(built, [tag]), tmp_path / "load.tar")
+    docker(engine, "load", "--quiet", "--input", str(path))
+    loaded.append(tag)
+    return docker(engine, "image", "inspect", "--format", "{{.Id}}", tag)
+
+
+def told(reference: str) -> tuple[dict[str, Any], list[Finding]]:
+    """The document without what tells the forms apart, and the findings that do not."""
+    with open_image(reference) as opened:
+        found = findings(opened)
+        shown = document(opened, found)
+    for name in ("reference", "origin", "manifest_digest", "findings"):
+        del shown[name]
+    size = shown.pop("size_bytes")
+    # an engine counts some bytes of its own
+    assert sum(layer.pop("bytes") for layer in shown["layers"]) == size == pytest.approx(265e6, rel=0.2)
+    return shown, [item for item in found if item.subject not in ("manifest", "layers", "size")]
+
+
+def test_an_image_is_the_same_in_the_engine_in_its_archive_and_in_a_layout(
+    image: str, saved: Path, layout: Path
+) -> None:
+    engine_document, engine_findings = told(f"engine:{image}")
+    assert engine_document["acceptable"]
+    assert [item.subject for item in engine_findings if item.level == "warning"] in ([], ["base"])
+    for reference in (str(saved), str(layout), f"docker-archive:{saved}", f"oci:{layout}"):
+        shown, found = told(reference)
+        assert found == engine_findings
+        assert shown == engine_document
+
+
+def test_an_engines_image_shows_what_a_container_of_it_sees(engine: str, tmp_path: Path, loaded: list[str]) -> None:
+    built = good({"var/task": directory(0o755), "var/task/closed": directory(0o700), "var/task/.wh.app.py": b""})
+    name = load(engine, built, tmp_path, loaded, f"hwang-check-{os.getpid()}:seen")
+    with open_image(f"engine:{name}") as opened:
+        refused = {item.subject for item in findings(opened) if item.level == "refused"}
+        assert refused == {"handler", "files"}
+        assert opened.filesystem.names("/var/task") == ["closed"]
+        assert opened.filesystem.read("/lambda-entrypoint.sh", 9) == b"#!/bin/sh"
+        assert len(opened.layers) == 2
+
+
+def test_a_check_leaves_no_container_behind(engine: str, image: str) -> None:
+    def containers() -> str:
+        return docker(engine, "ps", "--all", "--quiet", "--filter", "label=ecr-push=check")
+
+    with open_image(f"engine:{image}") as opened:
+        findings(opened)
+        assert containers()
+    assert not containers()
+
+
+def test_an_image_for_another_architecture_is_judged_without_being_run(
+    engine: str, tmp_path: Path, loaded: list[str]
+) -> None:
+    built = dataclasses.replace(good(), architecture="arm64")
+    name = load(engine, built, tmp_path, loaded, f"hwang-check-{os.getpid()}:arm")
+    ended = check(f"engine:{name}", "--architecture", "x86_64", "--json")
+    assert ended.returncode == 12, ended.stderr
+    assert "arm64, and x86_64 is wanted" in ended.stderr
+
+
+def test_the_check_of_the_projects_image_takes_two_seconds_at_most(image: str) -> None:
+    taken = []
+    for _ in range(5):
+        start = time.monotonic()
+        ended = check(f"engine:{image}", "--json")
+        taken.append(time.monotonic() - start)
+        assert ended.returncode == 0, ended.stderr
+        assert json.loads(ended.stdout)["acceptable"]
+    assert min(taken) <= 2.0, taken
+
+
+def test_the_check_of_an_archive_is_faster_yet(saved: Path) -> None:
+    taken = []
+    for _ in range(3):
+        start = time.monotonic()
+        ended = check(str(saved), DOCKER_HOST="unix:///nope")
+        taken.append(time.monotonic() - start)
+        assert ended.returncode == 0, ended.stderr
+        assert "✓ Lambda would take it" in ended.stdout
+    assert min(taken) <= 1.5, taken
+
+
+# What is not there.
+
+
+def test_an_image_that_the_engine_does_not_have_is_not_found_and_its_tags_are_named(engine: str) -> None:  # noqa: ARG001
+    with pytest.raises(ImageNotFoundError, match="hwang-lambda:latest"):
+        open_image("hwang-lambda:no-such-tag")
+    with pytest.raises(ImageNotFoundError, match="hwang-lambda:"):
+        open_image("hwang-lamdba")
+    with pytest.raises(ImageNotFoundError):
+        open_image("surely/nobody/has/this:1")
+
+
+@pytest.mark.parametrize("name", ["UPPER", "a:b:c", "engine:", "-x", "a b"])
+def test_what_is_no_name_is_not_found(name: str, engine: str) -> None:  # noqa: ARG001
+    with pytest.raises(ImageNotFoundError):
+        open_image(name)
+
+
+def test_a_short_id_of_several_images_names_them(engine: str, tmp_path: Path, loaded: list[str]) -> None:
+    """Images are made until two begin alike: with 17 of 16 digits at the latest."""
+    ids: list[str] = []
+    for number in range(17):
+        built = good({"n": str(number).encode()})
+        ids.append(load(engine, built, tmp_path, loaded, f"hwang-check-{os.getpid()}:{number}").removeprefix("sha256:"))
+        alike = [one for one in ids if one[0] == ids[-1][0]]
+        if len(alike) > 1:
+            break
+    with pytest.raises(ImageNotFoundError, match="may be any of") as caught:
+        open_image(f"engine:sha256:{ids[-1][0]}")
+    near = caught.value.detail["near"]
+    assert isinstance(near, list)
+    assert {one[:12] for one in alike} <= set(near)
+
+
+def test_an_id_leads_to_its_image(image: str) -> None:
+    for reference in (image, image.removeprefix("sha256:")[:12], IMAGE):
+        with open_image(reference) as opened:
+            assert opened.engine
+            assert opened.engine.id.startswith("sha256:")
+
+
+def test_a_directory_that_happens_to_have_an_images_name_is_not_taken_for_it(
+    image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / image).mkdir()
+    monkeypatch.chdir(tmp_path)
+    with open_image(image) as opened:
+        assert opened.origin == "engine"
+
+
+# No engine.
+
+
+def refused_within_two_seconds(host: str, words: str) -> None:
+    start = time.monotonic()
+    ended = check("engine:hwang-lambda", DOCKER_HOST=host)
+    taken = time.monotonic() - start
+    assert ended.returncode == 10, ended.stderr
+    assert words in ended.stderr
+    assert host in ended.stderr
+    assert "next:" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 2
+    assert taken < 2, taken
+
+
+def test_without_a_socket_the_check_ends_with_a_hint() -> None:
+    refused_within_two_seconds("unix:///nope", "there is no such socket")
+
+
+def test_a_port_that_nothing_listens_on_ends_with_a_hint() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        refused_within_two_seconds(f"tcp://127.0.0.1:{free.getsockname()[1]}", "nothing listens there")
+
+
+def test_an_engine_that_does_not_answer_ends_with_a_hint(tmp_path: Path) -> None:
+    path = tmp_path / "engine.sock"
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(path))
+        silent.listen()
+        refused_within_two_seconds(f"unix://{path}", "does not answer")
+
+
+def test_something_else_than_an_engine_ends_with_a_hint(tmp_path: Path) -> None:
+    path = tmp_path / "engine.sock"
+    path.write_bytes(b"")
+    refused_within_two_seconds(f"unix://{path}", "nothing listens there")
+
+
+def test_a_bad_address_ends_with_a_hint() -> None:
+    for host in ("ssh://nobody@nowhere", "nonsense://x"):
+        ended = check("engine:hwang-lambda", DOCKER_HOST=host)
+        assert ended.returncode == 10, ended.stderr
+        assert "next:" in ended.stderr
+
+
+def test_a_socket_that_the_user_may_not_use_ends_with_a_hint(tmp_path: Path) -> None:
+    """As another user, whom the socket's directory does not let in."""
+    if os.getuid() != 0:
+        pytest.fail("only root can become another user")
+    path = tmp_path / "engine.sock"
+    with socket.socket(socket.AF_UNIX) as closed:
+        closed.bind(str(path))
+        closed.listen()
+        path.chmod(0o600)
+        code = (
+            "import os\n"
+            "from deploy.engine import connect\n"
+            "from deploy.errors import EngineUnavailableError\n"
+            "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+            "try: connect()\n"
+            "except EngineUnavailableError as error: print(error.what, error.then)"
+        )
+        for directory_ in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+            directory_.chmod(0o755)
+        ended = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env={"DOCKER_HOST": f"unix://{path}", "PATH": "", "HOME": "/"},
+            capture_output=True,
+            text=True,
+        )
+    assert "may not use the socket" in ended.stdout, ended.stderr
+    assert "docker" in ended.stdout
+
+
+def test_an_engine_that_goes_away_in_the_middle_is_unavailable(
+    image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relay to the engine that is cut while the files are on their way."""
+    with CutEngine(tmp_path / "engine.sock") as relay:
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{relay.path}")
+        with open_image(f"engine:{image}") as opened:
+            relay.cut_after(1_000_000)
+            with pytest.raises(EngineUnavailableError, match="stopped answering"):
+                findings(opened)
