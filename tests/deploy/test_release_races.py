@@ -116,9 +116,7 @@ def test_of_two_deploys_that_begin_whenever_the_alias_is_never_at_a_mixture(tmp_
                 assert now.alias == one.before.alias
             else:
                 live = one.version(now.alias or "")
-                pairs = {
-                    (rival.aws.image_uri(rival.image), int(rival.arguments[1])) for rival, _ in done
-                }
+                pairs = {(rival.aws.image_uri(rival.image), int(rival.arguments[1])) for rival, _ in done}
                 assert (live["Code"]["ResolvedImageUri"], live["Configuration"]["MemorySize"]) in pairs
             two.require_convergence()
 
