@@ -172,6 +172,7 @@ MISSED: Final[dict[str, dict[str, str]]] = {
         "ecr:CreateRepository": "create",
         "ecr:DescribeRepositories": "push",
         "ecr:GetAuthorizationToken": "push",
+        "ecr:DescribeImages": "cut short",
         "ecr:GetDownloadUrlForLayer": "rebuilt",
         "ecr:GetLifecyclePolicy": "there",
         "ecr:GetRepositoryPolicy": "there",
