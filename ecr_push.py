@@ -74,6 +74,7 @@ def deploy(options: Any, report: Reporter) -> None:
         environment=dict(options.env),
         unset=frozenset(options.unset_env),
     )
+    canary = Canary(options.canary, options.canary_for, options.canary_errors) if options.canary else None
     with _acceptable(options, report) if options.image else nullcontext() as image:
         repository = ecr.find(account.images, options.repository)
         found = image or stored.resolve(repository, options.digest, options.architecture)
@@ -86,13 +87,13 @@ def deploy(options: Any, report: Reporter) -> None:
             if release.is_live(uri):
                 report.result(release.document(uri, changed=False), "nothing to do: this image is live already")
                 return
-            release.require_no_other_canary(uri)
+            release.require_free_alias(uri, canary)
             release.update(uri)
             release.publish()
             if smoke:
                 release.ask_version(smoke)
-            if options.canary:
-                release.send_share(Canary(options.canary, options.canary_for, options.canary_errors))
+            if canary:
+                release.send_share(canary)
             release.move_alias()
             release.check_alias(smoke)
         report.result(

@@ -126,20 +126,40 @@ class Latest:
             self._require(before.digest, before.published | ours)
 
     def publish(self, description: str) -> FunctionState:
-        """The version that $LATEST is now; an earlier one if it is the same."""
+        """The version that $LATEST is now; an earlier one if it is the same, and sound."""
         with self._report.step("Publish a version") as note:
-            answer = self._call(
-                lambda revision: self._functions.publish_version(
-                    FunctionName=self.name, RevisionId=revision, Description=description
-                ),
-                lambda _: False,  # publishing once more gives the version that was published
-            )
+            answer = self._publish(description)
+            if answer.get("State") == "Failed":
+                answer = self._publish_again(answer["Version"], description)
             version = function.settled(self._functions, self.name, self._wait_seconds, answer["Version"])
             function.require_success(version, f"publishing version {version.version}")
             if version.digest != self.state.digest or version.published != self.state.published:
                 raise _conflict(f"version {version.version} of {self.name} is not what was deployed")
             note(f"version {version.version}")
         return version
+
+    def _publish(self, description: str) -> Any:
+        return self._call(
+            lambda revision: self._functions.publish_version(
+                FunctionName=self.name, RevisionId=revision, Description=description
+            ),
+            lambda _: False,  # publishing once more gives the version that was published
+        )
+
+    def _publish_again(self, failed: str, description: str) -> Any:
+        """Lambda publishes the same only once, though it has failed: so $LATEST has another description meanwhile."""
+        before, ours = self.state.description, f"without version {failed}, which failed"
+        apart = _Change(
+            "the description of $LATEST",
+            self._functions.update_function_configuration,
+            {"Description": ours},
+            lambda seen: {"Description": before} if seen.description == ours else {},
+        )
+        self._change(apart, lambda seen: seen.description == ours)
+        answer = self._publish(description)
+        self._put_back(apart)
+        self._changes.forget_last()
+        return answer
 
     def _change(self, change: _Change, is_made: Callable[[FunctionState], bool]) -> None:
         """Makes a change and waits until Lambda has carried it out."""
@@ -152,7 +172,7 @@ class Latest:
             self._call(update, is_made)
         except Exception:
             if not self._is_answer_lost:
-                self._changes.did_not_change()
+                self._changes.forget_last()
             raise
         self.read()
         function.require_success(self.state, f"updating {change.what}")

@@ -70,6 +70,7 @@ class Scope:
         if self.create:
             actions += [
                 "ecr:CreateRepository",
+                "ecr:DescribeImages",
                 "ecr:GetLifecyclePolicy",
                 "ecr:GetRepositoryPolicy",
                 "ecr:PutLifecyclePolicy",

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, Self
 
+from botocore.exceptions import ClientError
+
 from deploy import canary, function, provisioned, smoke
 from deploy.alias import AliasState
 from deploy.aws import SDK_ERRORS, Account, explained
@@ -25,7 +27,6 @@ from deploy.errors import (
     FunctionNotReadyError,
     FunctionUnsuitableError,
     ReleaseUndoneError,
-    SmokeFailedError,
     StoppedError,
     UsageError,
 )
@@ -145,10 +146,15 @@ class Release:
         same = live.digest == function.digest_of(image_uri)
         return same and not changed(live.settings, self._target.settings.over(live.settings))
 
-    def require_no_other_canary(self, image_uri: str) -> None:
+    def require_free_alias(self, image_uri: str, canary: Canary | None) -> None:
         """A canary of this image, as a killed deploy leaves one, is started again; any other is somebody's."""
-        if self.before is None or not self.before.weights:
+        if self.before is None:
             return
+        if canary and self.before.version == LATEST:
+            raise UsageError(
+                f"alias {self._switch.name} is at $LATEST, which cannot share traffic with a version",
+                then="deploy without --canary once",
+            )
         for version in self.before.weights:
             seen = function.read(self._account.functions, self._target.function, version)
             if seen.digest != function.digest_of(image_uri):
@@ -156,8 +162,8 @@ class Release:
                     f"a canary of another image is under way: alias {self._target.alias} is at {self.before}",
                     then=f"end it: ecr_push.py rollback --function {self._target.function}",
                 )
-        self._report.say(f"  a canary of this image was left under way ({self.before}): it is started again")
-        self._switch.before = AliasState(self.before.version)
+            self._report.say(f"  a canary of this image was left under way ({self.before}): it is started again")
+            self._switch.before = AliasState(self.before.version)
 
     def update(self, image_uri: str) -> None:
         """$LATEST gets the image (by digest) and the settings; the function is made if it was not there."""
@@ -187,11 +193,6 @@ class Release:
         if self.before is None or self.before.version == self.version:
             self._report.say("  no canary: there is no other version to share the traffic with")
             return
-        if self.before.version == LATEST:
-            raise UsageError(
-                f"alias {self._switch.name} is at $LATEST, which cannot share traffic with a version",
-                then="deploy without --canary once",
-            )
         self._report.say(f"  {asked.weight:.0%} of {self._switch.name} goes to version {self.version}")
         self._switch.send(AliasState(self.before.version, {self.version: asked.weight}))
         with self._report.step(f"Watch version {self.version} for {asked.seconds} s") as note:
@@ -220,19 +221,22 @@ class Release:
             self._moved = True
 
     def check_alias(self, asked: Smoke | None) -> None:
-        """The alias is where it was sent, its provisioned concurrency has followed, and it answers."""
+        """The alias's provisioned concurrency has followed, it answers, and it is still where it was sent."""
+        try:
+            self._wait_for_provisioned()
+            if asked:
+                self._ask(self._switch.name, asked)
+        except (ClientError, DeployError):
+            self._switch.require_unmoved()  # else it is somebody else's version that fails
+            raise
         with self._report.step(f"Read alias {self._switch.name} back"):
             self._switch.require_unmoved()
+
+    def _wait_for_provisioned(self) -> None:
         with self._report.step("Look at provisioned concurrency") as note:
             wait = self._target.wait_seconds
             count = provisioned.wait_ready(self._account.functions, self._target.function, self._switch.name, wait)
             note(f"{count} ready" if count else "none on the alias")
-        if asked:
-            try:
-                self._ask(self._switch.name, asked)
-            except SmokeFailedError:
-                self._switch.require_unmoved()  # else it was somebody else's version that was asked
-                raise
 
     def document(self, image_uri: str, *, changed: bool) -> dict[str, object]:
         """What is so now, for `--json`."""

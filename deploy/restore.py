@@ -32,8 +32,8 @@ class Changes:
     def about_to_change(self, what: str, put_back: Callable[[], None]) -> None:
         self._undos.append(Undo(what, put_back))
 
-    def did_not_change(self) -> None:
-        """The last change was refused, so that there is nothing of it to put back."""
+    def forget_last(self) -> None:
+        """There is nothing of the last change that would have to be put back."""
         self._undos.pop()
 
     def keep(self) -> None:

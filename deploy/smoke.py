@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from deploy.aws import Account, code_of, explained, was_repeated
 from deploy.errors import CredentialsError, DeployError, ImageRefusedError, PermissionDeniedError, SmokeFailedError
-from deploy.function import FunctionState
+from deploy.function import FunctionState, settled
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda.type_defs import InvocationResponseTypeDef
@@ -24,11 +24,12 @@ LABEL: Final = "hwang-lambda.smoke"
 PROBE: Final[dict[str, str]] = {"Service": "Amazon S3", "Event": "s3:TestEvent"}
 _NOT_NOW: Final = {
     "TooManyRequestsException",
-    "ResourceConflictException",  # of a function that is being woken
-    "ResourceNotReadyException",
     "ServiceException",
     "SnapStartNotReadyException",
 }
+# A version that was not asked for weeks is woken by being asked, and then is pending for a while.
+_ASLEEP: Final = {"ResourceNotReadyException", "ResourceConflictException"}
+_WAKING_SECONDS: Final = 300
 _TRIES: Final = 5
 _START_SECONDS: Final = 30  # beside the function's own time: a first start of a large image
 _LOG_LINES: Final = 12
@@ -88,14 +89,16 @@ def _answer(
     payload = json.dumps(smoke.event).encode()
     for attempt in range(_TRIES):
         if attempt:
-            time.sleep(random.uniform(0.25, 0.5) * 2**attempt)  # noqa: S311 - jitter
+            time.sleep(random.uniform(0.25, 0.5) * 2 ** (attempt - 1))  # noqa: S311 - jitter
         try:
             answer = invocations.invoke(FunctionName=function, Qualifier=qualifier, Payload=payload, LogType="Tail")
             body = answer["Payload"].read()
         except ClientError as error:
             failure = _undelivered(error)
-            if code_of(error) not in _NOT_NOW:
+            if code_of(error) not in _NOT_NOW | _ASLEEP:
                 raise failure from error
+            if code_of(error) in _ASLEEP:
+                settled(account.functions, function, _WAKING_SECONDS, version.version)
         except BotoCoreError as error:
             if not was_repeated(error):
                 raise

@@ -1,8 +1,8 @@
-"""A function that a deploy is tried on, and what must be so after it, whichever way it ends.
+"""A function that a deploy is tried on, and what must be so after it, however it ends.
 
-After every fault: D1 an exit code, a cause in one line, a next step; D2 the alias, the code and the settings are as they
-were; D3 the same command, given again, ends where it would have ended; D4 no secret is told to anybody; D5 the journal
-has each step.
+After every fault: D1 an exit code, a cause in one line, a next step; D2 the alias, the code and the settings are as
+they were; D3 the same command, given again, ends where it would have ended; D4 no secret is told to anybody; D5 the
+journal has each step.
 """
 
 from __future__ import annotations
@@ -130,6 +130,12 @@ class Stage:
         secrets = [self.tool.environment[name] for name in ("AWS_SECRET_ACCESS_KEY",)]
         assert not any(secret in told for secret in secrets)
         assert not (self.tool.home / ".docker").exists()
+
+    def require_journal_until(self, operation: str) -> None:
+        """After a kill: whole lines, of which the last tells the call that was under way."""
+        lines = [json.loads(line) for line in self.journal.read_text().splitlines()]
+        assert lines[-1]["event"] == "call"
+        assert operation in lines[-1]["call"]
 
     def require_journal(self, error: type[DeployError] | None = None) -> None:
         """Of the last run: whole lines, steps that have ended, and how it ended."""

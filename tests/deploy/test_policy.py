@@ -42,6 +42,17 @@ def repository(aws: StrictAws) -> None:
     aws.do("SetRepositoryPolicy", repositoryName="app", policyText=json.dumps(ecr.pull_policy(repository_arn("app"))))
 
 
+def creation_cut_short(aws: StrictAws) -> None:
+    """As `push --create` leaves it that is killed after its first call."""
+    scanning = {"scanOnPush": True}
+    aws.do(
+        "CreateRepository",
+        repositoryName="app",
+        imageTagMutability="IMMUTABLE",
+        imageScanningConfiguration=scanning,
+    )
+
+
 def without_function(aws: StrictAws) -> None:
     repository(aws)
     aws.put_image(tag="three")
@@ -112,6 +123,9 @@ def asked(aws: StrictAws) -> None:
 SCENARIOS: Final[dict[str, dict[str, Scenario]]] = {
     "push": {
         "create": Scenario(lambda _: None, lambda _, tmp: ("push", layout(tmp), "--repository", "app", "--create")),
+        "cut short": Scenario(
+            creation_cut_short, lambda _, tmp: ("push", layout(tmp), "--repository", "app", "--create")
+        ),
         "push": Scenario(repository, lambda _, tmp: ("push", layout(tmp), "--repository", "app")),
         "rebuilt": Scenario(
             pushed_of_another_build, lambda _, tmp: ("push", layout(tmp), "--repository", "app", "--tag", "v1")
@@ -158,6 +172,7 @@ MISSED: Final[dict[str, dict[str, str]]] = {
         "ecr:CreateRepository": "create",
         "ecr:DescribeRepositories": "push",
         "ecr:GetAuthorizationToken": "push",
+        "ecr:DescribeImages": "cut short",
         "ecr:GetDownloadUrlForLayer": "rebuilt",
         "ecr:GetLifecyclePolicy": "there",
         "ecr:GetRepositoryPolicy": "there",
