@@ -24,10 +24,10 @@ from deploy.stop import stoppable
 
 if TYPE_CHECKING:
     from deploy.aws import Account
-    from deploy.ecr import Repository
     from deploy.image import Image
-    from deploy.push import Pushed
-    from deploy.smoke import Smoke
+    from deploy.registry.ecr import Repository
+    from deploy.registry.push import Pushed
+    from deploy.release.smoke import Smoke
 
 
 def check(options: Any, report: Reporter) -> None:
@@ -42,7 +42,7 @@ def check(options: Any, report: Reporter) -> None:
 
 def push(options: Any, report: Reporter) -> None:
     """Puts the image into its repository."""
-    from deploy import ecr
+    from deploy.registry import ecr
 
     account = _account(options, report)
     with _acceptable(options, report) as image:
@@ -60,10 +60,10 @@ def push(options: Any, report: Reporter) -> None:
 
 def deploy(options: Any, report: Reporter) -> None:
     """Moves the alias to the image, or leaves everything as it was."""
-    from deploy import ecr, stored
-    from deploy.canary import Canary
-    from deploy.release import Release, Target
-    from deploy.settings import Settings
+    from deploy.registry import ecr, stored
+    from deploy.release.canary import Canary
+    from deploy.release.settings import Settings
+    from deploy.release.transaction import Release, Target
 
     account = _account(options, report)
     settings = Settings(
@@ -104,7 +104,7 @@ def deploy(options: Any, report: Reporter) -> None:
 
 def rollback(options: Any, report: Reporter) -> None:
     """Moves the alias back to an earlier version that can still run."""
-    from deploy.rollback import Rollback
+    from deploy.release.rollback import Rollback
 
     account, smoke = _account(options, report), _smoke(options, {})
     with Rollback(account, report, options.function, options.alias, options.wait) as back, stoppable():
@@ -126,7 +126,7 @@ def rollback(options: Any, report: Reporter) -> None:
 
 def status(options: Any, report: Reporter) -> None:
     """Shows what runs where."""
-    from deploy import versions
+    from deploy.release import versions
 
     found = versions.described(_account(options, report), options.function, every=options.all)
     report.result(versions.document(options.function, found), versions.table(options.function, found))
@@ -134,7 +134,8 @@ def status(options: Any, report: Reporter) -> None:
 
 def prune(options: Any, report: Reporter) -> None:
     """Deletes images that no version of any function runs."""
-    from deploy import ecr, retention
+    from deploy import retention
+    from deploy.registry import ecr
 
     account = _account(options, report)
     repository = ecr.find(account.images, options.repository)
@@ -149,8 +150,8 @@ def prune(options: Any, report: Reporter) -> None:
 
 def logs(options: Any, report: Reporter) -> None:
     """Shows the function's log."""
-    from deploy import function
     from deploy import logs as log
+    from deploy.release import function
 
     account = _account(options, report)
     group = function.read(account.functions, options.function).log_group
@@ -231,7 +232,7 @@ def _acceptable(options: Any, report: Reporter) -> Iterator[Image]:
 
 
 def _pushed(image: Image, repository: Repository, options: Any, report: Reporter) -> Pushed:
-    from deploy import push as pushing
+    from deploy.registry import push as pushing
 
     tag = options.tag or pushing.default_tag(image)
     if options.dry_run:
@@ -247,7 +248,7 @@ def _pushed(image: Image, repository: Repository, options: Any, report: Reporter
 
 def _smoke(options: Any, labels: Mapping[str, str]) -> Smoke | None:
     """What is asked of a version: the user's event, or the one that the image brings along, or one for any function."""
-    from deploy.smoke import Smoke, event_of
+    from deploy.release.smoke import Smoke, event_of
 
     if options.no_smoke:
         return None

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from deploy.errors import DeployError, JournalError
 from deploy.journal import Journal
 from deploy.outlet import harmless, lose, outlasting
-from deploy.progress import ARRIVED, LayerStatus, Progress
+from deploy.registry.progress import ARRIVED, LayerStatus, Progress
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import BaseModel, ValidationError
 from rich.table import Table
 
-from deploy import function
 from deploy.aws import Account
 from deploy.console import Reporter
-from deploy.ecr import Repository, StoredImage
 from deploy.errors import AwsRefusedError, FunctionNotFoundError
+from deploy.registry.ecr import Repository, StoredImage
+from deploy.release import function
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr.type_defs import ImageFailureTypeDef

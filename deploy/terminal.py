@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 
-from deploy.progress import ARRIVED, LayerStatus
+from deploy.registry.progress import ARRIVED, LayerStatus
 
 
 class Terminal(Console):

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from deploy import oci
-from deploy.oci import digest_of
+from deploy.image import oci
+from deploy.image.oci import digest_of
 from tests.deploy.parts import noise
 
 Compression: TypeAlias = Literal["none", "gzip", "zstd"]

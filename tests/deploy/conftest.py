@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.address import Address
-from deploy.patience import Patience
+from deploy.registry.address import Address
+from deploy.registry.patience import Patience
 from tests.aws import StrictAws
 from tests.aws.cloud import Cloud, Runner
 from tests.deploy import debianregistry

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.address import Address
-from deploy.login import Login
+from deploy.registry.address import Address
+from deploy.registry.login import Login
 
 USER = "AWS"
 PASSWORD = "correct horse battery staple"  # noqa: S105 - it protects nothing

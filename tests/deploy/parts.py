@@ -8,8 +8,8 @@ import random
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from deploy.oci import OCI_INDEX, OCI_MANIFEST, StoredManifest, digest_of
-from deploy.progress import LayerStatus
+from deploy.image.oci import OCI_INDEX, OCI_MANIFEST, StoredManifest, digest_of
+from deploy.registry.progress import LayerStatus
 
 
 @dataclass(frozen=True)

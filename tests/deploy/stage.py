@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
@@ -173,7 +174,7 @@ class Stage:
 
 def _fits(settings: Mapping[str, Any], arguments: tuple[str, ...]) -> bool:
     """Whether the settings that the arguments name are these; what a stage's function had besides is kept."""
-    options = dict(zip(arguments, arguments[1:], strict=False))
+    options = dict(pairwise(arguments))
     wanted = {"MemorySize": options.get("--memory"), "Timeout": options.get("--timeout")}
     variables = (settings.get("Environment") or {}).get("Variables", {})
     name, _, value = options.get("--env", "").partition("=")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from deploy.address import Address
-from deploy.login import Login
-from deploy.oci import StoredManifest
-from deploy.registry import Registry
+from deploy.image.oci import StoredManifest
+from deploy.registry.address import Address
+from deploy.registry.client import Registry
+from deploy.registry.login import Login
 from tests.deploy.debianregistry import PASSWORD, USER
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from deploy.errors import ImageNotFoundError, ImageRefusedError
 from deploy.image import document, findings, open_image
-from deploy.shipment import pack
+from deploy.image.shipment import pack
 from tests.deploy.containerd import DOCKERD, ContainerdEngine
 from tests.deploy.images import (
     OCI_INDEX,

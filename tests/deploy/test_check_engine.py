@@ -267,7 +267,7 @@ def test_a_socket_that_the_user_may_not_use_ends_with_a_hint(tmp_path: Path) -> 
         path.chmod(0o600)
         code = (
             "import os\n"
-            "from deploy.engine import connect\n"
+            "from deploy.image.engine import connect\n"
             "from deploy.errors import EngineUnavailableError\n"
             "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
             "try: connect()\n"

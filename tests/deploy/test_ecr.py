@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from deploy import ecr, oci
-from deploy.address import Address
 from deploy.errors import AwsRefusedError, DigestMismatchError, RepositoryNotFoundError
+from deploy.image import oci
+from deploy.registry import ecr
+from deploy.registry.address import Address
 from tests.aws import Change, Drop, Fail, StrictAws, samples
 from tests.aws.world import ACCOUNT, REGION
 

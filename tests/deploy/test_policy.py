@@ -14,7 +14,6 @@ from typing import Any, Final, TypeAlias
 
 import pytest
 
-from deploy import ecr
 from deploy.errors import (
     DeployError,
     NotRestoredError,
@@ -23,6 +22,7 @@ from deploy.errors import (
     RollbackImpossibleError,
 )
 from deploy.policy import POLICIES, Scope
+from deploy.registry import ecr
 from tests.aws import Answer, Identity, Invocation, SampleImage, StrictAws
 from tests.aws.rights import repository_arn
 from tests.aws.strict import ROLE

@@ -15,9 +15,10 @@ import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from deploy import ecr, retention
+from deploy import retention
 from deploy.aws import Account
 from deploy.console import Reporter
+from deploy.registry import ecr
 from tests.aws import SampleImage, StrictAws, samples
 
 _YOUNG_DAYS = 2

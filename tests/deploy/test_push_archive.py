@@ -13,8 +13,6 @@ from typing import Any
 import docker
 import pytest
 
-from deploy import ecr
-from deploy.address import Address
 from deploy.errors import (
     DigestMismatchError,
     ImageRefusedError,
@@ -25,12 +23,14 @@ from deploy.errors import (
     TagTakenError,
 )
 from deploy.image import open_image
-from deploy.localimage import Image
-from deploy.oci import DOCKER_MANIFEST, OCI_MANIFEST
-from deploy.patience import Patience
-from deploy.progress import LayerStatus
-from deploy.push import find_pushed, push
-from deploy.upload import short
+from deploy.image.localimage import Image
+from deploy.image.oci import DOCKER_MANIFEST, OCI_MANIFEST
+from deploy.registry import ecr
+from deploy.registry.address import Address
+from deploy.registry.patience import Patience
+from deploy.registry.progress import LayerStatus
+from deploy.registry.push import find_pushed, push
+from deploy.registry.upload import short
 from tests.aws import Fail, Meanwhile, StrictAws
 from tests.deploy import archives
 from tests.deploy.archives import Compression

@@ -12,8 +12,6 @@ import docker
 import docker.errors
 import pytest
 
-from deploy import ecr
-from deploy.address import Address
 from deploy.errors import (
     CredentialsError,
     DeployError,
@@ -25,12 +23,14 @@ from deploy.errors import (
     UsageError,
 )
 from deploy.image import open_image
-from deploy.localimage import Image
-from deploy.login import Login
-from deploy.patience import Patience
-from deploy.progress import LayerStatus
-from deploy.push import default_tag, find_pushed, push
-from deploy.registry import Registry
+from deploy.image.localimage import Image
+from deploy.registry import ecr
+from deploy.registry.address import Address
+from deploy.registry.client import Registry
+from deploy.registry.login import Login
+from deploy.registry.patience import Patience
+from deploy.registry.progress import LayerStatus
+from deploy.registry.push import default_tag, find_pushed, push
 from tests.aws import StrictAws
 from tests.deploy import archives
 from tests.deploy.parts import Heard, index_of

@@ -24,9 +24,9 @@ import logging, sys, traceback
 logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
 logging.getLogger("botocore").setLevel(logging.INFO)  # it logs every answer
 sys.addaudithook(lambda event, about: event == "open" and print("opened", about[0]))
-from deploy import ecr
+from deploy.registry import ecr
 from deploy.image import open_image
-from deploy.push import push
+from deploy.registry.push import push
 import boto3
 reference, repository, tag = sys.argv[1:]
 try:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from deploy.address import Address
 from deploy.errors import (
     CredentialsError,
     DeployError,
@@ -20,12 +19,13 @@ from deploy.errors import (
     TagTakenError,
     UsageError,
 )
-from deploy.login import Login
-from deploy.oci import StoredManifest
-from deploy.patience import Patience
-from deploy.progress import Silent
-from deploy.registry import Registry
-from deploy.upload import short
+from deploy.image.oci import StoredManifest
+from deploy.registry.address import Address
+from deploy.registry.client import Registry
+from deploy.registry.login import Login
+from deploy.registry.patience import Patience
+from deploy.registry.progress import Silent
+from deploy.registry.upload import short
 from tests.deploy import debianregistry, tokens
 from tests.deploy.debianregistry import PASSWORD, USER, DebianRegistry
 from tests.deploy.parts import Bytes, Heard, manifest_of, noise

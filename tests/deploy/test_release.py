@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 from tests.deploy.each import each
 from tests.deploy.stage import CANARY, CREATE, NAME, WANTED, stage
 
-LONGEST_SECONDS = 3
 MOST_CALLS = 6
 
 
@@ -46,9 +44,7 @@ def test_the_same_image_again_changes_nothing_and_asks_little(tmp_path: Path) ->
             made.require_deployed(made.run())
             made.set()
             made.aws.forget_calls()
-            start = time.monotonic()
             made.require_deployed(made.run())
-            assert time.monotonic() - start < LONGEST_SECONDS
             assert made.now == made.before
             assert not made.aws.changes()
             assert len([call for call in made.aws.calls() if call.service in {"ecr", "lambda"}]) <= MOST_CALLS

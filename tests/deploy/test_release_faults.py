@@ -20,7 +20,7 @@ from deploy.errors import (
     ReleaseUndoneError,
     UpdateFailedError,
 )
-from deploy.reasons import REASONS
+from deploy.release.reasons import REASONS
 from tests.aws import Answer, Drop, Fail, LoseAnswer, Meanwhile, SampleImage, StrictAws, samples
 from tests.aws.rules import Action
 from tests.aws.strict import ROLE

@@ -17,6 +17,9 @@ from tests.deploy.each import each
 from tests.deploy.stage import CANARY, CREATE, WANTED, Stage, stage
 
 KINDS = {"code": (), "settings and canary": (*WANTED, *CANARY), "create": (*CREATE, *WANTED)}
+# What one kind has in common with another, up to some call, is tried once.
+KILLED_FROM = {"code": "Invoke", "settings and canary": "", "create": "CreateFunction"}
+STOPPED_FROM = {"code": "Invoke", "settings and canary": "GetAlias", "create": "CreateFunction"}
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,6 @@ def no_half(made: Stage) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_after_a_kill_the_alias_is_old_or_new_and_the_same_command_finishes(tmp_path: Path, kind: str) -> None:
-    first = {"code": "", "create": "CreateFunction"}.get(kind, "UpdateFunctionCode")
-
     def test(name: str, boundary: Boundary) -> None:
         with staged(tmp_path / name, kind) as made:
             with made.aws.hold(skip=boundary.skip, after=boundary.after) as held:
@@ -83,7 +84,7 @@ def test_after_a_kill_the_alias_is_old_or_new_and_the_same_command_finishes(tmp_
             no_half(made)
             made.require_convergence()
 
-    each(boundaries(whole(tmp_path / "whole", kind), first), test)
+    each(boundaries(whole(tmp_path / "whole", kind), KILLED_FROM[kind]), test)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -106,8 +107,7 @@ def test_after_ctrl_c_or_sigterm_everything_is_as_it_was(tmp_path: Path, kind: s
             if boundary.skip % 6 == 0:
                 made.require_convergence()
 
-    first = "CreateFunction" if kind == "create" else "GetAlias"
-    each(boundaries(whole(tmp_path / "whole", kind), first), test)
+    each(boundaries(whole(tmp_path / "whole", kind), STOPPED_FROM[kind]), test)
 
 
 def test_another_ctrl_c_does_not_break_off_what_is_put_back(tmp_path: Path) -> None:

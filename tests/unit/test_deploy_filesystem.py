@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy import filesystem, layers
 from deploy.errors import ImageRefusedError
-from deploy.filesystem import EXECUTE, READ, Filesystem
-from deploy.layers import Layer, filesystem_of
-from deploy.streams import StoredBlob
-from deploy.tarfiles import Kind
+from deploy.image import filesystem, layers
+from deploy.image.filesystem import EXECUTE, READ, Filesystem
+from deploy.image.layers import Layer, filesystem_of
+from deploy.image.streams import StoredBlob
+from deploy.image.tarfiles import Kind
 from tests.deploy.images import Item, digest_of, directory, hard_link, symlink, tar_of
 
 Files: TypeAlias = Mapping[str, "Item | bytes"]

@@ -10,11 +10,10 @@ from typing import Any, TypeAlias
 import pytest
 from rich.console import Console
 
-from deploy import layers
-from deploy.checks import packaging
-from deploy.checks.handler import top_level_names
 from deploy.errors import ImageRefusedError
-from deploy.image import Finding, document, findings, open_image, require_acceptable, table
+from deploy.image import Finding, document, findings, layers, open_image, require_acceptable, table
+from deploy.image.checks import packaging
+from deploy.image.checks.handler import top_level_names
 from tests.deploy.images import (
     DOCKER_CONFIG,
     DOCKER_LAYER,

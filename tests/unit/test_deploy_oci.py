@@ -15,10 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy import oci
 from deploy.errors import ImageNotFoundError, ImageRefusedError
-from deploy.image import open_image
-from deploy.shipment import pack
+from deploy.image import oci, open_image
+from deploy.image.shipment import pack
 from tests.deploy.images import (
     DOCKER_INDEX,
     DOCKER_MANIFEST,

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.streams import Pieces, Seekable
-from deploy.tarfiles import EXTENSION_BYTES_LIMIT, Entry, Kind, TarError, entries
+from deploy.image.streams import Pieces, Seekable
+from deploy.image.tarfiles import EXTENSION_BYTES_LIMIT, Entry, Kind, TarError, entries
 from tests.deploy.images import Item, directory, hard_link, symlink, tar_of
 
 FORMS = [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]

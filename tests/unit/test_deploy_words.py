@@ -12,11 +12,12 @@ from pathlib import Path
 import botocore
 import pytest
 
-from deploy import cli, errors, history, policy, prices, reasons
-from deploy.alias import AliasState
-from deploy.imageuri import ImageUri
-from deploy.settings import Settings, changed
-from deploy.smoke import differs
+from deploy import cli, errors, policy, prices
+from deploy.registry.imageuri import ImageUri
+from deploy.release import history, reasons
+from deploy.release.alias import AliasState
+from deploy.release.settings import Settings, changed
+from deploy.release.smoke import differs
 
 ROOT = Path(__file__).resolve().parents[2]
 CURRENT = {

@@ -7,11 +7,11 @@ from typing import NoReturn
 
 import pytest
 
-from deploy import oci
-from deploy.address import Address
 from deploy.errors import StandInRefusedError, UsageError
-from deploy.localimage import Image, StoredLayers
-from deploy.push import default_tag, find_pushed, foreseen, push
+from deploy.image import oci
+from deploy.image.localimage import Image, StoredLayers
+from deploy.registry.address import Address
+from deploy.registry.push import default_tag, find_pushed, foreseen, push
 
 ECR = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 

@@ -6,7 +6,6 @@ import time
 
 import pytest
 
-from deploy.address import Address
 from deploy.errors import (
     CredentialsError,
     DeployError,
@@ -17,9 +16,10 @@ from deploy.errors import (
     TagTakenError,
     UsageError,
 )
-from deploy.login import Login
-from deploy.patience import Patience, TransientError, Tries, persist
-from deploy.refusals import meaning, words
+from deploy.registry.address import Address
+from deploy.registry.login import Login
+from deploy.registry.patience import Patience, TransientError, Tries, persist
+from deploy.registry.refusals import meaning, words
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,96 @@
+"""The runtime interface client: what fetches requests from Lambda. Without one a function starts, and never answers."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Final
+
+from deploy.image.checks.command import GIDS, LAMBDA_ENTRYPOINT, UID, Command
+from deploy.image.checks.finding import Finding
+from deploy.image.checks.pythonpath import module, python_path, runtime_directory
+from deploy.image.filesystem import EXECUTE, Filesystem
+from deploy.image.localimage import Image
+
+_API: Final = b"AWS_LAMBDA_RUNTIME_API"  # the variable by which a client finds Lambda
+_ADAPTER: Final = "/opt/extensions/lambda-adapter"
+# Other languages' clients, as they occur in a command or in a script that starts one.
+_CLIENTS: Final = (
+    b"aws-lambda-ric",
+    b"aws_lambda_ric",
+    b"services.lambda.runtime.api.client.AWSLambda",
+    b"RuntimeSupport",
+)
+_PROGRAM_LIMIT: Final = 128 * 1024 * 1024
+_INSTALL: Final = "pip install awslambdaric, or build on public.ecr.aws/lambda/python"
+
+
+def client(image: Image, command: Command, files: Filesystem) -> Iterator[Finding]:
+    """Found on the way that the command takes to it."""
+    if posixpath.basename(command.arguments[0]) == LAMBDA_ENTRYPOINT:
+        yield _bootstrap(image, files)
+    elif "awslambdaric" in command.arguments or posixpath.basename(command.arguments[-1]) == "awslambdaric":
+        yield _python(image, command, files)
+    elif files.find(_ADAPTER):
+        yield Finding("ok", "runtime client", f"Lambda Web Adapter, {_ADAPTER}")
+    else:
+        yield _other(image, command, files)
+
+
+def _bootstrap(image: Image, files: Filesystem) -> Finding:
+    path = posixpath.join(runtime_directory(image), "bootstrap")
+    if files.permits(path, UID, GIDS, EXECUTE):
+        return Finding("ok", "runtime client", path)
+    return Finding(
+        "refused",
+        "runtime client",
+        f"{path} is not there, or not executable by the function's user",
+        why=f"it is what {LAMBDA_ENTRYPOINT} starts",
+        then="build on one of Lambda's base images, or chmod a+rx it",
+    )
+
+
+def _python(image: Image, command: Command, files: Filesystem) -> Finding:
+    found = module("awslambdaric", python_path(image, command, files), files)
+    if found:
+        return Finding("ok", "runtime client", posixpath.dirname(found.path))
+    return Finding(
+        "refused",
+        "runtime client",
+        "awslambdaric is not on the image's Python path",
+        why="the command starts it as a module",
+        then=_INSTALL,
+    )
+
+
+def _other(image: Image, command: Command, files: Filesystem) -> Finding:
+    """A program with a client in it, or a script that starts one: recognised by what they say."""
+    words = " ".join(command.arguments).encode("utf-8", "surrogateescape")
+    program = command.program(files)
+    if program:
+        with suppress(FileNotFoundError):
+            words += b"\n" + files.read(program.path, _PROGRAM_LIMIT)
+        if posixpath.basename(program.path) == "bootstrap" or _API in words:
+            return Finding("ok", "runtime client", f"{program.path}, a custom runtime")
+    if b"awslambdaric" in words:
+        return _python(image, command, files)
+    if b"lambda-entrypoint.sh" in words or b"/var/runtime/bootstrap" in words:
+        return _bootstrap(image, files)
+    if known := next((name for name in _CLIENTS if name in words), None):
+        return Finding("ok", "runtime client", f"{known.decode()}, as the command names it")
+    if module("awslambdaric", python_path(image, command, files), files):
+        return Finding(
+            "warning",
+            "runtime client",
+            "awslambdaric is in the image; whether the command uses it cannot be seen",
+            why="without a client the function starts and never answers",
+            then='ENTRYPOINT ["python3", "-m", "awslambdaric"], CMD ["module.function"]',
+        )
+    return Finding(
+        "refused",
+        "runtime client",
+        "none found",
+        why="without a client the function starts and never answers (Runtime.ExitError, or a time-out at the start)",
+        then=_INSTALL,
+    )

@@ -1,0 +1,166 @@
+"""What is known of an image and what was found, for programs and for people.
+
+The document of `check --json`:
+
+    reference, origin       what the user called it; "engine", "docker archive" or "OCI layout"
+    acceptable              whether Lambda would take it
+    architecture, os        the first in Lambda's words
+    content_digest, tag     name what runs, see `oci.content_digest`
+    config_digest           Docker's id of the image
+    manifest_digest         null where no manifest has been made yet
+    index                   null, or its digest and entries: digest, platform, why it was passed_over ("" if taken)
+    size_bytes              unpacked; null where the layers cannot be read
+    layers                  for each diff_id and bytes, unpacked; null where not known
+    entrypoint, cmd, working_dir, handler ("" if it cannot be told), labels
+    stand_in                whether it stands on the stand-in for Lambda's base
+    findings                for each level ("ok", "note", "warning", "refused"), subject, what, why, next
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from deploy.errors import ImageRefusedError
+from deploy.image import oci
+from deploy.image.checks.command import Command
+from deploy.image.checks.finding import Finding, Level
+from deploy.image.checks.packaging import shown_bytes
+from deploy.image.localimage import Child, Image
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+_MARKS: Final[dict[Level, tuple[str, str]]] = {
+    "ok": ("✓", "green"),
+    "note": ("·", "dim"),
+    "warning": ("!", "yellow"),
+    "refused": ("✗", "red"),
+}
+
+
+def document(image: Image, found: Sequence[Finding]) -> dict[str, Any]:
+    settings, sizes = image.config.config, _layer_bytes(image)
+    return {
+        "reference": image.reference,
+        "origin": image.origin,
+        "acceptable": all(finding.level != "refused" for finding in found),
+        "architecture": image.architecture,
+        "os": image.config.os,
+        "content_digest": image.content_digest,
+        "tag": oci.default_tag(image.content_digest),
+        "config_digest": image.config_digest,
+        "manifest_digest": image.manifest.digest if image.manifest else None,
+        "index": _index(image),
+        "size_bytes": None if sizes is None else sum(sizes),
+        "layers": [
+            {"diff_id": diff_id, "bytes": size}
+            for diff_id, size in zip(image.config.rootfs.diff_ids, _by_layer(image, sizes), strict=True)
+        ],
+        "entrypoint": settings.entrypoint,
+        "cmd": settings.cmd,
+        "working_dir": settings.working_dir,
+        "handler": Command.of(image).handler,
+        "labels": image.labels,
+        "stand_in": image.is_standin,
+        "findings": [
+            {
+                "level": finding.level,
+                "subject": finding.subject,
+                "what": finding.what,
+                "why": finding.why,
+                "next": finding.then,
+            }
+            for finding in found
+        ],
+    }
+
+
+def _layer_bytes(image: Image) -> tuple[int, ...] | None:
+    try:
+        return image.layer_bytes
+    except ImageRefusedError:
+        return None
+
+
+def _by_layer(image: Image, sizes: tuple[int, ...] | None) -> Sequence[int | None]:
+    """An engine may know nothing but the sum."""
+    count = len(image.config.rootfs.diff_ids)
+    return sizes if sizes is not None and len(sizes) == count else [None] * count
+
+
+def _index(image: Image) -> dict[str, Any] | None:
+    if image.index is None:
+        return None
+    return {"digest": image.index.digest, "entries": [_entry(child) for child in image.children]}
+
+
+def _entry(child: Child) -> dict[str, Any]:
+    platform = child.descriptor.platform
+    return {
+        "digest": child.descriptor.digest,
+        "platform": str(platform) if platform else None,
+        "passed_over": child.passed_over,
+    }
+
+
+def table(image: Image, found: Sequence[Finding]) -> RenderableType:
+    """The image, its layers and the findings."""
+    from rich.console import Group
+    from rich.text import Text
+
+    refused = sum(finding.level == "refused" for finding in found)
+    verdict = (
+        Text.assemble(("✗ Lambda would not take it", "red"), (f": {refused} to mend", "dim"))
+        if refused
+        else Text("✓ Lambda would take it", "green")
+    )
+    return Group(*_facts(image), Text(), *_judged(found), Text(), verdict)
+
+
+def _facts(image: Image) -> list[RenderableType]:
+    from rich.table import Table
+    from rich.text import Text
+
+    settings, sizes = image.config.config, _layer_bytes(image)
+    facts = {
+        "image": f"{image.reference} ({image.origin})",
+        "platform": f"{image.config.os} {image.architecture}",
+        "tag": oci.default_tag(image.content_digest),
+        "manifest": f"{image.manifest.digest[:23]}…" if image.manifest else "",
+        "entrypoint": " ".join(settings.entrypoint),
+        "command": " ".join(settings.cmd),
+        "size": "" if sizes is None else shown_bytes(sum(sizes)),
+    }
+    shown = Table.grid(padding=(0, 2))
+    for name, value in facts.items():
+        if value:
+            shown.add_row(Text(name, "dim"), Text(value, no_wrap=True, overflow="ellipsis"))
+    layers = Table.grid(padding=(0, 2))
+    layers.add_column()
+    layers.add_column()
+    layers.add_column(justify="right")
+    for number, (diff_id, size) in enumerate(
+        zip(image.config.rootfs.diff_ids, _by_layer(image, sizes), strict=True), 1
+    ):
+        shown_size = "" if size is None else shown_bytes(size)
+        layers.add_row(Text(f"layer {number}", "dim"), Text(diff_id.removeprefix("sha256:")[:12]), Text(shown_size))
+    return [shown, Text(), layers]
+
+
+def _judged(found: Sequence[Finding]) -> list[RenderableType]:
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table.grid(padding=(0, 2))
+    shown.add_column(no_wrap=True)
+    shown.add_column(no_wrap=True)
+    shown.add_column(overflow="fold")
+    for finding in found:
+        mark, style = _MARKS[finding.level]
+        said = Text(finding.what, "dim" if finding.level == "note" else "")
+        if finding.level in ("warning", "refused"):
+            said.append(f"\n{finding.why}" if finding.why else "", "dim")
+            said.append(f"\n→ {finding.then}" if finding.then else "")
+        shown.add_row(Text(mark, style), Text(finding.subject), said)
+    return [shown]

@@ -1,0 +1,1 @@
+"""Putting images into a registry, and finding what is there."""

@@ -1,0 +1,117 @@
+"""One repository of a registry, by the OCI distribution protocol: manifests and blobs, both ways, verified."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Final, TypeVar
+
+from deploy.errors import DigestMismatchError, PushFailedError
+from deploy.image.oci import INDEXES, MANIFESTS, StoredManifest, digest_of
+from deploy.registry.address import Address
+from deploy.registry.login import Login
+from deploy.registry.patience import Patience, TransientError, Tries, persist
+from deploy.registry.progress import Progress
+from deploy.registry.refusals import meaning, words
+from deploy.registry.transport import Answer, Transport
+from deploy.registry.upload import CHUNK_BYTES, Blob, Upload
+
+T = TypeVar("T")
+
+_ACCEPT: Final = {"Accept": ", ".join(sorted(MANIFESTS | INDEXES))}
+
+
+class Registry:
+    """The repository `name` at `address`; `login` is called when a password is needed, and again if it is refused.
+
+    Every method tries as long as `patience` lasts and raises DeployErrors only: CredentialsError,
+    PermissionDeniedError, RepositoryNotFoundError or PushFailedError. Not for several threads at once.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        name: str,
+        login: Callable[[], Login],
+        patience: Patience = Patience(),  # noqa: B008 - it is frozen
+        chunk_bytes: int = CHUNK_BYTES,
+    ) -> None:
+        self._place = f"{address.host}/{name}"
+        self._patience = patience
+        self._chunk_bytes = chunk_bytes
+        self._transport = Transport(address, login, patience)
+        self._url = f"{address.url}/v2/{name}"
+
+    def __enter__(self) -> Registry:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._transport.close()
+
+    def manifest(self, reference: str) -> StoredManifest | None:
+        """What a tag or digest stands for, its bytes verified; None if nothing. Raises DigestMismatchError."""
+        answer = self._ask("GET", f"manifests/{reference}", _ACCEPT)
+        if answer.status == 404:
+            return None
+        self._expected(answer, 200)
+        found = StoredManifest(answer.body, answer.headers.get("Content-Type", "").partition(";")[0])
+        said = reference if ":" in reference else answer.headers.get("Docker-Content-Digest", found.digest)
+        self._same(f"the manifest of {reference}", said, found.digest)
+        return found
+
+    def put_manifest(self, manifest: StoredManifest, reference: str) -> None:
+        """Puts the bytes under a tag or their digest. Raises TagTakenError, DigestMismatchError."""
+        headers = {"Content-Type": manifest.media_type}
+        answer = self._expected(self._ask("PUT", f"manifests/{reference}", headers, manifest.data), 201)
+        said = answer.headers.get("Docker-Content-Digest", manifest.digest)
+        self._same(f"the manifest of {reference}", manifest.digest, said)
+
+    def blob(self, digest: str) -> bytes:
+        """A small blob, like a configuration. Raises DigestMismatchError."""
+        data = self._expected(self._ask("GET", f"blobs/{digest}"), 200).body
+        self._same("a blob", digest, digest_of(data))
+        return data
+
+    def upload(self, blob: Blob, progress: Progress) -> int:
+        """Puts the blob there unless it is, and tells how many bytes that took: 0 or its size.
+
+        Raises DigestMismatchError if its bytes are not what its digest says.
+        """
+        with blob.open() as data:
+            upload = Upload(self._transport, self._url, blob, data, progress, self._chunk_bytes)
+            return self._persist(upload.attempt)
+
+    def _ask(
+        self, method: str, path: str, headers: Mapping[str, str] | None = None, data: bytes | None = None
+    ) -> Answer:
+        def attempt(tries: Tries) -> Answer:
+            body = None if data is None else io.BytesIO(data)
+            return self._transport.once(tries, method, f"{self._url}/{path}", headers, body)
+
+        return self._persist(attempt)
+
+    def _persist(self, attempt: Callable[[Tries], T]) -> T:
+        try:
+            return persist(self._patience, attempt)
+        except TransientError as failure:
+            raise PushFailedError(
+                f"the registry {self._place} cannot be worked with: {failure}",
+                then="run the same command again; what the registry has is not sent again",
+            ) from None
+
+    def _expected(self, answer: Answer, status: int) -> Answer:
+        if answer.status != status:
+            raise meaning(words(answer.status, answer.body), self._place)
+        return answer
+
+    def _same(self, what: str, wanted: str, found: str) -> None:
+        if wanted != found:
+            raise DigestMismatchError(
+                f"{what} in {self._place} should be {wanted}, and the registry has {found}",
+                then="something between here and the registry changes bytes; look for a proxy",
+                wanted=wanted,
+                found=found,
+            )

@@ -1,0 +1,317 @@
+"""ECR: repositories as this tool wants them, and what is in them.
+
+What AWS refuses for reasons that are not ECR's own (permissions, credentials, throttling) is raised as botocore's
+ClientError; deploy.aws.explained makes it one of this tool's.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from botocore.exceptions import ClientError
+
+from deploy.aws import code_of
+from deploy.errors import AwsRefusedError, DigestMismatchError, RepositoryNotFoundError
+from deploy.image.oci import INDEXES, MANIFESTS, StoredManifest
+from deploy.registry.address import Address
+from deploy.registry.login import Login
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecr import ECRClient
+    from mypy_boto3_ecr.type_defs import ImageDetailTypeDef, ImageIdentifierTypeDef, RepositoryTypeDef
+
+UNTAGGED_DAYS: Final = 14
+_AT_ONCE: Final = 100  # ECR's limit
+_ABSENT: Final = ("ImageNotFound", "ImageInaccessible")  # deleted or never there; archived
+PULL_ACTIONS: Final = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
+
+
+@dataclass(frozen=True)
+class StoredImage:
+    """An image as DescribeImages lists it. `size_bytes` is compressed; `status` is ACTIVE, ARCHIVED or ACTIVATING."""
+
+    digest: str
+    tags: tuple[str, ...]
+    size_bytes: int
+    pushed: datetime
+    status: str
+    media_type: str
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it can be pulled: an archived one must be restored first."""
+        return self.status == "ACTIVE"
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A repository of one account and region. `uri` is HOST/NAME as ECR tells it, `address` where its registry answers.
+
+    An emulator on this machine serves the registry beside the API, whatever host its `uri` names.
+    """
+
+    name: str
+    arn: str
+    uri: str
+    mutability: str
+    scans: bool
+    address: Address
+    client: ECRClient = field(repr=False, compare=False)
+
+    @property
+    def is_immutable(self) -> bool:
+        """Whether ECR itself keeps every tag where it is."""
+        return self.mutability == "IMMUTABLE"
+
+    def login(self) -> Login:
+        """A password for twelve hours, fetched anew at each call."""
+        data = self.client.get_authorization_token()["authorizationData"][0]
+        user, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
+        return Login(user, password, data.get("expiresAt"))
+
+    def manifest(self, reference: str) -> StoredManifest | None:
+        """What a tag or digest names: a manifest or an index; None if nothing. Raises DigestMismatchError."""
+        by_digest = reference.startswith("sha256:")
+        return next(self._manifests([{"imageDigest": reference} if by_digest else {"imageTag": reference}]), None)
+
+    def manifests(self, digests: Sequence[str]) -> Iterator[StoredManifest]:
+        """Those of them that are there and not archived, in any order. Raises DigestMismatchError."""
+        for start in range(0, len(digests), _AT_ONCE):
+            yield from self._manifests([{"imageDigest": digest} for digest in digests[start : start + _AT_ONCE]])
+
+    def _manifests(self, wanted: Sequence[ImageIdentifierTypeDef]) -> Iterator[StoredManifest]:
+        answer = self.client.batch_get_image(
+            repositoryName=self.name, imageIds=list(wanted), acceptedMediaTypes=sorted(MANIFESTS | INDEXES)
+        )
+        for failure in answer.get("failures", []):
+            if failure["failureCode"] not in _ABSENT:
+                raise AwsRefusedError(
+                    f"ECR does not give {failure['imageId']} of {self.name}: {failure['failureReason']}",
+                    then="see the repository in ECR's console",
+                    code=failure["failureCode"],
+                )
+        for image in answer.get("images", []):
+            found = StoredManifest(image["imageManifest"].encode(), image["imageManifestMediaType"])
+            said = image["imageId"].get("imageDigest", found.digest)
+            if said != found.digest:
+                raise DigestMismatchError(
+                    f"ECR says that an image of {self.name} is {said}, but its manifest's digest is {found.digest}",
+                    then="push the image under another tag",
+                    said=said,
+                    found=found.digest,
+                )
+            yield found
+
+    def images(self) -> Iterator[StoredImage]:
+        """All of them, archived ones too, in ECR's order."""
+        pages = self.client.get_paginator("describe_images").paginate(
+            repositoryName=self.name, filter={"imageStatus": "ANY"}
+        )
+        for page in pages:
+            yield from map(_stored, page["imageDetails"])
+
+
+def image(client: ECRClient, repository: str, digest: str, account: str = "") -> StoredImage | None:
+    """The image of this digest; None if it or its repository is gone. `account`: another than the client's."""
+    asked: dict[str, Any] = {"repositoryName": repository, "imageIds": [{"imageDigest": digest}]}
+    if account:
+        asked["registryId"] = account
+    try:
+        answer = client.describe_images(**asked)
+    except ClientError as error:
+        if code_of(error) in {"ImageNotFoundException", "RepositoryNotFoundException"}:
+            return None
+        raise
+    return _stored(answer["imageDetails"][0])
+
+
+@dataclass(frozen=True)
+class Creation:
+    """A repository and how it came about. `differences` tells in sentences how one that was there is unlike ours."""
+
+    repository: Repository
+    created: bool
+    differences: tuple[str, ...] = ()
+
+
+def find(client: ECRClient, name: str) -> Repository:
+    """The repository. Raises RepositoryNotFoundError."""
+    try:
+        found = client.describe_repositories(repositoryNames=[name])["repositories"][0]
+    except ClientError as error:
+        if code_of(error) != "RepositoryNotFoundException":
+            raise
+        region = client.meta.region_name
+        raise RepositoryNotFoundError(
+            f"there is no repository {name!r} in {region}",
+            then=f"`ecr_push.py push … --repository {name} --create` makes it; or choose another --region",
+            repository=name,
+            region=region,
+        ) from None
+    return _repository(client, found)
+
+
+def create(client: ECRClient, name: str) -> Creation:
+    """The repository, made if it is missing: tags that never move, scans, Lambda may pull, untagged images expire.
+
+    One that is there is left as it is; but an empty one of ours without policies is a creation that was cut short.
+    """
+    with suppress(RepositoryNotFoundError):
+        return _found(client, name)
+    try:
+        made = client.create_repository(
+            repositoryName=name,
+            imageTagMutability="IMMUTABLE",
+            imageScanningConfiguration={"scanOnPush": True},
+        )
+    except ClientError as error:
+        if code_of(error) != "RepositoryAlreadyExistsException":
+            raise
+        return _found(client, name)  # somebody else was quicker, or the answer to a first try was lost
+    return _finished(_repository(client, made["repository"]), _Policies())
+
+
+def _found(client: ECRClient, name: str) -> Creation:
+    repository = find(client, name)
+    policies = _Policies.of(repository)
+    ours = repository.is_immutable and repository.scans
+    if ours and not policies.complete and not any(repository.images()):
+        return _finished(repository, policies)
+    return Creation(repository, created=False, differences=tuple(_differences(repository, policies)))
+
+
+def _finished(repository: Repository, policies: _Policies) -> Creation:
+    client, name = repository.client, repository.name
+    if not policies.access:
+        client.set_repository_policy(repositoryName=name, policyText=json.dumps(pull_policy(repository.arn)))
+    if not policies.lifecycle:
+        client.put_lifecycle_policy(repositoryName=name, lifecyclePolicyText=json.dumps(lifecycle_policy()))
+    return Creation(repository, created=True)
+
+
+@dataclass(frozen=True)
+class _Policies:
+    """Who may do what, and what expires; empty where nobody said anything."""
+
+    access: dict[str, Any] = field(default_factory=dict)
+    lifecycle: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, repository: Repository) -> Self:
+        client, name = repository.client, repository.name
+        return cls(
+            _policy(client.get_repository_policy, name, "policyText", "RepositoryPolicyNotFoundException"),
+            _policy(client.get_lifecycle_policy, name, "lifecyclePolicyText", "LifecyclePolicyNotFoundException"),
+        )
+
+    @property
+    def complete(self) -> bool:
+        return bool(self.access and self.lifecycle)
+
+
+def pull_policy(arn: str) -> dict[str, Any]:
+    """What lets Lambda pull from the repository of this ARN, for functions of its account and region."""
+    _, partition, _, region, account, _ = arn.split(":", 5)
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "LambdaECRImageRetrievalPolicy",
+                "Effect": "Allow",
+                "Principal": {"Service": "lambda.amazonaws.com"},
+                "Action": list(PULL_ACTIONS),
+                "Condition": {"StringLike": {"aws:sourceArn": f"arn:{partition}:lambda:{region}:{account}:function:*"}},
+            }
+        ],
+    }
+
+
+def lifecycle_policy() -> dict[str, Any]:
+    """Untagged images expire; no rule ever selects a tagged one, which a function may run."""
+    return {
+        "rules": [
+            {
+                "rulePriority": 1,
+                "description": f"untagged images expire after {UNTAGGED_DAYS} days",
+                "selection": {
+                    "tagStatus": "untagged",
+                    "countType": "sinceImagePushed",
+                    "countUnit": "days",
+                    "countNumber": UNTAGGED_DAYS,
+                },
+                "action": {"type": "expire"},
+            }
+        ]
+    }
+
+
+def _differences(repository: Repository, policies: _Policies) -> Iterator[str]:
+    if not repository.is_immutable:
+        yield f"its tags are {repository.mutability}, not IMMUTABLE: others can move them"
+    if not repository.scans:
+        yield "images are not scanned when they are pushed"
+    if not _lets_lambda_pull(policies.access):
+        yield "its policy does not let Lambda pull; Lambda adds that itself if who deploys may change the policy"
+    expiring = [rule for rule in policies.lifecycle.get("rules", []) if rule["action"]["type"] == "expire"]
+    if any(rule["selection"]["tagStatus"] != "untagged" for rule in expiring):
+        yield "a lifecycle rule deletes tagged images, so it can delete one that a function runs"
+    if not expiring:
+        yield "no lifecycle rule removes untagged images"
+
+
+def _policy(call: Any, name: str, key: str, missing: str) -> dict[str, Any]:
+    """The policy that the call answers with; empty if there is none."""
+    try:
+        policy: dict[str, Any] = json.loads(call(repositoryName=name)[key])
+    except ClientError as error:
+        if code_of(error) == missing:
+            return {}
+        raise
+    return policy
+
+
+def _lets_lambda_pull(policy: dict[str, Any]) -> bool:
+    """Whether some statement is for Lambda and allows pulling; its conditions are not judged."""
+    allowed: set[str] = set()
+    for statement in _listed(policy.get("Statement", [])):
+        principal = statement.get("Principal", {})
+        services = "*" if principal == "*" else _listed(principal.get("Service", principal.get("AWS", [])))
+        if statement.get("Effect") == "Allow" and ("lambda.amazonaws.com" in services or "*" in services):
+            allowed.update(_listed(statement.get("Action", [])))
+    return bool(allowed & {"*", "ecr:*"}) or allowed.issuperset(PULL_ACTIONS)
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    """IAM's JSON leaves the brackets out around a single value."""
+    return value if isinstance(value, list) else [value]
+
+
+def _repository(client: ECRClient, described: RepositoryTypeDef) -> Repository:
+    uri = described["repositoryUri"]
+    endpoint = Address.of_url(client.meta.endpoint_url)
+    return Repository(
+        name=described["repositoryName"],
+        arn=described["repositoryArn"],
+        uri=uri,
+        mutability=described.get("imageTagMutability", "MUTABLE"),
+        scans=described.get("imageScanningConfiguration", {}).get("scanOnPush", False),
+        address=endpoint if endpoint.is_loopback else Address(uri.partition("/")[0]),
+        client=client,
+    )
+
+
+def _stored(detail: ImageDetailTypeDef) -> StoredImage:
+    return StoredImage(
+        digest=detail["imageDigest"],
+        tags=tuple(detail.get("imageTags", ())),
+        size_bytes=detail.get("imageSizeInBytes", 0),
+        pushed=detail["imagePushedAt"],
+        status=detail.get("imageStatus", "ACTIVE"),
+        media_type=detail.get("imageManifestMediaType", ""),
+    )

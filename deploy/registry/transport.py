@@ -1,0 +1,227 @@
+"""Requests to a registry: logged in, over verified TLS, and with credentials for nobody else.
+
+Nothing of the user's is read but the SDK's and the usual environment variables: no .netrc, no docker configuration.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import requests
+import urllib3.exceptions
+from requests.structures import CaseInsensitiveDict
+from requests.utils import get_environ_proxies
+
+from deploy.errors import CredentialsError, PushFailedError, UsageError
+from deploy.registry.address import Address
+from deploy.registry.login import Login
+from deploy.registry.patience import Patience, TransientError, Tries
+from deploy.registry.timed import TimedAdapter
+
+MOST_ANSWER_BYTES: Final = 8 * 1024 * 1024  # manifests and configurations; registries allow 4 MiB
+_MOST_REDIRECTS: Final = 5
+_REDIRECTS: Final = (301, 302, 303, 307, 308)
+_PIECE_BYTES: Final = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: CaseInsensitiveDict[str]
+    body: bytes
+
+
+class Transport:
+    """A registry as its HTTP answers. `login` is called at the first request, and again when the registry says so.
+
+    The certificate authorities are the usual ones, or those of the file that AWS_CA_BUNDLE or REQUESTS_CA_BUNDLE names.
+    Raises UsageError if there is no such file.
+    """
+
+    def __init__(self, address: Address, login: Callable[[], Login], patience: Patience) -> None:
+        self._address = address
+        self._login = login
+        self._patience = patience
+        self._authorization = ""
+        self._session = requests.Session()
+        self._session.mount("http://", TimedAdapter())
+        self._session.mount("https://", TimedAdapter())
+        self._session.trust_env = False  # or ~/.netrc would be read
+        self._session.headers["User-Agent"] = "ecr-push"
+        self._session.verify = _authorities()
+
+    def close(self) -> None:
+        self._session.close()
+
+    def url(self, location: str, base: str = "") -> str:
+        """An absolute address: of a path of the registry, or of what a Location header says in an answer from `base`.
+
+        Raises PushFailedError for one without TLS, unless the registry is on this machine and it is too.
+        """
+        url = urllib.parse.urljoin(base or self._address.url, location)
+        parts = urllib.parse.urlsplit(url)
+        here = self._address.is_loopback and Address(parts.netloc, plain=False).is_loopback
+        if "@" in parts.netloc or parts.scheme not in (("https", "http") if here else ("https",)):
+            raise PushFailedError(
+                f"the registry {self._address.host} leads to {parts.scheme}://{parts.hostname}, which is not followed",
+                then="it is not as a registry should be; check its address",
+            )
+        return url
+
+    def once(
+        self,
+        tries: Tries,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        body: io.BytesIO | None = None,
+    ) -> Answer:
+        """One try, with a second where it is the login that the registry does not accept.
+
+        Raises TransientError for what may work the next time.
+        """
+        if not self._authorization:
+            self._authorization = _basic(self._login())
+        answer = self._followed(tries, method, url, headers or {}, body)
+        if not _wants_login(method, answer):
+            return answer
+        self._log_in(tries, answer)
+        if body:
+            body.seek(0)
+        return self._followed(tries, method, url, headers or {}, body)
+
+    def _log_in(self, tries: Tries, answer: Answer) -> None:
+        scheme, _, parameters = answer.headers.get("WWW-Authenticate", "").partition(" ")
+        if scheme.lower() == "bearer":
+            self._authorization = f"Bearer {self._token(tries, _parsed(parameters))}"
+        else:
+            self._authorization = _basic(self._login())
+
+    def _token(self, tries: Tries, challenge: Mapping[str, str]) -> str:
+        realm = self.url(challenge.get("realm", ""))
+        if urllib.parse.urlsplit(realm).hostname != urllib.parse.urlsplit(self._address.url).hostname:
+            raise CredentialsError(
+                f"the registry {self._address.host} sends its users to another host for a token",
+                then="this tool gives a password to the registry alone",
+            )
+        query = urllib.parse.urlencode({name: challenge[name] for name in ("service", "scope") if name in challenge})
+        answer = self._exchange(tries, "GET", f"{realm}?{query}", {"Authorization": _basic(self._login())}, None)
+        try:
+            granted = json.loads(answer.body) if answer.status == 200 else {}
+            return str(granted.get("token") or granted["access_token"])
+        except (ValueError, KeyError, AttributeError):
+            raise CredentialsError(
+                f"the registry {self._address.host} gave no token for the login (status {answer.status})",
+                then="check which account and region the credentials are for",
+            ) from None
+
+    def _followed(
+        self, tries: Tries, method: str, url: str, headers: Mapping[str, str], body: io.BytesIO | None
+    ) -> Answer:
+        for _ in range(_MOST_REDIRECTS + 1):
+            ours = _origin(url) == _origin(self._address.url)
+            own = {**headers, "Authorization": self._authorization} if ours else headers
+            answer = self._exchange(tries, method, url, own, body)
+            if method not in ("GET", "HEAD") or answer.status not in _REDIRECTS:
+                return answer
+            url = self.url(answer.headers.get("Location", ""), base=url)
+        raise PushFailedError(f"the registry {self._address.host} redirects without end", then="check its address")
+
+    def _exchange(
+        self, tries: Tries, method: str, url: str, headers: Mapping[str, str], body: io.BytesIO | None
+    ) -> Answer:
+        """One request, one answer. A body is sent piece by piece, so that time-outs are those of a piece."""
+        tries.check()
+        try:
+            with self._session.request(
+                method,
+                url,
+                headers=headers,
+                data=body,
+                timeout=(self._patience.connect, self._patience.read),
+                proxies=get_environ_proxies(url),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                answer = Answer(response.status_code, response.headers, self._body(tries, response))
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            raise self._failure(error) from None
+        if answer.status == 429 or answer.status >= 500:
+            raise TransientError(f"it answers with status {answer.status}", _stated_seconds(answer))
+        return answer
+
+    def _body(self, tries: Tries, response: requests.Response) -> bytes:
+        body = bytearray()
+        while piece := response.raw.read1(_PIECE_BYTES, decode_content=True):  # what is there: it may only drip
+            tries.check()
+            body += piece
+            if len(body) > MOST_ANSWER_BYTES:
+                raise PushFailedError(
+                    f"the registry {self._address.host} answers with more than {MOST_ANSWER_BYTES} bytes",
+                    then="it is not as a registry should be; check its address",
+                )
+        return bytes(body)
+
+    def _failure(self, error: Exception) -> Exception:
+        """Without the request's address, which may hold a signature."""
+        reason = _innermost(error)
+        if "CERTIFICATE_VERIFY_FAILED" in reason:
+            return PushFailedError(
+                f"the certificate of the registry {self._address.host} is not to be trusted: {reason}",
+                then="if it is your own authority's, name the authority's file in AWS_CA_BUNDLE",
+            )
+        return TransientError(reason)
+
+
+def _authorities() -> str | bool:
+    for variable in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
+        if named := os.environ.get(variable):
+            if not Path(named).exists():
+                raise UsageError(
+                    f"{variable} is {named}, and there is no such file", then=f"correct or unset {variable}"
+                )
+            return named
+    return True
+
+
+def _origin(url: str) -> tuple[str, str | None, int]:
+    parts = urllib.parse.urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def _basic(login: Login) -> str:
+    return f"Basic {base64.b64encode(f'{login.user}:{login.password}'.encode()).decode()}"
+
+
+def _wants_login(method: str, answer: Answer) -> bool:
+    """ECR answers 403 to a token that is too old, and says so in words, where it can: not to HEAD."""
+    is_old = answer.status == 403 and (method == "HEAD" or b"authorization token" in answer.body.lower())
+    return is_old or answer.status == 401
+
+
+def _parsed(parameters: str) -> dict[str, str]:
+    """Of a challenge: name="value", … as a dictionary."""
+    return urllib.request.parse_keqv_list([item for item in urllib.request.parse_http_list(parameters) if "=" in item])
+
+
+def _stated_seconds(answer: Answer) -> float | None:
+    stated = answer.headers.get("Retry-After", "")
+    return float(stated) if stated.isdecimal() and len(stated) < 6 else None
+
+
+def _innermost(error: BaseException) -> str:
+    """What the operating system or TLS said, below the layers that repeat the address."""
+    if isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError)):
+        return "it does not answer in time"
+    while error.__context__:
+        error = error.__context__
+    return (error.strerror or str(error)) if isinstance(error, OSError) else "the connection was lost"

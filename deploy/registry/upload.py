@@ -1,0 +1,183 @@
+"""One blob on its way into a registry, in chunks, going on after a cut where the registry says it got to."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from typing import BinaryIO, Final, Protocol
+
+from deploy.errors import PermissionDeniedError
+from deploy.registry.patience import TransientError, Tries
+from deploy.registry.progress import LayerStatus, Progress
+from deploy.registry.refusals import meaning, words
+from deploy.registry.transport import Answer, Transport
+
+CHUNK_BYTES: Final = 16 * 1024 * 1024  # ECR takes parts of 5 to 20 MiB
+_OCTETS: Final = "application/octet-stream"
+
+
+def short(digest: str) -> str:
+    """As engines show layers: twelve digits."""
+    return digest.removeprefix("sha256:")[:12]
+
+
+class Blob(Protocol):
+    """Bytes to upload. `open` gives a seekable file, which the caller closes."""
+
+    @property
+    def digest(self) -> str: ...
+
+    @property
+    def size(self) -> int: ...
+
+    def open(self) -> BinaryIO: ...
+
+
+class Upload:
+    """The upload of a blob, whose bytes `data` has, to the repository of this URL (…/v2/NAME)."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        repository: str,
+        blob: Blob,
+        data: BinaryIO,
+        progress: Progress,
+        chunk_bytes: int = CHUNK_BYTES,
+    ) -> None:
+        self._transport = transport
+        self._repository = repository
+        self._blob = blob
+        self._data = data
+        self._progress = progress
+        self._chunk_bytes = chunk_bytes
+        self._location = ""  # of the upload while there is one
+        self._offset = 0  # how many bytes the registry has of it
+        self._furthest = 0
+
+    def attempt(self, tries: Tries) -> int:
+        """Tries to get it there, and tells how many bytes were sent: 0 if the registry has the blob.
+
+        May be called again after a TransientError.
+        """
+        if not self._resumed(tries):
+            if self._is_there(tries):
+                sent = self._blob.size if self._furthest == self._blob.size else 0  # an answer was lost
+                self._tell("uploaded" if sent else "there", self._blob.size)
+                return sent
+            self._begin(tries)
+        while self._offset < self._blob.size:
+            self._send_chunk(tries)
+        self._finish(tries)
+        self._tell("uploaded", self._blob.size)
+        return self._blob.size
+
+    def _resumed(self, tries: Tries) -> bool:
+        """Whether the upload that was begun is still there; the registry says how far it got."""
+        if not self._location:
+            return False
+        answer = self._transport.once(tries, "GET", self._location)
+        received = _received(answer)
+        if answer.status != 204 or received is None or received > self._furthest + self._chunk_bytes:
+            self._location = ""
+            return False
+        self._moved(answer)
+        self._offset = received
+        return True
+
+    def _is_there(self, tries: Tries) -> bool:
+        answer = self._transport.once(tries, "HEAD", f"{self._repository}/blobs/{self._blob.digest}")
+        if answer.status == 403:  # and a HEAD is answered without words
+            raise PermissionDeniedError(
+                f"the registry {self._place} does not say which layers it has; for ECR ecr:BatchCheckLayerAvailability "
+                "is needed",
+                then="`ecr_push.py policy push` prints what the user or role must be allowed",
+            )
+        if answer.status not in (200, 404):
+            raise self._refusal(answer)
+        return answer.status == 200
+
+    def _begin(self, tries: Tries) -> None:
+        answer = self._transport.once(tries, "POST", f"{self._repository}/blobs/uploads/")
+        if answer.status != 202 or "Location" not in answer.headers:
+            raise self._refusal(answer)
+        least = answer.headers.get("OCI-Chunk-Min-Length", "")
+        if least.isdecimal():
+            self._chunk_bytes = max(self._chunk_bytes, int(least))
+        self._location = f"{self._repository}/blobs/uploads/"
+        self._moved(answer)
+        self._offset = 0
+
+    def _send_chunk(self, tries: Tries) -> None:
+        self._data.seek(self._offset)
+        chunk = self._data.read(min(self._chunk_bytes, self._blob.size - self._offset))
+        start, end = self._offset, self._offset + len(chunk)
+
+        def taken(size: int) -> None:
+            tries.check()
+            self._tell("uploading", start + size)
+
+        body = _Told(chunk, taken)
+        headers = {"Content-Type": _OCTETS, "Content-Range": f"{start}-{end - 1}"}
+        answer = self._transport.once(tries, "PATCH", self._location, headers, body)
+        if answer.status in (404, 416):
+            self._location = ""
+            raise TransientError("it has lost the upload")
+        if answer.status != 202:
+            raise self._refusal(answer)
+        received = _received(answer)
+        self._moved(answer)
+        self._offset = end if received is None else received
+        if not start < self._offset <= end:
+            self._location = ""
+            raise TransientError("it counts other bytes than were sent")
+        if self._offset > self._furthest:
+            self._furthest = self._offset
+            tries.progressed()
+
+    def _finish(self, tries: Tries) -> None:
+        mark = "&" if "?" in self._location else "?"
+        url = f"{self._location}{mark}digest={self._blob.digest}"
+        answer = self._transport.once(tries, "PUT", url, {"Content-Type": _OCTETS}, io.BytesIO())
+        if answer.status == 404:
+            self._location = ""
+            raise TransientError("it has lost the upload")
+        if answer.status != 201:
+            raise self._refusal(answer)
+
+    def _moved(self, answer: Answer) -> None:
+        """Each answer may tell where the upload goes on."""
+        if location := answer.headers.get("Location"):
+            self._location = self._transport.url(location, base=self._location)
+
+    def _refusal(self, answer: Answer) -> Exception:
+        return meaning(words(answer.status, answer.body), self._place)
+
+    @property
+    def _place(self) -> str:
+        return self._repository.partition("://")[2].replace("/v2/", "/", 1)
+
+    def _tell(self, status: LayerStatus, done: int) -> None:
+        self._progress.layer(short(self._blob.digest), status, done, self._blob.size)
+
+
+class _Told(io.BytesIO):
+    """A request's body that tells how much of it has been taken."""
+
+    def __init__(self, data: bytes, tell: Callable[[int], None]) -> None:
+        super().__init__(data)
+        self._tell = tell
+
+    def read(self, size: int | None = -1) -> bytes:
+        piece = super().read(size)
+        self._tell(self.tell())
+        return piece
+
+
+def _received(answer: Answer) -> int | None:
+    """How many bytes the registry has; None where it does not say. Of none and of one it says the same: none."""
+    match = re.fullmatch(r"(?:bytes=)?0-(\d+)", answer.headers.get("Range", ""))
+    if not match:
+        return None
+    return int(match[1]) + 1 if int(match[1]) else 0

@@ -1,0 +1,1 @@
+"""Changing what a function runs: the transaction, and the way back."""

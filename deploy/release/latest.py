@@ -1,0 +1,243 @@
+"""$LATEST of a function, changed step by step from the state that was read, and published.
+
+Every change carries the revision that was read last, and what is found afterwards must be what was asked for: whatever
+somebody else does meanwhile ends in ConflictError, here or there, and never in a version that nobody asked for.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from deploy.aws import Account, code_of, was_repeated
+from deploy.console import Reporter
+from deploy.errors import ConflictError, FunctionNotReadyError
+from deploy.release import function
+from deploy.release.function import FunctionState
+from deploy.release.restore import Changes
+from deploy.release.settings import changed
+from deploy.stop import postponed
+
+_BUSY: Final = "ResourceConflictException"  # also said of what is there already
+_CHANGED: Final = "PreconditionFailedException"
+_ROLE_SECONDS: Final = 30  # a role that has just been made is not known everywhere at once
+
+
+@dataclass(frozen=True)
+class _Change:
+    """`back` are the parameters that undo what is seen of it; none if nothing of it is to be seen."""
+
+    what: str
+    update: Callable[..., object]
+    parameters: Mapping[str, Any]
+    back: Callable[[FunctionState], Mapping[str, Any]]
+
+
+class Latest:
+    """`state` is what was read last; LookupError before `read` or `create`."""
+
+    def __init__(self, account: Account, report: Reporter, changes: Changes, name: str, wait_seconds: int) -> None:
+        self.name = name
+        self._functions = account.functions
+        self._report = report
+        self._changes = changes
+        self._wait_seconds = wait_seconds
+        self._state: FunctionState | None = None
+        self._is_answer_lost = False
+
+    @property
+    def state(self) -> FunctionState:
+        if self._state is None:
+            raise LookupError("the function has not been read")
+        return self._state
+
+    @property
+    def is_known(self) -> bool:
+        return self._state is not None
+
+    def read(self) -> None:
+        """Waits for whatever is under way. Raises FunctionNotFoundError, FunctionNotReadyError."""
+        self._state = function.settled(self._functions, self.name, self._wait_seconds)
+
+    def create(self, image_uri: str, role: str, architecture: Any, settings: Mapping[str, Any]) -> None:
+        """Makes the function, which stays whatever comes of it. Raises ConflictError if somebody else makes it."""
+        with self._report.step(f"Make function {self.name}"):
+            deadline = time.monotonic() + _ROLE_SECONDS
+            while True:
+                try:
+                    with postponed():
+                        self._functions.create_function(
+                            FunctionName=self.name,
+                            Role=role,
+                            PackageType="Image",
+                            Code={"ImageUri": image_uri},
+                            Architectures=[architecture],
+                            **settings,
+                        )
+                    break
+                except ClientError as error:
+                    if code_of(error) == _BUSY and was_repeated(error):
+                        break
+                    if code_of(error) == _BUSY:
+                        raise _conflict(f"{self.name} was not there, and now is") from error
+                    role_is_new = code_of(error) == "InvalidParameterValueException" and "assume" in str(error)
+                    if not role_is_new or time.monotonic() > deadline:
+                        raise
+                time.sleep(random.uniform(1, 3))  # noqa: S311 - jitter
+            self.read()
+            function.require_success(self.state, f"making {self.name}")
+
+    def set_code(self, image_uri: str) -> None:
+        before, ours = self.state, function.digest_of(image_uri)
+        if before.digest == ours and before.update != "Failed" and before.state != "Failed":
+            return
+
+        def back(seen: FunctionState) -> dict[str, Any]:
+            return {"ImageUri": before.image_uri} if seen.digest == ours != before.digest else {}
+
+        with self._report.step("Update the code of $LATEST"):
+            self._change(
+                _Change("the code of $LATEST", self._functions.update_function_code, {"ImageUri": image_uri}, back),
+                lambda seen: seen.digest == ours,
+            )
+            self._require(ours, before.published)
+
+    def set_settings(self, wanted: Mapping[str, Any]) -> None:
+        """`wanted` are complete settings; those that differ are changed."""
+        before = self.state
+        ours = changed(before.settings, wanted)
+        if not ours:
+            return
+        names = ", ".join(ours)
+
+        def back(seen: FunctionState) -> dict[str, Any]:
+            return {name: before.settings[name] for name in ours if seen.settings[name] == ours[name]}
+
+        with self._report.step(f"Update {names} of $LATEST"):
+            self._change(
+                _Change(f"{names} of $LATEST", self._functions.update_function_configuration, ours, back),
+                lambda seen: not changed(seen.settings, wanted),
+            )
+            self._require(before.digest, before.published | ours)
+
+    def publish(self, description: str) -> FunctionState:
+        """The version that $LATEST is now; an earlier one if it is the same, and sound."""
+        with self._report.step("Publish a version") as note:
+            answer = self._publish(description)
+            if answer.get("State") == "Failed":
+                answer = self._publish_again(answer["Version"], description)
+            version = function.settled(self._functions, self.name, self._wait_seconds, answer["Version"])
+            function.require_success(version, f"publishing version {version.version}")
+            if version.digest != self.state.digest or version.published != self.state.published:
+                raise _conflict(f"version {version.version} of {self.name} is not what was deployed")
+            note(f"version {version.version}")
+        return version
+
+    def _publish(self, description: str) -> Any:
+        return self._call(
+            lambda revision: self._functions.publish_version(
+                FunctionName=self.name, RevisionId=revision, Description=description
+            ),
+            lambda _: False,  # publishing once more gives the version that was published
+        )
+
+    def _publish_again(self, failed: str, description: str) -> Any:
+        """Lambda publishes the same only once, though it has failed: so $LATEST has another description meanwhile."""
+        before, ours = self.state.description, f"without version {failed}, which failed"
+        apart = _Change(
+            "the description of $LATEST",
+            self._functions.update_function_configuration,
+            {"Description": ours},
+            lambda seen: {"Description": before} if seen.description == ours else {},
+        )
+        self._change(apart, lambda seen: seen.description == ours)
+        answer = self._publish(description)
+        self._put_back(apart)
+        self._changes.forget_last()
+        return answer
+
+    def _change(self, change: _Change, is_made: Callable[[FunctionState], bool]) -> None:
+        """Makes a change and waits until Lambda has carried it out."""
+        self._changes.about_to_change(change.what, lambda: self._put_back(change))
+
+        def update(revision: str) -> object:
+            return change.update(FunctionName=self.name, RevisionId=revision, **change.parameters)
+
+        try:
+            self._call(update, is_made)
+        except Exception:
+            if not self._is_answer_lost:
+                self._changes.forget_last()
+            raise
+        self.read()
+        function.require_success(self.state, f"updating {change.what}")
+
+    def _put_back(self, change: _Change) -> None:
+        """What is still as the change made it. Whether that has worked is for the function to tell, not the answer."""
+        deadline = time.monotonic() + self._wait_seconds
+        self.read()
+        while back := change.back(self.state):
+            failure: ClientError | BotoCoreError | None = None
+            try:
+                change.update(FunctionName=self.name, RevisionId=self.state.revision, **back)
+            except (ClientError, BotoCoreError) as error:
+                failure = error
+            self.read()
+            if failure is None:
+                break
+            if change.back(self.state) and (_code(failure) not in {_BUSY, _CHANGED} or time.monotonic() > deadline):
+                raise failure
+            time.sleep(random.uniform(0.5, 1))  # noqa: S311 - jitter
+        else:
+            return
+        function.require_success(self.state, f"putting {change.what} back")
+
+    def _call(self, call: Callable[[str], Any], has_happened: Callable[[FunctionState], bool]) -> Any:
+        """The call, made again while Lambda is busy. None if the answer was lost but the change is seen to be there."""
+        self._is_answer_lost = False
+        deadline, pause = time.monotonic() + self._wait_seconds, 1.0
+        while True:
+            try:
+                with postponed():
+                    return call(self.state.revision)
+            except (ClientError, BotoCoreError) as error:
+                lost = was_repeated(error)
+                self._is_answer_lost |= lost
+                if lost and has_happened(function.settled(self._functions, self.name, self._wait_seconds)):
+                    return None
+                # after a lost answer the revision may have changed by the call itself
+                if not (_code(error) == _BUSY or (lost and _code(error) == _CHANGED)):
+                    raise
+                if time.monotonic() > deadline:
+                    raise FunctionNotReadyError(
+                        f"{self.name} was still busy after {self._wait_seconds} s", then="--wait TIME waits longer"
+                    ) from error
+            time.sleep(random.uniform(0.5, 1) * pause)  # noqa: S311 - jitter
+            pause = min(pause * 2, 10)
+            known = self.state
+            self.read()
+            self._require(known.digest, known.published)
+
+    def _require(self, digest: str, published: Mapping[str, Any]) -> None:
+        """Raises ConflictError unless $LATEST is as it should be."""
+        names = changed(self.state.published, published)
+        if self.state.digest != digest:
+            raise _conflict(f"$LATEST of {self.name} runs {self.state.digest}")
+        if names:
+            raise _conflict(f"$LATEST of {self.name} has another {', '.join(names)}")
+
+
+def _conflict(what: str) -> ConflictError:
+    return ConflictError(
+        f"{what}: somebody else changed it meanwhile, and theirs is kept",
+        then="look at `ecr_push.py status`, then deploy again",
+    )
+
+
+def _code(error: ClientError | BotoCoreError) -> str:
+    return code_of(error) if isinstance(error, ClientError) else ""

@@ -1,0 +1,250 @@
+"""A release as a transaction: the function's code, its settings, a version, and at last the alias.
+
+Whatever ends it early, the alias and $LATEST are put back as they were read at the start. A version that was published
+stays, for a look at what was wrong. Of two releases at once, one ends with ConflictError.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Final, Self
+
+from botocore.exceptions import ClientError
+
+from deploy.aws import SDK_ERRORS, Account, explained
+from deploy.console import Reporter
+from deploy.errors import (
+    CanaryFailedError,
+    ConflictError,
+    DeployError,
+    FunctionNotFoundError,
+    FunctionNotReadyError,
+    FunctionUnsuitableError,
+    ReleaseUndoneError,
+    StoppedError,
+    UsageError,
+)
+from deploy.release import canary, function, provisioned, smoke
+from deploy.release.alias import AliasState
+from deploy.release.canary import Canary
+from deploy.release.function import LATEST, FunctionState
+from deploy.release.history import description
+from deploy.release.latest import Latest
+from deploy.release.restore import Changes
+from deploy.release.settings import Settings, changed
+from deploy.release.smoke import Smoke
+from deploy.release.switch import Switch
+from deploy.stop import hold_off
+
+_MENDED_BY_CODE: Final = {"ImageDeleted", "ImageAccessDenied", "InvalidImage"}
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is to be released where. `role` makes the function, if it is not there."""
+
+    function: str
+    alias: str
+    architecture: str
+    settings: Settings = field(default_factory=Settings)
+    role: str | None = None
+    wait_seconds: int = 300
+
+
+class Release:
+    """The steps, in their order. As a context manager it puts everything back when left by an exception."""
+
+    def __init__(self, account: Account, report: Reporter, target: Target) -> None:
+        self._account = account
+        self._report = report
+        self._target = target
+        self._changes = Changes(report)
+        self._latest = Latest(account, report, self._changes, target.function, target.wait_seconds)
+        self._switch = Switch(account, self._changes, target.function, target.alias)
+        self._version: FunctionState | None = None
+        self._moved = False
+
+    @property
+    def before(self) -> AliasState | None:
+        """Where the alias was."""
+        return self._switch.before
+
+    @property
+    def version(self) -> str:
+        """The version that this release is about: the one that is live already, or the one that was published."""
+        return self._version.version if self._version else ""
+
+    def __enter__(self) -> Self:
+        hold_off()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if error is None:
+            self._changes.keep()
+            return
+        if not self._changes:
+            return
+        told = explained(error) if isinstance(error, SDK_ERRORS) else error
+        self._changes.put_back(told)
+        if self._moved and isinstance(told, DeployError) and not isinstance(told, (StoppedError, ConflictError)):
+            raise ReleaseUndoneError(
+                f"{told.what}; alias {self._switch.name} {self._switch.place}", then=told.then
+            ) from error
+
+    def read(self) -> None:
+        """Reads the function and its alias, and refuses what no deploy can change. Nothing has been changed yet."""
+        with self._report.step(f"Read function {self._target.function}") as note:
+            try:
+                self._latest.read()
+            except FunctionNotFoundError:
+                if self._target.role is None:
+                    raise
+                note("it is not there and will be made")
+                return
+            self._require_suitable(self._latest.state)
+            self._switch.read()
+            note(f"alias {self._target.alias}: {self.before or 'not there yet'}")
+
+    def _require_suitable(self, seen: FunctionState) -> None:
+        if seen.package_type != "Image":
+            raise FunctionUnsuitableError(
+                f"{seen.name} is a {seen.package_type} function, and that never changes",
+                then="deploy to a new function (--create --role ARN), or serve this one by `make bundle`: "
+                "docs/from-the-zip.md",
+            )
+        if seen.architecture != self._target.architecture:
+            raise FunctionUnsuitableError(
+                f"the image is for {self._target.architecture}, the function {seen.name} is {seen.architecture}",
+                then=f"build the image for {seen.architecture}, or deploy to another function",
+            )
+        if seen.state == "Failed" and seen.state_code not in _MENDED_BY_CODE:
+            function.require_success(seen, f"making {seen.name}")
+        if seen.state in {"Deleting", "Deactivating", "Deactivated"}:
+            raise FunctionNotReadyError(f"{seen.name} is {seen.state.lower()}", then="deploy to another function")
+
+    def require_place(self, repository_arn: str) -> None:
+        """Lambda takes images of its own region only, and the repository was found with one account's credentials."""
+        if not self._latest.is_known:
+            return
+        place, seen = repository_arn.split(":"), self._latest.state
+        for what, here, there in (("region", place[3], seen.region), ("account", place[4], seen.account)):
+            if here and there and here != there:
+                raise FunctionUnsuitableError(
+                    f"the repository is in {what} {here}, the function in {what} {there}",
+                    then=f"use a repository of the function's {what} (--region, --profile)",
+                )
+
+    def is_live(self, image_uri: str) -> bool:
+        """Whether the alias sends all traffic to this image with these settings already."""
+        if self.before is None or self.before.weights or self.before.version == LATEST:
+            return False
+        live = function.read(self._account.functions, self._target.function, self.before.version)
+        self._version = live
+        same = live.digest == function.digest_of(image_uri)
+        return same and not changed(live.settings, self._target.settings.over(live.settings))
+
+    def require_free_alias(self, image_uri: str, canary: Canary | None) -> None:
+        """A canary of this image, as a killed deploy leaves one, is started again; any other is somebody's."""
+        if self.before is None:
+            return
+        if canary and self.before.version == LATEST:
+            raise UsageError(
+                f"alias {self._switch.name} is at $LATEST, which cannot share traffic with a version",
+                then="deploy without --canary once",
+            )
+        for version in self.before.weights:
+            seen = function.read(self._account.functions, self._target.function, version)
+            if seen.digest != function.digest_of(image_uri):
+                raise ConflictError(
+                    f"a canary of another image is under way: alias {self._target.alias} is at {self.before}",
+                    then=f"end it: ecr_push.py rollback --function {self._target.function}",
+                )
+            self._report.say(f"  a canary of this image was left under way ({self.before}): it is started again")
+            self._switch.before = AliasState(self.before.version)
+
+    def update(self, image_uri: str) -> None:
+        """$LATEST gets the image (by digest) and the settings; the function is made if it was not there."""
+        settings = self._target.settings
+        if not self._latest.is_known:
+            wanted = settings.over(function.DEFAULT_SETTINGS)
+            role = self._target.role or ""
+            self._latest.create(image_uri, role, self._target.architecture, wanted)
+        self._latest.set_code(image_uri)
+        self._latest.set_settings(settings.over(self._latest.state.settings))
+
+    def publish(self) -> None:
+        self._version = self._latest.publish(description(self._latest.state.digest, self.before))
+
+    def ask_version(self, asked: Smoke) -> None:
+        """The smoke test, while the version gets no traffic."""
+        self._ask(self.version, asked)
+
+    def _ask(self, qualifier: str, asked: Smoke) -> None:
+        if self._version is None:
+            raise LookupError("no version has been published")
+        with self._report.step(f"Ask {self._target.function}:{qualifier}") as note:
+            note(smoke.run(self._account, self._target.function, qualifier, asked, self._version))
+
+    def send_share(self, asked: Canary) -> None:
+        """The version gets a share of the traffic, and is watched. Raises CanaryFailedError at too many errors."""
+        if self.before is None or self.before.version == self.version:
+            self._report.say("  no canary: there is no other version to share the traffic with")
+            return
+        self._report.say(f"  {asked.weight:.0%} of {self._switch.name} goes to version {self.version}")
+        self._switch.send(AliasState(self.before.version, {self.version: asked.weight}))
+        with self._report.step(f"Watch version {self.version} for {asked.seconds} s") as note:
+            note(self._watch(asked))
+
+    def _watch(self, asked: Canary) -> str:
+        since, end = datetime.now(UTC), time.monotonic() + asked.seconds
+        name = self._latest.state.arn.rpartition(":function:")[2] or self._target.function
+        while True:
+            seen = canary.traffic(self._account, name, self._switch.name, self.version, since)
+            if seen.errors > asked.most_errors:
+                raise CanaryFailedError(
+                    f"version {self.version} had {seen.errors} errors in {seen.invocations} invocations",
+                    then=f"ecr_push.py logs --function {self._target.function} --since 10m",
+                    invocations=seen.invocations,
+                    errors=seen.errors,
+                )
+            self._switch.require_unmoved()
+            if self._account.dry_run or time.monotonic() >= end:
+                return f"{seen.invocations} invocations, {seen.errors} errors"
+            time.sleep(min(asked.look_seconds, max(end - time.monotonic(), 0)))
+
+    def move_alias(self) -> None:
+        with self._report.step(f"Move alias {self._switch.name} to version {self.version}"):
+            self._switch.send(AliasState(self.version))
+            self._moved = True
+
+    def check_alias(self, asked: Smoke | None) -> None:
+        """The alias's provisioned concurrency has followed, it answers, and it is still where it was sent."""
+        try:
+            self._wait_for_provisioned()
+            if asked:
+                self._ask(self._switch.name, asked)
+        except (ClientError, DeployError):
+            self._switch.require_unmoved()  # else it is somebody else's version that fails
+            raise
+        with self._report.step(f"Read alias {self._switch.name} back"):
+            self._switch.require_unmoved()
+
+    def _wait_for_provisioned(self) -> None:
+        with self._report.step("Look at provisioned concurrency") as note:
+            wait = self._target.wait_seconds
+            count = provisioned.wait_ready(self._account.functions, self._target.function, self._switch.name, wait)
+            note(f"{count} ready" if count else "none on the alias")
+
+    def document(self, image_uri: str, *, changed: bool) -> dict[str, object]:
+        """What is so now, for `--json`."""
+        return {
+            "function": self._target.function,
+            "alias": self._switch.name,
+            "version": self.version,
+            "image": image_uri,
+            "before": str(self.before) if self.before else None,
+            "changed": changed,
+        }
