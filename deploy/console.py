@@ -174,8 +174,7 @@ class Reporter:
             self._print_document({"error": error.document})
         with outlasting(sys.stderr):
             print(f"{error.code}: {harmless(' '.join(error.what.split()))}", file=sys.stderr)
-            if error.then:
-                print(f"  next: {harmless(' '.join(error.then.split()))}", file=sys.stderr)
+            print(f"  next: {harmless(' '.join(error.then.split()))}", file=sys.stderr)
         return error.exit_code
 
     def _print_document(self, more: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ class DeployError(Exception):
 
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, what: str, *, then: str = "", **detail: object) -> None:
+    def __init__(self, what: str, *, then: str, **detail: object) -> None:
         super().__init__(what)
         self.what = what
         self.then = then
@@ -198,6 +198,6 @@ class RollbackImpossibleError(DeployError):
 
 
 class StoppedError(DeployError):
-    """Ctrl-C or SIGTERM; what had been changed is put back."""
+    """Ctrl-C, SIGTERM or a question answered with no; what had been changed is put back."""
 
     exit_code = 130

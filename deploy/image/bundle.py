@@ -125,7 +125,9 @@ def document(bundle: Bundle, path: str) -> bytes:
     """A small file's bytes."""
     file = bundle.find(path)
     if file is None:
-        raise ImageRefusedError(f"{bundle.name} has no {path}: it is no saved image, or a part is missing")
+        raise ImageRefusedError(
+            f"{bundle.name} has no {path}: it is no saved image, or a part is missing", then="save the image again"
+        )
     if file.size > oci.DOCUMENT_BYTES_LIMIT:
         raise oci.too_big(f"{path} of {bundle.name}", file.size)
     with file.open() as opened:

@@ -43,7 +43,9 @@ class Layer:
     def listed(self) -> list[Entry]:
         """What is in it. Reads all of it."""
         if self.compression not in READABLE:
-            raise ImageRefusedError(f"{self.name} cannot be read here: {self.compression} compression")
+            raise ImageRefusedError(
+                f"{self.name} cannot be read here: {self.compression} compression", then="build it with gzip layers"
+            )
         with self.blob.open() as file:
             tar = Pieces(self.unpacked(file))
             try:

@@ -99,7 +99,9 @@ class Switch:
             failure = self._restore(found)
             found = self._found()
             if self._is_ours(found):
-                raise failure or ConflictError(f"alias {self.name} is at {found}, not at {self.before}")
+                raise failure or ConflictError(
+                    f"alias {self.name} is at {found}, not at {self.before}", then="look at `ecr_push.py status`"
+                )
         self._now = found
 
     def _is_ours(self, found: AliasState | None) -> bool:

@@ -299,6 +299,16 @@ def require_rerun(
     assert ended.code == (scenario.ends_in.exit_code if scenario.ends_in else 0), ended
 
 
+def test_the_policies_of_push_and_deploy_together_suffice_for_an_image_of_this_machine(
+    aws: StrictAws, trial: Trial, tmp_path: Path
+) -> None:
+    function(aws)
+    both = {"Statement": [*printed("push")["Statement"], *printed("deploy")["Statement"]]}
+    arguments = (*DEPLOY, layout(tmp_path), "--no-smoke")
+    trial.by(aws.identity("somebody", both)).succeeds(*arguments)
+    assert traffic(aws) == {"frames:live": ("3", {})}
+
+
 def test_the_command_prints_the_policy(trial: Trial) -> None:
     options = [part for name, value in SCOPE.items() for part in (f"--{name}", value)]
     for of in POLICIES:

@@ -247,7 +247,7 @@ def test_a_push_that_is_stopped_leaves_no_tag(make_layout: MakeLayout, target: R
         def layer(self, id: str, status: LayerStatus, done: int, total: int) -> None:  # noqa: A002
             super().layer(id, status, done, total)
             if status == "uploading":
-                raise StoppedError("now")
+                raise StoppedError("now", then="again")
 
     image = make_layout()
     with pytest.raises(StoppedError):
