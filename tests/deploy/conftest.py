@@ -21,6 +21,7 @@ from deploy.registry.patience import Patience
 from tests.aws import StrictAws
 from tests.aws.cloud import Cloud, Runner
 from tests.deploy import debianregistry
+from tests.deploy.clienting import logins, registry  # noqa: F401 - fixtures
 from tests.deploy.debianregistry import DebianRegistry
 from tests.deploy.tool import Tool
 from tests.deploy.trial import Trial

@@ -29,7 +29,7 @@ INTEL, ARM = good(), on_arm(good({"arm": b"1"}))
 @pytest.fixture(scope="module")
 def containerd(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ContainerdEngine]:
     if not DOCKERD.exists():
-        pytest.skip(f"the engine of this machine is not a program here ({DOCKERD})")
+        pytest.fail(f"no engine to start beside this one: {DOCKERD} is missing (Debian: docker.io)", pytrace=False)
     directory = tmp_path_factory.mktemp("engine")
     with ContainerdEngine(engine, "hwang-lambda:latest", directory) as running:
         for name, images in (("multi:1", (INTEL, ARM)), ("attested:1", (INTEL,))):

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler
-from pathlib import Path
 
 import pytest
 
@@ -19,57 +16,16 @@ from deploy.errors import (
     TagTakenError,
     UsageError,
 )
-from deploy.image.oci import StoredManifest
 from deploy.registry.address import Address
 from deploy.registry.client import Registry
-from deploy.registry.login import Login
 from deploy.registry.patience import Patience
 from deploy.registry.progress import Silent
 from deploy.registry.upload import short
-from tests.deploy import debianregistry, tokens
-from tests.deploy.debianregistry import PASSWORD, USER, DebianRegistry
+from tests.deploy.clienting import CONFIG, EXPIRED, Logins, put_image
+from tests.deploy.debianregistry import PASSWORD
 from tests.deploy.parts import Bytes, Heard, manifest_of, noise
-from tests.deploy.web import listening
-from tests.faults import authority
 from tests.faults.client import Faults
 from tests.faults.rules import Answer, CutRequest, Drop, LoseAnswer, ReplaceBody, Reset, SetHeaders, SlowBody, SlowHead
-
-CHUNK_BYTES = 100_000
-CONFIG = Bytes(b"{}")
-EXPIRED = json.dumps(
-    {"errors": [{"code": "DENIED", "message": "Your authorization token has expired. Reauthenticate and try again."}]}
-)
-
-
-class Logins:
-    """A login callback: the passwords one after the other, the last for ever."""
-
-    def __init__(self, *passwords: str) -> None:
-        self._passwords = passwords or (PASSWORD,)
-        self.count = 0
-
-    def __call__(self) -> Login:
-        self.count += 1
-        return Login(USER, self._passwords[min(self.count, len(self._passwords)) - 1])
-
-
-@pytest.fixture
-def logins() -> Logins:
-    return Logins()
-
-
-@pytest.fixture
-def registry(address: Address, name: str, patience: Patience, logins: Logins) -> Iterator[Registry]:
-    with Registry(address, name, logins, patience, CHUNK_BYTES) as registry:
-        yield registry
-
-
-def put_image(registry: Registry, *layers: Bytes, tag: str = "tag") -> StoredManifest:
-    manifest = manifest_of(CONFIG, *layers)
-    for blob in (*layers, CONFIG):
-        registry.upload(blob, Silent())
-    registry.put_manifest(manifest, tag)
-    return manifest
 
 
 def test_what_was_put_comes_back(registry: Registry) -> None:
@@ -312,124 +268,6 @@ def test_an_answer_that_only_drips_is_given_up(address: Address, name: str, faul
             with faults.rule(action, method="GET"), pytest.raises(PushFailedError):
                 registry.manifest("tag")
             assert time.monotonic() - start < 4
-
-
-# Where credentials go.
-
-
-def test_credentials_do_not_follow_a_redirect(registry: Registry, faults: Faults) -> None:
-    seen: list[str | None] = []
-
-    def elsewhere(request: BaseHTTPRequestHandler) -> None:
-        seen.append(request.headers["Authorization"])
-        request.send_response(200)
-        request.send_header("Content-Length", "2")
-        request.end_headers()
-        request.wfile.write(CONFIG.data)
-
-    with (
-        listening(elsewhere) as port,
-        faults.rule(Answer(307, headers={"Location": f"http://127.0.0.1:{port}/blob?signature=secret"})),
-    ):
-        assert registry.blob(CONFIG.digest) == CONFIG.data
-    assert seen == [None]
-
-
-@pytest.mark.parametrize(
-    "location", ["http://registry.example/", "ftp://127.0.0.1/", "file:///etc/passwd", "https://user:pw@127.0.0.1/"]
-)
-def test_a_redirect_that_is_not_safe_is_not_followed(registry: Registry, faults: Faults, location: str) -> None:
-    with faults.rule(Answer(307, headers={"Location": location})), pytest.raises(PushFailedError, match="leads to"):
-        registry.blob(CONFIG.digest)
-
-
-def test_a_redirect_in_a_circle_ends(registry: Registry, faults: Faults) -> None:
-    with faults.rule(Answer(307, headers={"Location": "/v2/again"})) as rule:
-        with pytest.raises(PushFailedError, match="without end"):
-            registry.blob(CONFIG.digest)
-        assert rule.hits < 10
-
-
-def test_a_token_is_not_fetched_from_another_host(registry: Registry, faults: Faults) -> None:
-    challenge = {"WWW-Authenticate": 'Bearer realm="https://tokens.example/token",service="s"'}
-    with faults.rule(Answer(401, headers=challenge)), pytest.raises(CredentialsError, match="another host"):
-        registry.manifest("tag")
-
-
-def test_a_registry_that_wants_tokens_gets_them(
-    tmp_path: Path, certificates: Path, name: str, patience: Patience
-) -> None:
-    logins = Logins("stale", PASSWORD)
-    with (
-        tokens.serving(certificates) as server,
-        debianregistry.running(tmp_path, auth=server.auth) as wants_tokens,
-        Registry(wants_tokens.address, name, logins, patience, CHUNK_BYTES) as registry,
-    ):
-        manifest = put_image(registry, noise(150_000))
-        assert registry.manifest("tag") == manifest
-        granted = {frozenset(scope.removeprefix(f"repository:{name}:").split(",")) for scope in server.granted}
-        assert granted == {frozenset({"pull"}), frozenset({"pull", "push"})}
-    assert logins.count <= 5
-
-
-# TLS.
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("authority")
-    authority.make(directory, ["127.0.0.1"])
-    return directory
-
-
-@pytest.fixture(scope="module")
-def secure(tmp_path_factory: pytest.TempPathFactory, certificates: Path) -> Iterator[DebianRegistry]:
-    directory = tmp_path_factory.mktemp("secure")
-    with debianregistry.running(directory, certificate=certificates / "good.pem") as server:
-        yield server
-
-
-@pytest.mark.parametrize("variable", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
-def test_an_own_authority_is_trusted_where_the_environment_names_it(
-    secure: DebianRegistry,
-    certificates: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    name: str,
-    variable: str,
-    patience: Patience,
-) -> None:
-    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
-    monkeypatch.setenv(variable, str(certificates / "ca.crt"))
-    with Registry(secure.address, name, Logins(), patience) as registry:
-        manifest = put_image(registry, noise(1000))
-        assert registry.manifest("tag") == manifest
-
-
-def test_an_unknown_authority_is_not_trusted(secure: DebianRegistry, name: str, patience: Patience) -> None:
-    with (
-        Registry(secure.address, name, Logins(), patience) as registry,
-        pytest.raises(PushFailedError, match="certificate") as caught,
-    ):
-        registry.manifest("tag")
-    assert "AWS_CA_BUNDLE" in caught.value.then
-
-
-@pytest.mark.parametrize("certificate", ["expired", "wrong-host", "self-signed"])
-def test_a_bad_certificate_is_not_trusted(
-    tmp_path: Path,
-    certificates: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    name: str,
-    certificate: str,
-    patience: Patience,
-) -> None:
-    monkeypatch.setenv("AWS_CA_BUNDLE", str(certificates / "ca.crt"))
-    with (
-        debianregistry.running(tmp_path, certificate=certificates / f"{certificate}.pem") as server,
-        Registry(server.address, name, Logins(), patience) as registry,
-        pytest.raises(PushFailedError, match="certificate"),
-    ):
-        registry.manifest("tag")
 
 
 def test_every_error_has_a_next_step(registry: Registry, faults: Faults) -> None:

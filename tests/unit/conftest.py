@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.clips import make_clip
+from tests.unit.judging import judge  # noqa: F401 - a fixture
 
 
 @pytest.fixture(scope="session")
