@@ -1,4 +1,8 @@
-"""A contestant's process: asked in JSON, ended when it does not answer, started again when it has died."""
+"""A contestant's process: asked in JSON, ended when it does not answer, started again when it has died.
+
+Between an answer and the next question it is suspended: a decoder may go on working after it has answered (decord2 keeps
+a core busy for as long as a video is open), which would be measured as its neighbours' time.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import json
 import os
 import resource
 import selectors
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -106,6 +111,7 @@ class Process:
     def _send(self, request: dict[str, Any]) -> None:
         assert self._child
         assert self._child.stdin
+        self._child.send_signal(signal.SIGCONT)
         try:
             self._child.stdin.write(json.dumps(request).encode() + b"\n")
             self._child.stdin.flush()
@@ -123,6 +129,7 @@ class Process:
         line = self._child.stdout.readline()
         if not line:
             raise ContestantError(self._ending())
+        self._child.send_signal(signal.SIGSTOP)
         answer: Answer = json.loads(line)
         if "error" in answer:
             raise ContestantError(answer["error"])
