@@ -69,7 +69,7 @@ def _panel(axes: Axes, title: str, cells: dict[str, dict[str, stats.Median]]) ->
         axes.hlines(value, place - 0.42, place + 0.42, colors="#555555", linewidth=2, label=label)
     axes.axhline(1, color="#BBBBBB", linewidth=0.8, linestyle="--", zorder=0)
     axes.set_yscale("log", base=2)
-    axes.set_ylim(0.25, MOST * 1.1)
+    axes.set_ylim(0.2, MOST * 1.1)
     ticks = [0.25, 0.5, 1, 2, 4, 8]
     axes.set_yticks(ticks, [f"{tick:g} x" for tick in ticks])
     axes.set_xticks(range(len(places)), [TITLES[workload] for workload in places], fontsize=8)

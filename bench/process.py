@@ -1,7 +1,7 @@
 """A contestant's process: asked in JSON, ended when it does not answer, started again when it has died.
 
-Between an answer and the next question it is suspended: a decoder may go on working after it has answered (decord2 keeps
-a core busy for as long as a video is open), which would be measured as its neighbours' time.
+Between an answer and the next question it is suspended: a decoder may go on working after it has answered (decord2
+keeps a core busy for as long as a video is open), which would be measured as its neighbours' time.
 """
 
 from __future__ import annotations

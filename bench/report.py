@@ -30,7 +30,8 @@ Regenerate all of this with `make bench` (below 45 minutes on two cores; `QUICK=
 * Rounds are interleaved, each begun by another decoder; figures are medians of three rounds, of up to nine where they
   are short. Who needs four times what the fastest needs is measured once. *Warm* means that the video is open and has
   been decoded from before; a request of under two seconds is measured right behind another like it. *Cold* is open,
-  index and one request in a fresh process, imports not counted.
+  index and one request in a fresh process, imports not counted. While one is measured the others are suspended, as
+  decord2 goes on working after it has answered.
 * Every frame shows its number as a barcode over real footage, read from the returned pixels once the clock has stopped.
 * Time on the cores (CPU) holds on a busy machine; time on the clock (wall) only on an idle one.
 * hwang's plain `frames(rows)` is compared with the others, as they too return new memory;

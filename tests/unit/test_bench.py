@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -11,6 +15,8 @@ import pytest
 
 from bench import stats
 from bench.barcode import TIMING, Layout
+from bench.contestants import Contestant
+from bench.process import Process
 from bench.rangeserver import RangeServer
 from bench.record import Record
 from bench.remote import index_bytes
@@ -104,3 +110,33 @@ def test_the_index_is_all_that_is_not_media(tmp_path: Path) -> None:
     content = b"".join((8 + size).to_bytes(4, "big") + kind + bytes(size) for kind, size in boxes)
     (tmp_path / "clip.mp4").write_bytes(content)
     assert index_bytes(tmp_path / "clip.mp4") == 20 + 16 + 308
+
+
+def test_a_contestant_stands_still_once_it_has_answered() -> None:
+    busy = (
+        "# busy\n"
+        "import json, sys, threading\n"
+        "threading.Thread(target=lambda: [None for _ in iter(int, 1)], daemon=True).start()\n"
+        'print(json.dumps({"import_seconds": 0.0, "version": "1"}), flush=True)\n'
+        "for line in sys.stdin: print(json.dumps({'wall': 1.0}), flush=True)\n"
+    )
+    with Process(Contestant("busy", "busy", (sys.executable, "-c", busy))) as process:
+        process.start()
+        assert process.run(Video("v", TIMING, [0]), {}, [0]) == {"wall": 1.0}
+        deadline = time.monotonic() + 10
+        while child("busy")[0] != "T":
+            assert time.monotonic() < deadline
+        _, spent = child("busy")
+        time.sleep(0.3)  # the time in which it would work
+        assert child("busy") == ("T", spent)
+        assert process.run(Video("v", TIMING, [0]), {}, [0]) == {"wall": 1.0}
+
+
+def child(word: str) -> tuple[str, int]:
+    """The state of the one child process with this word in its command, and its CPU time in the kernel's ticks."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, parent, *_ = fields = stat.read_text().rpartition(")")[2].split()
+            if int(parent) == os.getpid() and word in (stat.parent / "cmdline").read_text():
+                return state, int(fields[11]) + int(fields[12])
+    raise AssertionError(f"no child has {word} in its command")
