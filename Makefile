@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak fuzz measure bench unit image bundle layer wheel engine lint lock down clean
+.PHONY: help demo demo-map test soak fuzz measure bench unit image bundle layer wheel engine lint lock down clean
 
 IMAGE := hwang-lambda:latest
 PYTHON := .venv/bin/python
@@ -10,12 +10,17 @@ BASE ?= auto
 export BASE
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z ]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: announce engine venv ## build the image, run it here, and take frames out of a real clip
 	@local/image.sh cloud hwang-lambda:cloud
 	@local/image.sh function $(IMAGE)
 	@$(PYTHON) -m local.demo
+
+demo-map: announce engine venv ## forty videos through Step Functions and Lambda, emulated here; ends with a report to look at
+	@local/image.sh cloud hwang-lambda:cloud
+	@local/image.sh function $(IMAGE)
+	@$(PYTHON) -m local.demo_map
 
 test: announce engine venv lint unit ## everything: static checks, unit tests, the decoder, the real image, deploys, faults of S3 and the network
 	@local/image.sh cloud hwang-lambda:cloud
@@ -28,6 +33,7 @@ test: announce engine venv lint unit ## everything: static checks, unit tests, t
 	@$(PYTHON) -m pytest tests/deploy
 	@local/image.sh s3 hwang-lambda:s3
 	@$(PYTHON) -m pytest tests/cloud
+	@$(PYTHON) -m pytest tests/map
 	@$(PYTHON) -m pytest tests/soak
 
 soak: announce engine venv ## the long runs in full: thousands of damaged videos, requests, kills and resets (SOAK_RESULTS=file)
@@ -48,6 +54,7 @@ measure: announce engine venv ## measure the numbers that the README states
 	@$(PYTHON) -m local.measure
 	@$(PYTHON) -m local.measure_function
 	@$(PYTHON) -m local.measure_deploy
+	@$(PYTHON) -m local.measure_map
 
 bench: announce engine venv ## measure hwang beside other decoders (QUICK=1, CLIPS=, WORKLOADS=, REPEAT=)
 	@local/image.sh bench hwang-lambda:bench

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +27,8 @@ from function.session import Session
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
+
+_AHEAD_BYTES: Final = 64 << 20  # of values that wait for their turn
 
 
 @dataclass(frozen=True)
@@ -98,9 +103,8 @@ def _part(client: S3Client, place: S3Object) -> _Part | None:
 def _combined(client: S3Client, parts: list[_Part], kind: str, frames: int, session: Session) -> NDArray[Any]:
     """Sums are uint64, exact. A mean's sum is an integer, so it is the mean times its frames, rounded: exact too."""
     total: NDArray[Any] | None = None
-    for part in parts:
+    for part, values in _all_values(client, parts):
         session.deadline.check()
-        values = _values(client, part)
         if kind == "mean":
             values = np.rint(values * part.partial.frames).astype(np.uint64)
         if total is None:
@@ -114,6 +118,19 @@ def _combined(client: S3Client, parts: list[_Part], kind: str, frames: int, sess
             total = total + values
     assert total is not None
     return total / frames if kind == "mean" else total
+
+
+def _all_values(client: S3Client, parts: list[_Part]) -> Iterator[tuple[_Part, NDArray[Any]]]:
+    """The values of each part in turn; a few of the next ones are fetched meanwhile."""
+    first = _values(client, parts[0])
+    yield parts[0], first
+    most = max(1, min(CONNECTIONS, _AHEAD_BYTES // first.nbytes))
+    with ThreadPoolExecutor(most, "hwang-combine") as pool:
+        under_way: deque[Future[NDArray[Any]]] = deque()
+        waiting = iter(parts[1:])
+        for part in parts[1:]:
+            under_way.extend(pool.submit(_values, client, one) for one in islice(waiting, most - len(under_way)))
+            yield part, under_way.popleft().result()
 
 
 def _values(client: S3Client, part: _Part) -> NDArray[Any]:

@@ -148,6 +148,10 @@ class WorkerCrashed(FunctionError):
     """The process that decodes has died or stopped answering; the next request has a new one."""
 
 
+class JobIncomplete(FunctionError):
+    """Parts of a job are missing, or more of its videos failed than it tolerates; its report says which."""
+
+
 class Internal(FunctionError):
     """A defect of the function; the log has the trace under the request id."""
 

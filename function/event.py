@@ -5,41 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import (
-    AfterValidator,
-    Discriminator,
-    Field,
-    FiniteFloat,
-    StringConstraints,
-    Tag,
-    TypeAdapter,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Discriminator, Field, Tag, TypeAdapter, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from function.errors import BadRequest
-from function.naming import DEFAULT_NAME, NameTemplate, parse_template
+from function.form import PICTURES, Form, Format, Reduce, Size, Writing
+from function.map.events import ClosePart, Cut, Gather, List, OpenPart, Part, Survey
 from function.places import MAX_KEY_BYTES, OutputUri, S3Uri, Video
 from function.problems import json_type, problem_list, summary
 from function.selection import Frames, Model
 
-Format = Literal["npy", "npz", "jpeg", "png", "webp", "sheet", "mp4", "inline"]
-Picture = Literal["jpeg", "png", "webp"]
-Reduce = Literal["sum", "sum_frames", "mean", "min", "max"]
-StorageClass = Literal[
-    "STANDARD",
-    "STANDARD_IA",
-    "ONEZONE_IA",
-    "INTELLIGENT_TIERING",
-    "GLACIER_IR",
-    "GLACIER",
-    "DEEP_ARCHIVE",
-    "EXPRESS_ONEZONE",
-]
-
-PICTURES: Final[tuple[Picture, ...]] = ("jpeg", "png", "webp")
-MAX_SIDE_PX: Final = 16_384
 MAX_PARTS: Final = 10_000
 MAX_FIELDS: Final = 10_000  # of one object: naming hundreds of thousands of unknown ones takes seconds
 _ONE_OBJECT: Final = ("npy", "npz", "sheet", "mp4")
@@ -52,47 +27,19 @@ _FORMATS_BY_EXTENSION: Final[dict[str, tuple[Format, ...]]] = {
     "png": ("sheet", "png"),
     "webp": ("webp",),
 }
-Side = Annotated[int, Field(ge=1, le=MAX_SIDE_PX)]
 
 
-class Size(Model):
-    """The size of the frames in pixels: `width` and `height` (one alone keeps the aspect ratio), or `max_side`."""
-
-    width: Side | None = None
-    height: Side | None = None
-    max_side: Side | None = None
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Size:
-        if (self.max_side is None) == (self.width is None and self.height is None):
-            raise PydanticCustomError("size", "must have width, height or both, or max_side alone")
-        return self
-
-
-class Writing(Model):
-    """How objects are written."""
-
-    if_exists: Annotated[
-        Literal["replace", "reuse", "keep"],
-        Field(description="reuse, keep: answer with the finished result of an equal request; keep: replace nothing"),
-    ] = "replace"
-    storage_class: StorageClass | None = None
-    kms_key: Annotated[str, StringConstraints(min_length=1, max_length=2048)] | None = None
-
-
-class Decode(Writing):
-    """Frames of a video, written as objects or returned."""
+class _Asked(Model):
+    """What messages about a decode name first."""
 
     video: Video
     frames: Frames
     output: OutputUri | None = None
-    format: Format | None = None
-    size: Size | None = None
-    rotate: Annotated[bool, Field(description="turn the frames as the video's metadata says")] = False
-    reduce: Reduce | None = None
-    quality: Annotated[int, Field(ge=1, le=100)] | None = None
-    fps: Annotated[FiniteFloat, Field(gt=0, le=1000, description="of an mp4; by default the video's")] | None = None
-    name: Annotated[str, AfterValidator(lambda text: parse_template(text) and text)] = DEFAULT_NAME
+
+
+class Decode(Form, _Asked):
+    """Frames of a video, written as objects or returned."""
+
     action: Literal["decode"] = "decode"
 
     @model_validator(mode="after")
@@ -102,17 +49,10 @@ class Decode(Writing):
             raise PydanticCustomError("output", "{problem}", {"problem": problem})
         return self
 
-    @property
-    def template(self) -> NameTemplate:
-        return parse_template(self.name)
-
     def _disagreement(self) -> str | None:
-        if self.reduce and self.format not in (None, "npy", "inline"):
-            return f"format: a reduction is written as npy or inline, not {self.format}"
-        if self.quality is not None and self.format in ("npy", "npz", "png", "inline", "mp4"):
-            return f"quality: does not apply to {self.format}"
-        if self.fps is not None and self.format not in (None, "mp4"):
-            return f"fps: does not apply to {self.format}"
+        problem = self._form_disagreement()
+        if problem:
+            return problem
         if self.format == "inline":
             return "output: must be left out where the format is inline" if self.output else None
         return self._output_disagreement()
@@ -210,7 +150,7 @@ class SelfTest(Model):
     action: Literal["selftest"]
 
 
-Event = Decode | Plan | Probe | Index | Combine | SelfTest
+Event = Decode | Plan | Probe | Index | Combine | SelfTest | List | Survey | Cut | Part | OpenPart | ClosePart | Gather
 ACTIONS: Final[Mapping[str, type[Model]]] = {
     "decode": Decode,
     "plan": Plan,
@@ -218,6 +158,13 @@ ACTIONS: Final[Mapping[str, type[Model]]] = {
     "index": Index,
     "combine": Combine,
     "selftest": SelfTest,
+    "list": List,
+    "survey": Survey,
+    "cut": Cut,
+    "part": Part,
+    "open_part": OpenPart,
+    "close_part": ClosePart,
+    "gather": Gather,
 }
 
 
@@ -233,7 +180,14 @@ EVENT: Final[TypeAdapter[Event]] = TypeAdapter(
         | Annotated[Probe, Tag("<probe>")]
         | Annotated[Index, Tag("<index>")]
         | Annotated[Combine, Tag("<combine>")]
-        | Annotated[SelfTest, Tag("<selftest>")],
+        | Annotated[SelfTest, Tag("<selftest>")]
+        | Annotated[List, Tag("<list>")]
+        | Annotated[Survey, Tag("<survey>")]
+        | Annotated[Cut, Tag("<cut>")]
+        | Annotated[Part, Tag("<part>")]
+        | Annotated[OpenPart, Tag("<open_part>")]
+        | Annotated[ClosePart, Tag("<close_part>")]
+        | Annotated[Gather, Tag("<gather>")],
         Discriminator(
             _action,
             custom_error_type="action",

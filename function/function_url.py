@@ -33,6 +33,7 @@ _STATUS: Final = {
     "CorruptMedia": 422,
     "FrameCorrupt": 422,
     "Encrypted": 422,
+    "JobIncomplete": 422,
     "DeadlineExceeded": 504,
 }
 

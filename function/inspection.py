@@ -6,8 +6,10 @@ import math
 from typing import Any, Final
 
 from function.blocks import CONNECTIONS
+from function.cost import BYTES_PER_SECOND, OPEN_SECONDS, REQUEST_SECONDS, Rates
 from function.errors import BadRequest
-from function.event import Format, Index, Plan, Probe
+from function.event import Index, Plan, Probe
+from function.form import Format
 from function.indexcache import VARIABLE, IndexCache
 from function.journal import Journal
 from function.limits import Work, function_memory
@@ -21,12 +23,6 @@ from function.session import Session
 from hwang.plan import make_plan
 
 MB_OF_A_CORE: Final = 1769
-_REQUEST_SECONDS: Final = 0.03
-_BYTES_PER_SECOND: Final = 80e6  # of all connections together
-# Seconds on one core for a megapixel, decoded; measured by `make bench` on 720p.
-_DECODE_SECONDS: Final = {"h264": 0.0043, "hevc": 0.0045, "vp9": 0.003, "av1": 0.005}
-_OTHER_DECODE_SECONDS: Final = 0.006
-_CONVERT_SECONDS: Final = 0.002  # with the copy into the result
 
 
 def probe(request: Probe, session: Session) -> dict[str, Any]:
@@ -88,12 +84,10 @@ def index(request: Index, session: Session) -> dict[str, Any]:
 def _seconds(work: Work, memory: int | None) -> float:
     """A prediction: fetching and decoding overlap, so the longer one counts."""
     cores = max(1.0, (memory or MB_OF_A_CORE * 2**20) / 2**20 / MB_OF_A_CORE)
-    index, at_once = work.index, min(cores, max(1, len(work.plan.runs)))
-    decode = _DECODE_SECONDS.get(index.codec, _OTHER_DECODE_SECONDS) * work.plan.samples_decoded
-    convert = _CONVERT_SECONDS * work.count
-    megapixels = index.width * index.height / 1e6
-    fetch = _REQUEST_SECONDS * math.ceil(len(work.plan.ranges) / CONNECTIONS) + work.fetched_bytes / _BYTES_PER_SECOND
-    return 2 * _REQUEST_SECONDS + max(fetch, (decode + convert) * megapixels / at_once)
+    at_once = min(cores, max(1, len(work.plan.runs)))
+    rates = Rates.of(work.index, work.shape, work.written_as, work.reduce)
+    fetch = REQUEST_SECONDS * math.ceil(len(work.plan.ranges) / CONNECTIONS) + work.fetched_bytes / BYTES_PER_SECOND
+    return OPEN_SECONDS + max(fetch, float(rates.of_runs(work.index, work.plan).sum()) / at_once)
 
 
 def _told(result: Result, session: Session) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 
 from function import log, triggers
 from function.errors import DeadlineExceeded, FunctionError
+from function.map.part import do_part
 from function.supervisor import KILL_SECONDS, Supervisor
 from function.triggers import Outcome, Refused, Request
 
@@ -22,6 +23,8 @@ class Context(Protocol):
 
 def answer(event: object, context: Context, supervisor: Supervisor) -> Any:
     """What Lambda returns. Raises FunctionError. One line is logged for each request."""
+    if isinstance(event, dict) and event.get("action") == "part":
+        return do_part(event, lambda one: _outcome(Request(one), context, supervisor))
     delivery = triggers.parse(event, os.environ)
     for item in delivery.items:
         if isinstance(item, Refused):

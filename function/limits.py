@@ -11,7 +11,7 @@ from typing import Final
 
 from function.blocks import WINDOW_BYTES
 from function.errors import LimitExceeded, StorageFull
-from function.event import PICTURES, Format, Reduce
+from function.form import PICTURES, Format, Reduce
 from function.pictures import Shape
 from function.publish import ONE_PUT_BYTES
 from function.reduce import MEMORY_FACTORS, dtype_of
@@ -117,6 +117,12 @@ def check(work: Work, memory: int | None) -> None:
                 wanted=answer,
                 maximum=MAX_ANSWER_BYTES,
             )
+    check_memory(work, memory)
+    _check_storage(work)
+
+
+def check_memory(work: Work, memory: int | None) -> None:
+    """Raises LimitExceeded if it needs more than `memory` bytes."""
     if memory is not None and work.memory_bytes > memory:
         raise LimitExceeded(
             f"the request needs about {work.memory_mb} MB of memory for {work.index.width}x{work.index.height} frames, "
@@ -125,7 +131,6 @@ def check(work: Work, memory: int | None) -> None:
             wanted_mb=work.memory_mb,
             memory_mb=memory // MIB,
         )
-    _check_storage(work)
 
 
 def _check_storage(work: Work) -> None:

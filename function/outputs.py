@@ -16,7 +16,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from function.event import Picture
+from function.form import Picture
 from function.naming import NameTemplate
 from function.pictures import Frames, Pictures
 from function.places import Output

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from function.clock import Clock
-from function.event import Size
+from function.form import Size
 from function.rows import Rows
 from hwang.picture import PixelFormat, Planes, picture_layout
 

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from function.errors import FunctionError, OutputConflict, OutputForbidden, OutputNotFound, OutputUnavailable
-from function.event import Writing
+from function.form import Writing
 from function.journal import REQUEST, RUN, Entry, Journal, metadata_of
 from function.places import Output
 from function.result import Written

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from function.event import Reduce
+from function.form import Reduce
 
 Batch = NDArray[np.uint8]
 Counts = NDArray[np.int64]

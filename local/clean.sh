@@ -5,9 +5,13 @@ cd "$(dirname "$0")/.."
 status=0
 
 containers_and_images() {
-    local docker=$1 projects project images
+    local docker=$1 projects project containers images
     projects=$("$docker" ps --all --filter "label=hwang-lambda.checkout=$PWD" --format '{{.Label "com.docker.compose.project"}}' | sort -u)
     for project in $projects; do
+        # also what an emulated Lambda has started in the project's network
+        containers=$("$docker" ps --all --quiet --filter "network=${project}_default")
+        # shellcheck disable=SC2086
+        [ -z "$containers" ] || "$docker" rm --force $containers >/dev/null || status=1
         "$docker" compose --project-name "$project" down --volumes --remove-orphans --timeout 2 || status=1
     done
     [ "$2" = all ] || return

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from function import errors, limits
-from function.event import Format, Reduce, Size
+from function.form import Format, Reduce, Size
 from function.limits import Work
 from function.pictures import Shape
 from hwang.index import VideoIndex

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from function.event import Reduce
+from function.form import Reduce
 from function.outputs import encode, npy_header
 from function.reduce import reducer
 from function.rows import MAX_FRAMES

@@ -1,0 +1,128 @@
+"""`python -m function.map` in a container of its own, beside the S3 server of the fault tests."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from local.stack import docker
+from tests.cloud.bed import Bed, key_of
+
+JSON = dict[str, Any]
+_PATIENCE_SECONDS = 120
+_WORKERS = """
+import os
+for pid in filter(str.isdigit, os.listdir("/proc")):
+    try:
+        line = open(f"/proc/{pid}/cmdline").read()
+        parent = open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[1]
+        parents = open(f"/proc/{parent}/cmdline").read()
+    except OSError:
+        continue
+    if "function.map.environment" in line and "function.map.environment" in parents:
+        print(pid)
+"""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How the command ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def result(self) -> JSON:
+        """What it printed. Raises AssertionError if it failed."""
+        assert self.code == 0, self
+        result: JSON = json.loads(self.out)
+        return result
+
+
+@dataclass(frozen=True)
+class Running:
+    """The command in its container, while it works."""
+
+    name: str
+    process: subprocess.Popen[str]
+
+    def end(self) -> Ended:
+        out, err = self.process.communicate(timeout=_PATIENCE_SECONDS)
+        return Ended(self.process.returncode, out, err)
+
+    def interrupt(self) -> None:
+        subprocess.run(
+            [docker(), "kill", "--signal", str(signal.SIGINT.value), self.name], check=True, capture_output=True
+        )
+
+    def kill_a_decoder(self) -> int:
+        """SIGKILL for a process that decodes, as soon as there is one. Gives its pid in the container."""
+        pid = until(lambda: next(iter(self._python(_WORKERS).split()), None))
+        self._python(f"import os; os.kill({pid}, 9)")
+        return int(pid)
+
+    def _python(self, code: str) -> str:
+        command = [docker(), "exec", self.name, "python3", "-c", code]
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+
+
+@contextmanager
+def started(bed: Bed, job: JSON, workers: int = 2, *options: str) -> Iterator[Running]:
+    """The job begun; whatever is left of it ends with the block."""
+    name = f"hwang-map-{uuid.uuid4().hex[:12]}"
+    key = key_of("function")
+    variables = {
+        "AWS_ACCESS_KEY_ID": key.access,
+        "AWS_SECRET_ACCESS_KEY": key.secret,
+        "AWS_ENDPOINT_URL_S3": "http://proxy:9000",
+        "AWS_REGION": "us-east-1",
+    }
+    command = [
+        docker(),
+        "run",
+        "--rm",
+        "--interactive",
+        "--init",
+        "--name",
+        name,
+        "--network",
+        f"{bed.project}_default",
+    ]
+    command += ["--read-only", "--tmpfs=/tmp:mode=1777", "--user", "993:990", "--cap-drop", "ALL"]
+    command += [word for item in variables.items() for word in ("--env", "=".join(item))]
+    command += ["--entrypoint", "python3", bed.image, "-m", "function.map", "-", "--workers", str(workers), *options]
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdin
+    try:
+        process.stdin.write(json.dumps(job))
+        process.stdin.close()
+        process.stdin = None
+        yield Running(name, process)
+    finally:
+        subprocess.run([docker(), "rm", "--force", name], check=False, capture_output=True)
+        process.kill()
+        process.communicate()
+
+
+def run(bed: Bed, job: JSON, workers: int = 2, *options: str) -> Ended:
+    with started(bed, job, workers, *options) as running:
+        return running.end()
+
+
+def until(call: Callable[[], Any]) -> Any:
+    """What the call gives as soon as it gives something. Raises AssertionError after a while."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not (found := call()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found
