@@ -22,8 +22,9 @@ demo-map: announce engine venv ## forty videos through Step Functions and Lambda
 	@local/image.sh function $(IMAGE)
 	@$(PYTHON) -m local.demo_map
 
-test: announce engine venv lint unit ## everything: static checks, unit tests, the decoder, the real image, deploys, faults of S3 and the network
+test: announce engine venv lint unit ## everything: static checks, unit tests, the template, the decoder, the real image, deploys, faults of S3 and the network
 	@local/image.sh cloud hwang-lambda:cloud
+	@local/template_tests.sh
 	@local/image.sh function $(IMAGE)
 	@local/image.sh test hwang-lambda:test
 	@local/decoder_tests.sh

@@ -171,18 +171,8 @@ def invoke(options: Any, report: Reporter) -> None:
 
 
 def policy(options: Any, report: Reporter) -> None:
-    """Prints the least IAM policy for a command."""
-    from deploy import policy as policies
-
-    scope = policies.Scope(
-        repository=options.repository,
-        function=options.function,
-        region=options.region,
-        account=options.account,
-        role=options.role,
-        create=options.create,
-    )
-    document = policies.POLICIES[options.of](scope)
+    """Prints the least IAM policy for a command, or for the role of what is deployed."""
+    document = _role_policy(options) if options.of in {"function", "states"} else _command_policy(options)
     report.result(document, json.dumps(document, indent=2))
 
 
@@ -205,6 +195,38 @@ COMMANDS: dict[str, Callable[[Any, Reporter], None]] = {
     command.__name__: command
     for command in (check, push, deploy, rollback, status, prune, logs, invoke, policy, estimate)
 }
+
+
+def _command_policy(options: Any) -> dict[str, Any]:
+    from deploy.policy import POLICIES, Scope
+
+    scope = Scope(
+        repository=options.repository,
+        function=options.function,
+        region=options.region,
+        account=options.account,
+        role=options.role,
+        create=options.create,
+    )
+    return POLICIES[options.of](scope)
+
+
+def _role_policy(options: Any) -> dict[str, Any]:
+    from deploy.roles import ROLES, Place, Roles
+
+    roles = Roles(
+        videos=Place(*options.videos),
+        results=Place(*options.results),
+        function=options.function,
+        region=options.region,
+        account=options.account,
+        alias=options.alias,
+        kms_key=options.kms_key,
+        index_beside=options.index_beside,
+        uploads=options.uploads,
+        tracing=options.tracing,
+    )
+    return ROLES[options.of](roles)
 
 
 def _account(options: Any, report: Reporter) -> Account:

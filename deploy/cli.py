@@ -69,6 +69,13 @@ def _alias(text: str) -> str:
     return text
 
 
+def _place(text: str) -> tuple[str, str]:
+    found = re.fullmatch(r"(?:s3://)?([a-z0-9][a-z0-9.-]+)(?:/(.*))?", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text} is not BUCKET or BUCKET/PREFIX")
+    return found[1], found[2] or ""
+
+
 def _parents() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
     """What every command takes, and what every command that asks AWS takes."""
     common = argparse.ArgumentParser(add_help=False)
@@ -187,14 +194,22 @@ def parser() -> argparse.ArgumentParser:
     invoke.add_argument("event", type=Path, metavar="EVENT", help="a file with JSON, or - for standard input")
     invoke.add_argument("--qualifier", default="live", metavar="ALIAS|VERSION", help="whom to ask (default: live)")
 
-    policy = command("policy", "print the least IAM policy for a command", common)
-    policy.add_argument("of", choices=("push", "deploy", "prune", "observe"))
+    policy = command("policy", "print the least IAM policy for a command, or for the role of what is deployed", common)
+    policy.add_argument("of", choices=("push", "deploy", "prune", "observe", "function", "states"))
     policy.add_argument("--repository", default="*", metavar="NAME")
     policy.add_argument("--function", default="*", metavar="NAME")
     policy.add_argument("--region", default="*")
     policy.add_argument("--account", default="*", metavar="NUMBER")
     policy.add_argument("--create", action="store_true", help="with the rights that --create needs")
     policy.add_argument("--role", metavar="ARN", help="the role that deploy --create gives the function")
+    roles = policy.add_argument_group("function, states")
+    roles.add_argument("--videos", type=_place, metavar="BUCKET[/PREFIX]", help="what is read")
+    roles.add_argument("--results", type=_place, metavar="BUCKET[/PREFIX]", help="what is written")
+    roles.add_argument("--alias", type=_alias, help="the alias that jobs invoke")
+    roles.add_argument("--kms-key", metavar="ARN", help="the key that encrypts either")
+    roles.add_argument("--index-beside", action="store_true", help="indexes are kept beside the videos")
+    roles.add_argument("--uploads", action="store_true", help="there is a queue of uploads")
+    roles.add_argument("--tracing", action="store_true", help="X-Ray traces them")
 
     estimate = command("estimate", "say what a number of requests costs", common)
     estimate.add_argument("--requests", type=_within(1, 10**15, ""), required=True, metavar="N")
@@ -217,6 +232,9 @@ def parse(arguments: list[str] | None) -> Any:
             top.error("deploy takes either IMAGE or --digest")
         if options.create != bool(options.role):
             top.error("--create needs --role ARN, and --role needs --create")
+    of_a_role = options.command == "policy" and options.of in {"function", "states"}
+    if of_a_role and not (options.videos and options.results):
+        top.error(f"policy {options.of} needs --videos and --results")
     if options.command in {"deploy", "rollback"} and options.no_smoke and (options.smoke or options.expect):
         top.error("--no-smoke does not go with --smoke or --expect")
     return options

@@ -76,9 +76,9 @@ class Scope:
                 "ecr:PutLifecyclePolicy",
                 "ecr:SetRepositoryPolicy",
             ]
-        return _document(
-            _allow("LogIn", ["ecr:GetAuthorizationToken"], "*"),
-            _allow("Push", actions, self._repository_arn),
+        return document(
+            allow("LogIn", ["ecr:GetAuthorizationToken"], "*"),
+            allow("Push", actions, self._repository_arn),
         )
 
     def deploy(self) -> dict[str, Any]:
@@ -98,34 +98,34 @@ class Scope:
         ]
         reading = ["BatchGetImage", "DescribeImages", "DescribeRepositories", "GetDownloadUrlForLayer"]
         statements = [
-            _allow("LogIn", ["ecr:GetAuthorizationToken"], "*"),
-            _allow("Image", [f"ecr:{action}" for action in reading], self._repository_arn),
-            _allow("Function", actions, self._function_arns),
-            _allow("Canary", ["cloudwatch:GetMetricData"], "*"),
+            allow("LogIn", ["ecr:GetAuthorizationToken"], "*"),
+            allow("Image", [f"ecr:{action}" for action in reading], self._repository_arn),
+            allow("Function", actions, self._function_arns),
+            allow("Canary", ["cloudwatch:GetMetricData"], "*"),
         ]
         if self.create:
             actions.append("lambda:CreateFunction")
-            passing = _allow("Role", ["iam:PassRole"], self.role or "*")
+            passing = allow("Role", ["iam:PassRole"], self.role or "*")
             passing["Condition"] = {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}
             statements.append(passing)
-        return _document(*statements)
+        return document(*statements)
 
     def prune(self) -> dict[str, Any]:
         """`prune` looks at every function of the account and region before it deletes an image."""
         actions = ["ecr:BatchDeleteImage", "ecr:BatchGetImage", "ecr:DescribeImages", "ecr:DescribeRepositories"]
-        return _document(
-            _allow("Images", actions, self._repository_arn),
-            _allow("Functions", ["lambda:GetFunction", "lambda:ListFunctions"], "*"),
+        return document(
+            allow("Images", actions, self._repository_arn),
+            allow("Functions", ["lambda:GetFunction", "lambda:ListFunctions"], "*"),
         )
 
     def observe(self) -> dict[str, Any]:
         """`status`, `logs` and `invoke`."""
         actions = ["lambda:GetFunction", "lambda:InvokeFunction", "lambda:ListAliases", "lambda:ListVersionsByFunction"]
         group = f"arn:aws:logs:{self.region}:{self.account}:log-group:/aws/lambda/{self.function}:*"
-        return _document(
-            _allow("Function", actions, self._function_arns),
-            _allow("Image", ["ecr:DescribeImages"], self._repository_arn),
-            _allow("Logs", ["logs:FilterLogEvents"], group),
+        return document(
+            allow("Function", actions, self._function_arns),
+            allow("Image", ["ecr:DescribeImages"], self._repository_arn),
+            allow("Logs", ["logs:FilterLogEvents"], group),
         )
 
 
@@ -137,9 +137,9 @@ POLICIES: Final[dict[str, Callable[[Scope], dict[str, Any]]]] = {
 }
 
 
-def _allow(name: str, actions: list[str], resource: str | list[str]) -> dict[str, Any]:
+def allow(name: str, actions: list[str], resource: str | list[str]) -> dict[str, Any]:
     return {"Sid": name, "Effect": "Allow", "Action": actions, "Resource": resource}
 
 
-def _document(*statements: dict[str, Any]) -> dict[str, Any]:
+def document(*statements: dict[str, Any]) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": list(statements)}

@@ -13,14 +13,14 @@ lock() { # GROUP PYTHON [OPTION…]
 }
 
 [ $# -gt 0 ] || set -- function build wheel test cloud s3 standin \
-    bench bench-decord bench-opencv bench-pyav bench-torchcodec host clip emulator
+    bench bench-decord bench-opencv bench-pyav bench-torchcodec host template clip emulator
 for group; do
     case $group in
         # The registry's torch links to CUDA's libraries; these it loads only to compile kernels or for linear algebra.
         bench-torchcodec) lock "$group" 3.13 --no-emit-package triton --no-emit-package cuda-bindings \
             --no-emit-package cuda-pathfinder --no-emit-package cuda-toolkit --no-emit-package nvidia-cusolver \
             --no-emit-package nvidia-nvtx ;;
-        host) lock "$group" 3.11 ;;
+        host | template) lock "$group" 3.11 ;;
         clip | emulator) lock "$group" 3.11 --no-deps ;;
         *) lock "$group" 3.13 ;;
     esac

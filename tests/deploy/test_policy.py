@@ -23,6 +23,7 @@ from deploy.errors import (
 )
 from deploy.policy import POLICIES, Scope
 from deploy.registry import ecr
+from deploy.roles import ROLES, Place, Roles
 from tests.aws import Answer, Identity, Invocation, SampleImage, StrictAws
 from tests.aws.rights import repository_arn
 from tests.aws.strict import ROLE
@@ -33,6 +34,8 @@ from tests.deploy.trial import Trial, traffic
 
 Policy: TypeAlias = Mapping[str, Any]
 SCOPE: Final = {"repository": "app", "function": "frames", "region": REGION, "account": ACCOUNT}
+KEY: Final = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1234abcd"
+UNNAMED: Final = Roles(videos=Place("films"), results=Place("results"))
 DEPLOY: Final = ("deploy", "--repository", "app", "--function", "frames")
 
 
@@ -315,6 +318,27 @@ def test_the_command_prints_the_policy(trial: Trial) -> None:
         ended = trial.succeeds("policy", of, *options, "--create", "--role", ROLE)
         assert json.loads(ended.out) == printed(of)
         assert trial.succeeds("policy", of, *options, "--create", "--role", ROLE, "--json").document == printed(of)
+
+
+def test_the_command_prints_the_policies_of_the_roles(trial: Trial) -> None:
+    places = ("--videos", "films", "--results", "s3://results/frames/")
+    scope = ("--function", "frames", "--region", REGION, "--account", ACCOUNT, "--alias", "live")
+    more = ("--kms-key", KEY, "--index-beside", "--uploads", "--tracing")
+    roles = Roles(
+        videos=Place("films"),
+        results=Place("results", "frames/"),
+        function="frames",
+        region=REGION,
+        account=ACCOUNT,
+        alias="live",
+        kms_key=KEY,
+        index_beside=True,
+        uploads=True,
+        tracing=True,
+    )
+    for of, policy in ROLES.items():
+        assert json.loads(trial.succeeds("policy", of, *places, *scope, *more).out) == policy(roles)
+        assert json.loads(trial.succeeds("policy", of, *places).out) == policy(replace(UNNAMED, results=roles.results))
 
 
 def test_a_repository_that_lambda_may_not_pull_from_is_explained(aws: StrictAws, trial: Trial) -> None:

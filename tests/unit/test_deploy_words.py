@@ -181,6 +181,8 @@ def test_a_policy_names_each_action_once_and_no_wildcard_action(name: str) -> No
         ["deploy", "image", "--repository", "r", "--function", "f", "--wait", "soon"],
         ["deploy", "--digest", "sha256:0", "--repository", "r", "--function", "f"],
         ["rollback", "--function", "f", "--no-smoke", "--expect", "x.json"],
+        ["policy", "function", "--videos", "films"],
+        ["policy", "states", "--videos", "films", "--results", "Results"],
     ],
 )
 def test_what_makes_no_sense_ends_with_two(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
