@@ -90,7 +90,7 @@ def gather(request: Gather, session: Session) -> dict[str, Any]:
     Answers the manifest without its lists. Raises JobIncomplete.
     """
     store = Store(session.client, request.job)
-    job, plan = read_job(store), store.get_json(SUMMARY)
+    job, plan = read_job(store), _plan(store)
     tally = _Tally()
     videos = bytes_in_files = 0
     for _, lines in surveys(store, plan["chunks"]):
@@ -139,6 +139,15 @@ def gather(request: Gather, session: Session) -> dict[str, Any]:
     source = {"Bucket": job.output.bucket, "Key": store.key(RESULT)}
     ask(session.client.copy_object, Bucket=job.output.bucket, Key=target, CopySource=source)
     return {**told, "manifest": f"s3://{job.output.bucket}/{target}", "milliseconds": session.clock.milliseconds()}
+
+
+def _plan(store: Store) -> dict[str, Any]:
+    """What the step that cuts has answered."""
+    data = store.find(SUMMARY)
+    if data is None:
+        raise JobIncomplete(f"the videos of {store.output.uri} are not all surveyed; run the job again")
+    plan: dict[str, Any] = parsed(data, store.uri(SUMMARY))
+    return plan
 
 
 def _results(store: Store, tally: _Tally, session: Session) -> Iterator[dict[str, Any]]:
