@@ -1,0 +1,92 @@
+"""How a job went: whether it is done, what to do if it is not, and its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from function.report.manifest import Manifest
+from function.report.wording import count, dollars, duration, numbers, percent, plural, size
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`tone`: good, mixed or bad."""
+
+    tone: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Figure:
+    value: str
+    label: str
+    note: str = ""
+
+
+def outcome(manifest: Manifest) -> Outcome:
+    failed = len(manifest.failed_videos)
+    without = f"{count(failed, 'video')} of {count(manifest.videos)} failed"
+    if manifest.complete and not failed:
+        return Outcome("good", "Complete", "Every part has its result.")
+    if manifest.complete:
+        return Outcome("mixed", "Complete", f"{without}, no more than this job tolerates; the reasons are below.")
+    told = []
+    if manifest.missing:
+        told.append(f"{count(len(manifest.missing), 'part')} of {count(manifest.parts)} left no result.")
+    if failed:
+        told.append(f"{without}; the reasons are below.")
+    told.append("Start the same job again: what is done is kept, only the rest is done.")
+    if failed:
+        told.append("If videos fail for good, mend them, take them out, or let the job tolerate more of them.")
+    return Outcome("bad", "Incomplete", " ".join(told))
+
+
+def figures(manifest: Manifest, cost: Mapping[str, Any] | None) -> list[Figure]:
+    """The numbers that sum a job up. `cost` has `dollars`, and may have a `note` of where the prices come from."""
+    decoded, skipped = manifest.counters.samples_decoded, manifest.counters.samples_skipped
+    busy, wall, retries = manifest.busy_seconds, manifest.wall_seconds, manifest.retries
+    failed = len(manifest.failed_videos)
+    shown = [
+        Figure(count(manifest.videos), plural(manifest.videos, "video"), f"{count(failed)} failed" if failed else ""),
+        Figure(count(manifest.frames), plural(manifest.frames, "frame")),
+        Figure(count(decoded), "samples decoded", f"{count(skipped)} left out" if skipped else ""),
+        Figure(
+            count(manifest.parts),
+            plural(manifest.parts, "part"),
+            f"of {count(manifest.pieces, 'piece')}" if manifest.pieces else "",
+        ),
+        Figure(count(retries), "retry" if retries == 1 else "retries"),
+        Figure(duration(wall), "on the clock"),
+        Figure(duration(busy), "of work"),
+        Figure(f"{busy / wall:.1f}" if wall else "\N{EN DASH}", "at a time, on average"),
+    ]
+    if cost is not None:
+        shown.append(Figure(dollars(float(cost["dollars"])), "on AWS, estimated"))
+    return shown
+
+
+@dataclass(frozen=True)
+class BytesRead:
+    """Of the bytes in the files; `share` is what a bar shows of 100."""
+
+    read: str
+    whole: str
+    share: float
+    text: str
+
+
+def bytes_read(manifest: Manifest) -> BytesRead | None:
+    """None if nothing is known of the files."""
+    read, whole = manifest.counters.bytes_read, manifest.bytes_in_files
+    if not whole:
+        return None
+    text = f"{percent(read / whole)} of the bytes in the files, in {count(manifest.counters.requests, 'request')}"
+    return BytesRead(size(read), size(whole), min(100.0, 100 * read / whole), text)
+
+
+def missing(manifest: Manifest) -> str:
+    """The parts without a result, as ranges of numbers."""
+    return numbers(manifest.missing)
