@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 from function.report.wording import address, count, shortened
 
+_RANGE: Final = re.compile(r"0*:(?::([0-9]+))?")  # from the first to the last
 _MOST_CHARS: Final = 240
 _MOST_LISTED: Final = 12
 _MOST_GIVEN_CHARS: Final = 6000
@@ -54,10 +56,8 @@ def as_given(request: Mapping[str, Any]) -> str:
 
 def _frames(frames: object) -> str:
     match frames:
-        case "all":
-            return "all frames"
         case str():
-            return f"frames {_given(frames)}"
+            return _range(frames)
         case {"every_seconds": int() | float() as seconds}:
             return "a frame every second" if seconds == 1 else f"a frame every {seconds:g} s"
         case {"count": int(number)}:
@@ -71,12 +71,21 @@ def _frames(frames: object) -> str:
     return _given(frames)
 
 
+def _range(text: str) -> str:
+    match = _RANGE.fullmatch(text)
+    if text == "all" or (match and match[1] in (None, "1")):
+        return "all frames"
+    return f"one frame in {match[1]}" if match else f"frames {_given(text)}"
+
+
 def _place(videos: object) -> str:
     match videos:
         case str():
             return f" below {shortened(address(videos), _MOST_CHARS)}"
         case {"manifest": str(listed)}:
             return f" listed in {shortened(address(listed), _MOST_CHARS)}"
+        case {"manifest": {"bucket": str(bucket), "key": str(key)}}:
+            return f" listed in {shortened(address(f's3://{bucket}/{key}'), _MOST_CHARS)}"
     return ""
 
 

@@ -102,7 +102,10 @@ class Object(Told):
 
 
 class Manifest(Told):
-    """Of a job. `parts` that have no result are `missing`."""
+    """Of a job. `parts` that have no result are `missing`.
+
+    `complete` is a job without any failure; `results` and `failures` of very large jobs are a part of all.
+    """
 
     job: str
     request: dict[str, Any] = {}
@@ -110,9 +113,12 @@ class Manifest(Told):
     started: Moment | None = None
     ended: Moment | None = None
     videos: Number
+    failed_videos: Number | None = None
     parts: Number
     pieces: Number = 0
     frames: Number = 0
+    objects: Number = 0
+    bytes_written: Number = 0
     bytes_in_files: Number = 0
     counters: Counters = Counters()
     seconds: Seconds = Seconds()
@@ -143,8 +149,20 @@ class Manifest(Told):
         return sum(max(0, part.attempts - 1) for part in self.timeline)
 
     @cached_property
-    def failed_videos(self) -> frozenset[str]:
-        return frozenset(failure.video for failure in self.failures)
+    def failed(self) -> int:
+        """Videos."""
+        return self.failed_videos if self.failed_videos is not None else len({one.video for one in self.failures})
+
+    @property
+    def is_tolerable(self) -> bool:
+        """Whether no more is missing or failed than the job tolerates."""
+        tolerated = self.request.get("tolerated_failure_percentage", 0)
+        share = tolerated / 100 if isinstance(tolerated, int | float) else 0
+        return len(self.missing) <= share * self.parts and self.failed <= share * self.videos
+
+    @property
+    def done_pieces(self) -> int:
+        return self.pieces - sum(part.failed for part in self.timeline)
 
 
 def parse_manifest(document: Mapping[str, Any]) -> Manifest:

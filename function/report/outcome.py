@@ -27,19 +27,17 @@ class Figure:
 
 
 def outcome(manifest: Manifest) -> Outcome:
-    failed = len(manifest.failed_videos)
-    without = f"{count(failed, 'video')} of {count(manifest.videos)} failed"
-    if manifest.complete and not failed:
+    if not manifest.missing and not manifest.failed:
         return Outcome("good", "Complete", "Every part has its result.")
-    if manifest.complete:
-        return Outcome("mixed", "Complete", f"{without}, no more than this job tolerates; the reasons are below.")
     told = []
     if manifest.missing:
         told.append(f"{count(len(manifest.missing), 'part')} of {count(manifest.parts)} left no result.")
-    if failed:
-        told.append(f"{without}; the reasons are below.")
+    if manifest.failed:
+        told.append(f"{count(manifest.failed, 'video')} of {count(manifest.videos)} failed; the reasons are below.")
+    if manifest.is_tolerable:
+        return Outcome("mixed", "Done", " ".join([*told, "That is no more than this job tolerates."]))
     told.append("Start the same job again: what is done is kept, only the rest is done.")
-    if failed:
+    if manifest.failed:
         told.append("If videos fail for good, mend them, take them out, or let the job tolerate more of them.")
     return Outcome("bad", "Incomplete", " ".join(told))
 
@@ -48,9 +46,12 @@ def figures(manifest: Manifest, cost: Mapping[str, Any] | None) -> list[Figure]:
     """The numbers that sum a job up. `cost` has `dollars`, and may have a `note` of where the prices come from."""
     decoded, skipped = manifest.counters.samples_decoded, manifest.counters.samples_skipped
     busy, wall, retries = manifest.busy_seconds, manifest.wall_seconds, manifest.retries
-    failed = len(manifest.failed_videos)
     shown = [
-        Figure(count(manifest.videos), plural(manifest.videos, "video"), f"{count(failed)} failed" if failed else ""),
+        Figure(
+            count(manifest.videos),
+            plural(manifest.videos, "video"),
+            f"{count(manifest.failed)} failed" if manifest.failed else "",
+        ),
         Figure(count(manifest.frames), plural(manifest.frames, "frame")),
         Figure(count(decoded), "samples decoded", f"{count(skipped)} left out" if skipped else ""),
         Figure(
@@ -63,6 +64,8 @@ def figures(manifest: Manifest, cost: Mapping[str, Any] | None) -> list[Figure]:
         Figure(duration(busy), "of work"),
         Figure(f"{busy / wall:.1f}" if wall else "\N{EN DASH}", "at a time, on average"),
     ]
+    if manifest.objects:
+        shown.insert(3, Figure(size(manifest.bytes_written), "written", f"in {count(manifest.objects, 'object')}"))
     if cost is not None:
         shown.append(Figure(dollars(float(cost["dollars"])), "on AWS, estimated"))
     return shown

@@ -47,6 +47,7 @@ class Videos:
     rest: int
     rest_frames: int
     rest_objects: int
+    sample: str  # what the lines were counted over, if not over everything
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,9 @@ def videos(manifest: Manifest, names: Names) -> Videos:
         max(0, len(ordered) - MOST_VIDEOS),
         sum(result.frames for result in rest),
         sum(result.objects for result in rest),
+        f"{len(manifest.results):,} of {manifest.done_pieces:,}"
+        if len(manifest.results) < manifest.done_pieces
+        else "",
     )
 
 

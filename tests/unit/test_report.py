@@ -118,9 +118,24 @@ def test_an_incomplete_job_says_what_is_missing_and_what_to_do() -> None:
     assert "Without a result: parts 2, 5." in text
 
 
+def test_a_job_that_lacks_no_more_than_it_tolerates_is_done() -> None:
+    job = make_job(parts=6, missing=(2,), failures=FAILURES)
+    job.manifest["request"]["tolerated_failure_percentage"] = 75
+    text = shown(job).text
+    assert "Done. 1 part of 6 left no result. 3 videos of 4 failed" in text
+    assert "That is no more than this job tolerates." in text
+    assert "Start the same job again" not in text
+
+
+def test_results_that_are_a_sample_are_said_to_be() -> None:
+    job = make_job(videos=10, parts=6)
+    assert "counted over" not in shown(job).text
+    job.manifest["pieces"] = 30_000
+    assert "counted over 10 of 30,000 pieces, evenly spread" in shown(job).text
+
+
 def test_failures_are_grouped_by_code_with_what_it_means() -> None:
     text = shown(JOBS["failures"]).text
-    assert "3 videos of 4 failed, no more than this job tolerates" in text
     assert text.index("CorruptMedia 2 times, 2 videos") < text.index("SourceUnavailable 1 time, 1 video")
     assert errors.CorruptMedia.__doc__
     assert errors.CorruptMedia.__doc__ in text

@@ -95,6 +95,12 @@ def test_an_axis_has_at_most_its_number_of_marks_and_reaches_over_it(longest: fl
 @pytest.mark.parametrize(
     ("request_", "text"),
     [
+        ({"videos": "s3://b/p/", "frames": "0::1"}, "All frames of 3 videos below s3://b/p/."),
+        ({"videos": [], "frames": "0::10"}, "One frame in 10 of 3 videos."),
+        (
+            {"videos": {"manifest": {"bucket": "b", "key": "l.txt"}}, "frames": "5:"},
+            "Frames 5: of 3 videos listed in s3://b/l.txt.",
+        ),
         ({"videos": "s3://b/p/"}, "All frames of 3 videos below s3://b/p/."),
         ({"videos": [], "frames": "0:100", "reduce": "sum"}, "The sum of all bytes of frames 0:100 of 3 videos."),
         (
