@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,33 +42,28 @@ def outcome(manifest: Manifest) -> Outcome:
     return Outcome("bad", "Incomplete", " ".join(told))
 
 
-def figures(manifest: Manifest, cost: Mapping[str, Any] | None) -> list[Figure]:
-    """The numbers that sum a job up. `cost` has `dollars`, and may have a `note` of where the prices come from."""
+def figures(manifest: Manifest, cost: Mapping[str, Any] | None) -> Iterator[Figure]:
+    """The numbers that sum a job up. `cost` has `dollars`, of what it would cost on AWS."""
+    failed, objects, pieces = manifest.failed, manifest.objects, manifest.pieces
     decoded, skipped = manifest.counters.samples_decoded, manifest.counters.samples_skipped
-    busy, wall, retries = manifest.busy_seconds, manifest.wall_seconds, manifest.retries
-    shown = [
-        Figure(
-            count(manifest.videos),
-            plural(manifest.videos, "video"),
-            f"{count(manifest.failed)} failed" if manifest.failed else "",
-        ),
-        Figure(count(manifest.frames), plural(manifest.frames, "frame")),
-        Figure(count(decoded), "samples decoded", f"{count(skipped)} left out" if skipped else ""),
-        Figure(
-            count(manifest.parts),
-            plural(manifest.parts, "part"),
-            f"of {count(manifest.pieces, 'piece')}" if manifest.pieces else "",
-        ),
-        Figure(count(retries), "retry" if retries == 1 else "retries"),
-        Figure(duration(wall), "on the clock"),
-        Figure(duration(busy), "of work"),
-        Figure(f"{busy / wall:.1f}" if wall else "\N{EN DASH}", "at a time, on average"),
-    ]
-    if manifest.objects:
-        shown.insert(3, Figure(size(manifest.bytes_written), "written", f"in {count(manifest.objects, 'object')}"))
+    busy, wall = manifest.busy_seconds, manifest.wall_seconds
+    yield _counted(manifest.videos, "video", f"{count(failed)} failed" if failed else "")
+    yield _counted(manifest.frames, "frame")
+    yield Figure(count(decoded), "samples decoded", f"{count(skipped)} left out" if skipped else "")
+    if objects:
+        yield Figure(size(manifest.bytes_written), "written", f"in {count(objects, 'object')}")
+    yield _counted(manifest.parts, "part", f"of {count(pieces, 'piece')}" if pieces else "")
+    yield Figure(count(manifest.retries), "retry" if manifest.retries == 1 else "retries")
+    if wall:
+        yield Figure(duration(wall), "on the clock")
+        yield Figure(duration(busy), "of work")
+        yield Figure(f"{busy / wall:.1f}", "at a time, on average")
     if cost is not None:
-        shown.append(Figure(dollars(float(cost["dollars"])), "on AWS, estimated"))
-    return shown
+        yield Figure(dollars(float(cost["dollars"])), "on AWS, estimated")
+
+
+def _counted(number: int, noun: str, note: str = "") -> Figure:
+    return Figure(count(number), plural(number, noun), note)
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def write_report(
         as_given=asked.as_given(job.request),
         outcome=outcome.outcome(job),
         when=wording.span(job.started, job.ended) if job.started is not None and job.ended is not None else "",
-        figures=outcome.figures(job, cost),
+        figures=list(outcome.figures(job, cost)),
         cost_note=wording.visible(str((cost or {}).get("note", ""))),
         bytes_read=outcome.bytes_read(job),
         missing=outcome.missing(job),

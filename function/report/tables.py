@@ -18,6 +18,7 @@ MOST_SLOW: Final = 10
 MOST_CODES: Final = 30
 MOST_MESSAGES: Final = 3
 MOST_FAILED_VIDEOS: Final = 50
+_WORKING_PLACE: Final = "_job/"  # of a job, below its prefix
 
 
 @dataclass(frozen=True)
@@ -114,23 +115,27 @@ def failures(manifest: Manifest, names: Names) -> list[FailureGroup]:
 def _line(video: str, results: Iterable[Result], most: int, manifest: Manifest, names: Names) -> VideoLine:
     results = list(results)
     frames = sum(result.frames for result in results)
-    place = next((result.manifest or next(iter(result.output), "") for result in results), "")
     return VideoLine(
         names.name(video),
         frames,
         round(100 * frames / most, 2) if most else 0,
         sum(result.objects for result in results),
         numbers((result.part for result in results if result.part is not None), most=4),
-        name(place.rpartition("/")[0] + "/", manifest.job)
-        if place.endswith("/_manifest.json")
-        else name(place, manifest.job),
+        _result(results, manifest.job),
     )
+
+
+def _result(results: list[Result], job: str) -> Name:
+    """Where the first of them is; partial results of a reduction are nobody's to look at."""
+    place = next((result.manifest or next(iter(result.output), "") for result in results), "")
+    place = place.removesuffix("_manifest.json") if place.endswith("/_manifest.json") else place
+    return Name("", "") if place.startswith(f"{job}{_WORKING_PLACE}") else name(place, job)
 
 
 def _group(code: str, group: list[Failure], names: Names) -> FailureGroup:
     kind = next((kind for kind in FunctionError.__subclasses__() if kind.__name__ == code), None)
     failed = list(dict.fromkeys(failure.video for failure in group))
-    messages = Counter(public_text(failure.message) for failure in group if failure.message)
+    messages = Counter(_unnamed(failure) for failure in group if failure.message)
     return FailureGroup(
         shortened(public_text(code)),
         inspect.cleandoc(kind.__doc__ or "").replace("`", "") if kind else "",
@@ -140,3 +145,8 @@ def _group(code: str, group: list[Failure], names: Names) -> FailureGroup:
         max(0, len(failed) - MOST_FAILED_VIDEOS),
         tuple(messages.most_common(MOST_MESSAGES)),
     )
+
+
+def _unnamed(failure: Failure) -> str:
+    """The message without the video's own name, in which it differs from others."""
+    return public_text(failure.message.replace(failure.video, "…") if failure.video else failure.message)

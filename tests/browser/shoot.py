@@ -22,7 +22,7 @@ def main() -> None:
     options = parser.parse_args()
     view = View(options.width, clip=options.height)
     (look,) = show_page(options.page.read_bytes(), view).views
-    small = look.screenshot.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG)
+    small = look.screenshot.quantize(256, Image.Quantize.MEDIANCUT, kmeans=2, dither=Image.Dither.NONE)
     small.save(options.picture, optimize=True)
 
 

@@ -144,6 +144,12 @@ def test_failures_are_grouped_by_code_with_what_it_means() -> None:
     assert "episode-09.mp4" in text
 
 
+def test_messages_that_differ_in_the_videos_name_alone_are_one() -> None:
+    failures = [{"video": name, "code": "SourceNotFound", "message": f"{name} does not exist"} for name in names(3)]
+    text = shown(make_job(failures=failures)).text
+    assert "… does not exist \N{MULTIPLICATION SIGN} 3" in text
+
+
 def test_a_code_that_nobody_knows_is_shown_all_the_same() -> None:
     assert "Sunspots 1 time, 1 video" in shown(make_job(failures=[{"video": "s3://a/b", "code": "Sunspots"}])).text
 
