@@ -267,6 +267,17 @@ RUN --mount=type=bind,source=build_stages/online.sh,target=/online.sh \
     /online.sh pip3 install --quiet --no-cache-dir --require-hashes --requirement /s3.txt
 ENTRYPOINT ["weed"]
 
+# A browser that looks at the report's page, as anyone would, but for the network.
+FROM ${BUILD_BASE} AS browser
+WORKDIR /browser
+RUN --mount=type=bind,source=build_stages/online.sh,target=online.sh \
+    --mount=type=bind,source=build_stages/system_packages.py,target=system_packages.py \
+    --mount=type=bind,source=tests/browser/packages.toml,target=packages.toml \
+    --mount=type=secret,id=ca,target=/run/ca.crt \
+    ./online.sh python3 system_packages.py browser
+COPY tests/browser/drive.py ./
+ENTRYPOINT ["python3", "drive.py"]
+
 # For a Zip function: the flat tree of packages, lib/ and the handler, as one archive.
 FROM compiler AS bundle-archive
 COPY --from=packages /task /tree

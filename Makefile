@@ -35,6 +35,8 @@ test: announce engine venv lint unit ## everything: static checks, unit tests, t
 	@local/image.sh s3 hwang-lambda:s3
 	@$(PYTHON) -m pytest tests/cloud
 	@$(PYTHON) -m pytest tests/map
+	@BASE=standin local/image.sh browser hwang-lambda:browser
+	@$(PYTHON) -m pytest tests/browser
 	@$(PYTHON) -m pytest tests/soak
 
 soak: announce engine venv ## the long runs in full: thousands of damaged videos, requests, kills and resets (SOAK_RESULTS=file)

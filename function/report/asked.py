@@ -1,0 +1,120 @@
+"""What a job asks for, in a sentence."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from function.report.wording import address, count, shortened
+
+_RANGE: Final = re.compile(r"0*:(?::([0-9]+))?")  # from the first to the last
+_MOST_CHARS: Final = 240
+_MOST_LISTED: Final = 12
+_MOST_GIVEN_CHARS: Final = 6000
+_FORMATS: Final = {
+    "jpeg": "JPEG pictures",
+    "png": "PNG pictures",
+    "webp": "WebP pictures",
+    "npy": "arrays",
+    "npz": "arrays with their times",
+    "sheet": "contact sheets",
+    "mp4": "clips",
+}
+_REDUCTIONS: Final = {
+    "sum": "The sum of all bytes of {}",
+    "sum_frames": "The sum of {}",
+    "mean": "The mean of {}",
+    "min": "The darkest values of {}",
+    "max": "The brightest values of {}",
+}
+
+
+def sentence(request: Mapping[str, Any], videos: int) -> str:
+    """`A frame every 2 s of 40 videos below s3://bucket/prefix/, as JPEG pictures, the longer side 512 px.`
+
+    Whatever is not known is shown as it was given: the request is the caller's.
+    """
+    frames, reduce = _frames(request.get("frames", "all")), request.get("reduce")
+    of = f"{count(videos, 'video')}{_place(request.get('videos'))}"
+    if reduce is None:
+        text = f"{frames[:1].upper()}{frames[1:]} of {of}"
+    else:
+        text = _REDUCTIONS.get(str(reduce), f"{_given(reduce)} of {{}}").replace("{}", f"{frames} of {of}")
+    if "format" in request:
+        text += f", as {_FORMATS.get(str(request['format']), _given(request['format']))}"
+    if "size" in request:
+        text += f", {_size(request['size'])}"
+    return text + "."
+
+
+def as_given(request: Mapping[str, Any]) -> str:
+    """The job itself, JSON, without secrets in addresses and without the length of long lists."""
+    return shortened(json.dumps(_shown(dict(request)), indent=2, ensure_ascii=False), _MOST_GIVEN_CHARS)
+
+
+def _frames(frames: object) -> str:
+    match frames:
+        case str():
+            return _range(frames)
+        case {"every_seconds": int() | float() as seconds}:
+            return "a frame every second" if seconds == 1 else f"a frame every {seconds:g} s"
+        case {"count": int(number)}:
+            return f"{count(number, 'frame')}, evenly spread,"
+        case {"keyframes": True}:
+            return "every keyframe"
+        case {"timestamps": list(times)}:
+            return f"the frames at {count(len(times), 'time')}"
+        case list():
+            return f"{count(len(frames), 'given frame')}"
+    return _given(frames)
+
+
+def _range(text: str) -> str:
+    match = _RANGE.fullmatch(text)
+    if text == "all" or (match and match[1] in (None, "1")):
+        return "all frames"
+    return f"one frame in {match[1]}" if match else f"frames {_given(text)}"
+
+
+def _place(videos: object) -> str:
+    match videos:
+        case str():
+            return f" below {shortened(address(videos), _MOST_CHARS)}"
+        case {"manifest": str(listed)}:
+            return f" listed in {shortened(address(listed), _MOST_CHARS)}"
+        case {"manifest": {"bucket": str(bucket), "key": str(key)}}:
+            return f" listed in {shortened(address(f's3://{bucket}/{key}'), _MOST_CHARS)}"
+    return ""
+
+
+def _size(size: object) -> str:
+    match size:
+        case {"max_side": int(side)}:
+            return f"the longer side {side} px"
+        case {"width": int(width), "height": int(height)}:
+            return f"{width} by {height} px"
+        case {"width": int(width)}:
+            return f"{width} px wide"
+        case {"height": int(height)}:
+            return f"{height} px high"
+    return f"size {_given(size)}"
+
+
+def _given(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(_shown(value), ensure_ascii=False)
+    return shortened(address(text), _MOST_CHARS)
+
+
+def _shown(value: Any) -> Any:
+    match value:
+        case str():
+            return shortened(address(value), _MOST_CHARS)
+        case dict():
+            return {address(str(name)): _shown(item) for name, item in value.items()}
+        case list() if len(value) > _MOST_LISTED:
+            return [*map(_shown, value[:_MOST_LISTED]), f"… and {len(value) - _MOST_LISTED:,} more"]
+        case list():
+            return [*map(_shown, value)]
+    return value

@@ -1,0 +1,151 @@
+"""Numbers, times and foreign names as a reader sees them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Final
+
+MAX_NAME_CHARS: Final = 90
+MAX_FULL_CHARS: Final = 1100  # a key and its bucket
+
+_UNITS: Final = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB")
+_WEB_QUERY: Final = re.compile(r"(https?://[^?#]*)[?#].*", re.DOTALL | re.IGNORECASE)
+_CREDENTIALS: Final = re.compile(r"://[^/@]*@")
+_JOINER: Final = "\N{ZERO WIDTH JOINER}"  # not printable, and yet a part of many emoji
+
+
+def count(number: float, noun: str = "") -> str:
+    """`1,234`, `1 video`, `4 videos`."""
+    return f"{number:,} {plural(number, noun)}" if noun else f"{number:,}"
+
+
+def plural(number: float, noun: str) -> str:
+    return noun if number == 1 else f"{noun}s"
+
+
+def size(number: float) -> str:
+    """Bytes to three digits: `864 kB`, `1.21 GB`."""
+    exponent = 0
+    while number >= 999.5 and exponent < len(_UNITS) - 1:
+        number /= 1000
+        exponent += 1
+    return f"{number:.0f} bytes" if exponent == 0 else f"{_three_digits(number)} {_UNITS[exponent]}"
+
+
+def duration(seconds: float) -> str:
+    """`340 ms`, `12.3 s`, `2 min 05 s`, `1 h 02 min`."""
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    if seconds < 3599.5:
+        return "{} min {:02} s".format(*divmod(round(seconds), 60))
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours:,} h {minutes:02} min"
+
+
+def percent(share: float) -> str:
+    """Of 1; small shares keep a digit that says something."""
+    value = share * 100
+    if value >= 9.95 or value == 0:
+        return f"{value:.0f} %"
+    return f"{value:.1f} %" if value >= 0.095 else "less than 0.1 %"
+
+
+def dollars(amount: float) -> str:
+    if amount >= 0.995:
+        return f"${amount:,.2f}"
+    return f"${amount:.4f}" if amount >= 0.00005 else "below $0.0001"
+
+
+def moment(seconds: float) -> str:
+    """UTC, to the second."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def span(start: float, end: float) -> str:
+    """`2026-11-24 12:00:03 to 12:02:13 UTC`, with the second date where it is another day."""
+    first, last = moment(start), moment(end)
+    return f"{first} to {last[11:] if first[:10] == last[:10] else last} UTC"
+
+
+def numbers(values: Iterable[int], most: int = 20) -> str:
+    """`4, 9, 12 to 20`: runs as ranges, at most so many of them."""
+    runs: list[list[int]] = []
+    for value in sorted(set(values)):
+        if runs and value == runs[-1][1] + 1:
+            runs[-1][1] = value
+        else:
+            runs.append([value, value])
+    shown = [f"{first:,}" if first == last else f"{first:,} to {last:,}" for first, last in runs[:most]]
+    left = sum(last - first + 1 for first, last in runs[most:])
+    return ", ".join(shown) + (f" and {left:,} more" if left else "")
+
+
+def visible(text: str) -> str:
+    """On one line, with nothing in it that acts on its surroundings: no control, no direction override."""
+    return "".join(c if c.isprintable() or c == _JOINER else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def address(text: str) -> str:
+    """A video's or an object's, without what may be a secret: the query and the user of a web address."""
+    return visible(_WEB_QUERY.sub(r"\1?…", _CREDENTIALS.sub("://…@", text) if text[:4].lower() == "http" else text))
+
+
+def shortened(text: str, most: int = MAX_NAME_CHARS) -> str:
+    """The beginning and, of more use in a name, the end."""
+    if len(text) <= most:
+        return text
+    end = most * 2 // 3
+    return f"{text[: most - end - 1]}…{text[-end:]}"
+
+
+def common_folder(addresses: Iterable[str]) -> str:
+    """What all begin with, up to a slash."""
+    distinct = sorted(set(addresses)) or [""]
+    first, last = distinct[0], distinct[-1]
+    same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+    return first[: first.rfind("/", 0, same) + 1]
+
+
+def steps(longest: float, most: int, choices: Iterable[float] = (1, 2, 5)) -> list[float]:
+    """Round positions of an axis from 0 to `longest`, at most `most` beyond 0."""
+    if longest <= 0:
+        return [0.0]
+    scale = 10.0**-6
+    while True:
+        for choice in choices:
+            step = choice * scale
+            if longest / step <= most:
+                return [i * step for i in range(int(longest / step + 1e-9) + 1)]
+        scale *= 10
+
+
+TIME_STEPS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)
+
+
+def time_steps(longest: float, most: int) -> list[float]:
+    """Positions of a time axis, in seconds: where people put them."""
+    if longest <= most:
+        return steps(longest, most)
+    step = next((step for step in TIME_STEPS if longest / step <= most), None)
+    return steps(longest, most) if step is None else [float(i * step) for i in range(int(longest / step) + 1)]
+
+
+def tick(seconds: float, step: float) -> str:
+    """A label of a time axis whose labels are `step` apart."""
+    if seconds == 0:
+        return "0"
+    if step < 1:
+        return f"{seconds:.3f}".rstrip("0").rstrip(".") + " s"
+    if step < 60:
+        minutes, rest = divmod(round(seconds), 60)
+        return f"{minutes}:{rest:02}" if minutes else f"{rest} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes:02}" if hours else f"{minutes} min"
+
+
+def _three_digits(number: float) -> str:
+    return f"{number:.2f}" if number < 9.995 else f"{number:.1f}" if number < 99.95 else f"{number:.0f}"
