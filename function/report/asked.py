@@ -36,17 +36,16 @@ def sentence(request: Mapping[str, Any], videos: int) -> str:
 
     Whatever is not known is shown as it was given: the request is the caller's.
     """
-    frames, reduce = _frames(request.get("frames", "all")), request.get("reduce")
-    of = f"{count(videos, 'video')}{_place(request.get('videos'))}"
-    if reduce is None:
-        text = f"{frames[:1].upper()}{frames[1:]} of {of}"
-    else:
-        text = _REDUCTIONS.get(str(reduce), f"{_given(reduce)} of {{}}").replace("{}", f"{frames} of {of}")
+    reduce, each = request.get("reduce"), "each of " if videos > 1 else ""
+    frames = _frames(request.get("frames", "all"), each)
+    text = f"{frames} {count(videos, 'video')}{_place(request.get('videos'))}"
+    if reduce is not None:
+        text = _REDUCTIONS.get(str(reduce), f"{_given(reduce)} of {{}}").replace("{}", text)
     if "format" in request:
         text += f", as {_FORMATS.get(str(request['format']), _given(request['format']))}"
     if "size" in request:
         text += f", {_size(request['size'])}"
-    return text + "."
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def as_given(request: Mapping[str, Any]) -> str:
@@ -54,21 +53,22 @@ def as_given(request: Mapping[str, Any]) -> str:
     return shortened(json.dumps(_shown(dict(request)), indent=2, ensure_ascii=False), _MOST_GIVEN_CHARS)
 
 
-def _frames(frames: object) -> str:
+def _frames(frames: object, each: str) -> str:
+    """With the word before the videos; `each` is put where there are so many frames of every video."""
     match frames:
         case str():
-            return _range(frames)
+            return f"{_range(frames)} of"
         case {"every_seconds": int() | float() as seconds}:
-            return "a frame every second" if seconds == 1 else f"a frame every {seconds:g} s"
+            return "a frame every second of" if seconds == 1 else f"a frame every {seconds:g} s of"
         case {"count": int(number)}:
-            return f"{count(number, 'frame')}, evenly spread,"
+            return f"{count(number, 'frame')}, evenly spread, of {each}".rstrip()
         case {"keyframes": True}:
-            return "every keyframe"
+            return "every keyframe of"
         case {"timestamps": list(times)}:
-            return f"the frames at {count(len(times), 'time')}"
+            return f"the frames at {count(len(times), 'time')} of {each}".rstrip()
         case list():
-            return f"{count(len(frames), 'given frame')}"
-    return _given(frames)
+            return f"{count(len(frames), 'given frame')} of {each}".rstrip()
+    return f"{_given(frames)} of"
 
 
 def _range(text: str) -> str:

@@ -12,6 +12,8 @@ from PIL import Image
 
 from tests.browser.showing import View, show_page
 
+COLOURS = 96  # are enough for a page, and its file is small
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.browser.shoot", description="A picture of a page.")
@@ -22,7 +24,7 @@ def main() -> None:
     options = parser.parse_args()
     view = View(options.width, clip=options.height)
     (look,) = show_page(options.page.read_bytes(), view).views
-    small = look.screenshot.quantize(256, Image.Quantize.MEDIANCUT, kmeans=2, dither=Image.Dither.NONE)
+    small = look.screenshot.quantize(COLOURS, Image.Quantize.MEDIANCUT, kmeans=2, dither=Image.Dither.NONE)
     small.save(options.picture, optimize=True)
 
 

@@ -64,6 +64,12 @@ def test_the_page_is_called_report_unless_told_otherwise(endpoint: str, tmp_path
     assert (tmp_path / "report.html").exists()
 
 
+def test_templates_and_pictures_are_loaded_when_a_page_is_made_and_not_before() -> None:
+    program = "import function.report, sys; print({'jinja2', 'PIL'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
 @pytest.mark.parametrize(
     ("place", "why"),
     [

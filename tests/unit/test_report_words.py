@@ -107,9 +107,12 @@ def test_an_axis_has_at_most_its_number_of_marks_and_reaches_over_it(longest: fl
             {"videos": {"manifest": "s3://b/l.jsonl"}, "frames": {"keyframes": True}, "format": "webp"},
             "Every keyframe of 3 videos listed in s3://b/l.jsonl, as WebP pictures.",
         ),
-        ({"frames": {"count": 16}, "size": {"width": 640}}, "16 frames, evenly spread, of 3 videos, 640 px wide."),
-        ({"frames": [1, 2, 3], "reduce": "mean"}, "The mean of 3 given frames of 3 videos."),
-        ({"frames": {"timestamps": [1.5]}}, "The frames at 1 time of 3 videos."),
+        (
+            {"frames": {"count": 16}, "size": {"width": 640}},
+            "16 frames, evenly spread, of each of 3 videos, 640 px wide.",
+        ),
+        ({"frames": [1, 2, 3], "reduce": "mean"}, "The mean of 3 given frames of each of 3 videos."),
+        ({"frames": {"timestamps": [1.5]}}, "The frames at 1 time of each of 3 videos."),
         ({"frames": {"odd": [1]}, "size": 7, "format": "x"}, '{"odd": [1]} of 3 videos, as x, size 7.'),
     ],
 )
