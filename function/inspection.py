@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import Any
 
 from function.blocks import CONNECTIONS
-from function.cost import BYTES_PER_SECOND, OPEN_SECONDS, REQUEST_SECONDS, Rates
+from function.cost import BYTES_PER_SECOND, REQUEST_SECONDS, Rates, cores_of
 from function.errors import BadRequest
 from function.event import Index, Plan, Probe
 from function.form import Format
@@ -21,8 +21,6 @@ from function.result import Cost, FrameList, IndexResult, PlanResult, ProbeResul
 from function.rows import resolve_rows
 from function.session import Session
 from hwang.plan import make_plan
-
-MB_OF_A_CORE: Final = 1769
 
 
 def probe(request: Probe, session: Session) -> dict[str, Any]:
@@ -83,11 +81,10 @@ def index(request: Index, session: Session) -> dict[str, Any]:
 
 def _seconds(work: Work, memory: int | None) -> float:
     """A prediction: fetching and decoding overlap, so the longer one counts."""
-    cores = max(1.0, (memory or MB_OF_A_CORE * 2**20) / 2**20 / MB_OF_A_CORE)
-    at_once = min(cores, max(1, len(work.plan.runs)))
-    rates = Rates.of(work.index, work.shape, work.written_as, work.reduce)
+    at_once = min(cores_of(memory), max(1, len(work.plan.runs)))
+    rates = Rates.of(work.index, work.shape, work.written_as, work.reduce, at_once)
     fetch = REQUEST_SECONDS * math.ceil(len(work.plan.ranges) / CONNECTIONS) + work.fetched_bytes / BYTES_PER_SECOND
-    return OPEN_SECONDS + max(fetch, float(rates.of_runs(work.index, work.plan).sum()) / at_once)
+    return rates.request + max(fetch, float(rates.of_runs(work.index, work.plan).sum()))
 
 
 def _told(result: Result, session: Session) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from deploy.prices import job_cost
+from deploy.prices import JobCost, job_cost
+from function.report import s3_read, write_report
 from local import collection
 from local.clip import ROOT
 from local.mapstack import MEMORY_MB, JobError, MapStack
@@ -55,7 +56,10 @@ def main() -> None:
         stack.run(JOB, lambda step, done, total: told(STEPS.get(step, step), done, total))
         seconds = time.monotonic() - begun
     manifest = fetch(stack)
-    summary(console, manifest, seconds)
+    cost = job_cost(manifest, memory_mb=MEMORY_MB)
+    told_cost = {"dollars": cost.dollars, "note": str(cost)}
+    (OUT / "report.html").write_bytes(write_report(manifest, s3_read(stack.s3), cost=told_cost))
+    summary(console, manifest, cost, seconds)
 
 
 STEPS = {"Survey": "Index the videos, predict costs", "Decode": "Decode the parts"}
@@ -71,16 +75,14 @@ def upload(stack: MapStack, videos: list[Any], told: Any) -> None:
 
 
 def fetch(stack: MapStack) -> dict[str, Any]:
-    """The manifest and the report, also into the folder of the demo's results."""
-    for name, target in (("_manifest.json", "map.json"), ("report.html", "report.html")):
-        stack.s3.download_file(BUCKET, f"frames/{name}", str(OUT / target))
+    """The manifest, also into the folder of the demo's results."""
+    stack.s3.download_file(BUCKET, "frames/_manifest.json", str(OUT / "map.json"))
     manifest: dict[str, Any] = json.loads((OUT / "map.json").read_text())
     return manifest
 
 
-def summary(console: Console, manifest: dict[str, Any], seconds: float) -> None:
+def summary(console: Console, manifest: dict[str, Any], cost: JobCost, seconds: float) -> None:
     counters, work = manifest["counters"], manifest["seconds"]
-    cost = job_cost(manifest, memory_mb=MEMORY_MB)
     rows = {
         "asked": "a frame every second of {videos} videos, {bytes_in_files:,} bytes".format(**manifest),
         "result": "{objects:,} pictures, {frames:,} frames, {bytes_written:,} bytes".format(**manifest),
@@ -89,7 +91,7 @@ def summary(console: Console, manifest: dict[str, Any], seconds: float) -> None:
         "read": f"{counters['bytes_read']:,} bytes in {counters['requests']:,} requests",
         "decoded": f"{counters['samples_decoded']:,} samples, {counters['samples_skipped']:,} left out",
         "time": f"{seconds:.1f} s; work {work['worked']:.1f} s, predicted {work['predicted']:.1f} s of one core",
-        "on AWS": f"{cost.dollars:.4f} USD ({cost})",
+        "on AWS": str(cost),
         "written": f"{OUT.name}/report.html, {OUT.name}/map.json",
     }
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))

@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 
 import numpy as np
 
-from function.cost import OPEN_SECONDS, Rates
+from function.cost import Rates, cores_of
 from function.limits import Work as Limits
 from function.limits import check_memory
 from function.map.job import Job
@@ -70,14 +70,14 @@ class Work:
     def seconds(self) -> float:
         return float(self.seconds_of_run.sum())
 
-    def pieces(self, most_seconds: float) -> list[Piece]:
-        """Pieces of equal cost, as few as keep below `most_seconds`; a run is never cut."""
+    def pieces(self, most_seconds: float, request_seconds: float) -> list[Piece]:
+        """Pieces of equal cost, as few as keep below `most_seconds`; a run is never cut. Each is a request more."""
         wanted = max(1, math.ceil(self.seconds / most_seconds))
         piece_of_run = evenly(self.seconds_of_run, wanted)
         cuts = np.flatnonzero(np.diff(piece_of_run[self.run_of_row])) + 1
         seconds = np.bincount(piece_of_run, self.seconds_of_run, minlength=wanted)
         return [
-            Piece(np.sort(rows), OPEN_SECONDS + float(seconds[piece_of_run[runs[0]]]))
+            Piece(np.sort(rows), request_seconds + float(seconds[piece_of_run[runs[0]]]))
             for rows, runs in zip(np.split(self.rows, cuts), np.split(self.run_of_row, cuts), strict=True)
         ]
 
@@ -86,12 +86,12 @@ def pieces_of(index: VideoIndex, source_bytes: int, job: Job, memory: int | None
     """What is wanted of a video, in pieces. Raises FrameOutOfRange, LimitExceeded."""
     rows = resolve_rows(job.frames, index)
     shape = Shape.of((index.width, index.height), job.size, index.rotation if job.rotate else 0)
-    rates = Rates.of(index, shape, job.written_as, job.reduce)
+    rates = Rates.of(index, shape, job.written_as, job.reduce, cores_of(memory))
     check_memory(Limits(index, make_plan(index, rows[:1]), shape, job.written_as, job.reduce, source_bytes), memory)
     work = Work.of(index, rows, rates)
     if job.written_as in WHOLE:
-        return [Piece(rows, OPEN_SECONDS + work.seconds)]
-    return work.pieces(job.piece_seconds)
+        return [Piece(rows, rates.request + work.seconds)]
+    return work.pieces(job.piece_seconds, rates.request)
 
 
 def evenly(costs: np.ndarray[tuple[int], np.dtype[np.float64]], shares: int) -> Rows:

@@ -8,14 +8,15 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from function.cost import OPEN_SECONDS, Rates
+from function.cost import Rates
 from function.event import Decode, parse_event
 from function.map.pieces import Piece, Work, bundles, evenly
 from function.rows import resolve_rows
 from hwang.plan import make_plan
 from tests.unit.streams import Stream, streams
 
-RATES = Rates(sample=0.01, byte=1e-6, frame=0.002)
+OPEN_SECONDS = 0.2
+RATES = Rates(sample=0.01, byte=1e-6, frame=0.002, request=OPEN_SECONDS)
 thorough = settings(max_examples=200, deadline=None)
 costs = st.lists(st.floats(0.001, 10), min_size=1, max_size=60)
 
@@ -33,7 +34,7 @@ def test_every_row_is_in_one_piece_as_often_as_it_was_asked_for(
     if not stream.rows:
         return
     rows = some_rows(data, stream)
-    pieces = Work.of(stream.index(), rows, RATES).pieces(most_seconds)
+    pieces = Work.of(stream.index(), rows, RATES).pieces(most_seconds, OPEN_SECONDS)
     assert sorted(np.concatenate([piece.rows for piece in pieces]).tolist()) == sorted(rows.tolist())
 
 
@@ -43,7 +44,7 @@ def test_pieces_decode_no_sample_twice(stream: Stream, data: st.DataObject, most
     if not stream.rows:
         return
     index, rows = stream.index(), some_rows(data, stream)
-    pieces = Work.of(index, rows, RATES).pieces(most_seconds)
+    pieces = Work.of(index, rows, RATES).pieces(most_seconds, OPEN_SECONDS)
     apart = sum(make_plan(index, piece.rows).samples_decoded for piece in pieces)
     assert apart == make_plan(index, rows).samples_decoded
 
@@ -57,7 +58,7 @@ def test_a_piece_costs_what_its_share_is_give_or_take_a_run(
         return
     work = Work.of(stream.index(), some_rows(data, stream), RATES)
     longest = float(work.seconds_of_run.max())
-    pieces = work.pieces(most_seconds)
+    pieces = work.pieces(most_seconds, OPEN_SECONDS)
     assert all(piece.seconds - OPEN_SECONDS <= most_seconds + longest + 1e-9 for piece in pieces)
     assert np.isclose(sum(piece.seconds - OPEN_SECONDS for piece in pieces), work.seconds)
 
