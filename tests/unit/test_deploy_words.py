@@ -140,6 +140,43 @@ def test_an_estimate_says_whose_prices_and_of_which_day() -> None:
     assert re.search(r"prices of us-east-1 on \d{4}-\d\d-\d\d, https://", text)
 
 
+def test_what_a_job_uses_costs_the_sum_of_the_services_by_hand() -> None:
+    used = prices.Usage(
+        invocations=1_000_000,
+        gb_seconds=2e6,
+        gets=5_000_000,
+        puts=200_000,
+        transitions=3_000_000,
+        express_requests=1_000_000,
+        express_gb_seconds=4.6e6,
+    )
+    found = prices.usage_cost(used)
+    assert found.lambda_dollars == pytest.approx(0.20 + 2e6 * 0.0000166667)
+    assert found.step_functions_dollars == pytest.approx(75 + 1 + 3.6e6 * 0.00001667 + 1e6 * 0.00000833)
+    assert found.s3_dollars == pytest.approx(2.0 + 1.0)
+    assert found.document["dollars"] == found.dollars == pytest.approx(0.20 + 33.3334 + 76 + 60.012 + 8.33 + 3.0)
+
+
+def test_a_manifest_tells_what_its_job_would_have_cost() -> None:
+    manifest = {
+        "videos": 40,
+        "parts": 12,
+        "pieces": 57,
+        "objects": 57,
+        "attempts": 13,
+        "counters": {"requests": 400},
+        "seconds": {"predicted": 300.1, "worked": 290.2},
+    }
+    assert prices.usage(manifest, 2048) == prices.Usage(
+        invocations=13 + 1 + 3, gb_seconds=580.4, gets=400 + 40 + 36, puts=57 + 57 + 12 + 2, transitions=6 + 26 + 1
+    )
+    found = prices.job_cost(manifest, memory_mb=2048, region="mars-north-1")
+    assert found == prices.usage_cost(prices.usage(manifest, 2048))
+    assert re.fullmatch(
+        r"Lambda 0\.0097, Step Functions 0\.00082, S3 0\.00083; list prices of us-east-1 on \d{4}-\d\d-\d\d", str(found)
+    )
+
+
 def test_every_error_has_an_exit_code_of_its_own_and_the_page_lists_them() -> None:
     kinds = errors.DeployError.__subclasses__()
     page = (ROOT / "docs/deploy.md").read_text()
