@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 T = TypeVar("T")
-CONNECTIONS: Final = 8
+CONNECTIONS: Final = 8  # of a request that reads and writes what is large
+MOST_CONNECTIONS: Final = 16  # for many small objects
 _CALL_SECONDS: Final = 6.0  # more than the client's own limit, which a server that drips does not meet
 _SLOWEST_BYTES_PER_SECOND: Final = 2e6
 
@@ -61,7 +62,7 @@ def client() -> S3Client:
     config = Config(
         connect_timeout=3,
         read_timeout=5,
-        max_pool_connections=CONNECTIONS,
+        max_pool_connections=MOST_CONNECTIONS,
         retries={"total_max_attempts": 1},  # ask() does it
         signature_version="s3v4",
         s3={"addressing_style": "path" if own_endpoint else "auto"},

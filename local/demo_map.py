@@ -29,7 +29,7 @@ JOB: dict[str, Any] = {
     "frames": {"every_seconds": 1},
     "size": {"max_side": 480},
     "output": f"s3://{BUCKET}/frames/",
-    "part_seconds": 2,
+    "part_seconds": 1,
 }
 
 
@@ -90,8 +90,8 @@ def summary(console: Console, manifest: dict[str, Any], cost: JobCost, seconds: 
         + f"{manifest['attempts'] - manifest['parts']} retries",
         "read": f"{counters['bytes_read']:,} bytes in {counters['requests']:,} requests",
         "decoded": f"{counters['samples_decoded']:,} samples, {counters['samples_skipped']:,} left out",
-        "time": f"{seconds:.1f} s; work {work['worked']:.1f} s, predicted {work['predicted']:.1f} s of one core",
-        "on AWS": str(cost),
+        "time": f"{seconds:.1f} s; work {work['worked']:.1f} s, predicted {work['predicted']:.1f} s",
+        "on AWS": f"{cost.dollars:.2g} USD: {cost}",
         "written": f"{OUT.name}/report.html, {OUT.name}/map.json",
     }
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))

@@ -58,6 +58,7 @@ class Limits:
     parts_of_a_job: float
     videos_of_a_chunk: float
     connections: float
+    gather_connections: float
     gets_for_an_index: float
     planning_seconds: float
     gathering_seconds: float

@@ -142,7 +142,7 @@ def _steps(videos: float, parts: float, limits: Limits) -> dict[str, float]:
     return {
         "list": request * (ceil(videos / limits.keys_per_listing) + chunks + 4),
         "cut": request * (2 * chunks + 5) + videos * limits.planning_seconds,
-        "gather": parts * (request / limits.connections + limits.gathering_seconds) + request * (chunks + 8),
+        "gather": parts * (request / limits.gather_connections + limits.gathering_seconds) + request * (chunks + 8),
     }
 
 

@@ -169,7 +169,9 @@ def _waits(axes: Axes, outcomes: Outcomes) -> None:
     axes.spines["bottom"].set_visible(False)
     axes.set_title(f"What the wall time goes on, by concurrency (parts of {grid.USUAL_SECONDS} s)")
     handles = [Patch(color=COLOURS[name], label=name.value) for name in used]
-    axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.45, 0.0), ncols=len(used), frameon=False)
+    axes.legend(
+        handles=handles, loc="upper center", bbox_to_anchor=(0.45, 0.0), ncols=-(-len(used) // 2), frameon=False
+    )
     _bare(axes)
 
 

@@ -19,7 +19,7 @@ from function.map.job import Job
 from function.map.listing import job_document, read_job
 from function.map.store import Store, batched, parsed
 from function.map.writer import FileWriter
-from function.s3 import CONNECTIONS, ask
+from function.s3 import MOST_CONNECTIONS, ask
 from function.session import Session
 
 RESULT: Final = "summary.json"
@@ -153,7 +153,7 @@ def _plan(store: Store) -> dict[str, Any]:
 def _results(store: Store, tally: _Tally, session: Session) -> Iterator[dict[str, Any]]:
     """Of all pieces that were done, in the order of the parts."""
     lines = enumerate(store.get(PARTS).splitlines())
-    with ThreadPoolExecutor(CONNECTIONS, "hwang-gather") as pool:
+    with ThreadPoolExecutor(MOST_CONNECTIONS, "hwang-gather") as pool:
         for some in batched(lines, _LOOK_AHEAD):
             session.deadline.check()
             names = [DONE + marker(line) for _, line in some]

@@ -88,7 +88,7 @@ def test_several_map_runs_start_children_side_by_side_up_to_the_accounts_rate() 
 
 def test_gathering_reads_a_result_of_each_part_over_all_connections() -> None:
     found = run(Scenario(4000, 1000, 10), Costs.read(), replace(LIMITS, gathering_seconds=0))
-    assert found.steps["gather"] == pytest.approx(4000 * 0.05 / 8, abs=1)
+    assert found.steps["gather"] == pytest.approx(4000 * 0.05 / LIMITS.gather_connections, rel=0.3)
     assert found.waits[Binding.GATHER] == found.steps["gather"]
 
 
@@ -119,7 +119,7 @@ def test_drawn_parts_are_as_long_as_is_asked() -> None:
     for seconds in (10, 60):
         found = grid.Setting("", 100, "standard").of(2000, seconds)
         mean = run(found, measured, LIMITS).work_seconds / 2000
-        assert 0.8 * seconds < mean < 1.3 * seconds
+        assert 0.8 * seconds < mean < 1.5 * seconds
 
 
 def test_costs_come_from_the_manifest_of_a_job() -> None:
