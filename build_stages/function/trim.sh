@@ -11,6 +11,9 @@ find . -type f \( -name '*.pyi' -o -name '*.pxd' -o -name '*.a' -o -name '*.h' \
 # Service models of the one AWS service that is called, and of those that hand out credentials for it.
 find botocore/data -mindepth 1 -maxdepth 1 -type d ! -name s3 ! -name sts ! -name sso ! -name sso-oidc ! -name signin -exec rm -rf {} +
 rm -rf boto3/examples boto3/data bin
+# What only tests and other programs of numpy use; the interface of pydantic's former version.
+rm -rf numpy/_core/lib numpy/_pyinstaller pydantic/v1
+rm -f numpy/_core/_simd.*.so numpy/_core/_*_tests.*.so
 # AVIF is no output format here, and its library is as large as the rest of Pillow's.
 rm -f PIL/_avif.*.so pillow.libs/libavif-*.so* PIL/_imagingtk.*.so
 
