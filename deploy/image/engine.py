@@ -209,6 +209,7 @@ def _not_found(api: docker.APIClient, name: str) -> ImageNotFoundError:
 def _near(name: str, tags: list[str]) -> list[str]:
     repository = _repository(name)
     same = [tag for tag in tags if _repository(tag) == repository]
+    same.sort(key=lambda tag: not tag.endswith(":latest"))
     if same:
         return same[:_SHOWN]
     names = sorted({_repository(tag) for tag in tags})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -52,11 +52,24 @@ class Store:
         return {"bucket": self.output.bucket, "key": self.key(name)}
 
     def put(self, name: str, data: bytes, content_type: str = "application/json") -> None:
-        key = self.key(name)
+        self._write(self.key(name), self.client.put_object, Body=data, ContentType=content_type)
+
+    def put_result(self, name: str, data: bytes, content_type: str) -> None:
+        """Beside `_job/`, among the results."""
+        self._write(self.output.key + name, self.client.put_object, Body=data, ContentType=content_type)
+
+    def publish(self, name: str, result: str) -> str:
+        """Copies a file to a name among the results, and gives that one's address."""
+        key = self.output.key + result
+        self._write(key, self.client.copy_object, CopySource={"Bucket": self.output.bucket, "Key": self.key(name)})
+        return f"s3://{self.output.bucket}/{key}"
+
+    def _write(self, key: str, call: Callable[..., object], **arguments: Any) -> None:
         try:
-            ask(self.client.put_object, Bucket=self.output.bucket, Key=key, Body=data, ContentType=content_type)
+            ask(call, Bucket=self.output.bucket, Key=key, **arguments)
         except S3Error as failure:
-            raise _ERRORS[failure.fault](f"output: {self.uri(name)} {failure}", cause=failure.cause) from failure
+            uri = f"s3://{self.output.bucket}/{key}"
+            raise _ERRORS[failure.fault](f"output: {uri} {failure}", output=uri, cause=failure.cause) from failure
 
     def put_json(self, name: str, document: object) -> None:
         self.put(name, json.dumps(document).encode())
