@@ -27,7 +27,7 @@ PART_BYTES: Final = 8 * MIB
 ONE_PUT_BYTES: Final = 4 * PART_BYTES  # what is known to be no larger is written at once
 MOST_PARTS: Final = 10_000
 _PARTS_UNDER_WAY: Final = 3
-_ERRORS: Final[dict[Fault, type[FunctionError]]] = {
+OUTPUT_ERRORS: Final[dict[Fault, type[FunctionError]]] = {
     Fault.NOT_FOUND: OutputNotFound,
     Fault.FORBIDDEN: OutputForbidden,
     Fault.EXPIRED: OutputForbidden,
@@ -62,7 +62,7 @@ def _call(name: str, call: Callable[..., Any], **arguments: Any) -> Any:
     except S3Error as failure:
         if "status 412" in failure.cause:
             raise _Exists from failure
-        error = _ERRORS[failure.fault](f"output: {name} {failure}", output=name, cause=failure.cause)
+        error = OUTPUT_ERRORS[failure.fault](f"output: {name} {failure}", output=name, cause=failure.cause)
         error.retryable = error.retryable or failure.fault is Fault.EXPIRED
         raise error from failure
 

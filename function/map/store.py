@@ -8,16 +8,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from function.errors import (
-    CorruptMedia,
-    FunctionError,
-    OutputForbidden,
-    OutputNotFound,
-    OutputUnavailable,
-    SourceNotFound,
-    SourceUnavailable,
-)
+from function.errors import CorruptMedia, SourceNotFound, SourceUnavailable
 from function.places import Output
+from function.publish import OUTPUT_ERRORS
 from function.s3 import Fault, S3Error, ask, get
 
 if TYPE_CHECKING:
@@ -25,13 +18,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 FOLDER: Final = "_job/"
-_ERRORS: Final[dict[Fault, type[FunctionError]]] = {
-    Fault.NOT_FOUND: OutputNotFound,
-    Fault.FORBIDDEN: OutputForbidden,
-    Fault.EXPIRED: OutputForbidden,
-    Fault.CHANGED: OutputUnavailable,
-    Fault.UNAVAILABLE: OutputUnavailable,
-}
 
 
 @dataclass(frozen=True)
@@ -69,7 +55,7 @@ class Store:
             ask(call, Bucket=self.output.bucket, Key=key, **arguments)
         except S3Error as failure:
             uri = f"s3://{self.output.bucket}/{key}"
-            raise _ERRORS[failure.fault](f"output: {uri} {failure}", output=uri, cause=failure.cause) from failure
+            raise OUTPUT_ERRORS[failure.fault](f"output: {uri} {failure}", output=uri, cause=failure.cause) from failure
 
     def put_json(self, name: str, document: object) -> None:
         self.put(name, json.dumps(document).encode())
