@@ -14,7 +14,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . local/within.sh
 
-real=public.ecr.aws/lambda/python:3.13
+real=$(sed -n "s|^ARG LAMBDA_BASE=||p" Dockerfile)
 standin=hwang-lambda-standin:3.13
 docker=$(local/engine.sh client)
 target=$1

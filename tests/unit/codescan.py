@@ -37,7 +37,7 @@ def findings(source: str) -> list[str]:
 
 def _imported(tree: ast.AST) -> dict[str, str]:
     """What each imported name stands for, in full."""
-    names = {}
+    names: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {

@@ -17,6 +17,7 @@ sys.path.insert(0, str(STAGES))
 
 import fetch  # noqa: E402 - a script's neighbour, found through the path above
 import recipe  # noqa: E402
+import upstream  # noqa: E402
 
 PRODUCTS = list(recipe.products())
 
@@ -30,6 +31,16 @@ def test_every_source_is_pinned(product: str) -> None:
     for archive in facts.archives:
         assert re.fullmatch(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}", archive.digest)
         assert archive.url is None or archive.url.startswith("https://")
+
+
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_every_pin_has_a_place_where_newer_versions_are_listed(product: str) -> None:
+    facts = tomllib.loads((STAGES / product / "source.toml").read_text())
+    if "of" not in facts:
+        rule = upstream.Rule(**facts["upstream"])
+        assert rule.place.startswith("https://")
+        assert bool(rule.entry) + bool(rule.tag) + bool(rule.branch) == 1
+        assert rule.branch or rule.admits(facts["version"])
 
 
 def test_ffmpeg_is_of_the_series_without_known_holes() -> None:
@@ -68,7 +79,8 @@ def test_every_dnf_package_is_one_of_amazon_linux_2023() -> None:
 def test_the_dockerfile_needs_no_frontend_and_defaults_to_lambdas_base() -> None:
     text = (ROOT / "Dockerfile").read_text()
     assert "# syntax" not in text
-    assert "ARG LAMBDA_BASE=public.ecr.aws/lambda/python:3.13\n" in text
+    base = r"^ARG LAMBDA_BASE=public\.ecr\.aws/lambda/python:3\.13(?:@sha256:[0-9a-f]{64})?$"
+    assert re.search(base, text, re.MULTILINE)
     stages = re.findall(r"^FROM .* AS (\S+)$", text, re.MULTILINE)
     assert stages[-1] == "function"
     assert {"test", "bundle", "layer", "wheel"} <= set(stages)
