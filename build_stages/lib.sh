@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What every build.sh shares. A build script runs inside the Dockerfile, without network, in one order:
 # why, configure, make, install, prove. It finds its source in /source and installs below /opt; `ship` copies
 # what goes into the image to /ship/lib.
@@ -10,6 +11,7 @@ export PKG_CONFIG_PATH=/opt/lib/pkgconfig
 export CFLAGS="-O3 -fPIC -fstack-protector-strong -D_FORTIFY_SOURCE=2"
 export CXXFLAGS="$CFLAGS"
 export LDFLAGS="-Wl,-z,relro,-z,now"
+export SOURCE_DATE_EPOCH=315532800  # what is built says 1980 of itself, whenever it is built: the first year zip knows
 
 recipe() { python3 "$stages/recipe.py" "$product" "$1"; }
 

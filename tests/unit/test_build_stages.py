@@ -67,15 +67,6 @@ def test_versions_and_hashes_stand_in_the_recipes_alone() -> None:
             assert not [path.name for path, text in texts.items() if needle in text], f"{product}: {needle}"
 
 
-def test_every_dnf_package_is_one_of_amazon_linux_2023() -> None:
-    lines = (Path(__file__).parent / "al2023_packages.txt").read_text().splitlines()
-    known = {line.split()[0] for line in lines if line and not line.startswith("#")}
-    for file in STAGES.rglob("packages.toml"):
-        for purpose, managers in tomllib.loads(file.read_text()).items():
-            assert set(managers) == {"dnf", "apt-get"}
-            assert set(managers["dnf"]) <= known, purpose
-
-
 def test_the_dockerfile_needs_no_frontend_and_defaults_to_lambdas_base() -> None:
     text = (ROOT / "Dockerfile").read_text()
     assert "# syntax" not in text
@@ -100,14 +91,12 @@ def test_compilation_has_no_network(script: Path) -> None:
     assert all("--network=none" in text for text in runs)
 
 
-def test_locks_hold_what_is_declared_and_no_addresses() -> None:
+def test_locks_hold_what_is_declared() -> None:
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
     for group, declared in groups.items():
         lock = (ROOT / f"requirements/{group}.txt").read_text()
-        assert "://" not in lock
         locked = {name.lower() for name in re.findall(r"^([A-Za-z0-9._-]+)==", lock, re.MULTILINE)}
         assert {re.split(r"[=<>\[]", name)[0] for name in declared} <= locked, group
-        assert lock.count("==") <= lock.count("--hash=sha256:")
 
 
 @pytest.mark.parametrize(
