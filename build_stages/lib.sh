@@ -11,7 +11,6 @@ export PKG_CONFIG_PATH=/opt/lib/pkgconfig
 export CFLAGS="-O3 -fPIC -fstack-protector-strong -D_FORTIFY_SOURCE=2"
 export CXXFLAGS="$CFLAGS"
 export LDFLAGS="-Wl,-z,relro,-z,now"
-export SOURCE_DATE_EPOCH=315532800  # what is built says 1980 of itself, whenever it is built: the first year zip knows
 
 recipe() { python3 "$stages/recipe.py" "$product" "$1"; }
 

@@ -55,5 +55,7 @@ if [ "$2" = --to ]; then
 else
     arguments+=(--tag "$2" --load "${@:3}")
 fi
+# Two builds of the same files are one image then.
+arguments+=(--build-arg "$(sed -n 's/^ENV \(SOURCE_DATE_EPOCH=\)/\1/p' Dockerfile)")
 # An attestation would turn the image into an index, which Lambda refuses.
 "$docker" buildx build --provenance=false --sbom=false --target "$target" "${arguments[@]}" .

@@ -14,7 +14,7 @@ import pytest
 from tests.image.exposure import Exposed, in_bytes, in_image, layer_of
 
 IMAGE = "hwang-lambda:latest"
-OUR_FIRST_COMMAND = "COPY /root-of-path/ /"
+OUR_FIRST_COMMAND = "COPY /layers/"
 CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----\r?\n(.+?)-----END CERTIFICATE-----", re.DOTALL)
 BUNDLES = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 ADDRESSES = ("http_proxy", "https_proxy", "all_proxy", "pip_index_url", "pip_extra_index_url", "uv_default_index")
