@@ -70,14 +70,19 @@ class Debian:
 
     def versions(self, source: str) -> dict[str, str]:
         """Upstream's version of each release that Debian has, and the release."""
-        return {re.sub(r"^\d+:|-[^-]*$", "", release): release for release in self._apt().releases(source)}
+        return {self._upstreams(release): release for release in self._apt().releases(source)}
 
     def archive(self, source: str, release: str) -> Path:
-        archives = self._apt().archives(source, release)
-        found = [path for path in archives if re.sub(r"^\d+:|-[^-]*$", "", release) in path.name]
-        if not found:
-            raise fetch.FetchError(f"its mirror lists {source} {release}, but does not have the archive")
-        return found[0]
+        """Upstream's archive in one release. Raises FetchError where a mirror that lags does not have it yet."""
+        wanted = f"{source}_{self._upstreams(release)}.orig.tar."
+        for path in self._apt().archives(source, release):
+            if path.name.startswith(wanted):
+                return path
+        raise fetch.FetchError(f"its mirror lists {source} {release}, but does not have the archive")
+
+    @staticmethod
+    def _upstreams(release: str) -> str:
+        return re.sub(r"^\d+:|-[^-]*$", "", release)
 
 
 def newest(product: recipe.Recipe, rule: Rule, mirrors: Mirrors, debian: Debian) -> Found:
