@@ -49,6 +49,8 @@ RUN --mount=type=bind,source=build_stages/online.sh,target=online.sh \
     --mount=type=bind,source=requirements/build.txt,target=build.txt \
     --mount=type=secret,id=ca,target=/run/ca.crt \
     ./online.sh pip3 install --quiet --no-cache-dir --require-hashes --requirement build.txt
+# The time that everything says it is of: 1980, the first year that zip knows.
+ENV SOURCE_DATE_EPOCH=315532800
 COPY build_stages/recipe.py build_stages/lib.sh ./
 
 FROM compiler AS nasm
@@ -122,12 +124,20 @@ COPY --from=dav1d /ship/lib /opt/lib
 COPY --from=ffmpeg /ship/lib /opt/lib
 COPY --from=licences /licences /opt/share/licences
 
+# What is added to the base, a directory for each layer, all of one time: the same files are the same layers.
+FROM compiler AS layers
+COPY --from=path /root-of-path /layers/path
+COPY --from=libraries /opt /layers/libraries/opt
+COPY --from=packages /task /layers/packages/var/task
+COPY --from=code /task /layers/code/var/task
+RUN --network=none find /layers -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
+
 # The Lambda base with everything that we add to it.
 FROM ${LAMBDA_BASE} AS image
-COPY --link --from=path /root-of-path/ /
-COPY --link --from=libraries / /
-COPY --link --from=packages /task /var/task
-COPY --link --from=code /task /var/task
+COPY --link --from=layers /layers/path /
+COPY --link --from=layers /layers/libraries /
+COPY --link --from=layers /layers/packages /
+COPY --link --from=layers /layers/code /
 LABEL org.opencontainers.image.licenses="Apache-2.0 AND GPL-2.0-or-later AND BSD-2-Clause"
 # what ecr_push.py asks a new version before it gets traffic
 LABEL hwang-lambda.smoke='{"action": "selftest"}'
@@ -144,7 +154,7 @@ RUN --network=none --mount=type=bind,from=ffmpeg-source,source=/source,target=/s
 
 # The same tree plus the tests: what decodes here is what ships.
 FROM image AS test
-USER root
+WORKDIR /var/task
 RUN --mount=type=bind,source=build_stages/online.sh,target=/build_stages/online.sh \
     --mount=type=bind,source=build_stages/system_packages.py,target=/build_stages/system_packages.py \
     --mount=type=bind,source=build_stages/test/packages.toml,target=/build_stages/packages.toml \
@@ -234,7 +244,6 @@ RUN --mount=type=bind,source=requirements/bench.txt,target=bench-harness.txt \
     ./online.sh ./install.sh harness
 
 FROM image AS bench
-USER root
 COPY --link --from=bench-torchcodec /bench /bench
 COPY --link --from=bench-ffmpeg /ffmpeg /bench/torchcodec/ffmpeg
 COPY --link --from=bench-pyav /bench /bench
@@ -307,9 +316,8 @@ RUN --mount=type=bind,source=build_stages/online.sh,target=/online.sh \
     --mount=type=bind,source=requirements/wheel.txt,target=/wheel.txt \
     --mount=type=secret,id=ca,target=/run/ca.crt \
     /online.sh pip3 install --quiet --no-cache-dir --require-hashes --requirement /wheel.txt
-RUN --network=none LD_LIBRARY_PATH=/opt/lib:$LD_LIBRARY_PATH auditwheel repair --wheel-dir /wheels /ship/wheel/*.whl \
-    && pip3 install --quiet --no-deps --no-index --target /proof /wheels/*.whl \
-    && cd /proof/hwang && LD_LIBRARY_PATH=/var/lang/lib /var/lang/bin/python3 -c 'import _core'
+RUN --network=none --mount=type=bind,source=build_stages/wheel,target=/build_stages/wheel \
+    /build_stages/wheel/build.sh
 
 FROM scratch AS wheel
 COPY --from=wheel-repaired /wheels /

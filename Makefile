@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-map test soak fuzz measure bench scale unit image bundle layer wheel engine lint lock down clean
+.PHONY: help demo demo-map test soak fuzz measure bench scale unit image bundle layer wheel reproduce release-files engine lint bump lock down clean
 
 IMAGE := hwang-lambda:latest
 PYTHON := .venv/bin/python
@@ -77,10 +77,14 @@ bundle layer wheel: announce engine ## the same build as a zip for a Zip functio
 	@local/image.sh $@ --to dist
 	@ls -l dist
 
-lint: venv ## ruff and mypy
-	@.venv/bin/ruff check .
-	@.venv/bin/ruff format --check .
-	@.venv/bin/mypy
+reproduce: announce engine ## build everything twice from nothing, and compare (20 minutes on two cores)
+	@local/reproduce.sh
+
+release-files: announce engine venv ## what a release publishes, in dist/VERSION: bundle, layer, wheels, their hashes, notes
+	@local/release.sh $(IMAGE)
+
+lint: venv ## ruff, mypy, hadolint, shellcheck
+	@local/lint.sh
 
 engine: ## a Docker Engine that answers; Debian and Ubuntu get one installed
 	@local/engine.sh up
@@ -92,8 +96,11 @@ announce:
 venv:
 	@local/venv.sh
 
+bump: venv ## pin the newest version of each source, and the base's digest, one commit each (PRODUCTS=dav1d, OPTIONS=--dry-run)
+	@$(PYTHON) build_stages/bump.py $(OPTIONS) $(PRODUCTS)
+
 lock: venv ## renew requirements/*.txt from pyproject.toml (GROUPS=s3 renews that one alone)
-	@.venv/bin/pip install --quiet uv
+	@$(PYTHON) -m pip install --quiet --require-hashes --requirement requirements/lock.txt
 	@PATH="$$PWD/.venv/bin:$$PATH" local/lock.sh $(GROUPS)
 
 down: ## stop what the demo started, and the engine if it was started here

@@ -12,7 +12,7 @@ mkdir -p "$results"
 docker=$(local/engine.sh client)
 container=hwang-bench-$$
 trap '"$docker" rm --force "$container" >/dev/null 2>&1 || true' EXIT
-options=(--rm --name "$container" --init --network none --user "$(id -u):$(id -g)" --cap-drop ALL --tmpfs /tmp:exec,mode=1777
+options=(--rm --name "$container" --init --network none --user "$(id -u):$(id -g)" --cap-drop ALL --tmpfs '/tmp:exec,mode=1777'
     --volume "$clips:/cache/bench:ro" --env HWANG_CACHE=/cache
     --volume "$results:/results" --env RESULTS=/results
     --env QUICK --env CLIPS --env WORKLOADS --env REPEAT --env NO_COLOR

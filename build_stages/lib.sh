@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What every build.sh shares. A build script runs inside the Dockerfile, without network, in one order:
 # why, configure, make, install, prove. It finds its source in /source and installs below /opt; `ship` copies
 # what goes into the image to /ship/lib.

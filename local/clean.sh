@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Stops what this checkout started (down), and removes what this project made (all). Goes on where one thing fails.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 status=0
 
 containers_and_images() {

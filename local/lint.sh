@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# The static checks of the whole tree. Each of them runs, so that one run shows all there is to mend.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit
+status=0
+
+dockerfiles() { git ls-files '*Dockerfile'; }
+shell_scripts() { { git ls-files '*.sh' && git grep --files-with-matches --extended-regexp '^#!/(bin/sh|usr/bin/env bash)$' -- ':!*.py'; } | sort -u; }
+
+.venv/bin/ruff check . || status=1
+.venv/bin/ruff format --check . || status=1
+.venv/bin/mypy || status=1
+dockerfiles | xargs .venv/bin/hadolint || status=1
+shell_scripts | xargs .venv/bin/shellcheck || status=1
+exit "$status"
