@@ -47,7 +47,7 @@ def judge(root: Path, base: Path) -> tuple[dict[str, Any], list[str]]:
     needs = {path: elf.needed for path, elf in ours.items()}
     wrong += licence.problems(computed, ffmpeg.configuration(), needs, switched_on)
     wrong += licence.missing_texts(root / LICENSES[1:], switched_on)
-    wrong += strangers.problems(addition)
+    wrong += strangers.problems(addition, whole_packages=is_whole)
     if not is_whole:
         wrong += unexplained + size.too_much(addition)
         wrong += size.idle(large, reasons) if switched_on == recipe.DEFAULTS else []

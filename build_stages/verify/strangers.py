@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 
 from verify.tree import Addition, Item
 
+_PACKAGES = "/var/task"
 _PROGRAMS = frozenset([
     "apt", "apt-get", "as", "aws-lambda-rie", "c++", "cc", "clang", "cmake", "conda", "cpp", "dnf", "dpkg", "g++",
     "gcc", "git", "gold", "ld", "make", "meson", "microdnf", "nasm", "ninja", "pip", "pip3", "rpm", "uv", "yum",
@@ -20,30 +21,37 @@ _BYTECODE = re.compile(r"(.+)\.(cpython-\d+)\.pyc")
 _HEADER_BYTES = 16  # of bytecode: magic number, flags, hash of the source
 
 
-def problems(addition: Addition) -> list[str]:
+def problems(addition: Addition, *, whole_packages: bool = False) -> list[str]:
+    """`whole_packages`: third-party packages have their tests and headers, and may."""
     wrong = [f"{path} of the base is changed" for path in addition.changed]
     wrong += [f"{path} of the base is gone" for path in addition.removed]
     for item in addition.items:
-        wrong += (f"{item.path} {what}" for what in _faults(item))
+        path = PurePosixPath(item.path)
+        wrong += (f"{path} {what}" for what in _faults(item, path))
+        if not (whole_packages and path.is_relative_to(_PACKAGES)):
+            wrong += (f"{path} {what}" for what in _not_for_running(path))
     return wrong
 
 
-def _faults(item: Item) -> Iterator[str]:
-    path, mode = PurePosixPath(item.path), item.status.st_mode
+def _faults(item: Item, path: PurePosixPath) -> Iterator[str]:
+    mode = item.status.st_mode
     if mode & (stat.S_ISUID | stat.S_ISGID):
         yield "is setuid or setgid"
     if item.is_file and mode & stat.S_IWOTH:
         yield "can be written by anybody"
     if item.is_file and not mode & stat.S_IROTH:
         yield "cannot be read by the function's user"
+    if path.parent.name == "__pycache__":
+        yield from _stale(item, path)
+
+
+def _not_for_running(path: PurePosixPath) -> Iterator[str]:
     if path.name in _PROGRAMS or path.parts[1:2] == ("root",):
         yield "is for building"
     if path.suffix in _KINDS:
         yield "is for compiling"
     if place := next((part for part in path.parts[:-1] if part in _PLACES), None):
         yield f"lies in a directory {place}"
-    if path.parent.name == "__pycache__":
-        yield from _stale(item, path)
 
 
 def _stale(item: Item, path: PurePosixPath) -> Iterator[str]:

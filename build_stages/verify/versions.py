@@ -15,7 +15,7 @@ AMAZON_LINUX_2023 = "GLIBC_2.34"
 def highest(versions: Iterable[str]) -> dict[str, str]:
     """Of each family the highest one that has a number."""
     found: dict[str, str] = {}
-    for version in versions:
+    for version in sorted(versions):
         family = version.partition("_")[0]
         if family in FAMILIES and _number(version):
             found[family] = max(found.get(family, ""), version, key=_number)

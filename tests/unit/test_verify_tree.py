@@ -117,6 +117,13 @@ def test_what_is_not_for_running_is_named(name: str, mode: int, problem: str, ro
     assert strangers.problems(compare(root, base)) == [f"/{name} {problem}"]
 
 
+def test_packages_that_are_whole_may_have_their_tests_and_nothing_else_may(root: Path, base: Path) -> None:
+    filled(root, {"var/task/numpy/tests/x.py": b"", "var/task/numpy/x.h": b"", "opt/x.h": b"", "var/task/a": b""})
+    (root / "var/task/a").chmod(0o4755)
+    problems = strangers.problems(compare(root, base), whole_packages=True)
+    assert sorted(problems) == ["/opt/x.h is for compiling", "/var/task/a is setuid or setgid"]
+
+
 def test_a_base_that_is_changed_is_a_problem(root: Path, base: Path) -> None:
     (root / "etc/name").write_bytes(b"mine")
     (root / "bin/sh").unlink()
@@ -129,8 +136,10 @@ def test_a_base_that_is_changed_is_a_problem(root: Path, base: Path) -> None:
 def compiled(root: Path, mode: py_compile.PycInvalidationMode) -> Path:
     filled(root, {"var/task/module.py": b"x = 1\n"})
     done = py_compile.compile(str(root / "var/task/module.py"), doraise=True, invalidation_mode=mode)
-    Path(done).chmod(0o644)
-    return Path(done)
+    assert done
+    bytecode = Path(done)
+    bytecode.chmod(0o644)
+    return bytecode
 
 
 def test_bytecode_of_the_source_beside_it_is_right(root: Path, base: Path) -> None:
