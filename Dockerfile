@@ -2,6 +2,12 @@
 # Facts (versions, hashes, flags) are in build_stages/*/source.toml, methods in build_stages/*/build.sh.
 ARG LAMBDA_BASE=public.ecr.aws/lambda/python:3.13
 ARG BUILD_BASE=${LAMBDA_BASE}
+# 0: without the encoder of clips, which is under the GPL.
+ARG WITH_X264=1
+# 1: with what FFmpeg calls nonfree. Nobody may be given such an image.
+ARG NONFREE=0
+# 1: third-party packages as they come, with what the function never uses and with their sources.
+ARG WHOLE_PACKAGES=0
 
 # Archives for a build without internet: --build-context sources=DIRECTORY
 FROM scratch AS sources
@@ -18,11 +24,15 @@ RUN --mount=type=cache,id=hwang-sources,target=/cache --mount=type=bind,from=sou
     --mount=type=secret,id=ca,target=/run/ca.crt \
     ./online.sh python3 fetch.py nasm /source --cache /cache --cache /sources
 
-FROM fetcher AS x264-source
+FROM fetcher AS x264-source-1
 COPY build_stages/x264/source.toml x264/
 RUN --mount=type=cache,id=hwang-sources,target=/cache --mount=type=bind,from=sources,target=/sources \
     --mount=type=secret,id=ca,target=/run/ca.crt \
     ./online.sh python3 fetch.py x264 /source --cache /cache --cache /sources
+
+FROM fetcher AS x264-source-0
+RUN mkdir /source
+FROM x264-source-${WITH_X264} AS x264-source
 
 FROM fetcher AS dav1d-source
 COPY build_stages/dav1d/source.toml dav1d/
@@ -58,11 +68,14 @@ RUN --network=none --mount=type=bind,from=nasm-source,source=/source,target=/sou
     --mount=type=bind,source=build_stages/nasm,target=nasm \
     nasm/build.sh
 
-FROM compiler AS x264
+FROM compiler AS x264-1
 COPY --link --from=nasm /opt /opt
 RUN --network=none --mount=type=bind,from=x264-source,source=/source,target=/source \
     --mount=type=bind,source=build_stages/x264,target=x264 \
     x264/build.sh
+FROM compiler AS x264-0
+RUN mkdir -p /opt /ship/lib
+FROM x264-${WITH_X264} AS x264
 
 FROM compiler AS dav1d
 COPY --link --from=nasm /opt /opt
@@ -71,6 +84,8 @@ RUN --network=none --mount=type=bind,from=dav1d-source,source=/source,target=/so
     dav1d/build.sh
 
 FROM compiler AS ffmpeg
+ARG WITH_X264
+ARG NONFREE
 COPY --link --from=x264 /opt /opt
 COPY --link --from=dav1d /opt /opt
 RUN --network=none --mount=type=bind,from=ffmpeg-source,source=/source,target=/source \
@@ -89,12 +104,14 @@ RUN --network=none --mount=type=bind,source=build_stages/hwang/build.sh,target=/
 
 # Third-party packages as the function ships them: pinned, without what it never uses, compiled.
 FROM compiler AS packages
+ARG WHOLE_PACKAGES
 RUN --mount=type=bind,source=build_stages/online.sh,target=online.sh \
     --mount=type=bind,source=requirements/function.txt,target=function.txt \
     --mount=type=secret,id=ca,target=/run/ca.crt \
-    ./online.sh pip3 install --quiet --no-cache-dir --no-compile --require-hashes --requirement function.txt --target /task
+    ./online.sh pip3 install --quiet --no-cache-dir --no-compile --require-hashes --requirement function.txt \
+    --target /task --report /packages.json
 RUN --network=none --mount=type=bind,source=build_stages/function,target=function \
-    function/trim.sh /task
+    PYTHONPATH=. python3 function/trim.py /task
 
 # The function's own code and hwang, as they lie below /var/task.
 FROM compiler AS code
@@ -108,8 +125,13 @@ RUN --network=none python3 -c 'import sysconfig, pathlib; \
 site = pathlib.Path("/root-of-path" + sysconfig.get_path("purelib")); site.mkdir(parents=True); \
 (site / "task.pth").write_text("/var/task\n")'
 
-# The licence texts of what is compiled in; BSD and GPL ask that they go along.
+# The licence texts of what is compiled in, and where its source is: BSD and GPL ask that they go along.
 FROM fetcher AS licences
+ARG WITH_X264
+ARG NONFREE
+COPY build_stages/ffmpeg/source.toml ffmpeg/
+COPY build_stages/dav1d/source.toml dav1d/
+COPY build_stages/x264/source.toml x264/
 RUN --network=none --mount=type=bind,from=x264-source,source=/source,target=/source/x264 \
     --mount=type=bind,from=dav1d-source,source=/source,target=/source/dav1d \
     --mount=type=bind,from=ffmpeg-source,source=/source,target=/source/ffmpeg \
@@ -117,12 +139,23 @@ RUN --network=none --mount=type=bind,from=x264-source,source=/source,target=/sou
     python3 licences.py /source /licences
 COPY LICENSE NOTICE /licences/hwang/
 
+# The bill of materials, and the versions for a quick look.
+FROM licences AS papers
+COPY pyproject.toml /
+COPY requirements/build.txt /requirements/
+RUN --network=none --mount=type=bind,from=x264-source,source=/source,target=/source/x264 \
+    --mount=type=bind,from=dav1d-source,source=/source,target=/source/dav1d \
+    --mount=type=bind,from=ffmpeg-source,source=/source,target=/source/ffmpeg \
+    --mount=type=bind,from=packages,source=/,target=/packages \
+    --mount=type=bind,source=build_stages/materials.py,target=materials.py \
+    python3 materials.py /source /packages /papers
+
 # Every library that ships, under its loader name.
 FROM scratch AS libraries
 COPY --from=x264 /ship/lib /opt/lib
 COPY --from=dav1d /ship/lib /opt/lib
 COPY --from=ffmpeg /ship/lib /opt/lib
-COPY --from=licences /licences /opt/share/licences
+COPY --from=licences /licences /opt/share/hwang-lambda/LICENSES
 
 # What is added to the base, a directory for each layer, all of one time: the same files are the same layers.
 FROM compiler AS layers
@@ -130,21 +163,53 @@ COPY --from=path /root-of-path /layers/path
 COPY --from=libraries /opt /layers/libraries/opt
 COPY --from=packages /task /layers/packages/var/task
 COPY --from=code /task /layers/code/var/task
+COPY --from=papers /papers /layers/papers/opt/share/hwang-lambda
 RUN --network=none find /layers -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
 
 # The Lambda base with everything that we add to it.
-FROM ${LAMBDA_BASE} AS image
+FROM ${LAMBDA_BASE} AS base
+FROM base AS tree
 COPY --link --from=layers /layers/path /
 COPY --link --from=layers /layers/libraries /
 COPY --link --from=layers /layers/packages /
 COPY --link --from=layers /layers/code /
+COPY --link --from=layers /layers/papers /
+
+# The judge of that tree. Without its stamp there is no image.
+FROM tree AS verified
+ARG HWANG_STAND_IN=
+ARG WITH_X264
+ARG NONFREE
+ARG WHOLE_PACKAGES
+WORKDIR /build_stages
+RUN --network=none --mount=type=bind,from=base,source=/,target=/base \
+    --mount=type=bind,source=build_stages,target=/build_stages \
+    python3 -m verify / /base /opt/share/hwang-lambda/verified.json
+
+FROM compiler AS stamp
+COPY --from=verified /opt/share/hwang-lambda/verified.json /stamp/opt/share/hwang-lambda/
+RUN --network=none find /stamp -exec touch --date="@$SOURCE_DATE_EPOCH" {} +
+
+# What it may be called: as the judge computes it.
+FROM tree AS image-x264-1
 LABEL org.opencontainers.image.licenses="Apache-2.0 AND GPL-2.0-or-later AND BSD-2-Clause"
+FROM tree AS image-x264-0
+LABEL org.opencontainers.image.licenses="Apache-2.0 AND LGPL-2.1-or-later AND BSD-2-Clause"
+FROM image-x264-${WITH_X264} AS image-nonfree-0
+FROM image-x264-${WITH_X264} AS image-nonfree-1
+LABEL org.opencontainers.image.licenses="LicenseRef-FFmpeg-nonfree"
+LABEL hwang-lambda.redistributable="no"
+
+FROM image-nonfree-${NONFREE} AS image
+COPY --link --from=stamp /stamp /
 # what ecr_push.py asks a new version before it gets traffic
 LABEL hwang-lambda.smoke='{"action": "selftest"}'
 CMD ["function.handler.handler"]
 
 # The ffmpeg and ffprobe programs of the same sources, for the tests alone.
 FROM compiler AS oracle
+ARG WITH_X264
+ARG NONFREE
 COPY --link --from=x264 /opt /opt
 COPY --link --from=dav1d /opt /opt
 RUN --network=none --mount=type=bind,from=ffmpeg-source,source=/source,target=/source \
@@ -182,6 +247,16 @@ RUN --mount=type=bind,source=build_stages/online.sh,target=online.sh \
     ./online.sh python3 system_packages.py sanitize
 RUN --network=none --mount=type=bind,source=build_stages/hwang/sanitized.sh,target=hwang/sanitized.sh \
     hwang/sanitized.sh
+
+# The decoder with the compiler of Lambda's own base, whatever the base is. It never ships.
+FROM hwang AS gcc11
+WORKDIR /build_stages
+RUN --mount=type=bind,source=build_stages/online.sh,target=online.sh \
+    --mount=type=bind,source=build_stages/hwang/gcc11.sh,target=hwang/gcc11.sh \
+    --mount=type=secret,id=ca,target=/run/ca.crt \
+    ./online.sh hwang/gcc11.sh install
+RUN --network=none --mount=type=bind,source=build_stages/hwang/gcc11.sh,target=hwang/gcc11.sh \
+    hwang/gcc11.sh build
 
 # Damaged videos without end, for the same tree with that decoder in it.
 FROM test AS fuzz
@@ -292,6 +367,8 @@ FROM compiler AS bundle-archive
 COPY --from=packages /task /tree
 COPY --from=code /task /tree
 COPY --from=libraries /opt /tree
+COPY --from=papers /papers /tree/share/hwang-lambda
+COPY --from=stamp /stamp/opt /tree
 RUN --network=none --mount=type=bind,source=build_stages/archive.py,target=archive.py \
     python3 archive.py /tree /hwang-lambda-bundle.zip
 

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-map test soak fuzz measure bench scale unit image bundle layer wheel reproduce release-files engine lint bump lock down clean
+.PHONY: help demo demo-map test soak fuzz measure bench scale unit image bundle layer wheel reproduce release-files components engine lint bump lock down clean
 
 IMAGE := hwang-lambda:latest
 PYTHON := .venv/bin/python
@@ -28,6 +28,7 @@ test: announce engine venv lint unit ## everything: static checks, unit tests, t
 	@local/image.sh function $(IMAGE)
 	@local/image.sh test hwang-lambda:test
 	@local/decoder_tests.sh
+	@local/image.sh gcc11 hwang-lambda:gcc11
 	@local/image.sh fuzz hwang-lambda:fuzz
 	@local/fuzz.sh --iterations 400 --seed 1
 	@$(PYTHON) -m pytest tests/image
@@ -85,6 +86,10 @@ release-files: announce engine venv ## what a release publishes, in dist/VERSION
 
 lint: venv ## ruff, mypy, hadolint, shellcheck
 	@local/lint.sh
+
+components: announce engine ## renew build_stages/verify/components.txt from what FFmpeg has now; look at the difference
+	@local/image.sh tree hwang-lambda:tree
+	@local/components.sh
 
 engine: ## a Docker Engine that answers; Debian and Ubuntu get one installed
 	@local/engine.sh up

@@ -42,18 +42,27 @@ def check(options: Any, report: Reporter) -> None:
 
 def push(options: Any, report: Reporter) -> None:
     """Puts the image into its repository."""
+    from deploy.image.stamp import materials
     from deploy.registry import ecr
 
     account = _account(options, report)
     with _acceptable(options, report) as image:
+        bill = materials(image) if options.attach else None
         if options.create:
             made = ecr.create(account.images, options.repository)
             for difference in made.differences:
                 report.say(f"  {options.repository}: {difference}")
         repository = made.repository if options.create else ecr.find(account.images, options.repository)
         pushed = _pushed(image, repository, options, report)
+        attached = _attached(bill, pushed, repository, options, report) if bill else None
         report.result(
-            {"uri": pushed.uri, "digest": pushed.digest, "tag": pushed.tag, "already_there": pushed.already_there},
+            {
+                "uri": pushed.uri,
+                "digest": pushed.digest,
+                "tag": pushed.tag,
+                "already_there": pushed.already_there,
+                "attached": attached,
+            },
             pushed.uri,
         )
 
@@ -266,6 +275,19 @@ def _pushed(image: Image, repository: Repository, options: Any, report: Reporter
         pushed = pushing.push(image, repository, tag, progress=progress)
         note("it was there already" if pushed.already_there else f"{pushed.bytes_uploaded / 1e6:.1f} MB")
     return pushed
+
+
+def _attached(bill: bytes, pushed: Pushed, repository: Repository, options: Any, report: Reporter) -> str | None:
+    """The digest of what is beside the image now; None if it would only be put there."""
+    from deploy.registry.attach import attach
+
+    if options.dry_run:
+        report.plan(f"attach the bill of materials ({len(bill):,} bytes) to {pushed.uri}")
+        return None
+    with report.step("Attach the bill of materials") as note:
+        attached = attach(bill, "sbom.cdx.json", pushed, repository)
+        note("it was there already" if attached.already_there else f"{len(bill) / 1e3:.0f} kB")
+    return attached.digest
 
 
 def _smoke(options: Any, labels: Mapping[str, str]) -> Smoke | None:

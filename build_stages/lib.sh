@@ -14,6 +14,13 @@ export LDFLAGS="-Wl,-z,relro,-z,now"
 
 recipe() { python3 "$stages/recipe.py" "$product" "$1"; }
 
+# The arguments of its recipe as the array `configure`; ends the build where the recipe refuses.
+read_configure() {
+    local arguments
+    arguments=$(recipe configure)
+    mapfile -t configure <<<"$arguments"
+}
+
 unpack() {
     mkdir -p "$work"
     tar --extract --file /source/source.tar --directory "$work" --strip-components=1

@@ -1,6 +1,6 @@
-"""Takes the licence texts out of the source archives of everything that ships.
+"""Takes the licence texts out of the source archives of everything that ships, and writes down where the source is.
 
-licences.py SOURCES DIRECTORY     (SOURCES/PRODUCT/source.tar -> DIRECTORY/PRODUCT/COPYING…)
+licences.py SOURCES DIRECTORY     (SOURCES/PRODUCT/source.tar -> DIRECTORY/PRODUCT/COPYING…, DIRECTORY/SOURCE-OFFER.md)
 """
 
 from __future__ import annotations
@@ -10,21 +10,51 @@ import sys
 import tarfile
 from pathlib import Path
 
+import recipe
+
 LICENCE = re.compile(r"[^/]+/((?:COPYING|LICEN[CS]E)[^/]*)")
+OFFER = """\
+# Source of the libraries in this image
+
+What is in /opt/lib is compiled, without changes, from the archives below. Each one's licence is in the folder of its
+name beside this file. How they are compiled is told by the recipes and scripts in the folder build_stages of Hwang on
+Lambda, which, too, are part of the source.
+
+{products}
+## Offer
+
+Valid for three years from the day on which you received this image or anything made from it: whoever gave it to you
+gives you, on request, a complete machine-readable copy of that source on a medium customarily used for it, for no more
+than it costs to send it. The same holds for everybody to whom you pass this image on.
+"""
+
+
+def texts(archive: Path, into: Path) -> None:
+    into.mkdir(parents=True)
+    with tarfile.open(archive) as members:
+        for member in members:
+            match = LICENCE.fullmatch(member.name)
+            text = members.extractfile(member) if match and member.isfile() else None
+            if match and text:
+                (into / match[1]).write_bytes(text.read())
+    if not any(into.iterdir()):
+        sys.exit(f"licences: {archive} has none")
+
+
+def offer(products: tuple[recipe.Recipe, ...]) -> str:
+    listed = ""
+    for product in products:
+        listed += f"{product.product} {product.version}, {product.licence}; any one of\n\n"
+        listed += "".join(f"* {archive.url or archive.name}\n  {archive.digest}\n" for archive in product.archives)
+        listed += "\n"
+    return OFFER.format(products=listed)
 
 
 def main(sources: Path, directory: Path) -> None:
-    for archive in sorted(sources.glob("*/source.tar")):
-        into = directory / archive.parent.name
-        into.mkdir(parents=True)
-        with tarfile.open(archive) as members:
-            for member in members:
-                match = LICENCE.fullmatch(member.name)
-                text = members.extractfile(member) if match and member.isfile() else None
-                if match and text:
-                    (into / match[1]).write_bytes(text.read())
-        if not any(into.iterdir()):
-            sys.exit(f"licences: {archive} has none")
+    products = recipe.shipped(recipe.options())
+    for product in products:
+        texts(sources / product.product / "source.tar", directory / product.product)
+    (directory / "SOURCE-OFFER.md").write_text(offer(products))
 
 
 if __name__ == "__main__":

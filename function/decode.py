@@ -10,7 +10,9 @@ from typing import Any, Final
 
 import numpy as np
 
+import hwang
 from function import outputs
+from function.errors import BadRequest
 from function.event import Decode
 from function.fingerprint import fingerprint
 from function.journal import Journal
@@ -56,6 +58,13 @@ def _bucket_checked(session: Session, output: Output | None) -> Iterator[Callabl
         yield thread.submit(check_bucket, session.client, output.bucket).result
 
 
+def _require_encoder() -> None:
+    """Raises BadRequest in an image that was built without one."""
+    if not hwang.can_encode():
+        message = "this image was built without the H.264 encoder, which an mp4 needs"
+        raise BadRequest(f"format: {message}", problems=[{"path": "format", "message": message}])
+
+
 class _Job:
     """One decode whose video is open."""
 
@@ -65,6 +74,7 @@ class _Job:
         written_as = request.resolved_format(len(rows))
         shape = Shape.of((index.width, index.height), request.size, index.rotation if request.rotate else 0)
         if written_as == "mp4":
+            _require_encoder()
             shape = shape.even()
         plan = make_plan(index, rows)
         self.work = Work(index, plan, shape, written_as, request.reduce, video.source.size)

@@ -24,7 +24,7 @@ from hwang.plan import Plan, Run, make_plan, slice_into_video_intervals
 
 if TYPE_CHECKING:
     from hwang.decoder import Decoder, DeviceType, Stats, index_video
-    from hwang.mp4writer import Mp4Writer
+    from hwang.mp4writer import Mp4Writer, can_encode
     from hwang.picture import Planes
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "StoppedError",
     "UnsupportedMediaError",
     "VideoIndex",
+    "can_encode",
     "index_video",
     "make_plan",
     "slice_into_video_intervals",
@@ -56,6 +57,7 @@ _WITH_CORE = {
     "Mp4Writer": "mp4writer",
     "Planes": "picture",
     "Stats": "decoder",
+    "can_encode": "mp4writer",
     "index_video": "decoder",
 }
 

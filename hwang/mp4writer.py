@@ -19,7 +19,7 @@ from hwang import _core
 from hwang.index import MAX_SAMPLES, UNKNOWN_COLOR, Color
 from hwang.picture import MAX_SIDE, PictureLayout, Planes
 
-__all__ = ["PRESETS", "FileWithDescriptor", "Mp4Writer"]
+__all__ = ["PRESETS", "FileWithDescriptor", "Mp4Writer", "can_encode"]
 
 PRESETS = (
     "ultrafast",
@@ -37,6 +37,11 @@ PRESETS = (
 
 _BEST_CRF, _WORST_CRF = 1, 51
 _FASTEST_HZ, _SLOWEST_SECONDS, _MOST_IN_FPS = 1000, 3600, 1_000_000
+
+
+def can_encode() -> bool:
+    """Whether this build has the H.264 encoder that Mp4Writer needs: one without it is under the LGPL."""
+    return _core.can_encode
 
 
 class FileWithDescriptor(Protocol):

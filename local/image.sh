@@ -12,6 +12,7 @@
 #      IMAGE           any other base of the same contract
 # CA=FILE              a CA bundle to trust (by default the one that SSL_CERT_FILE, PIP_CERT, … name)
 # SOURCES=DIR          a folder with the source archives, for a build without internet
+# BUILD_ARGS='A=1 B=0' the Dockerfile's arguments (docs/build.md)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . local/within.sh
@@ -40,6 +41,9 @@ ca=${CA:-${SSL_CERT_FILE:-${PIP_CERT:-${REQUESTS_CA_BUNDLE:-${CURL_CA_BUNDLE:-}}
 arguments=()
 [ ! -s "$ca" ] || arguments+=(--secret "id=ca,src=$ca")
 [ -z "${SOURCES:-}" ] || arguments+=(--build-context "sources=$SOURCES")
+for argument in ${BUILD_ARGS:-}; do
+    arguments+=(--build-arg "$argument")
+done
 case $base in
     real) arguments+=(--build-arg "LAMBDA_BASE=$real") ;;
     standin)

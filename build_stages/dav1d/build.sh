@@ -3,7 +3,7 @@
 . "$(dirname "$0")/../lib.sh"
 
 unpack
-mapfile -t configure < <(recipe configure)
+read_configure
 step configure meson setup build --prefix=/opt --libdir=lib "${configure[@]}"
 step make ninja -C build
 step install ninja -C build install

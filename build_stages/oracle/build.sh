@@ -3,7 +3,7 @@
 . "$(dirname "$0")/../lib.sh"
 
 unpack
-mapfile -t configure < <(recipe configure)
+read_configure
 step configure ./configure --prefix=/opt --bindir=/ship/bin --disable-ffplay "${configure[@]}" --disable-swresample
 step make make -j"$(nproc)"
 step install make install-progs

@@ -3,7 +3,7 @@
 . "$(dirname "$0")/../lib.sh"
 
 unpack
-mapfile -t configure < <(recipe configure)
+read_configure
 step configure ./configure --prefix=/opt "${configure[@]}" --extra-cflags="$CFLAGS" --extra-ldflags="$LDFLAGS"
 step make make -j"$(nproc)"
 step install make install

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from deploy.errors import ImageRefusedError
-from deploy.image.checks import command, handler, packaging, readable, runtime, settings
+from deploy.image.checks import command, handler, packaging, readable, runtime, settings, verified
 from deploy.image.checks.command import Command
 from deploy.image.checks.finding import Finding, Level
 from deploy.image.localimage import Image
@@ -42,6 +42,7 @@ def findings(image: Image, architecture: str | None = None) -> tuple[Finding, ..
             settings.volumes(image),
             settings.standin(image),
             settings.labels(image),
+            verified.verified(image),
         )
     )
 

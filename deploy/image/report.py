@@ -13,6 +13,8 @@ The document of `check --json`:
     layers                  for each diff_id and bytes, unpacked; null where not known
     entrypoint, cmd, working_dir, handler ("" if it cannot be told), labels
     stand_in                whether it stands on the stand-in for Lambda's base
+    verified                null, or of its build's stamp: verified, licence, redistributable, ffmpeg, needs, added; and
+                            bytes_on_top, how much later layers put over what was verified
     findings                for each level ("ok", "note", "warning", "refused"), subject, what, why, next
 """
 
@@ -27,6 +29,7 @@ from deploy.image.checks.command import Command
 from deploy.image.checks.finding import Finding, Level
 from deploy.image.checks.packaging import shown_bytes
 from deploy.image.localimage import Child, Image
+from deploy.image.stamp import verdict
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -63,6 +66,7 @@ def document(image: Image, found: Sequence[Finding]) -> dict[str, Any]:
         "handler": Command.of(image).handler,
         "labels": image.labels,
         "stand_in": image.is_standin,
+        "verified": found_stamp.document if (found_stamp := verdict(image)) else None,
         "findings": [
             {
                 "level": finding.level,

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Final, TypeVar
 
 from deploy.errors import DigestMismatchError, PushFailedError
-from deploy.image.oci import INDEXES, MANIFESTS, StoredManifest, digest_of
+from deploy.image.oci import INDEXES, MANIFESTS, OCI_INDEX, Descriptor, Index, StoredManifest, digest_of, parse
 from deploy.registry.address import Address
 from deploy.registry.login import Login
 from deploy.registry.patience import Patience, TransientError, Tries, persist
@@ -20,6 +20,7 @@ from deploy.registry.upload import CHUNK_BYTES, Blob, Upload
 T = TypeVar("T")
 
 _ACCEPT: Final = {"Accept": ", ".join(sorted(MANIFESTS | INDEXES))}
+_UNKNOWN: Final = (404, 405)  # to a path that it does not know
 
 
 class Registry:
@@ -68,6 +69,17 @@ class Registry:
         answer = self._expected(self._ask("PUT", f"manifests/{reference}", headers, manifest.data), 201)
         said = answer.headers.get("Docker-Content-Digest", manifest.digest)
         self._same(f"the manifest of {reference}", manifest.digest, said)
+
+    def referrers(self, digest: str) -> tuple[Descriptor, ...] | None:
+        """What is about the manifest of this digest: signatures, bills of materials. None if the registry lists none.
+
+        Registries from before release 1.1 of the OCI's specification do not.
+        """
+        answer = self._ask("GET", f"referrers/{digest}", {"Accept": OCI_INDEX})
+        if answer.status in _UNKNOWN:
+            return None
+        self._expected(answer, 200)
+        return parse(Index, answer.body, f"the list of what refers to {digest}").manifests
 
     def blob(self, digest: str) -> bytes:
         """A small blob, like a configuration. Raises DigestMismatchError."""

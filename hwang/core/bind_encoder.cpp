@@ -45,6 +45,7 @@ void finish(Mp4Encoder& self, const StopFlag& stop) {
 }  // namespace
 
 void bind_encoder(nb::module_& m) {
+  m.attr("can_encode") = can_encode();
   nb::class_<Mp4Encoder>(m, "Mp4Encoder")
       .def("__init__", &begin, "descriptor"_a, "width"_a, "height"_a, "fps"_a, "pictures"_a, "crf"_a, "preset"_a, "color"_a)
       .def("write", &write, "planes"_a, "stop"_a)

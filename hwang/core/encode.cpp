@@ -16,6 +16,7 @@ constexpr std::int64_t moov_bytes = 4096, moov_bytes_a_picture = 45;
 // The bytes that x264 makes depend on how many threads it has: the same everywhere. Four of them, the thread of its
 // lookahead and those of a decoder find work for six cores, the most that a Lambda function has.
 constexpr int encoder_threads = 4;
+constexpr const char* encoder_name = "libx264";
 
 class Options {
  public:
@@ -37,7 +38,7 @@ class Options {
 };
 
 CodecPtr encoder_context(const Movie& movie) {
-  const AVCodec* encoder = avcodec_find_encoder_by_name("libx264");
+  const AVCodec* encoder = avcodec_find_encoder_by_name(encoder_name);
   if (!encoder) throw Error(Kind::unsupported, "there is no H.264 encoder (libx264) in this build of FFmpeg: use one that has it");
   auto codec = owned<CodecPtr>(avcodec_alloc_context3(encoder));
   codec->width = movie.width;
@@ -78,6 +79,8 @@ FramePtr picture_for(const AVCodecContext& codec) {
 }
 
 }  // namespace
+
+bool can_encode() { return avcodec_find_encoder_by_name(encoder_name) != nullptr; }
 
 // Takes libavformat's bytes to a file, by a descriptor of its own. The first failure is kept and thrown afterwards.
 class Mp4Encoder::Output {

@@ -28,6 +28,9 @@ struct Movie {
   Layout layout() const { return {PixelFormat::yuv420p, width, height}; }
 };
 
+// Whether this build of FFmpeg has the encoder.
+bool can_encode();
+
 // Planes without padding of pictures that are only read.
 using SourcePlanes = std::array<const std::uint8_t*, 3>;
 

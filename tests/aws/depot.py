@@ -53,6 +53,18 @@ class Manifest:
         return self.media_type in INDEXES
 
     @property
+    def subject(self) -> str:
+        """The digest of the image that it is about; empty if it is about none."""
+        found: str = self.document.get("subject", {}).get("digest", "")
+        return found
+
+    @property
+    def artifact_type(self) -> str:
+        """What kind of thing it is."""
+        found: str = self.document.get("artifactType") or self.document.get("config", {}).get("mediaType", "")
+        return found
+
+    @property
     def children(self) -> list[str]:
         return [child["digest"] for child in self.document.get("manifests", [])]
 
@@ -92,6 +104,9 @@ class Repository:
     def find(self, reference: str) -> Manifest | None:
         """By tag or digest."""
         return self.manifests.get(self.tags.get(reference, reference))
+
+    def referrers(self, digest: str) -> list[Manifest]:
+        return [manifest for manifest in self.manifests.values() if manifest.subject == digest]
 
     def tags_of(self, digest: str) -> list[str]:
         return sorted(tag for tag, tagged in self.tags.items() if tagged == digest)

@@ -134,7 +134,6 @@ def _status(image: Manifest) -> str:
 
 def _detail(repository: Repository, image: Manifest) -> dict[str, Any]:
     tags = repository.tags_of(image.digest)
-    config = image.document.get("config", {}).get("mediaType")
     return {
         "registryId": ACCOUNT,
         "repositoryName": repository.name,
@@ -143,7 +142,8 @@ def _detail(repository: Repository, image: Manifest) -> dict[str, Any]:
         "imageSizeInBytes": repository.bytes_of(image),
         "imagePushedAt": datetime.fromtimestamp(image.pushed, UTC),
         "imageManifestMediaType": image.media_type,
-        **({"artifactMediaType": config} if config else {}),
+        **({"artifactMediaType": image.artifact_type} if image.artifact_type else {}),
+        **({"subjectManifestDigest": image.subject} if image.subject else {}),
         "imageStatus": _status(image),
     }
 

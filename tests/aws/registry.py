@@ -13,7 +13,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs, unquote
 
 from tests.aws.calls import Call
-from tests.aws.depot import MANIFESTS, Depot, Manifest, Repository, digest_of
+from tests.aws.depot import INDEXES, MANIFESTS, Depot, Manifest, Repository, digest_of
 from tests.aws.downloads import layer_url
 from tests.aws.errors import AwsError
 from tests.aws.exchange import BeginCall, Edit, Exchange, Front
@@ -35,6 +35,7 @@ _ROUTES: Final = [
         re.compile(r"/v2/(?P<name>.+)/manifests/(?P<reference>[^/]+)"),
         {"HEAD": "HeadManifest", "GET": "GetManifest", "PUT": "PutManifest"},
     ),
+    (re.compile(r"/v2/(?P<name>.+)/referrers/(?P<digest>sha256:[0-9a-f]{64})"), {"GET": "ListReferrers"}),
     (re.compile(r"/v2/(?P<name>.+)/tags/list"), {"GET": "ListTags"}),
 ]  # fmt: skip
 _ACTIONS: Final = {
@@ -42,6 +43,7 @@ _ACTIONS: Final = {
     "GetBlob": "ecr:GetDownloadUrlForLayer",
     "HeadManifest": "ecr:BatchGetImage",
     "GetManifest": "ecr:BatchGetImage",
+    "ListReferrers": "ecr:BatchGetImage",
     "PutManifest": "ecr:PutImage",
     "StartUpload": "ecr:InitiateLayerUpload",
     "UploadPart": "ecr:UploadLayerPart",
@@ -144,6 +146,8 @@ class RegistryExchange(Exchange):
                 return self._manifest(repository, parameters["reference"])
             case "PutManifest":
                 return self._put_manifest(repository, parameters["reference"], body)
+            case "ListReferrers":
+                return self._referrers(repository, parameters["digest"])
             case "StartUpload":
                 upload = str(uuid.uuid4())
                 repository.uploads[upload] = bytearray()
@@ -225,7 +229,22 @@ class RegistryExchange(Exchange):
             if error.code != "ImageAlreadyExistsException" or (repository.is_immutable and not by_digest):
                 raise _as_registry(error, repository, reference) from error
         location = f"{self._registry.depot.world.url}/v2/{repository.name}/manifests/{image.digest}"
-        return _reply(201, {"Location": location, "Docker-Content-Digest": image.digest})
+        subject = {"OCI-Subject": image.subject} if image.subject else {}
+        return _reply(201, {"Location": location, "Docker-Content-Digest": image.digest} | subject)
+
+    def _referrers(self, repository: Repository, digest: str) -> Reply:
+        """An index made for this answer: of none, if there are none."""
+        manifests = [
+            {
+                "mediaType": found.media_type,
+                "digest": found.digest,
+                "size": len(found.data),
+                "artifactType": found.artifact_type,
+            }
+            for found in repository.referrers(digest)
+        ]
+        index = {"schemaVersion": 2, "mediaType": INDEXES[1], "manifests": manifests}
+        return _reply(200, {"Content-Type": INDEXES[1]}, json.dumps(index).encode())
 
 
 def _as_registry(error: AwsError, repository: Repository, tag: str) -> AwsError:

@@ -21,6 +21,7 @@ from deploy.errors import (
     ReleaseUndoneError,
     RollbackImpossibleError,
 )
+from deploy.image.stamp import MATERIALS
 from deploy.policy import POLICIES, Scope
 from deploy.registry import ecr
 from deploy.roles import ROLES, Place, Roles
@@ -91,14 +92,16 @@ class Scenario:
 
 
 def layout(tmp_path: Path) -> str:
+    """Of a good image with a bill of materials in it."""
     path = tmp_path / "layout"
-    return f"oci:{path if path.exists() else write_directory(layout_of(good()), path)}"
+    built = good({MATERIALS.lstrip("/"): b"{}"})
+    return f"oci:{path if path.exists() else write_directory(layout_of(built), path)}"
 
 
 def pushed_of_another_build(aws: StrictAws) -> None:
     """The image of the layout, built another day: the same content in another configuration."""
     repository(aws)
-    built = replace(good(), config={"created": "2026-01-01T00:00:00Z"})
+    built = replace(good({MATERIALS.lstrip("/"): b"{}"}), config={"created": "2026-01-01T00:00:00Z"})
     blobs = {digest_of(data): data for data in built.blobs[1:]}
     aws.put_image(SampleImage(built.manifest_bytes, built.manifest_type, blobs), tag="v1")
 
@@ -133,6 +136,7 @@ SCENARIOS: Final[dict[str, dict[str, Scenario]]] = {
         "rebuilt": Scenario(
             pushed_of_another_build, lambda _, tmp: ("push", layout(tmp), "--repository", "app", "--tag", "v1")
         ),
+        "attach": Scenario(repository, lambda _, tmp: ("push", layout(tmp), "--repository", "app", "--attach")),
         "there": Scenario(repository, lambda _, tmp: ("push", layout(tmp), "--repository", "app", "--create")),
     },
     "deploy": {

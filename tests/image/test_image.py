@@ -13,7 +13,7 @@ from local.measure import SIZES
 
 IMAGE = "hwang-lambda:latest"
 COMPILED_LIMIT = 16_000_000
-ADDED_LIMIT = 100_000_000
+ADDED_LIMIT = 80_000_000
 
 
 def docker_run(engine: str, *arguments: str) -> str:
@@ -62,48 +62,25 @@ def test_what_we_add_is_small(engine: str) -> None:
 
 
 def test_modules_are_precompiled(engine: str) -> None:
+    """Read-only, it cannot be done later. What was written for this image has its source beside it."""
     code = (
         "import pathlib; "
         "print([str(p) for p in pathlib.Path('/var/task').rglob('*.py') "
-        "if not list((p.parent / '__pycache__').glob(p.stem + '.cpython-313.pyc'))])"
+        "if not list((p.parent / '__pycache__').glob(p.stem + '.cpython-313.pyc'))], "
+        "*sorted({p.relative_to('/var/task').parts[0] for p in pathlib.Path('/var/task').rglob('*.py')}))"
     )
-    assert docker_run(engine, IMAGE, "-c", code) == "[]"
-
-
-def test_every_library_resolves_inside_the_image(engine: str) -> None:
-    code = """
-import ctypes, pathlib
-libraries = [*pathlib.Path("/opt/lib").iterdir(), *pathlib.Path("/var/task").rglob("*.so*")]
-for library in libraries:
-    if library.suffix == ".so" and "cpython-" in library.name or library.name.startswith("_core"):
-        continue
-    ctypes.CDLL(str(library))
-import hwang._core, numpy, PIL._imaging, pydantic_core
-print(len(libraries))
-"""
-    assert int(docker_run(engine, IMAGE, "-c", code)) > 10
+    assert docker_run(engine, IMAGE, "-c", code) == "[] awslambdaric function hwang"
 
 
 SHIPPED = """
-import os, pathlib, stat
+import os, pathlib
 shipped = [path for top in ("/opt", "/var/task") for path in pathlib.Path(top).rglob("*")]
 """
-
-
-def test_nothing_shipped_is_writable_by_all_or_setuid(engine: str) -> None:
-    bits = "(stat.S_ISUID | stat.S_ISGID | stat.S_IWOTH)"
-    code = f"print(len(shipped) > 1000, [str(p) for p in shipped if not p.is_symlink() and p.stat().st_mode & {bits}])"
-    assert docker_run(engine, IMAGE, "-c", SHIPPED + code) == "True []"
 
 
 def test_files_are_readable_for_lambdas_user(engine: str) -> None:
     code = "print(len(shipped) > 1000, [str(p) for p in shipped if not os.access(p, os.R_OK)])"
     assert docker_run(engine, "--user", "993:990", IMAGE, "-c", SHIPPED + code) == "True []"
-
-
-def test_the_licences_of_what_is_compiled_in_go_along(engine: str) -> None:
-    names = docker_run(engine, IMAGE, "-c", "import os; print(sorted(os.listdir('/opt/share/licences')))")
-    assert names == "['dav1d', 'ffmpeg', 'hwang', 'x264']"
 
 
 RESTORE = """

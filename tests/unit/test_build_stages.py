@@ -5,20 +5,17 @@ from __future__ import annotations
 import hashlib
 import re
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
+import fetch
+import recipe
+import upstream
+
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = ROOT / "build_stages"
-sys.path.insert(0, str(STAGES))
-
-import fetch  # noqa: E402 - a script's neighbour, found through the path above
-import recipe  # noqa: E402
-import upstream  # noqa: E402
-
 PRODUCTS = list(recipe.products())
 
 
@@ -77,11 +74,26 @@ def test_the_dockerfile_needs_no_frontend_and_defaults_to_lambdas_base() -> None
     assert {"test", "bundle", "layer", "wheel"} <= set(stages)
 
 
+def test_no_image_ships_without_the_judges_stamp() -> None:
+    stages = re.split(r"\n(?=FROM )", (ROOT / "Dockerfile").read_text())
+    bases = {found[2]: (found[1], text) for text in stages if (found := re.match(r"FROM (\S+) AS (\S+)", text))}
+    assert "COPY --link --from=verified /opt/share/hwang-lambda/verified.json" in bases["image"][1]
+    assert bases["function"][0] == bases["test"][0] == "image"
+    judged, tree = bases["verified"][1], bases["tree"][1]
+    assert bases["verified"][0] == "tree"
+    assert "python3 -m verify / /base /opt/share/hwang-lambda/verified.json" in judged
+    assert "\nRUN" not in tree  # nothing is made there, it is only laid out
+    after = bases["image"][1].replace("COPY --link --from=verified", "")
+    assert not re.search(r"^(COPY|ADD|RUN)", after, re.MULTILINE)
+
+
 @pytest.mark.parametrize(
     "script",
     [
         *(p.relative_to(STAGES) for p in STAGES.glob("*/build.sh") if p.parent.name != "standin"),
         Path("hwang/sanitized.sh"),
+        Path("hwang/gcc11.sh build"),
+        Path("function/trim.py"),
     ],
 )
 def test_compilation_has_no_network(script: Path) -> None:

@@ -9,7 +9,6 @@ from deploy.image.checks.finding import Finding
 from deploy.image.localimage import Image
 
 LICENCES_LABEL: Final = "org.opencontainers.image.licenses"
-VERIFIED_LABEL: Final = "hwang-lambda.verified"
 VERSION_LABELS: Final = ("org.opencontainers.image.version", "org.opencontainers.image.revision")
 
 _SECRET: Final = frozenset({"AWS_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"})
@@ -92,4 +91,3 @@ def labels(image: Image) -> Iterator[Finding]:
     yield Finding("note", "licences", image.labels.get(LICENCES_LABEL) or "none stated")
     if versions := [image.labels[name] for name in VERSION_LABELS if name in image.labels]:
         yield Finding("note", "version", ", ".join(versions))
-    yield Finding("note", "verified", image.labels.get(VERIFIED_LABEL) or "not verified")

@@ -1,0 +1,101 @@
+"""The judge of the finished image: what it finds wrong ends the build, what it finds right is the image's stamp.
+
+python3 -m verify ROOT BASE STAMP     ROOT is the image, BASE what it stands on
+
+docs/build.md says what is proved and what the stamp holds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+import recipe
+from verify import closure, components, hardening, licence, size, strangers, versions
+from verify.components import Libraries
+from verify.elf import Elf
+from verify.tree import compare
+
+LIBRARIES = "/opt/lib"
+CORE = "/var/task/hwang/_core.abi3.so"
+LICENSES = "/opt/share/hwang-lambda/LICENSES"
+
+
+def judge(root: Path, base: Path) -> tuple[dict[str, Any], list[str]]:
+    """The stamp, and all that is wrong."""
+    switched_on, is_stand_in = recipe.options(), bool(os.environ.get("HWANG_STAND_IN"))
+    is_whole = recipe.is_on("WHOLE_PACKAGES")
+    addition = compare(root, base)
+    elves = addition.elves
+    ours = {path: elf for path, elf in elves.items() if path == CORE or path.startswith(f"{LIBRARIES}/")}
+    others = {path: elf for path, elf in elves.items() if path not in ours}
+    ffmpeg = Libraries.load(root / LIBRARIES[1:])
+
+    loaded, wrong = closure.problems(elves)
+    needed, too_new = versions.problems(elves, loaded, is_stand_in=is_stand_in)
+    computed, disagreement = licence.of_ffmpeg(ffmpeg.licence(), ffmpeg.configuration())
+    reasons = size.reasons()
+    large, unexplained = size.large(addition, reasons)
+    wrong += too_new + disagreement
+    wrong += hardening.problems(ours)
+    wrong += hardening.exported(CORE, elves[CORE], frozenset({"PyInit__core"}))
+    wrong += components.problems(ffmpeg, switched_on)
+    needs = {path: elf.needed for path, elf in ours.items()}
+    wrong += licence.problems(computed, ffmpeg.configuration(), needs, switched_on)
+    wrong += licence.missing_texts(root / LICENSES[1:], switched_on)
+    wrong += strangers.problems(addition, whole_packages=is_whole)
+    if not is_whole:
+        wrong += unexplained + size.too_much(addition)
+        wrong += size.idle(large, reasons) if switched_on == recipe.DEFAULTS else []
+    stamp = {
+        "verified": "hwang-lambda 1",
+        "architecture": platform.machine(),
+        "base": "stand-in" if is_stand_in else "AWS Lambda's",
+        "licence": recipe.licence(switched_on),
+        "redistributable": "nonfree" not in switched_on,
+        "ffmpeg": {
+            "version": ffmpeg.version(),
+            "licence": ffmpeg.licence(),
+            "configuration": ffmpeg.configuration(),
+            "components": len(ffmpeg.components()),
+        },
+        "versions": {product.product: product.version for product in recipe.shipped(switched_on)},
+        "needs": needed,
+        "libraries": _libraries(ours, others, loaded),
+        "added": {"bytes": addition.bytes, "files": len(addition.files), "digest": addition.digest()},
+        "large": {file.path: {"bytes": file.bytes, "reason": file.reason} for file in large},
+        "whole_packages": is_whole,
+    }
+    return stamp, wrong
+
+
+def _libraries(ours: dict[str, Elf], others: dict[str, Elf], loaded: dict[str, Path]) -> dict[str, Any]:
+    """`others` are third parties', of which nothing is required but that they load."""
+    added = {str(elf.path.resolve()) for elf in (*ours.values(), *others.values())}
+    return {
+        "compiled_here": sorted(ours),
+        "from_packages": len(others),
+        "from_packages_without": {rule: len(paths) for rule, paths in hardening.lacking(others).items()},
+        "of_the_base": sorted(name for name, path in loaded.items() if str(path.resolve()) not in added),
+    }
+
+
+def main(root: Path, base: Path, stamp: Path) -> None:
+    found, wrong = judge(root, base)
+    if wrong:
+        sys.exit("\n".join(["verify: the image is not what it should be:", *(f"  {problem}" for problem in wrong)]))
+    stamp.write_text(json.dumps(found, indent=1) + "\n")
+    stamp.chmod(0o644)
+    added = found["added"]
+    print(f"verify: {added['files']} files, {added['bytes']:,} bytes added, FFmpeg {found['ffmpeg']['version']}")
+    print(f"verify: {found['licence']}, needs {', '.join(found['needs'].values())}")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
+    main(*map(Path, sys.argv[1:]))

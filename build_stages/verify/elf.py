@@ -1,0 +1,181 @@
+"""What an ELF file says of itself: whom it needs, what it takes and gives, and how it wants to be loaded.
+
+Of 64 bits and little endian, which is what Lambda runs.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+MAGIC = b"\x7fELF"
+
+# Program headers
+_LOAD, _DYNAMIC, _INTERP, _STACK, _RELRO = 1, 2, 3, 0x6474E551, 0x6474E552
+_EXECUTABLE, _WRITABLE = 1, 2
+# The dynamic section
+_NEEDED, _STRTAB, _SONAME, _RPATH, _TEXTREL, _BIND_NOW, _RUNPATH, _FLAGS = 1, 5, 14, 15, 22, 24, 29, 30
+_FLAGS_1, _VERDEF, _VERDEFNUM, _VERNEED, _VERNEEDNUM = 0x6FFFFFFB, 0x6FFFFFFC, 0x6FFFFFFD, 0x6FFFFFFE, 0x6FFFFFFF
+_DF_TEXTREL, _DF_BIND_NOW, _DF_1_NOW = 4, 8, 1
+_DYNSYM = 11  # a section's type
+_SHARED = 3  # a file's type: a library, or a program that runs at any address
+
+
+@dataclass(frozen=True)
+class Segment:
+    kind: int
+    flags: int
+    offset: int
+    address: int
+    size: int
+
+
+class Elf:
+    """Raises ValueError for what is no such file, or is damaged."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._data = path.read_bytes()
+        if self._data[:6] != MAGIC + b"\x02\x01":
+            raise ValueError(f"{path} is no ELF file of 64 bits, little endian")
+        try:
+            kind, _, _, _, table, self._sections = struct.unpack_from("<HHIQQQ", self._data, 16)
+            self.is_position_independent: bool = kind == _SHARED
+            entry, count, self._section_bytes, self._section_count = struct.unpack_from("<HHHH", self._data, 54)
+            self._segments = [self._segment(table + number * entry) for number in range(count)]
+            self._dynamic = list(self._dynamic_entries())
+        except struct.error as error:
+            raise ValueError(f"{path} is damaged: {error}") from error
+
+    @property
+    def is_program(self) -> bool:
+        return self.interpreter is not None
+
+    @property
+    def interpreter(self) -> str | None:
+        """The loader that a program asks for."""
+        found = self._of_kind(_INTERP)
+        return self._text(found[0].offset) if found else None
+
+    @property
+    def needed(self) -> list[str]:
+        return [self._string(value) for value in self._values(_NEEDED)]
+
+    @property
+    def search_path(self) -> list[str]:
+        """RPATH and RUNPATH."""
+        places = [self._string(value) for tag in (_RPATH, _RUNPATH) for value in self._values(tag)]
+        return [place for line in places for place in line.split(":")]
+
+    @property
+    def has_relro(self) -> bool:
+        return bool(self._of_kind(_RELRO))
+
+    @property
+    def binds_now(self) -> bool:
+        return bool(
+            self._values(_BIND_NOW)
+            or any(value & _DF_BIND_NOW for value in self._values(_FLAGS))
+            or any(value & _DF_1_NOW for value in self._values(_FLAGS_1))
+        )
+
+    @property
+    def has_text_relocations(self) -> bool:
+        return bool(self._values(_TEXTREL) or any(value & _DF_TEXTREL for value in self._values(_FLAGS)))
+
+    @property
+    def executable_memory(self) -> list[str]:
+        """What of its memory can be both written and executed."""
+        found = [] if self._of_kind(_STACK) else ["the stack (nothing is said of it)"]
+        found += ["the stack" for segment in self._of_kind(_STACK) if segment.flags & _EXECUTABLE]
+        both = _EXECUTABLE | _WRITABLE
+        return found + ["a segment" for segment in self._of_kind(_LOAD) if segment.flags & both == both]
+
+    @cached_property
+    def _symbols(self) -> list[tuple[str, bool]]:
+        """Names, and whether they are defined here, of what is not local."""
+        found = []
+        for number in range(self._section_count):
+            header = struct.unpack_from("<IIQQQQ", self._data, self._sections + number * self._section_bytes)
+            if header[1] != _DYNSYM:
+                continue
+            for at in range(header[4], header[4] + header[5], 24):
+                name, info, _, section = struct.unpack_from("<IBBH", self._data, at)
+                if name and info >> 4:
+                    found.append((self._string(name), section != 0))
+        return found
+
+    @property
+    def imports(self) -> frozenset[str]:
+        return frozenset(name for name, defined in self._symbols if not defined)
+
+    @property
+    def exports(self) -> frozenset[str]:
+        return frozenset(name for name, defined in self._symbols if defined)
+
+    @property
+    def versions_needed(self) -> frozenset[str]:
+        """Such as GLIBC_2.34, of all the libraries it needs."""
+        found = set()
+        for need in self._chain(_VERNEED, _VERNEEDNUM, 12):
+            _, count, _, first = struct.unpack_from("<HHII", self._data, need)
+            at = need + first
+            for _ in range(count):
+                name, following = struct.unpack_from("<II", self._data, at + 8)
+                found.add(self._string(name))
+                at += following
+        return frozenset(found)
+
+    @property
+    def versions_defined(self) -> frozenset[str]:
+        found = set()
+        for definition in self._chain(_VERDEF, _VERDEFNUM, 16):
+            (first,) = struct.unpack_from("<I", self._data, definition + 12)
+            found.add(self._string(struct.unpack_from("<I", self._data, definition + first)[0]))
+        return frozenset(found)
+
+    def _segment(self, at: int) -> Segment:
+        kind, flags, offset, address, _, size = struct.unpack_from("<IIQQQQ", self._data, at)
+        return Segment(kind, flags, offset, address, size)
+
+    def _of_kind(self, kind: int) -> list[Segment]:
+        return [segment for segment in self._segments if segment.kind == kind]
+
+    def _dynamic_entries(self) -> Iterator[tuple[int, int]]:
+        for segment in self._of_kind(_DYNAMIC):
+            for at in range(segment.offset, segment.offset + segment.size, 16):
+                tag, value = struct.unpack_from("<QQ", self._data, at)
+                if tag == 0:
+                    return
+                yield tag, value
+
+    def _values(self, tag: int) -> list[int]:
+        return [value for found, value in self._dynamic if found == tag]
+
+    def _chain(self, tag: int, count_tag: int, link: int) -> Iterator[int]:
+        """Offsets of records that each tell, `link` bytes before their ends, how far the next one is."""
+        for address, count in zip(self._values(tag), self._values(count_tag), strict=True):
+            at = self._offset(address)
+            for _ in range(count):
+                yield at
+                at += struct.unpack_from("<I", self._data, at + link)[0]
+
+    def _offset(self, address: int) -> int:
+        for segment in self._of_kind(_LOAD):
+            if segment.address <= address < segment.address + segment.size:
+                return segment.offset + address - segment.address
+        raise ValueError(f"{self.path} is damaged: nothing is loaded at {address:#x}")
+
+    def _string(self, index: int) -> str:
+        return self._text(self._offset(self._values(_STRTAB)[0]) + index)
+
+    def _text(self, at: int) -> str:
+        return self._data[at : self._data.index(b"\0", at)].decode()
+
+
+def is_elf(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == MAGIC

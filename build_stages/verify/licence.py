@@ -1,0 +1,73 @@
+"""Under which licence the image is: as FFmpeg was configured and as its libraries are linked, not as somebody says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import recipe
+
+# What FFmpeg's libraries answer, and what that is called elsewhere.
+_SPDX = {
+    "LGPL version 2.1 or later": "LGPL-2.1-or-later",
+    "LGPL version 3 or later": "LGPL-3.0-or-later",
+    "GPL version 2 or later": "GPL-2.0-or-later",
+    "GPL version 3 or later": "GPL-3.0-or-later",
+    "nonfree and unredistributable": "LicenseRef-FFmpeg-nonfree",
+}
+_OF_FFMPEG = ("avcodec", "avfilter", "avformat", "avutil", "swresample", "swscale")
+
+
+def of_ffmpeg(said: str, configuration: Sequence[str]) -> tuple[str, list[str]]:
+    """FFmpeg's, from its configure line; and whether its libraries say the same."""
+    gpl, version3, nonfree = (f"--enable-{flag}" in configuration for flag in ("gpl", "version3", "nonfree"))
+    version = ("3.0" if version3 else "2.0") if gpl else ("3.0" if version3 else "2.1")
+    computed = "LicenseRef-FFmpeg-nonfree" if nonfree else f"{'GPL' if gpl else 'LGPL'}-{version}-or-later"
+    if _SPDX.get(said) == computed:
+        return computed, []
+    return computed, [f"FFmpeg calls itself under {said!r}; configured as it is it is under {computed}"]
+
+
+def linked(needed: Mapping[str, Sequence[str]]) -> list[str]:
+    """What FFmpeg's libraries are linked to, of what is compiled here: `x264` of libx264.so.164.
+
+    `needed` has for each file that is compiled here the names of what it needs.
+    """
+    ours = {Path(path).name for path in needed}
+    names = {name for names in needed.values() for name in names if name in ours}
+    return sorted({name.removeprefix("lib").partition(".so")[0] for name in names} - set(_OF_FFMPEG))
+
+
+def problems(
+    ffmpeg: str, configuration: Sequence[str], needed: Mapping[str, Sequence[str]], switched_on: frozenset[str]
+) -> list[str]:
+    """`ffmpeg` is FFmpeg's computed licence, `needed` as for `linked`."""
+    declared = recipe.load("ffmpeg", switched_on)
+    wrong = []
+    if ffmpeg != declared.licence:
+        wrong.append(f"FFmpeg is under {ffmpeg}; its source.toml says {declared.licence}")
+    if missing := [argument for argument in declared.configure if argument not in configuration]:
+        wrong.append(f"FFmpeg was configured without {', '.join(missing)}")
+    if (found := linked(needed)) != sorted(declared.links):
+        wrong.append(
+            f"FFmpeg is linked to {', '.join(found)}; its source.toml says {', '.join(sorted(declared.links))}"
+        )
+    linked_here = [recipe.load(name, switched_on) for name in declared.links]
+    gpl = [product.product for product in linked_here if product.licence.startswith("GPL")]
+    if gpl and ffmpeg.startswith("LGPL"):
+        wrong.append(f"{', '.join(gpl)} is under the GPL, and FFmpeg with it in is called {ffmpeg}")
+    return wrong
+
+
+def missing_texts(directory: Path, switched_on: frozenset[str]) -> list[str]:
+    """Of the licences, and of where the source is, in the image."""
+    wrong = []
+    products = recipe.shipped(switched_on)
+    for product in ("hwang", *(found.product for found in products)):
+        folder = directory / product
+        if not folder.is_dir() or not any(folder.iterdir()):
+            wrong.append(f"LICENSES has no text for {product}")
+    offer = directory / "SOURCE-OFFER.md"
+    text = offer.read_text() if offer.exists() else ""
+    unnamed = [a.digest for product in products for a in product.archives if a.digest.partition(":")[2] not in text]
+    return wrong + [f"SOURCE-OFFER.md does not name the source {digest}" for digest in unnamed]

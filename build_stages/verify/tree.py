@@ -1,0 +1,103 @@
+"""Two trees of files, and what one has that the other has not: what an image adds to its base."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from verify.elf import Elf, is_elf
+
+
+@dataclass(frozen=True)
+class Item:
+    """A file or a link. `path` is as the image has it, from its root; `place` is where it lies now."""
+
+    path: str
+    place: Path
+    status: os.stat_result
+
+    @property
+    def is_file(self) -> bool:
+        return stat.S_ISREG(self.status.st_mode)
+
+    @property
+    def size(self) -> int:
+        """Bytes; of a link none."""
+        return self.status.st_size if self.is_file else 0
+
+
+@dataclass(frozen=True)
+class Addition:
+    """`items` are new, `changed` and `removed` are paths of the base that are not as they were."""
+
+    items: tuple[Item, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+
+    @property
+    def files(self) -> tuple[Item, ...]:
+        return tuple(item for item in self.items if item.is_file)
+
+    @cached_property
+    def elves(self) -> dict[str, Elf]:
+        """Programs and libraries, by path. Raises ValueError for one that is damaged."""
+        return {item.path: Elf(item.place) for item in self.files if is_elf(item.place)}
+
+    @property
+    def bytes(self) -> int:
+        return sum(item.size for item in self.items)
+
+    def digest(self) -> str:
+        """Of the paths, modes and contents of what is new, and of nothing else: neither owners nor times."""
+        digest = hashlib.sha256()
+        for item in self.items:
+            if item.is_file:
+                content = hashlib.sha256(item.place.read_bytes()).hexdigest()
+            else:
+                content = str(item.place.readlink())
+            digest.update(f"{item.path}\0{item.status.st_mode:o}\0{content}\n".encode())
+        return f"sha256:{digest.hexdigest()}"
+
+
+def compare(root: Path, base: Path) -> Addition:
+    """What `root` has and `base` has not. Where something is mounted, what is seen is not the image's, and left out."""
+    mounted = frozenset(f"/{mount.relative_to(root)}" for mount in _mounts() if mount.is_relative_to(root))
+    before = {item.path: item for item in _items(base, mounted)}
+    after = {item.path: item for item in _items(root, mounted)}
+    both = before.keys() & after.keys()
+    return Addition(
+        items=tuple(item for path, item in after.items() if path not in before),
+        changed=tuple(sorted(path for path in both if _differs(before[path], after[path]))),
+        removed=tuple(sorted(before.keys() - after.keys())),
+    )
+
+
+def _differs(before: Item, after: Item) -> bool:
+    one, other = before.status, after.status
+    same = (one.st_mode, one.st_uid, one.st_gid) == (other.st_mode, other.st_uid, other.st_gid)
+    if before.is_file:
+        return not same or (one.st_size, one.st_mtime_ns) != (other.st_size, other.st_mtime_ns)
+    return not same or before.place.readlink() != after.place.readlink()
+
+
+def _items(root: Path, but: frozenset[str]) -> Iterator[Item]:
+    """Every file and link below, but for these paths, in the order of their names."""
+    for directory, names, files in os.walk(root):
+        inner = Path("/") / Path(directory).relative_to(root)
+        names[:] = sorted(name for name in names if str(inner / name) not in but)
+        links = [name for name in names if (Path(directory) / name).is_symlink()]
+        for name in sorted([*files, *links]):
+            place = Path(directory) / name
+            status = place.lstat()
+            if str(inner / name) not in but and (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)):
+                yield Item(str(inner / name), place, status)
+
+
+def _mounts() -> frozenset[Path]:
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    return frozenset(Path(line.split()[4]) for line in lines)

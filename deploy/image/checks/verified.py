@@ -1,0 +1,53 @@
+"""What the image's build has proved, if it has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from deploy.image.checks.finding import Finding
+from deploy.image.checks.packaging import shown_bytes
+from deploy.image.checks.settings import LICENCES_LABEL
+from deploy.image.localimage import Image
+from deploy.image.stamp import STAMP, verdict
+
+_AGAIN: Final = "build the image again; docs/build.md says what is proved"
+
+
+def verified(image: Image) -> Iterator[Finding]:
+    """Nothing that Lambda would refuse: without a stamp it is not said to be wrong."""
+    found = verdict(image)
+    if found is None:
+        yield Finding("note", "verified", "not verified")
+        return
+    stamp = found.stamp
+    if stamp is None:
+        yield Finding("warning", "verified", f"{STAMP} cannot be read", why="it is what the build proved", then=_AGAIN)
+        return
+    needs = ", ".join(stamp.needs.values())
+    facts = f"FFmpeg {stamp.ffmpeg.version}, {stamp.licence}, needs {needs}"
+    yield Finding("ok", "verified", f"{facts}; {stamp.added.files:,} files, {shown_bytes(stamp.added.bytes)} added")
+    if found.bytes_on_top:
+        yield Finding(
+            "warning",
+            "verified",
+            f"{shown_bytes(found.bytes_on_top)} lie over what was verified",
+            why="nothing is proved of them, nor of what they hide",
+            then="judge them yourself",
+        )
+    if (label := image.labels.get(LICENCES_LABEL)) != stamp.licence:
+        yield Finding(
+            "warning",
+            "licences",
+            f"the image calls itself {label or 'nothing'}, and its build found {stamp.licence}",
+            why="a label says what somebody wrote, the stamp what is in the image",
+            then=f'LABEL {LICENCES_LABEL}="{stamp.licence}"',
+        )
+    if not stamp.redistributable:
+        yield Finding(
+            "warning",
+            "licences",
+            "it was built with NONFREE=1",
+            why="nobody may be given it: it is for your own account alone",
+            then="keep its repository private",
+        )

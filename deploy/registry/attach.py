@@ -1,0 +1,119 @@
+"""What is about an image, stored beside it: an OCI artifact whose `subject` is the image, which stays as it is."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Final
+
+from deploy.errors import PushFailedError
+from deploy.image import oci
+from deploy.image.oci import OCI_INDEX, OCI_MANIFEST, StoredManifest, digest_of
+from deploy.registry.client import Registry
+from deploy.registry.patience import Patience
+from deploy.registry.progress import Silent
+from deploy.registry.push import Pushed, Target
+
+CYCLONEDX: Final = "application/vnd.cyclonedx+json"
+_EMPTY_TYPE: Final = "application/vnd.oci.empty.v1+json"
+_TITLE: Final = "org.opencontainers.image.title"
+
+
+@dataclass(frozen=True)
+class Attached:
+    """`digest` is the artifact's. `tag` leads to it in a registry that lists no referrers itself; else it is empty."""
+
+    digest: str
+    already_there: bool
+    tag: str = ""
+
+
+@dataclass(frozen=True)
+class _Bytes:
+    data: bytes
+
+    @property
+    def digest(self) -> str:
+        return digest_of(self.data)
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+    def open(self) -> BinaryIO:
+        return io.BytesIO(self.data)
+
+
+_EMPTY: Final = _Bytes(b"{}")
+
+
+def attach(
+    data: bytes,
+    name: str,
+    pushed: Pushed,
+    repository: Target,
+    *,
+    media_type: str = CYCLONEDX,
+    patience: Patience = Patience(),  # noqa: B008 - it is frozen
+) -> Attached:
+    """Stores the data beside the image, unless it is there, and proves it by reading back who refers to the image.
+
+    Raises PushFailedError and what else a push raises.
+    """
+    content = _Bytes(data)
+    with Registry(repository.address, repository.name, repository.login, patience) as registry:
+        artifact = _artifact(_subject(registry, pushed), content, name, media_type)
+        listed = registry.referrers(pushed.digest)
+        if listed is not None and artifact.digest in {found.digest for found in listed}:
+            return Attached(artifact.digest, already_there=True)
+        for blob in (content, _EMPTY):
+            registry.upload(blob, Silent())
+        registry.put_manifest(artifact, artifact.digest)
+        if listed is None:
+            return _tagged(registry, pushed, artifact, media_type)
+        if artifact.digest not in {found.digest for found in registry.referrers(pushed.digest) or ()}:
+            raise PushFailedError(
+                f"{repository.uri} took {artifact.digest} and does not list it beside {pushed.digest}",
+                then="run the same command again",
+            )
+        return Attached(artifact.digest, already_there=False)
+
+
+def _subject(registry: Registry, pushed: Pushed) -> dict[str, Any]:
+    manifest = registry.manifest(pushed.digest)
+    if manifest is None:
+        raise PushFailedError(f"{pushed.uri} is not there any more", then="run the same command again")
+    return _descriptor(manifest.media_type, manifest.digest, len(manifest.data))
+
+
+def _artifact(subject: dict[str, Any], content: _Bytes, name: str, media_type: str) -> StoredManifest:
+    """The same bytes each time: there is no time in it."""
+    document = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "artifactType": media_type,
+        "config": _descriptor(_EMPTY_TYPE, _EMPTY.digest, _EMPTY.size),
+        "layers": [{**_descriptor(media_type, content.digest, content.size), "annotations": {_TITLE: name}}],
+        "subject": subject,
+    }
+    return StoredManifest(json.dumps(document).encode(), OCI_MANIFEST)
+
+
+def _tagged(registry: Registry, pushed: Pushed, artifact: StoredManifest, media_type: str) -> Attached:
+    """For registries from before the OCI's release 1.1: an index of what refers to the image, under a tag made of its
+    digest. It is beside the image, and no image is in it."""
+    tag = pushed.digest.replace(":", "-")
+    before = registry.manifest(tag)
+    document: dict[str, Any] = json.loads(before.data) if before else {"schemaVersion": 2, "mediaType": OCI_INDEX}
+    index = oci.parse(oci.Index, before.data, f"the index {tag}") if before else None
+    if index and artifact.digest in {found.digest for found in index.manifests}:
+        return Attached(artifact.digest, already_there=True, tag=tag)
+    entry = {**_descriptor(OCI_MANIFEST, artifact.digest, len(artifact.data)), "artifactType": media_type}
+    document["manifests"] = [*document.get("manifests", []), entry]
+    registry.put_manifest(StoredManifest(json.dumps(document).encode(), OCI_INDEX), tag)
+    return Attached(artifact.digest, already_there=False, tag=tag)
+
+
+def _descriptor(media_type: str, digest: str, size: int) -> dict[str, Any]:
+    return {"mediaType": media_type, "digest": digest, "size": size}

@@ -1,0 +1,165 @@
+"""`push --attach`: the bill of materials beside the image, in ECR and in a registry that knows of no referrers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from deploy.errors import PushFailedError
+from deploy.image import Image, open_image
+from deploy.image.oci import OCI_INDEX, OCI_MANIFEST, digest_of
+from deploy.image.stamp import MATERIALS
+from deploy.registry.address import Address
+from deploy.registry.attach import CYCLONEDX, attach
+from deploy.registry.client import Registry
+from deploy.registry.patience import Patience
+from deploy.registry.push import Pushed, push
+from tests.aws import StrictAws
+from tests.deploy.images import good, layout_of, write_directory
+from tests.deploy.targets import RegistryTarget, right
+from tests.deploy.tool import Tool
+from tests.faults.client import Faults
+from tests.faults.rules import Answer, Drop
+
+BILL = json.dumps({"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1}).encode()
+EMPTY_INDEX = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []})
+
+
+@pytest.fixture
+def reference(tmp_path: Path) -> str:
+    """An image with a bill of materials in it."""
+    return f"oci:{write_directory(layout_of(good({MATERIALS.lstrip('/'): BILL})), tmp_path / 'layout')}"
+
+
+@pytest.fixture
+def image(reference: str) -> Iterator[Image]:
+    with ExitStack() as opened:
+        yield opened.enter_context(open_image(reference))
+
+
+@pytest.fixture
+def target(address: Address, name: str) -> RegistryTarget:
+    return RegistryTarget(address, name)
+
+
+# ECR, which lists referrers.
+
+
+def test_what_is_attached_is_an_artifact_about_the_image_which_stays_as_it_is(
+    aws: StrictAws, tool: Tool, reference: str
+) -> None:
+    aws.do("CreateRepository", repositoryName="app")
+    plain = tool.run("push", reference, "--repository", "app", "--json").document
+    done = tool.run("push", reference, "--repository", "app", "--attach", "--json").document
+    assert plain["attached"] is None
+    assert (done["digest"], done["already_there"]) == (plain["digest"], True)
+    repository = aws.depot.repositories["app"]
+    (artifact,) = repository.referrers(done["digest"])
+    assert (artifact.digest, artifact.media_type) == (done["attached"], OCI_MANIFEST)
+    assert artifact.document["artifactType"] == CYCLONEDX
+    subject = repository.manifests[done["digest"]]
+    assert artifact.document["subject"] == {
+        "mediaType": subject.media_type,
+        "digest": subject.digest,
+        "size": len(subject.data),
+    }
+    (layer,) = artifact.document["layers"]
+    assert (layer["mediaType"], repository.blobs[layer["digest"]]) == (CYCLONEDX, BILL)
+    assert list(repository.tags.values()) == [done["digest"]]
+    assert not any(manifest.is_index for manifest in repository.manifests.values())
+
+
+def test_attaching_again_sends_nothing(aws: StrictAws, tool: Tool, reference: str) -> None:
+    aws.do("CreateRepository", repositoryName="app")
+    first = tool.run("push", reference, "--repository", "app", "--attach", "--json").document
+    aws.forget_calls()
+    second = tool.run("push", reference, "--repository", "app", "--attach", "--json").document
+    assert second["attached"] == first["attached"]
+    assert {call.operation for call in aws.calls() if call.service == "registry"} == {"GetManifest", "ListReferrers"}
+
+
+def test_an_image_without_a_bill_is_not_pushed(aws: StrictAws, tool: Tool, tmp_path: Path) -> None:
+    aws.do("CreateRepository", repositoryName="app")
+    bare = f"oci:{write_directory(layout_of(good()), tmp_path / 'bare')}"
+    ended = tool.run("push", bare, "--repository", "app", "--attach")
+    assert (ended.error, MATERIALS in ended.err) == ("ImageRefused", True)
+    assert not aws.depot.repositories["app"].manifests
+
+
+def test_a_dry_run_attaches_nothing(aws: StrictAws, tool: Tool, reference: str) -> None:
+    aws.do("CreateRepository", repositoryName="app")
+    ended = tool.run("push", reference, "--repository", "app", "--attach", "--dry-run")
+    assert ended.code == 0, ended
+    assert "attach the bill of materials" in ended.out + ended.err
+    assert not aws.depot.repositories["app"].manifests
+
+
+def test_what_is_attached_to_an_image_that_stays_is_not_pruned(aws: StrictAws, tool: Tool, reference: str) -> None:
+    aws.do("CreateRepository", repositoryName="app")
+    done = tool.run("push", reference, "--repository", "app", "--attach", "--json").document
+    prune = ("prune", "--repository", "app", "--younger", "0s", "--yes", "--json")
+    assert tool.run(*prune, "--keep", "1").document["deleted"] == []
+    assert set(tool.run(*prune, "--keep", "0").document["deleted"]) == {done["digest"], done["attached"]}
+
+
+# Debian's registry, which does not.
+
+
+def test_without_a_list_of_referrers_a_tag_made_of_the_digest_leads_to_it(image: Image, target: RegistryTarget) -> None:
+    pushed = push(image, target)
+    attached = attach(BILL, "sbom.cdx.json", pushed, target)
+    assert attached.tag == pushed.digest.replace(":", "-")
+    artifact = target.manifest(attached.digest)
+    assert artifact
+    assert artifact.media_type == OCI_MANIFEST
+    index = target.manifest(attached.tag)
+    assert index
+    assert index.media_type == OCI_INDEX
+    (entry,) = json.loads(index.data)["manifests"]
+    assert (entry["digest"], entry["mediaType"], entry["artifactType"]) == (attached.digest, OCI_MANIFEST, CYCLONEDX)
+    assert target.manifest(pushed.tag) == image.manifest
+    assert attach(BILL, "sbom.cdx.json", pushed, target).already_there
+    assert target.manifest(attached.tag) == index
+
+
+def test_what_others_have_attached_stays(image: Image, target: RegistryTarget) -> None:
+    pushed = push(image, target)
+    others = attach(b"signature", "signature", pushed, target, media_type="application/vnd.example.signature")
+    ours = attach(BILL, "sbom.cdx.json", pushed, target)
+    index = target.manifest(ours.tag)
+    assert index
+    assert [entry["digest"] for entry in json.loads(index.data)["manifests"]] == [others.digest, ours.digest]
+
+
+@pytest.mark.parametrize("method", ["HEAD", "PATCH", "PUT", "GET"])
+def test_a_cut_is_made_good(
+    method: str, image: Image, target: RegistryTarget, faults: Faults, patience: Patience
+) -> None:
+    pushed = push(image, target)
+    with faults.rule(Drop(), method=method, times=1) as rule:
+        attached = attach(BILL, "sbom.cdx.json", pushed, target, patience=patience)
+        assert rule.hits == 1
+    assert target.manifest(attached.digest)
+
+
+def test_a_registry_that_takes_it_and_does_not_list_it_is_an_error(
+    image: Image, target: RegistryTarget, faults: Faults
+) -> None:
+    pushed = push(image, target)
+    nothing = Answer(200, headers={"Content-Type": OCI_INDEX}, body=EMPTY_INDEX)
+    with faults.rule(nothing, path="/referrers/"), pytest.raises(PushFailedError, match="does not list it"):
+        attach(BILL, "sbom.cdx.json", pushed, target)
+
+
+def test_what_is_read_back_is_what_was_attached(image: Image, target: RegistryTarget) -> None:
+    pushed: Pushed = push(image, target)
+    artifact = target.manifest(attach(BILL, "sbom.cdx.json", pushed, target).digest)
+    assert artifact
+    (layer,) = json.loads(artifact.data)["layers"]
+    assert layer["digest"] == digest_of(BILL)
+    with Registry(target.address, target.name, right) as registry:
+        assert registry.blob(layer["digest"]) == BILL

@@ -1,0 +1,142 @@
+"""What the build has proved of the image and left in it; and that it does not let a spoiled image pass."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
+import recipe
+from local.stack import docker
+from tests.image.test_image import IMAGE
+from verify.components import expected
+
+ROOT = Path(__file__).resolve().parents[2]
+STAGES = ROOT / "build_stages"
+FOLDER = "/opt/share/hwang-lambda"
+SPOILED = f"""\
+ARG BASE
+FROM $BASE AS base
+FROM {IMAGE}
+ARG STAND_IN
+USER root
+RUN chmod u+s /opt/lib/libdav1d.so.* \\
+    && cp /bin/true /opt/gcc \\
+    && echo more >>/etc/passwd \\
+    && rm /var/task/pillow.libs/libjpeg-*.so* \\
+    && rm -r {FOLDER}/LICENSES/ffmpeg \\
+    && printf 'x = 1\\n' >>/var/task/function/handler.py \\
+    && cp --remove-destination /opt/lib/libavutil.so.* /var/task/hwang/_core.abi3.so \\
+    && head -c 9000000 /dev/zero >/opt/data
+WORKDIR /build_stages
+RUN --network=none --mount=type=bind,from=base,source=/,target=/base --mount=type=bind,target=/build_stages \\
+    HWANG_STAND_IN=$STAND_IN python3 -m verify / /base /dev/null
+"""
+
+
+def from_image(path: str, image: str = IMAGE) -> bytes:
+    command = [docker(), "run", "--rm", "--network", "none", "--entrypoint", "cat", image, path]
+    return subprocess.run(command, capture_output=True, check=True).stdout
+
+
+@cache
+def stamp() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(from_image(f"{FOLDER}/verified.json"))
+    return found
+
+
+@cache
+def labels() -> dict[str, str]:
+    command = [docker(), "image", "inspect", "--format", "{{json .Config.Labels}}", IMAGE]
+    found: dict[str, str] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _with_an_engine(engine: str) -> None:
+    pass
+
+
+def test_the_label_is_the_licence_that_was_computed() -> None:
+    assert stamp()["licence"] == recipe.licence() == labels()["org.opencontainers.image.licenses"]
+    assert stamp()["redistributable"] is True
+    assert stamp()["ffmpeg"]["licence"] == "GPL version 2 or later"
+
+
+def test_the_stamp_tells_what_was_proved() -> None:
+    found = stamp()
+    assert found["ffmpeg"]["version"] == recipe.load("ffmpeg").version
+    assert found["ffmpeg"]["components"] == len(expected(recipe.DEFAULTS))
+    assert "/var/task/hwang/_core.abi3.so" in found["libraries"]["compiled_here"]
+    assert len(found["libraries"]["compiled_here"]) == 7
+    assert set(found["libraries"]["of_the_base"]) >= {"libc.so.6", "libstdc++.so.6", "libz.so.1"}
+    assert found["needs"].keys() == {"GLIBC", "GLIBCXX", "CXXABI"}
+    assert found["added"]["bytes"] <= 80_000_000
+    assert all(len(file["reason"].split()) > 2 for file in found["large"].values())
+    assert (found["base"] == "stand-in") == (labels().get("hwang-lambda.base") == "stand-in")
+
+
+def test_versions_in_the_image_are_the_pins() -> None:
+    found = json.loads(from_image(f"{FOLDER}/versions.json"))
+    packages = found.pop("packages")
+    lock = (ROOT / "requirements/function.txt").read_text()
+    assert packages.items() <= dict(re.findall(r"^([\w.-]+)==(\S+)", lock, re.MULTILINE)).items()
+    assert (
+        found.pop("hwang") == re.findall(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)[0]
+    )
+    assert found == {product.product: product.version for product in recipe.shipped()}
+
+
+def test_the_bill_of_materials_is_valid_and_of_the_pinned_bytes() -> None:
+    text = from_image(f"{FOLDER}/sbom.cdx.json").decode()
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    found = {component["name"]: component for component in json.loads(text)["components"]}
+    locked = set(re.findall(r"sha256:(\w{64})", (ROOT / "requirements/function.txt").read_text()))
+    packages = [item for item in found.values() if "/pypi.org/" in str(item.get("externalReferences"))]
+    assert len(packages) > 10
+    assert all(item["hashes"][0]["content"] in locked for item in packages if item["name"] != "nanobind")
+    for product in recipe.shipped():
+        pinned = {archive.digest.partition(":")[2] for archive in product.archives}
+        is_pinned = pinned & {item["content"] for item in found[product.product]["hashes"]}
+        assert is_pinned or "origin" in str(found[product.product]["properties"])
+
+
+def test_the_licences_and_the_offer_of_source_go_along() -> None:
+    offer = from_image(f"{FOLDER}/LICENSES/SOURCE-OFFER.md").decode()
+    assert "three years" in offer
+    for product in recipe.shipped():
+        assert product.version in offer
+        assert any(archive.url and archive.url in offer for archive in product.archives)
+    assert b"GNU LESSER GENERAL PUBLIC LICENSE" in from_image(f"{FOLDER}/LICENSES/ffmpeg/COPYING.LGPLv2.1")
+    assert b"GNU GENERAL PUBLIC LICENSE" in from_image(f"{FOLDER}/LICENSES/x264/COPYING")
+
+
+def test_a_spoiled_image_is_not_built() -> None:
+    """Everything is told at once, and nothing is written."""
+    is_stand_in = labels().get("hwang-lambda.base") == "stand-in"
+    base = "hwang-lambda-standin:3.13" if is_stand_in else "public.ecr.aws/lambda/python:3.13"
+    command = [
+        *(docker(), "buildx", "build", "--progress", "plain", "--file", "-", str(STAGES)),
+        *("--build-arg", f"BASE={base}", "--build-arg", f"STAND_IN={'1' if is_stand_in else ''}"),
+    ]
+    done = subprocess.run(command, input=SPOILED, capture_output=True, text=True, check=False)
+    assert done.returncode
+    for complaint in (
+        r"/opt/lib/libdav1d\.so\.\d+ is setuid or setgid",
+        r"/opt/gcc is for building",
+        r"/etc/passwd of the base is changed",
+        r"libjpeg-\S+ => not found",
+        r"LICENSES has no text for ffmpeg",
+        r"handler\.cpython-313\.pyc is bytecode of another version of its source",
+        r"_core\.abi3\.so exports \d+ symbols that are not for others",
+        r"/opt/data has 9,000,000 bytes; large\.toml has no reason for it",
+        r"[\d,]+ bytes are added to the base; 80,000,000 are allowed",
+    ):
+        assert re.search(complaint, done.stderr), complaint

@@ -1,0 +1,162 @@
+"""The licence and the components of FFmpeg: computed, declared, and told apart where they differ."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import recipe
+from verify import components, licence
+
+ROOT = Path(__file__).resolve().parents[2]
+STAGES = ROOT / "build_stages"
+X264, NOTHING, NONFREE = frozenset({"x264"}), frozenset[str](), frozenset({"x264", "nonfree"})
+NEEDED = {
+    "/opt/lib/libavcodec.so.63": ["libavutil.so.61", "libx264.so.164", "libdav1d.so.7", "libc.so.6"],
+    "/opt/lib/libavutil.so.61": ["libc.so.6"],
+    "/opt/lib/libx264.so.164": [],
+    "/opt/lib/libdav1d.so.7": [],
+}
+WITHOUT_X264 = {
+    path: [name for name in names if "x264" not in name] for path, names in NEEDED.items() if "x264" not in path
+}
+
+
+@pytest.mark.parametrize(
+    ("flags", "said", "computed"),
+    [
+        ([], "LGPL version 2.1 or later", "LGPL-2.1-or-later"),
+        (["--enable-version3"], "LGPL version 3 or later", "LGPL-3.0-or-later"),
+        (["--enable-gpl"], "GPL version 2 or later", "GPL-2.0-or-later"),
+        (["--enable-gpl", "--enable-version3"], "GPL version 3 or later", "GPL-3.0-or-later"),
+        (["--enable-gpl", "--enable-nonfree"], "nonfree and unredistributable", "LicenseRef-FFmpeg-nonfree"),
+    ],
+)
+def test_the_licence_is_of_the_configuration(flags: list[str], said: str, computed: str) -> None:
+    assert licence.of_ffmpeg(said, ["--disable-everything", *flags]) == (computed, [])
+
+
+def test_libraries_that_say_another_licence_than_their_configuration_are_a_problem() -> None:
+    _, problems = licence.of_ffmpeg("LGPL version 2.1 or later", ["--enable-gpl"])
+    assert problems == [
+        "FFmpeg calls itself under 'LGPL version 2.1 or later'; configured as it is it is under GPL-2.0-or-later"
+    ]
+
+
+def test_what_is_linked_is_told_without_ffmpegs_own_and_the_bases() -> None:
+    assert licence.linked(NEEDED) == ["dav1d", "x264"]
+    assert licence.linked(WITHOUT_X264) == ["dav1d"]
+
+
+def problems(ffmpeg: str, needed: dict[str, list[str]], switched_on: frozenset[str]) -> list[str]:
+    return licence.problems(ffmpeg, recipe.load("ffmpeg", switched_on).configure, needed, switched_on)
+
+
+def test_what_is_as_declared_is_no_problem() -> None:
+    assert problems("GPL-2.0-or-later", NEEDED, X264) == []
+    assert problems("LGPL-2.1-or-later", WITHOUT_X264, NOTHING) == []
+    assert problems("LicenseRef-FFmpeg-nonfree", NEEDED, NONFREE) == []
+
+
+def test_another_licence_than_declared_is_a_problem() -> None:
+    assert problems("GPL-2.0-or-later", WITHOUT_X264, NOTHING) == [
+        "FFmpeg is under GPL-2.0-or-later; its source.toml says LGPL-2.1-or-later"
+    ]
+
+
+def test_a_library_that_is_not_declared_is_a_problem() -> None:
+    assert problems("LGPL-2.1-or-later", NEEDED, NOTHING) == [
+        "FFmpeg is linked to dav1d, x264; its source.toml says dav1d"
+    ]
+
+
+def test_a_gpl_library_makes_the_lgpl_a_problem() -> None:
+    assert "x264 is under the GPL, and FFmpeg with it in is called LGPL-2.1-or-later" in problems(
+        "LGPL-2.1-or-later", NEEDED, X264
+    )
+
+
+def test_a_configuration_that_lacks_what_is_declared_is_a_problem() -> None:
+    assert licence.problems("GPL-2.0-or-later", ["--enable-gpl"], NEEDED, X264)[0].startswith(
+        "FFmpeg was configured without --disable-everything"
+    )
+
+
+def test_texts_and_the_offer_of_source_must_be_there(tmp_path: Path) -> None:
+    missing = licence.missing_texts(tmp_path, X264)
+    assert missing[:4] == [f"LICENSES has no text for {name}" for name in ("hwang", "ffmpeg", "dav1d", "x264")]
+    assert len(missing) == 4 + sum(len(product.archives) for product in recipe.shipped(X264))
+
+
+# The recipes.
+
+
+def test_options_are_the_dockerfiles_arguments() -> None:
+    assert recipe.options({}) == X264
+    assert recipe.options({"WITH_X264": "0"}) == NOTHING
+    assert recipe.options({"WITH_X264": "1", "NONFREE": "1"}) == NONFREE
+    with pytest.raises(recipe.RecipeError, match="WITH_X264=no: say 1 or 0"):
+        recipe.options({"WITH_X264": "no"})
+
+
+def test_what_is_nonfree_is_refused_unless_it_is_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for product in ("ffmpeg", "dav1d", "x264"):
+        (tmp_path / product).mkdir()
+        text = (STAGES / product / "source.toml").read_text()
+        (tmp_path / product / "source.toml").write_text(text.replace('"--disable-doc",', '"--enable-nonfree",'))
+    monkeypatch.setattr(recipe, "STAGES", tmp_path)
+    with pytest.raises(recipe.RecipeError, match="NONFREE=1"):
+        recipe.load("ffmpeg")
+    assert "--enable-nonfree" in recipe.load("ffmpeg", NONFREE).configure
+
+
+def test_without_x264_nothing_of_it_is_configured_and_the_licence_is_the_lgpl() -> None:
+    arguments = " ".join(recipe.load("ffmpeg", NOTHING).configure)
+    assert not re.search(r"x264|gpl|mp4", arguments)
+    assert recipe.licence(NOTHING) == "Apache-2.0 AND LGPL-2.1-or-later AND BSD-2-Clause"
+    assert [product.product for product in recipe.shipped(NOTHING)] == ["ffmpeg", "dav1d"]
+
+
+@pytest.mark.parametrize(
+    ("stage", "switched_on"), [("image-x264-1", X264), ("image-x264-0", NOTHING), ("image-nonfree-1", NONFREE)]
+)
+def test_labels_are_the_computed_licence(stage: str, switched_on: frozenset[str]) -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    found = re.search(rf"^FROM \S+ AS {stage}\n(.*?)\n(?:FROM|\n)", text, re.MULTILINE | re.DOTALL)
+    assert found
+    assert f'LABEL org.opencontainers.image.licenses="{recipe.licence(switched_on)}"' in found[1]
+    assert ('LABEL hwang-lambda.redistributable="no"' in found[1]) == ("nonfree" in switched_on)
+
+
+def test_every_build_of_ffmpeg_is_told_the_options() -> None:
+    stages = re.split(r"\n(?=FROM )", (ROOT / "Dockerfile").read_text())
+    for script in ("ffmpeg/build.sh", "oracle/build.sh", "licences.py", "materials.py", "-m verify"):
+        (stage,) = (text for text in stages if f" {script}" in text or f"    {script}" in text)
+        if "FROM licences" not in stage:  # which has them already
+            assert "\nARG WITH_X264\n" in stage, script
+            assert "\nARG NONFREE\n" in stage, script
+
+
+# The components.
+
+
+def test_the_list_of_components_has_no_way_to_files_or_networks() -> None:
+    kinds = {line.split()[0] for line in components.expected(X264)}
+    assert {"decoder", "demuxer", "encoder", "muxer", "parser"} <= kinds
+    assert not kinds & {"protocol", "filter"}
+
+
+def test_the_list_of_components_has_what_is_configured() -> None:
+    expected = components.expected(X264)
+    for argument in recipe.load("ffmpeg", X264).configure:
+        if found := re.fullmatch(r"--enable-(decoder|demuxer|encoder|muxer)=(\w+)", argument):
+            name = {"mpegps": "mpeg"}.get(found[2], found[2])
+            assert any(re.match(rf"{found[1]} (?:\S+,)?{name}(?:,|$)", line) for line in expected), argument
+
+
+def test_what_an_option_brings_is_expected_with_it_alone() -> None:
+    brought = set(components.expected(X264)) - set(components.expected(NOTHING))
+    assert {"encoder libx264", "muxer mp4"} <= brought
+    assert not [line for line in components.expected(NOTHING) if line.startswith(("encoder", "muxer"))]
