@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "build_stages"))
+import treehash
 
-import treehash  # noqa: E402 - a script's neighbour, found through the path above
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def plant(root: Path) -> Path:
