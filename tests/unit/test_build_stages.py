@@ -77,13 +77,14 @@ def test_the_dockerfile_needs_no_frontend_and_defaults_to_lambdas_base() -> None
 def test_no_image_ships_without_the_judges_stamp() -> None:
     stages = re.split(r"\n(?=FROM )", (ROOT / "Dockerfile").read_text())
     bases = {found[2]: (found[1], text) for text in stages if (found := re.match(r"FROM (\S+) AS (\S+)", text))}
-    assert "COPY --link --from=verified /opt/share/hwang-lambda/verified.json" in bases["image"][1]
+    assert "COPY --link --from=stamp /stamp /" in bases["image"][1]
+    assert "COPY --from=verified /opt/share/hwang-lambda/verified.json" in bases["stamp"][1]
     assert bases["function"][0] == bases["test"][0] == "image"
     judged, tree = bases["verified"][1], bases["tree"][1]
     assert bases["verified"][0] == "tree"
     assert "python3 -m verify / /base /opt/share/hwang-lambda/verified.json" in judged
     assert "\nRUN" not in tree  # nothing is made there, it is only laid out
-    after = bases["image"][1].replace("COPY --link --from=verified", "")
+    after = bases["image"][1].replace("COPY --link --from=stamp", "")
     assert not re.search(r"^(COPY|ADD|RUN)", after, re.MULTILINE)
 
 
