@@ -54,7 +54,6 @@ def _here(event: object, timeout: float | None) -> dict[str, object]:
 
 
 def _supervised(event: object, timeout: float | None) -> dict[str, object]:
-    s3.client()
     supervisor = Supervisor(worker.main, function_memory())
     try:
         return supervisor.run(event, (timeout or _NO_LIMIT_SECONDS) + ANSWER_SECONDS)

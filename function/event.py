@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Discriminator, Field, Tag, TypeAdapter, ValidationError, model_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from function.errors import BadRequest
@@ -193,7 +193,8 @@ EVENT: Final[TypeAdapter[Event]] = TypeAdapter(
             custom_error_type="action",
             custom_error_message=f"action: must be one of {', '.join(ACTIONS)}",
         ),
-    ]
+    ],
+    config=ConfigDict(defer_build=True),
 )
 
 

@@ -1,17 +1,21 @@
 """Lambda's entry point: `function.handler.handler`."""
+# ruff: noqa: E402 - what makes importing faster comes before the imports
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 from typing import Any, Protocol
 
+gc.disable()  # nothing that importing makes is garbage
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: its threads would take memory for nothing
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # it would look through all packages for some
 
 from awslambdaric.lambda_runtime_exception import FaultException
 from snapshot_restore_py import register_after_restore, register_before_snapshot
 
-from function import invocation, s3, worker
+from function import invocation, worker
 from function.errors import FunctionError
 from function.limits import function_memory
 from function.supervisor import Supervisor
@@ -34,12 +38,11 @@ def handler(event: object, context: Context) -> Any:
 
 def _restored() -> None:
     random.seed()  # all that were restored from one snapshot would draw the same numbers
-    s3.client.cache_clear()
-    s3.client()
     _supervisor.start()
 
 
-s3.client()  # made while Lambda initialises the function, not in the first request
+gc.freeze()
+gc.enable()
 _supervisor = Supervisor(worker.main, function_memory())
 _supervisor.start()
 register_before_snapshot(_supervisor.stop)

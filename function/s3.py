@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, 
 from urllib3.exceptions import HTTPError
 
 from function.backoff import LONGEST_PAUSE_SECONDS, MOST_TRIES, pause_seconds, stated_seconds
-from function.errors import FunctionError, OutputUnavailable, SourceUnavailable
+from function.errors import FunctionError, Internal, OutputUnavailable, SourceUnavailable
 from function.watchdog import watched
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ class S3Error(Exception):
 def client() -> S3Client:
     """The client, made once; the endpoint comes from AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL, never from an event.
 
-    Made from botocore, as importing boto3 costs 90 ms more at every cold start.
+    Made from botocore, as importing boto3 costs 90 ms more at every cold start. Raises Internal where the configuration
+    is such that there can be none.
     """
     own_endpoint = "AWS_ENDPOINT_URL_S3" in os.environ or "AWS_ENDPOINT_URL" in os.environ
     config = Config(
@@ -71,7 +72,10 @@ def client() -> S3Client:
         response_checksum_validation="when_required",
     )
     session = botocore.session.get_session()
-    return cast("S3Client", session.create_client("s3", region_name=os.environ.get("AWS_REGION"), config=config))
+    try:
+        return cast("S3Client", session.create_client("s3", region_name=os.environ.get("AWS_REGION"), config=config))
+    except (BotoCoreError, ValueError) as error:
+        raise Internal(f"there is no S3 client for this configuration: {error}") from error
 
 
 def ask(call: Callable[..., T], *, error: type[FunctionError] = OutputUnavailable, **arguments: Any) -> T:

@@ -14,7 +14,7 @@ _RANGE = re.compile(r"([0-9]*):([0-9]*)(?::([0-9]+))?")
 class Model(BaseModel):
     """Of the types of JSON exactly, nothing unknown, never changed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 class Timestamps(Model):

@@ -20,6 +20,7 @@ from typing import Any, Final
 from function import job, s3, scratch, watchdog
 from function.deadline import Deadline
 from function.errors import FunctionError, Internal, from_exception
+from function.event import EVENT
 from function.journal import Journal
 from function.session import Session
 
@@ -49,27 +50,23 @@ class Channel:
 def main(connection: Connection, memory: int | None) -> None:
     """Serves until the supervisor is gone. `memory`: bytes that this process may take."""
     _prepare(memory)
+    _warm_up()
+    gc.freeze()  # what requests find here is not looked through after each
     channel = Channel(connection)
     watchdog.give_up = lambda error: _leave(channel, error)
     with suppress(EOFError, OSError):  # the supervisor is gone
         while True:
             message = channel.receive()
             channel.send({"beat": {}})  # the request has arrived
-            session = _session(message, channel)
-            try:
-                with _beating(channel, session):
-                    answer = _withdrawn(message) if "withdraw" in message else _answered(message["event"], session)
-            except RuntimeError as error:  # there are too many threads for one more
-                answer = {"error": _described(from_exception(error))}
+            answer = _answer(message, channel)
             channel.send(answer)
-            del message, session, answer
+            del message, answer
             _let_go()
 
 
 def _prepare(memory: int | None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
-    gc.freeze()  # what was imported before the fork is not looked through each time
     if hasattr(_LIBC, "mallopt"):
         _LIBC.mallopt(_M_ARENA_MAX, _ARENAS)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -77,6 +74,22 @@ def _prepare(memory: int | None) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     with suppress(OSError):  # where memory runs out, it is this process that goes, not the one that answers
         Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+def _warm_up() -> None:
+    """What requests need and the process that answers Lambda does not: it goes on meanwhile."""
+    EVENT.rebuild()
+    with suppress(Internal):  # each request says so
+        s3.client()
+
+
+def _answer(message: dict[str, Any], channel: Channel) -> dict[str, Any]:
+    try:
+        session = _session(message, channel)
+        with _beating(channel, session):
+            return _withdrawn(message) if "withdraw" in message else _answered(message["event"], session)
+    except (Internal, RuntimeError) as error:  # there is no client, or there are too many threads for one more
+        return {"error": _described(from_exception(error))}
 
 
 def _leave(channel: Channel, error: FunctionError) -> None:

@@ -10,6 +10,7 @@ end, as proof that it still can be.
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import py_compile
@@ -19,6 +20,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import recipe
 
@@ -40,6 +42,7 @@ FILES = (
     "**/*.h",
     "**/*.pxd",
     "**/*.pyi",
+    "botocore/data/*/*/examples-1.json",
     # AVIF is no output format here, and its library is as large as the rest of Pillow's.
     "PIL/_avif.*.so",
     "pillow.libs/libavif-*",
@@ -71,6 +74,8 @@ def trim(tree: Path) -> None:
         remove(tree.glob(pattern))
     remove(path for path in (tree / "botocore/data").iterdir() if path.is_dir() and path.name not in SERVICES)
     keep_endpoints(tree / "botocore/data/endpoints.json")
+    for model in (tree / "botocore/data").rglob("service-2.json.gz"):
+        drop_documentation(model)
     for library in libraries(tree):
         strip(library)
 
@@ -89,6 +94,19 @@ def keep_endpoints(file: Path) -> None:
     for partition in document["partitions"]:
         partition["services"] = {name: found for name, found in partition["services"].items() if name in ENDPOINTS}
     file.write_text(json.dumps(document, separators=(",", ":")))
+
+
+def drop_documentation(model: Path) -> None:
+    """Two thirds of what botocore reads to make a client are texts for programmers."""
+
+    def without(node: Any) -> Any:
+        if isinstance(node, dict):
+            # A member of a structure may have that name too.
+            return {k: without(v) for k, v in node.items() if not (k == "documentation" and isinstance(v, str))}
+        return [without(inner) for inner in node] if isinstance(node, list) else node
+
+    document = without(json.loads(gzip.decompress(model.read_bytes())))
+    model.write_bytes(gzip.compress(json.dumps(document, separators=(",", ":")).encode(), mtime=0))
 
 
 def libraries(tree: Path) -> Iterator[Path]:

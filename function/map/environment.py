@@ -15,7 +15,7 @@ import time
 import uuid
 from typing import Any
 
-from function import invocation, s3, worker
+from function import invocation, worker
 from function.errors import FunctionError
 from function.limits import function_memory
 from function.supervisor import Supervisor
@@ -35,7 +35,6 @@ class Context:
 def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    s3.client()
     supervisor = Supervisor(worker.main, function_memory())
     try:
         for line in sys.stdin:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib.util
 import json
 import struct
@@ -48,6 +49,16 @@ def test_whole_packages_keep_their_sources_beside_the_bytecode(tree: Path) -> No
     trim.compile_sources(tree, keep=True)
     assert len(list(tree.rglob("*.py"))) == len(list(tree.rglob("__pycache__/*.pyc"))) == 4
     assert ran(tree, "import single, package.inner").returncode == 0
+
+
+def test_models_lose_their_texts_and_no_member_of_that_name(tmp_path: Path) -> None:
+    member = {"documentation": {"shape": "Text"}}
+    shape = {"type": "structure", "documentation": "<p>Says what it is.</p>", "members": member}
+    model = tmp_path / "service-2.json.gz"
+    model.write_bytes(gzip.compress(json.dumps({"shapes": {"Thing": shape, "Text": {"type": "string"}}}).encode()))
+    trim.drop_documentation(model)
+    kept = {"Thing": {"type": "structure", "members": member}, "Text": {"type": "string"}}
+    assert json.loads(gzip.decompress(model.read_bytes())) == {"shapes": kept}
 
 
 def test_endpoints_are_kept_for_the_services_that_are(tmp_path: Path) -> None:
