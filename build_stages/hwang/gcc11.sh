@@ -1,16 +1,15 @@
 #!/usr/bin/env bash
 # The decoder once more, with Amazon Linux 2023's compiler, so that what is written on a stand-in builds on Lambda's base.
 #
-#   gcc11.sh install    on a Debian base: GCC 11, from the last release that has it
-#   gcc11.sh build      with it; what comes of it must load
+#   gcc11.sh offer    on a Debian base: has GCC 11 among its packages, from the last release with it
+#   gcc11.sh build    with it; what comes of it must load
 . "$(dirname "$0")/../lib.sh"
 
 case $1 in
-    install)
+    offer)
         command -v apt-get >/dev/null || exit 0 # the compiler is GCC 11 already
         mirror=$(apt-get indextargets --format '$(REPO_URI)' | head -n 1)
         echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror bookworm main" >/etc/apt/sources.list.d/gcc11.list
-        step install sh -c 'apt-get update && apt-get install --yes --no-install-recommends g++-11 && apt-get clean'
         ;;
     build)
         if command -v g++-11 >/dev/null; then
