@@ -101,8 +101,8 @@ def drop_documentation(model: Path) -> None:
 
     def without(node: Any) -> Any:
         if isinstance(node, dict):
-            # A member of a structure may have that name too.
-            return {k: without(v) for k, v in node.items() if not (k == "documentation" and isinstance(v, str))}
+            # A member of a structure may have that name too; and of a few botocore asks for the text, so it is empty.
+            return {k: "" if k == "documentation" and isinstance(v, str) else without(v) for k, v in node.items()}
         return [without(inner) for inner in node] if isinstance(node, list) else node
 
     document = without(json.loads(gzip.decompress(model.read_bytes())))

@@ -16,6 +16,11 @@ from tests.image.exposure import Exposed, in_bytes, in_image, layer_of
 IMAGE = "hwang-lambda:latest"
 OUR_FIRST_COMMAND = "COPY /layers/"
 CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----\r?\n(.+?)-----END CERTIFICATE-----", re.DOTALL)
+PUBLIC = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/var/task/botocore/cacert.pem",
+)
 BUNDLES = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 ADDRESSES = ("http_proxy", "https_proxy", "all_proxy", "pip_index_url", "pip_extra_index_url", "uv_default_index")
 
@@ -33,10 +38,10 @@ def certificates(bundle: bytes) -> set[bytes]:
 
 
 def authorities_of_this_machine(engine: str) -> list[bytes]:
-    """Lines of certificates that builds here are told to trust and that no base image has."""
+    """Lines of certificates that builds here are told to trust and that neither the base nor botocore's wheel has."""
     bundles = {os.environ[name] for name in BUNDLES if os.environ.get(name)}
     trusted = {line for bundle in bundles for line in certificates(Path(bundle).read_bytes())}
-    read = "cat /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt 2>/dev/null || true"
+    read = f"cat {' '.join(PUBLIC)} 2>/dev/null || true"
     command = [engine, "run", "--rm", "--network", "none", "--entrypoint", "/bin/sh", IMAGE, "-c", read]
     public = certificates(subprocess.run(command, capture_output=True, check=True).stdout)
     assert public
