@@ -248,6 +248,15 @@ RUN --network=none --mount=type=bind,from=ffmpeg-source,source=/source,target=/s
     --mount=type=bind,source=build_stages/oracle,target=oracle \
     oracle/build.sh
 
+# A program that encodes with the image's libraries, for the tests of the add-ons alone.
+FROM ffmpeg AS encode-program
+RUN --network=none --mount=type=bind,source=tests/image/encode.c,target=encode.c \
+    cc -O2 -Wall -Werror -I/opt/include encode.c -o /encode -L/opt/lib -Wl,-rpath-link,/opt/lib \
+    -lavformat -lavcodec -lavutil -lm
+
+FROM scratch AS encode
+COPY --from=encode-program /encode /
+
 # The same tree plus the tests: what decodes here is what ships.
 FROM image AS test
 WORKDIR /var/task

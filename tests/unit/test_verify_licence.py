@@ -75,9 +75,7 @@ def test_another_licence_than_declared_is_a_problem() -> None:
 
 
 def test_a_library_that_is_not_declared_is_a_problem() -> None:
-    assert problems("LGPL-2.1-or-later", NEEDED, NOTHING) == [
-        "FFmpeg is linked to dav1d, x264; source.toml says dav1d"
-    ]
+    assert problems("LGPL-2.1-or-later", NEEDED, NOTHING) == ["FFmpeg is linked to dav1d, x264; source.toml says dav1d"]
 
 
 def test_a_gpl_library_makes_the_lgpl_a_problem() -> None:
