@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from itertools import product
 from pathlib import Path
 
 import pytest
@@ -23,7 +23,7 @@ NEEDED = {
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 EVERY_COMBINATION = [
     switched_on
-    for values in product("01", repeat=len(recipe.VARIABLES))
+    for values in itertools.product("01", repeat=len(recipe.VARIABLES))
     if "fdk-aac" not in (switched_on := recipe.options(dict(zip(recipe.VARIABLES.values(), values, strict=True))))
     or "nonfree" in switched_on
 ]
