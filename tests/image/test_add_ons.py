@@ -46,8 +46,9 @@ def inside(program: str, *arguments: str, clips: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def clips(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def clips(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the program that encodes; and the image is built."""
+    request.getfixturevalue("engine")
     folder = tmp_path_factory.mktemp("clips")
     build("function", IMAGE)
     build("encode", "--to", str(folder))
