@@ -54,7 +54,7 @@ def too_much(addition: Addition, switched_on: frozenset[str]) -> list[str]:
 
 
 def reasons(switched_on: frozenset[str]) -> dict[str, str]:
-    """By pattern of paths: those of every image, and those of what is switched on."""
+    """By pattern of paths; with those of the add-ons where one is switched on."""
     read = tomllib.loads(REASONS.read_text())
-    found = {pattern: reason for pattern, reason in read.items() if isinstance(reason, str)}
-    return found | {pattern: reason for option in switched_on for pattern, reason in read.get(option, {}).items()}
+    of_add_ons: dict[str, str] = read.pop("add-ons")
+    return read | of_add_ons if switched_on & {*recipe.ADD_ONS} else read
