@@ -18,6 +18,7 @@ recipe() { python3 "$stages/recipe.py" "$product" "$1"; }
 read_configure() {
     local arguments
     arguments=$(recipe configure)
+    # shellcheck disable=SC2034 # for who calls
     mapfile -t configure <<<"$arguments"
 }
 
