@@ -6,6 +6,8 @@ ARG BUILD_BASE=${LAMBDA_BASE}
 ARG WITH_X264=1
 # 1: with what FFmpeg calls nonfree. Nobody may be given such an image.
 ARG NONFREE=0
+# 1: an add-on, docs/add-ons.md.
+ARG WITH_FDK_AAC=0 WITH_LAME=0 WITH_OGG=0 WITH_OPUS=0 WITH_THEORA=0 WITH_VORBIS=0 WITH_VPX=0 WITH_XVID=0
 # 1: third-party packages as they come, with what the function never uses and with their sources.
 ARG WHOLE_PACKAGES=0
 
@@ -46,6 +48,28 @@ RUN --mount=type=cache,id=hwang-sources,target=/cache --mount=type=bind,from=sou
     --mount=type=secret,id=ca,target=/run/ca.crt \
     ./online.sh python3 fetch.py ffmpeg /source --cache /cache --cache /sources
 
+# The add-ons: a folder each, and the sources of those that are switched on.
+FROM scratch AS add-ons-recipes
+COPY build_stages/add-ons.sh /
+COPY build_stages/fdk-aac /fdk-aac/
+COPY build_stages/lame /lame/
+COPY build_stages/ogg /ogg/
+COPY build_stages/opus /opus/
+COPY build_stages/theora /theora/
+COPY build_stages/vorbis /vorbis/
+COPY build_stages/vpx /vpx/
+COPY build_stages/xvid /xvid/
+COPY build_stages/ffmpeg/source.toml /ffmpeg/
+COPY build_stages/dav1d/source.toml /dav1d/
+COPY build_stages/x264/source.toml /x264/
+
+FROM fetcher AS add-ons-source
+ARG WITH_X264 NONFREE WITH_FDK_AAC WITH_LAME WITH_OGG WITH_OPUS WITH_THEORA WITH_VORBIS WITH_VPX WITH_XVID
+COPY --from=add-ons-recipes / ./
+RUN --mount=type=cache,id=hwang-sources,target=/cache --mount=type=bind,from=sources,target=/sources \
+    --mount=type=secret,id=ca,target=/run/ca.crt \
+    mkdir /source && ./online.sh ./add-ons.sh fetch
+
 # The compiler and the build tools: the only stage on the way to a library that uses the network.
 FROM ${BUILD_BASE} AS compiler
 ENTRYPOINT []
@@ -83,11 +107,24 @@ RUN --network=none --mount=type=bind,from=dav1d-source,source=/source,target=/so
     --mount=type=bind,source=build_stages/dav1d,target=dav1d \
     dav1d/build.sh
 
+# The add-ons, one after the other. Without any there is nothing in it.
+FROM compiler AS add-ons
+ARG WITH_X264 NONFREE WITH_FDK_AAC WITH_LAME WITH_OGG WITH_OPUS WITH_THEORA WITH_VORBIS WITH_VPX WITH_XVID
+COPY --link --from=nasm /opt /opt
+COPY --from=add-ons-recipes / ./
+RUN --mount=type=bind,source=build_stages/online.sh,target=online.sh \
+    --mount=type=bind,source=build_stages/system_packages.py,target=system_packages.py \
+    --mount=type=bind,source=build_stages/vpx/packages.toml,target=packages.toml \
+    --mount=type=secret,id=ca,target=/run/ca.crt \
+    [ "$WITH_VPX" = 0 ] || ./online.sh python3 system_packages.py vpx
+RUN --network=none --mount=type=bind,from=add-ons-source,source=/source,target=/source \
+    mkdir -p /opt /ship/lib && ./add-ons.sh build
+
 FROM compiler AS ffmpeg
-ARG WITH_X264
-ARG NONFREE
+ARG WITH_X264 NONFREE WITH_FDK_AAC WITH_LAME WITH_OGG WITH_OPUS WITH_THEORA WITH_VORBIS WITH_VPX WITH_XVID
 COPY --link --from=x264 /opt /opt
 COPY --link --from=dav1d /opt /opt
+COPY --link --from=add-ons /opt /opt
 RUN --network=none --mount=type=bind,from=ffmpeg-source,source=/source,target=/source \
     --mount=type=bind,source=build_stages/ffmpeg,target=ffmpeg \
     ffmpeg/build.sh
@@ -126,16 +163,11 @@ site = pathlib.Path("/root-of-path" + sysconfig.get_path("purelib")); site.mkdir
 (site / "task.pth").write_text("/var/task\n")'
 
 # The licence texts of what is compiled in, and where its source is: BSD and GPL ask that they go along.
-FROM fetcher AS licences
-ARG WITH_X264
-ARG NONFREE
-COPY build_stages/ffmpeg/source.toml ffmpeg/
-COPY build_stages/dav1d/source.toml dav1d/
-COPY build_stages/x264/source.toml x264/
-RUN --network=none --mount=type=bind,from=x264-source,source=/source,target=/source/x264 \
-    --mount=type=bind,from=dav1d-source,source=/source,target=/source/dav1d \
-    --mount=type=bind,from=ffmpeg-source,source=/source,target=/source/ffmpeg \
-    --mount=type=bind,source=build_stages/licences.py,target=licences.py \
+FROM add-ons-source AS licences
+COPY --from=x264-source /source /source/x264
+COPY --from=dav1d-source /source /source/dav1d
+COPY --from=ffmpeg-source /source /source/ffmpeg
+RUN --network=none --mount=type=bind,source=build_stages/licences.py,target=licences.py \
     python3 licences.py /source /licences
 COPY LICENSE NOTICE /licences/hwang/
 
@@ -143,10 +175,7 @@ COPY LICENSE NOTICE /licences/hwang/
 FROM licences AS papers
 COPY pyproject.toml /
 COPY requirements/build.txt /requirements/
-RUN --network=none --mount=type=bind,from=x264-source,source=/source,target=/source/x264 \
-    --mount=type=bind,from=dav1d-source,source=/source,target=/source/dav1d \
-    --mount=type=bind,from=ffmpeg-source,source=/source,target=/source/ffmpeg \
-    --mount=type=bind,from=packages,source=/,target=/packages \
+RUN --network=none --mount=type=bind,from=packages,source=/,target=/packages \
     --mount=type=bind,source=build_stages/materials.py,target=materials.py \
     python3 materials.py /source /packages /papers
 
@@ -154,6 +183,7 @@ RUN --network=none --mount=type=bind,from=x264-source,source=/source,target=/sou
 FROM scratch AS libraries
 COPY --from=x264 /ship/lib /opt/lib
 COPY --from=dav1d /ship/lib /opt/lib
+COPY --from=add-ons /ship/lib /opt/lib
 COPY --from=ffmpeg /ship/lib /opt/lib
 COPY --from=licences /licences /opt/share/hwang-lambda/LICENSES
 
@@ -178,8 +208,7 @@ COPY --link --from=layers /layers/papers /
 # The judge of that tree. Without its stamp there is no image.
 FROM tree AS verified
 ARG HWANG_STAND_IN=
-ARG WITH_X264
-ARG NONFREE
+ARG WITH_X264 NONFREE WITH_FDK_AAC WITH_LAME WITH_OGG WITH_OPUS WITH_THEORA WITH_VORBIS WITH_VPX WITH_XVID
 ARG WHOLE_PACKAGES
 WORKDIR /build_stages
 RUN --network=none --mount=type=bind,from=base,source=/,target=/base \
@@ -190,13 +219,15 @@ FROM compiler AS stamp
 COPY --from=verified /opt/share/hwang-lambda/verified.json /stamp/opt/share/hwang-lambda/
 RUN --network=none find /stamp -exec touch --date="@$SOURCE_DATE_EPOCH" {} +
 
-# What it may be called: as the judge computes it.
-FROM tree AS image-x264-1
-LABEL org.opencontainers.image.licenses="Apache-2.0 AND GPL-2.0-or-later AND BSD-2-Clause"
-FROM tree AS image-x264-0
-LABEL org.opencontainers.image.licenses="Apache-2.0 AND LGPL-2.1-or-later AND BSD-2-Clause"
-FROM image-x264-${WITH_X264} AS image-nonfree-0
-FROM image-x264-${WITH_X264} AS image-nonfree-1
+# What it may be called, as the judge computes it: by what is under the GPL in it, WITH_X264 and WITH_XVID.
+FROM tree AS image-gpl-00
+LABEL org.opencontainers.image.licenses="Apache-2.0 AND LGPL-2.1-or-later"
+FROM tree AS image-gpl-01
+LABEL org.opencontainers.image.licenses="Apache-2.0 AND GPL-2.0-or-later"
+FROM image-gpl-01 AS image-gpl-10
+FROM image-gpl-01 AS image-gpl-11
+FROM image-gpl-${WITH_X264}${WITH_XVID} AS image-nonfree-0
+FROM image-nonfree-0 AS image-nonfree-1
 LABEL org.opencontainers.image.licenses="LicenseRef-FFmpeg-nonfree"
 LABEL hwang-lambda.redistributable="no"
 
@@ -208,14 +239,23 @@ CMD ["function.handler.handler"]
 
 # The ffmpeg and ffprobe programs of the same sources, for the tests alone.
 FROM compiler AS oracle
-ARG WITH_X264
-ARG NONFREE
+ARG WITH_X264 NONFREE WITH_FDK_AAC WITH_LAME WITH_OGG WITH_OPUS WITH_THEORA WITH_VORBIS WITH_VPX WITH_XVID
 COPY --link --from=x264 /opt /opt
 COPY --link --from=dav1d /opt /opt
+COPY --link --from=add-ons /opt /opt
 RUN --network=none --mount=type=bind,from=ffmpeg-source,source=/source,target=/source \
     --mount=type=bind,source=build_stages/ffmpeg/source.toml,target=ffmpeg/source.toml \
     --mount=type=bind,source=build_stages/oracle,target=oracle \
     oracle/build.sh
+
+# A program that encodes with the image's libraries, for the tests of the add-ons alone.
+FROM ffmpeg AS encode-program
+RUN --network=none --mount=type=bind,source=tests/image/encode.c,target=encode.c \
+    cc -O2 -Wall -Werror -I/opt/include encode.c -o /encode -L/opt/lib -Wl,-rpath-link,/opt/lib \
+    -lavformat -lavcodec -lavutil -lm
+
+FROM scratch AS encode
+COPY --from=encode-program /encode /
 
 # The same tree plus the tests: what decodes here is what ships.
 FROM image AS test

@@ -108,7 +108,9 @@ class AptSources:
         index = re.search(rf"'(\S+)/dists/{own_suite}/InRelease'", run(["apt-get", "--print-uris", "update"]))
         if index is None:
             raise FetchError(f"apt knows no mirror of {own_suite}")
-        lines = [f"deb-src [signed-by={DEBIAN_KEYRING}] {index[1]} {suite} main\n" for suite in (own_suite, "sid")]
+        lines = [
+            f"deb-src [signed-by={DEBIAN_KEYRING}] {index[1]} {suite} main non-free\n" for suite in (own_suite, "sid")
+        ]
         (scratch / "sources.list").write_text("".join(lines))
         (scratch / "lists/partial").mkdir(parents=True)
         self._scratch = scratch

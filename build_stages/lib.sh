@@ -1,12 +1,12 @@
 # shellcheck shell=bash
 # What every build.sh shares. A build script runs inside the Dockerfile, without network, in one order:
-# why, configure, make, install, prove. It finds its source in /source and installs below /opt; `ship` copies
-# what goes into the image to /ship/lib.
+# why, configure, make, install, prove. It finds its source in /source (an add-on's: SOURCE) and installs below /opt;
+# `ship` copies what goes into the image to /ship/lib.
 set -euo pipefail
 
 product=$(basename "$(dirname "$(realpath "$0")")")
 stages=$(dirname "$(dirname "$(realpath "$0")")")
-work=/tmp/build
+work=/tmp/build${SOURCE:+/$product}
 export PKG_CONFIG_PATH=/opt/lib/pkgconfig
 export CFLAGS="-O3 -fPIC -fstack-protector-strong -D_FORTIFY_SOURCE=2"
 export CXXFLAGS="$CFLAGS"
@@ -18,12 +18,13 @@ recipe() { python3 "$stages/recipe.py" "$product" "$1"; }
 read_configure() {
     local arguments
     arguments=$(recipe configure)
+    # shellcheck disable=SC2034 # for who calls
     mapfile -t configure <<<"$arguments"
 }
 
 unpack() {
     mkdir -p "$work"
-    tar --extract --file /source/source.tar --directory "$work" --strip-components=1
+    tar --extract --file "${SOURCE:-/source}/source.tar" --directory "$work" --strip-components=1
     cd "$work"
 }
 

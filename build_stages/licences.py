@@ -12,7 +12,7 @@ from pathlib import Path
 
 import recipe
 
-LICENCE = re.compile(r"[^/]+/((?:COPYING|LICEN[CS]E)[^/]*)")
+LICENCE = re.compile(r"[^/]+/((?:COPYING|LICEN[CS]E|NOTICE|PATENTS)[^/]*)")
 OFFER = """\
 # Source of the libraries in this image
 

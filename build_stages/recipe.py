@@ -2,9 +2,10 @@
 
 recipe.py PRODUCT version       the pinned version
 recipe.py PRODUCT configure     the configure arguments, one a line
+recipe.py add-ons               the add-ons to compile, one a line, each after what it is linked to
 
 Facts below `[with.OPTION]` count where the option is on, as the Dockerfile's arguments in the environment say:
-`x264` unless WITH_X264 is 0, `nonfree` if NONFREE is 1.
+`x264` unless WITH_X264 is 0, `nonfree` if NONFREE is 1, an add-on such as `vpx` if WITH_VPX is 1 or another needs it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,11 @@ from pathlib import Path
 from typing import Any
 
 STAGES = Path(__file__).resolve().parent
-VARIABLES = {"x264": "WITH_X264", "nonfree": "NONFREE"}
+ADD_ONS = ("fdk-aac", "lame", "ogg", "opus", "theora", "vorbis", "vpx", "xvid")
+VARIABLES = {"x264": "WITH_X264", "nonfree": "NONFREE"} | {
+    name: f"WITH_{name.replace('-', '_').upper()}" for name in ADD_ONS
+}
+NEEDS = {"theora": "ogg", "vorbis": "ogg"}  # their files are Ogg's
 DEFAULTS = frozenset({"x264"})
 OWN_LICENCE = "Apache-2.0"
 
@@ -56,13 +61,13 @@ class Recipe:
     debian: Debian | None
     configure: tuple[str, ...]
     links: tuple[str, ...] = ()  # products that its libraries are linked to
+    libraries: tuple[str, ...] = ()  # `x264` of libx264.so
 
 
 def options(environment: Mapping[str, str] = os.environ) -> frozenset[str]:
-    """What is switched on. Raises RecipeError for values that are neither 0 nor 1."""
-    return frozenset(
-        option for option, variable in VARIABLES.items() if is_on(variable, option in DEFAULTS, environment)
-    )
+    """What is switched on, and what that needs. Raises RecipeError for values that are neither 0 nor 1."""
+    asked_for = {option for option, variable in VARIABLES.items() if is_on(variable, option in DEFAULTS, environment)}
+    return frozenset(asked_for | {NEEDS[option] for option in asked_for & NEEDS.keys()})
 
 
 def is_on(variable: str, default: bool = False, environment: Mapping[str, str] = os.environ) -> bool:
@@ -78,13 +83,13 @@ def load(product: str, switched_on: frozenset[str] = DEFAULTS) -> Recipe:
 
     Raises RecipeError for what must not be passed on, unless `nonfree` is switched on.
     """
-    facts, known = _read(product), frozenset(products())
+    facts = _read(product)
     source = _read(facts["of"]) if "of" in facts else facts
     parts = [source] if source is facts else [source, facts]
     parts += [part for name, part in source.get("with", {}).items() if name in switched_on]
-    configure = tuple(argument for part in parts for argument in _configure(part))
+    configure = tuple(dict.fromkeys(argument for part in parts for argument in _configure(part)))
     if "--enable-nonfree" in configure and "nonfree" not in switched_on:
-        raise RecipeError(f"{product}: what comes of --enable-nonfree must not be passed on: say so with NONFREE=1")
+        raise RecipeError(_refusal(product, source, switched_on))
     return Recipe(
         product=product,
         version=source["version"],
@@ -92,29 +97,47 @@ def load(product: str, switched_on: frozenset[str] = DEFAULTS) -> Recipe:
         archives=tuple(_archive(**archive) for archive in source["archive"]),
         debian=Debian(**source["debian"]) if "debian" in source else None,
         configure=configure,
-        links=(*source.get("links", ()), *(name for name in source.get("with", {}) if name in switched_on & known)),
+        links=tuple(name for part in parts for name in part.get("links", ())),
+        libraries=tuple(source.get("libraries", [product])),
     )
 
 
 def shipped(switched_on: frozenset[str] = DEFAULTS) -> tuple[Recipe, ...]:
-    """What is compiled here and ships as a library: FFmpeg and what it is linked to."""
-    ffmpeg = load("ffmpeg", switched_on)
-    return ffmpeg, *(load(product, switched_on) for product in ffmpeg.links)
+    """What is compiled here and ships as a library: FFmpeg, and what it is linked to, each before what that needs."""
+    names = ["ffmpeg"]
+    for name in names:  # which grows
+        names += load(name, switched_on).links
+    last_mentions = [*dict.fromkeys(reversed(names))]
+    return tuple(load(name, switched_on) for name in reversed(last_mentions))
+
+
+def add_ons(switched_on: frozenset[str]) -> tuple[str, ...]:
+    """What to compile of them, each after what it is linked to. Ogg files alone need none: FFmpeg has its own."""
+    return tuple(product.product for product in reversed(shipped(switched_on)) if product.product in ADD_ONS)
 
 
 def licence(switched_on: frozenset[str] = DEFAULTS) -> str:
-    """Of an image, as an SPDX expression: our own code's and those of everything that is compiled.
+    """Of an image as a whole, as an SPDX expression: our own code's, and FFmpeg's with all that it is linked to.
 
-    Where something nonfree is in it, that alone.
+    Where something nonfree is in it, that alone. The permissive licences of parts ask for nothing but their texts.
     """
-    if "nonfree" in switched_on:
-        return load("ffmpeg", switched_on).licence
-    return " AND ".join(dict.fromkeys([OWN_LICENCE, *(product.licence for product in shipped(switched_on))]))
+    whole = load("ffmpeg", switched_on).licence
+    return whole if "nonfree" in switched_on else f"{OWN_LICENCE} AND {whole}"
 
 
 def products() -> Iterator[str]:
     """Every product that has facts."""
     return (path.parent.name for path in sorted(STAGES.glob("*/source.toml")))
+
+
+def _refusal(product: str, source: dict[str, Any], switched_on: frozenset[str]) -> str:
+    """Why a configuration with --enable-nonfree is not built."""
+    asking = [
+        f"{VARIABLES[name]}=1: "
+        for name, part in source.get("with", {}).items()
+        if name in switched_on and "--enable-nonfree" in _configure(part)
+    ]
+    return "".join(asking) + f"{product} with --enable-nonfree must not be passed on: say so with NONFREE=1"
 
 
 def _read(product: str) -> dict[str, Any]:
@@ -132,20 +155,22 @@ def _configure(facts: dict[str, Any]) -> list[str]:
     return arguments
 
 
-def main(product: str, fact: str) -> None:
+def main(arguments: list[str]) -> None:
     try:
-        recipe = load(product, options())
+        switched_on = options()
+        match arguments:
+            case ["add-ons"]:
+                lines: tuple[str, ...] = add_ons(switched_on)
+            case [product, "version"]:
+                lines = (load(product, switched_on).version,)
+            case [product, "configure"]:
+                lines = load(product, switched_on).configure
+            case _:
+                sys.exit(__doc__)
     except RecipeError as error:
         sys.exit(f"recipe: {error}")
-    if fact == "version":
-        print(recipe.version)
-    elif fact == "configure":
-        print("\n".join(recipe.configure))
-    else:
-        sys.exit(__doc__)
+    print("\n".join(lines))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
-    main(sys.argv[1], sys.argv[2])
+    main(sys.argv[1:])

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Rewrites build_stages/verify/components.txt from the FFmpeg of the image hwang-lambda:tree. The comments on top stay,
-# and so does which option brings a component.
+# and so does which options bring a component, and what those bring that this image lacks.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 list=build_stages/verify/components.txt
@@ -9,9 +9,12 @@ found=$("$(local/engine.sh client)" run --rm --network none --entrypoint python3
     hwang-lambda:tree /build_stages/verify/components.py /opt/lib)
 {
     grep '^#' "$list"
-    while read -r kind name; do
-        grep -m 1 -E "^$kind ${name//+/\\+}( |\$)" "$list" || echo "$kind $name"
-    done <<<"$found"
+    {
+        while read -r kind name; do
+            grep -m 1 -E "^$kind ${name//+/\\+}( |\$)" "$list" || echo "$kind $name"
+        done <<<"$found"
+        grep -E '^[^#]\S* \S+ \S' "$list"
+    } | LC_ALL=C sort --unique
 } >"$list.new"
 mv "$list.new" "$list"
 git --no-pager diff --stat -- "$list"

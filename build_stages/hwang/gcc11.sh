@@ -8,6 +8,7 @@
 case $1 in
     offer)
         command -v apt-get >/dev/null || exit 0 # the compiler is GCC 11 already
+        # shellcheck disable=SC2016 # apt's own variable
         mirror=$(apt-get indextargets --format '$(REPO_URI)' | head -n 1)
         echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror bookworm main" >/etc/apt/sources.list.d/gcc11.list
         ;;

@@ -38,7 +38,7 @@ def judge(root: Path, base: Path) -> tuple[dict[str, Any], list[str]]:
     loaded, wrong = closure.problems(elves)
     needed, too_new = versions.problems(elves, loaded, is_stand_in=is_stand_in)
     computed, disagreement = licence.of_ffmpeg(ffmpeg.licence(), ffmpeg.configuration())
-    reasons = size.reasons()
+    reasons = size.reasons(switched_on)
     large, unexplained = size.large(addition, reasons)
     wrong += too_new + disagreement
     wrong += hardening.problems(ours)
@@ -49,7 +49,7 @@ def judge(root: Path, base: Path) -> tuple[dict[str, Any], list[str]]:
     wrong += licence.missing_texts(root / LICENSES[1:], switched_on)
     wrong += strangers.problems(addition, whole_packages=is_whole)
     if not is_whole:
-        wrong += unexplained + size.too_much(addition)
+        wrong += unexplained + size.too_much(addition, switched_on)
         wrong += size.idle(large, reasons) if switched_on == recipe.DEFAULTS else []
     stamp = {
         "verified": "hwang-lambda 1",

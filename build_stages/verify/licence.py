@@ -29,7 +29,7 @@ def of_ffmpeg(said: str, configuration: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def linked(needed: Mapping[str, Sequence[str]]) -> list[str]:
-    """What FFmpeg's libraries are linked to, of what is compiled here: `x264` of libx264.so.164.
+    """What libraries are linked to, of what is compiled here, but FFmpeg's own: `x264` of libx264.so.164.
 
     `needed` has for each file that is compiled here the names of what it needs.
     """
@@ -48,12 +48,11 @@ def problems(
         wrong.append(f"FFmpeg is under {ffmpeg}; its source.toml says {declared.licence}")
     if missing := [argument for argument in declared.configure if argument not in configuration]:
         wrong.append(f"FFmpeg was configured without {', '.join(missing)}")
-    if (found := linked(needed)) != sorted(declared.links):
-        wrong.append(
-            f"FFmpeg is linked to {', '.join(found)}; its source.toml says {', '.join(sorted(declared.links))}"
-        )
-    linked_here = [recipe.load(name, switched_on) for name in declared.links]
-    gpl = [product.product for product in linked_here if product.licence.startswith("GPL")]
+    others = [product for product in recipe.shipped(switched_on) if product.product != declared.product]
+    libraries = sorted(library for product in others for library in product.libraries)
+    if (found := linked(needed)) != libraries:
+        wrong.append(f"FFmpeg is linked to {', '.join(found)}; source.toml says {', '.join(libraries)}")
+    gpl = [product.product for product in others if product.licence.startswith("GPL")]
     if gpl and ffmpeg.startswith("LGPL"):
         wrong.append(f"{', '.join(gpl)} is under the GPL, and FFmpeg with it in is called {ffmpeg}")
     return wrong

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
+import recipe
 from verify.tree import Addition
 
 LARGE_BYTES = 1_000_000
 MOST_BYTES = 80_000_000
+MOST_BYTES_OF_AN_ADD_ON = 5_000_000
 REASONS = Path(__file__).with_name("large.toml")
 
 
@@ -44,13 +46,15 @@ def idle(found: list[Large], reasons: dict[str, str]) -> list[str]:
     ]
 
 
-def too_much(addition: Addition) -> list[str]:
-    if addition.bytes <= MOST_BYTES:
+def too_much(addition: Addition, switched_on: frozenset[str]) -> list[str]:
+    most = MOST_BYTES + MOST_BYTES_OF_AN_ADD_ON * len(switched_on & {*recipe.ADD_ONS})
+    if addition.bytes <= most:
         return []
-    return [f"{addition.bytes:,} bytes are added to the base; {MOST_BYTES:,} are allowed"]
+    return [f"{addition.bytes:,} bytes are added to the base; {most:,} are allowed"]
 
 
-def reasons() -> dict[str, str]:
-    """By pattern of paths."""
-    read: dict[str, str] = tomllib.loads(REASONS.read_text())
-    return read
+def reasons(switched_on: frozenset[str]) -> dict[str, str]:
+    """By pattern of paths; with those of the add-ons where one is switched on."""
+    read = tomllib.loads(REASONS.read_text())
+    of_add_ons: dict[str, str] = read.pop("add-ons")
+    return read | of_add_ons if switched_on & {*recipe.ADD_ONS} else read

@@ -52,8 +52,8 @@ def test_pip_takes_from_elsewhere_only_what_has_a_hash() -> None:
 
 
 def fits(base: str, stage: str) -> bool:
-    """Whether a name is a stage's, or has an argument's digit at its end and is one of several stages' then."""
-    return re.fullmatch(re.sub(r"\\\$\\\{\w+\\\}$", r"\\d", re.escape(base)), stage) is not None
+    """Whether a name is a stage's, or has arguments' digits at its end and is one of several stages' then."""
+    return re.fullmatch(re.sub(r"\\\$\\\{\w+\\\}", r"\\d", re.escape(base)), stage) is not None
 
 
 def test_stages_begin_from_a_named_base_from_each_other_or_from_nothing() -> None:

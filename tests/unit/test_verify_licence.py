@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 
@@ -19,6 +20,13 @@ NEEDED = {
     "/opt/lib/libx264.so.164": [],
     "/opt/lib/libdav1d.so.7": [],
 }
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+EVERY_COMBINATION = [
+    switched_on
+    for values in itertools.product("01", repeat=len(recipe.VARIABLES))
+    if "fdk-aac" not in (switched_on := recipe.options(dict(zip(recipe.VARIABLES.values(), values, strict=True))))
+    or "nonfree" in switched_on
+]
 WITHOUT_X264 = {
     path: [name for name in names if "x264" not in name] for path, names in NEEDED.items() if "x264" not in path
 }
@@ -67,9 +75,7 @@ def test_another_licence_than_declared_is_a_problem() -> None:
 
 
 def test_a_library_that_is_not_declared_is_a_problem() -> None:
-    assert problems("LGPL-2.1-or-later", NEEDED, NOTHING) == [
-        "FFmpeg is linked to dav1d, x264; its source.toml says dav1d"
-    ]
+    assert problems("LGPL-2.1-or-later", NEEDED, NOTHING) == ["FFmpeg is linked to dav1d, x264; source.toml says dav1d"]
 
 
 def test_a_gpl_library_makes_the_lgpl_a_problem() -> None:
@@ -87,7 +93,7 @@ def test_a_configuration_that_lacks_what_is_declared_is_a_problem() -> None:
 def test_texts_and_the_offer_of_source_must_be_there(tmp_path: Path) -> None:
     missing = licence.missing_texts(tmp_path, X264)
     assert missing[:4] == [f"LICENSES has no text for {name}" for name in ("hwang", "ffmpeg", "dav1d", "x264")]
-    assert len(missing) == 4 + sum(len(product.archives) for product in recipe.shipped(X264))
+    assert len(missing) == 4 + sum(len(found.archives) for found in recipe.shipped(X264))
 
 
 # The recipes.
@@ -115,28 +121,71 @@ def test_what_is_nonfree_is_refused_unless_it_is_asked_for(monkeypatch: pytest.M
 def test_without_x264_nothing_of_it_is_configured_and_the_licence_is_the_lgpl() -> None:
     arguments = " ".join(recipe.load("ffmpeg", NOTHING).configure)
     assert not re.search(r"x264|gpl|mp4", arguments)
-    assert recipe.licence(NOTHING) == "Apache-2.0 AND LGPL-2.1-or-later AND BSD-2-Clause"
-    assert [product.product for product in recipe.shipped(NOTHING)] == ["ffmpeg", "dav1d"]
+    assert recipe.licence(NOTHING) == "Apache-2.0 AND LGPL-2.1-or-later"
+    assert [found.product for found in recipe.shipped(NOTHING)] == ["ffmpeg", "dav1d"]
 
 
-@pytest.mark.parametrize(
-    ("stage", "switched_on"), [("image-x264-1", X264), ("image-x264-0", NOTHING), ("image-nonfree-1", NONFREE)]
-)
-def test_labels_are_the_computed_licence(stage: str, switched_on: frozenset[str]) -> None:
-    text = (ROOT / "Dockerfile").read_text()
-    found = re.search(rf"^FROM \S+ AS {stage}\n(.*?)\n(?:FROM|\n)", text, re.MULTILINE | re.DOTALL)
-    assert found
-    assert f'LABEL org.opencontainers.image.licenses="{recipe.licence(switched_on)}"' in found[1]
-    assert ('LABEL hwang-lambda.redistributable="no"' in found[1]) == ("nonfree" in switched_on)
+def dockerfiles_labels(switched_on: frozenset[str]) -> dict[str, str]:
+    """Of the image that the Dockerfile's stages make for these options."""
+    stages = dict(re.findall(r"^FROM \S+ AS (image\S*)\n(.*?)(?=^FROM|\n\n)", DOCKERFILE, re.MULTILINE | re.DOTALL))
+    bases = {stage: base for base, stage in re.findall(r"^FROM (\S+) AS (\S+)$", DOCKERFILE, re.MULTILINE)}
+    labels: dict[str, str] = {}
+    stage = "image"
+    while stage != "tree":
+        labels = dict(re.findall(r'^LABEL (\S+?)="(.*)"$', stages[stage], re.MULTILINE)) | labels
+        stage = bases[stage]
+        for option, variable in recipe.VARIABLES.items():
+            stage = stage.replace(f"${{{variable}}}", "1" if option in switched_on else "0")
+    return labels
+
+
+def test_labels_are_the_computed_licence_whatever_is_switched_on() -> None:
+    for switched_on in EVERY_COMBINATION:
+        labels = dockerfiles_labels(switched_on)
+        assert labels["org.opencontainers.image.licenses"] == recipe.licence(switched_on), switched_on
+        assert (labels.get("hwang-lambda.redistributable") == "no") == ("nonfree" in switched_on)
+
+
+def test_the_licence_is_the_gpl_where_anything_under_it_is_linked() -> None:
+    for switched_on in EVERY_COMBINATION:
+        products = recipe.shipped(switched_on)
+        is_gpl = any(found.licence.startswith("GPL") for found in products[1:])
+        assert ("--enable-gpl" in products[0].configure) == is_gpl == bool(switched_on & {"x264", "xvid"})
+        if "nonfree" not in switched_on:
+            assert recipe.licence(switched_on) == f"Apache-2.0 AND {'GPL-2.0' if is_gpl else 'LGPL-2.1'}-or-later"
+
+
+def test_what_is_switched_on_is_built_after_what_it_is_linked_to_and_nothing_else_is() -> None:
+    for switched_on in EVERY_COMBINATION:
+        built = recipe.add_ons(switched_on)
+        assert set(built) - {"ogg"} == switched_on & set(recipe.ADD_ONS) - {"ogg"}
+        assert ("ogg" in built) == bool(switched_on & {"vorbis", "theora"})
+        for at, name in enumerate(built):
+            assert set(recipe.load(name).links) <= set(built[:at])
+        libraries = [argument for argument in recipe.load("ffmpeg", switched_on).configure if "-lib" in argument]
+        assert len(libraries) == len(recipe.load("ffmpeg", switched_on).links)
+
+
+def test_every_add_on_switches_on_something_and_is_off_by_default() -> None:
+    plain = components.expected(X264)
+    for name in recipe.ADD_ONS:
+        switched_on = recipe.options({f"WITH_{name.upper().replace('-', '_')}": "1", "NONFREE": "1"})
+        assert set(components.expected(switched_on)) > set(plain)
+        assert name not in recipe.options({})
+    assert recipe.options({"WITH_VORBIS": "1"}) == {"x264", "vorbis", "ogg"}
+
+
+def test_fdk_aac_is_refused_without_nonfree() -> None:
+    with pytest.raises(recipe.RecipeError, match=r"^WITH_FDK_AAC=1: .* must not be passed on: say so with NONFREE=1$"):
+        recipe.shipped(recipe.options({"WITH_FDK_AAC": "1"}))
+    assert recipe.licence(recipe.options({"WITH_FDK_AAC": "1", "NONFREE": "1"})) == "LicenseRef-FFmpeg-nonfree"
 
 
 def test_every_build_of_ffmpeg_is_told_the_options() -> None:
     stages = re.split(r"\n(?=FROM )", (ROOT / "Dockerfile").read_text())
-    for script in ("ffmpeg/build.sh", "oracle/build.sh", "licences.py", "materials.py", "-m verify"):
-        (stage,) = (text for text in stages if f" {script}" in text or f"    {script}" in text)
-        if "FROM licences" not in stage:  # which has them already
-            assert "\nARG WITH_X264\n" in stage, script
-            assert "\nARG NONFREE\n" in stage, script
+    for script in ("add-ons.sh fetch", "add-ons.sh build", "ffmpeg/build.sh", "oracle/build.sh", "-m verify"):
+        (stage,) = (text for text in stages if script in text)
+        assert f"\nARG {' '.join(recipe.VARIABLES.values())}\n" in stage, script
 
 
 # The components.
