@@ -26,7 +26,8 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 echo "stand-in: making a Debian root with Python 3.13 (about a minute)" >&2
-mmdebstrap --quiet --variant=minbase --architectures="${platform#linux/}" --skip=check/qemu --include=ca-certificates,python3.13,python3.13-venv \
+mmdebstrap --quiet --variant=minbase --include=ca-certificates,python3.13,python3.13-venv \
+    --architectures="${platform#linux/}" --skip=check/qemu \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
     trixie "$work/root.tar"
