@@ -29,9 +29,10 @@ runs() { grep -qs '^enabled' "$handlers/qemu-$machine" && grep -qs '^flags:.*F' 
 emulator() {
     local found
     for found in "$(command -v "qemu-$machine-static" || true)" "$(command -v "qemu-$machine" || true)"; do
-        [ -n "$found" ] && ! ldd "$found" 2>/dev/null | grep -q '=>' || continue
-        printf '%s\n' "$found"
-        return
+        if [ -n "$found" ] && ! ldd "$found" 2>/dev/null | grep -q '=>'; then
+            printf '%s\n' "$found"
+            return
+        fi
     done
     return 1
 }
