@@ -2,12 +2,18 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-map test soak fuzz measure bench scale unit image bundle layer wheel reproduce release-files components engine lint bump lock down clean
+.PHONY: help demo demo-map test soak fuzz measure bench scale unit image bundle layer wheel smoke reproduce release-files components engine lint bump lock down clean
 
 IMAGE := hwang-lambda:latest
 PYTHON := .venv/bin/python
 BASE ?= auto
 export BASE
+# x86_64 or arm64: what `image` and its kin are built for. All else is of this machine's own architecture.
+ARCHITECTURE ?=
+unexport ARCHITECTURE
+image smoke release-files: IMAGE = hwang-lambda:$(or $(ARCHITECTURE),latest)
+smoke: ARCHITECTURE := $(or $(ARCHITECTURE),arm64)
+DIST := dist$(ARCHITECTURE:%=/%)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,18 +78,24 @@ scale: announce engine ## simulate jobs of up to a million parts on AWS: docs/sc
 unit: venv ## the tests that need neither engine nor compiler
 	@$(PYTHON) -m pytest tests/unit
 
-image: announce engine ## build hwang-lambda:latest (BASE=real insists on Lambda's own base, BASE=standin on the stand-in)
-	@local/image.sh function $(IMAGE)
+image: announce engine ## build hwang-lambda:latest (BASE=real insists on Lambda's own base; ARCHITECTURE=arm64 makes hwang-lambda:arm64)
+	@ARCHITECTURE=$(ARCHITECTURE) local/image.sh function $(IMAGE)
 
 bundle layer wheel: announce engine ## the same build as a zip for a Zip function, a Lambda layer, a wheel, in dist/
-	@local/image.sh $@ --to dist
-	@ls -l dist
+	@ARCHITECTURE=$(ARCHITECTURE) local/image.sh $@ --to $(DIST)
+	@ls -l $(DIST)
+
+smoke: announce engine venv ## build the image for ARCHITECTURE (arm64) as well, and compare what the two see in a real clip
+	@local/image.sh cloud hwang-lambda:cloud
+	@local/image.sh function hwang-lambda:latest
+	@ARCHITECTURE=$(ARCHITECTURE) local/image.sh function $(IMAGE)
+	@$(PYTHON) -m local.smoke $(IMAGE) hwang-lambda:latest
 
 reproduce: announce engine ## build everything twice from nothing, and compare (20 minutes on two cores)
 	@local/reproduce.sh
 
 release-files: announce engine venv ## what a release publishes, in dist/VERSION: bundle, layer, wheels, their hashes, notes
-	@local/release.sh $(IMAGE)
+	@ARCHITECTURE=$(ARCHITECTURE) local/release.sh $(IMAGE)
 
 lint: venv ## ruff, mypy, hadolint, shellcheck
 	@local/lint.sh

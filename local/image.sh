@@ -6,6 +6,7 @@
 #
 # Options are docker buildx build's own.
 #
+# ARCHITECTURE=x86_64 or arm64, in Lambda's words (this machine's by default); QEMU runs the other one's programs
 # BASE=auto (default)  Lambda's own base image if its registry answers, else a stand-in made of Debian's packages
 #      real            Lambda's own, or fail
 #      standin         the stand-in
@@ -18,12 +19,19 @@ cd "$(dirname "$0")/.."
 . local/within.sh
 
 real=$(sed -n "s|^ARG LAMBDA_BASE=||p" Dockerfile)
-standin=hwang-lambda-standin:3.13
 docker=$(local/engine.sh client)
 target=$1
 
+case ${ARCHITECTURE:-$(uname -m)} in
+    x86_64 | amd64) architecture=amd64 ;;
+    arm64 | aarch64) architecture=arm64 ;;
+    *) echo "image: ARCHITECTURE=$ARCHITECTURE; Lambda has x86_64 and arm64" >&2; exit 1 ;;
+esac
+platform=linux/$architecture
+local/emulation.sh "$architecture"
+
 registry_answers() {
-    "$docker" image inspect "$real" >/dev/null 2>&1 || within 8 "$docker" buildx imagetools inspect "$real" >/dev/null 2>&1
+    [ "$("$docker" image inspect --format '{{.Architecture}}' "$real" 2>/dev/null)" = "$architecture" ] || within 8 "$docker" buildx imagetools inspect "$real" >/dev/null 2>&1
 }
 
 base=${BASE:-auto}
@@ -47,7 +55,9 @@ done
 case $base in
     real) arguments+=(--build-arg "LAMBDA_BASE=$real") ;;
     standin)
-        DOCKER=$docker CA=$([ -s "$ca" ] && echo "$ca" || true) build_stages/standin/build.sh "$standin"
+        standin=hwang-lambda-standin:3.13-$architecture
+        [ "$architecture" != amd64 ] || standin=hwang-lambda-standin:3.13
+        DOCKER=$docker CA=$([ -s "$ca" ] && echo "$ca" || true) build_stages/standin/build.sh "$standin" "$platform"
         # The engine's own builder: one in a container does not see the engine's images.
         arguments+=(--builder "$("$docker" context show)" --build-arg "LAMBDA_BASE=$standin" --build-arg HWANG_STAND_IN=1)
         ;;
@@ -62,4 +72,4 @@ fi
 # Two builds of the same files are one image then.
 arguments+=(--build-arg "$(sed -n 's/^ENV \(SOURCE_DATE_EPOCH=\)/\1/p' Dockerfile)")
 # An attestation would turn the image into an index, which Lambda refuses.
-"$docker" buildx build --provenance=false --sbom=false --target "$target" "${arguments[@]}" .
+"$docker" buildx build --platform "$platform" --provenance=false --sbom=false --target "$target" "${arguments[@]}" .

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Puts what a release publishes into dist/VERSION: bundle, layer, wheels, their hashes, and notes from CHANGELOG.md with
-# the image's name. $1 is the image, which is built as the others are (BASE=real for a release).
+# the image's name. $1 is the image, which is built as the others are (BASE=real for a release; ARCHITECTURE=arm64 makes
+# dist/arm64/VERSION).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 image=$1
 docker=$(local/engine.sh client)
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' pyproject.toml)
-release=dist/$version
+release=dist/${ARCHITECTURE:+$ARCHITECTURE/}$version
 
 rm -rf "$release"
 mkdir -p "$release"

@@ -50,7 +50,7 @@ def judge(root: Path, base: Path) -> tuple[dict[str, Any], list[str]]:
     wrong += strangers.problems(addition, whole_packages=is_whole)
     if not is_whole:
         wrong += unexplained + size.too_much(addition, switched_on)
-        wrong += size.idle(large, reasons) if switched_on == recipe.DEFAULTS else []
+        wrong += size.idle(addition, reasons) if switched_on == recipe.DEFAULTS else []
     stamp = {
         "verified": "hwang-lambda 1",
         "architecture": platform.machine(),

@@ -1,4 +1,4 @@
-"""Whether every library finds every other: asked of the loader itself, with the environment of the image."""
+"""Whether every library is of this machine and finds every other: asked of the loader, in the image's environment."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from verify.elf import Elf
 _FOUND = re.compile(r"\t(\S+) => (/\S+) \(0x")
 
 
-def loader() -> str:
-    """The one that loads this very program. Raises ValueError if that is linked statically."""
-    found = Elf(Path(sys.executable).resolve()).interpreter
-    if found is None:
-        raise ValueError(f"{sys.executable} names no loader")
-    return found
+def loader(program: Elf) -> str:
+    """The one that loads it. Raises ValueError if it is linked statically."""
+    if program.interpreter is None:
+        raise ValueError(f"{program.path} names no loader")
+    return program.interpreter
 
 
 def resolve(file: Path, loader: str) -> tuple[dict[str, Path], list[str]]:
@@ -36,8 +35,12 @@ def resolve(file: Path, loader: str) -> tuple[dict[str, Path], list[str]]:
 
 def problems(elves: Mapping[str, Elf]) -> tuple[dict[str, Path], list[str]]:
     """All libraries that are loaded, by name; and what cannot be loaded."""
-    program, everything, wrong = loader(), dict[str, Path](), list[str]()
+    here = Elf(Path(sys.executable).resolve())
+    program, everything, wrong = loader(here), dict[str, Path](), list[str]()
     for path, elf in elves.items():
+        if elf.machine != here.machine:
+            wrong.append(f"{path} is for {elf.machine}, the image is for {here.machine}")
+            continue
         if not elf.needed:
             continue
         found, complaints = resolve(elf.path, program)

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 MAGIC = b"\x7fELF"
+_MACHINES = {62: "x86_64", 183: "aarch64"}
 
 # Program headers
 _LOAD, _DYNAMIC, _INTERP, _STACK, _RELRO = 1, 2, 3, 0x6474E551, 0x6474E552
@@ -42,7 +43,8 @@ class Elf:
         if self._data[:6] != MAGIC + b"\x02\x01":
             raise ValueError(f"{path} is no ELF file of 64 bits, little endian")
         try:
-            kind, _, _, _, table, self._sections = struct.unpack_from("<HHIQQQ", self._data, 16)
+            kind, machine, _, _, table, self._sections = struct.unpack_from("<HHIQQQ", self._data, 16)
+            self.machine: str = _MACHINES.get(machine, f"machine {machine}")  # as uname calls it
             self.is_position_independent: bool = kind == _SHARED
             entry, count, self._section_bytes, self._section_count = struct.unpack_from("<HHHH", self._data, 54)
             self._segments = [self._segment(table + number * entry) for number in range(count)]

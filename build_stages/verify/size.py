@@ -37,12 +37,13 @@ def large(addition: Addition, reasons: dict[str, str]) -> tuple[list[Large], lis
     return found, wrong
 
 
-def idle(found: list[Large], reasons: dict[str, str]) -> list[str]:
-    """Reasons for files that are not there, or not large."""
+def idle(addition: Addition, reasons: dict[str, str]) -> list[str]:
+    """Reasons for files that are not there. One that is may be large on another architecture alone."""
+    paths = [item.path for item in addition.files]
     return [
-        f"large.toml has a reason for {pattern}, which is not there, or not large"
+        f"large.toml has a reason for {pattern}, which is not there"
         for pattern in reasons
-        if not any(fnmatch(file.path, pattern) for file in found)
+        if not any(fnmatch(path, pattern) for path in paths)
     ]
 
 

@@ -74,6 +74,11 @@ def of_kind(kind: int) -> Callable[[bytearray], None]:
     return lambda data: struct.pack_into("<H", data, 16, kind)
 
 
+def of_machine(machine: int) -> Callable[[bytearray], None]:
+    """For another architecture: 62 is x86-64, 183 ARM's."""
+    return lambda data: struct.pack_into("<H", data, 18, machine)
+
+
 def _segment(data: bytearray, kind: int) -> int:
     (table,) = struct.unpack_from("<Q", data, 32)
     entry, count = struct.unpack_from("<HH", data, 54)

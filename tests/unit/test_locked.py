@@ -17,7 +17,7 @@ BUILD_FILES = [
     path for path in TRACKED if path.suffix in (".sh", ".yml") or path.name in ("Dockerfile", "Makefile", "run")
 ]
 # What installs on the machine that builds, not in an image.
-ON_THE_HOST = {"build_stages/standin/build.sh", "local/engine.sh", "local/venv.sh"}
+ON_THE_HOST = {"build_stages/standin/build.sh", "local/emulation.sh", "local/engine.sh", "local/venv.sh"}
 
 
 def commands(text: str) -> list[str]:

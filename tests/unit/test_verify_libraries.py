@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import platform
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.unit.elves import RELRO, STACK, SYMBOLIC_COUNT, dynamic, numpy_tree, of_kind, renamed, segment, spoiled
+from tests.unit.elves import (
+    RELRO,
+    STACK,
+    SYMBOLIC_COUNT,
+    dynamic,
+    numpy_tree,
+    of_kind,
+    of_machine,
+    renamed,
+    segment,
+    spoiled,
+)
 from tests.unit.elves import nothing as whole
 from verify import closure, hardening, versions
 from verify.elf import Elf
@@ -73,6 +85,13 @@ def test_a_library_that_is_not_there_is_named(library: Path) -> None:
     (library.parents[2] / "numpy.libs" / missing).unlink()
     _, problems = closure.problems({"/numpy": Elf(library)})
     assert problems == [f"/numpy: {missing} => not found"]
+
+
+@pytest.mark.parametrize(("machine", "called"), [(62, "x86_64"), (183, "aarch64"), (243, "machine 243")])
+def test_a_library_for_another_architecture_is_told(machine: int, called: str, library: Path) -> None:
+    _, problems = closure.problems({"/numpy": spoiled(library, of_machine(machine))})
+    here = platform.machine()
+    assert problems == ([] if called == here else [f"/numpy is for {called}, the image is for {here}"])
 
 
 def newest(library: Path) -> str:

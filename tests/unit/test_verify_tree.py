@@ -219,8 +219,8 @@ def test_a_large_file_without_a_reason_is_a_problem(added: Made) -> None:
 
 def test_a_reason_without_a_file_is_a_problem(added: Made) -> None:
     reasons = {"/opt/a": "it is needed", "/opt/b": "it was needed"}
-    found, _ = size.large(added(a=2 * LARGE_BYTES), reasons)
-    assert size.idle(found, reasons) == ["large.toml has a reason for /opt/b, which is not there, or not large"]
+    for bytes_ in (2 * LARGE_BYTES, 1):  # it may be large on the other architecture
+        assert size.idle(added(a=bytes_), reasons) == ["large.toml has a reason for /opt/b, which is not there"]
 
 
 def test_more_than_is_allowed_is_a_problem(added: Made) -> None:
