@@ -103,3 +103,25 @@ handler._supervisor.stop()
 
 def test_a_snapshot_holds_no_worker_and_what_is_restored_has_a_new_one(engine: str) -> None:
     assert docker_run(engine, "--env", "AWS_REGION=us-east-1", IMAGE, "-c", RESTORE) == "[true, true, true]"
+
+
+ASK_TWICE = """
+from function import worker
+from function.errors import Internal
+from function.supervisor import Supervisor
+
+supervisor = Supervisor(worker.main)
+for _ in range(2):
+    try:
+        supervisor.run({"action": "selftest"}, 30)
+    except Internal as error:
+        print(error.message)
+supervisor.stop()
+"""
+
+
+def test_a_configuration_that_allows_no_client_is_told_to_each_request(engine: str) -> None:
+    """And not by a function that cannot start."""
+    wrong = ["--env", "AWS_ENDPOINT_URL_S3=nowhere", "--env", "AWS_REGION=us-east-1"]
+    told = docker_run(engine, *wrong, IMAGE, "-c", ASK_TWICE)
+    assert told.splitlines() == ["there is no S3 client for this configuration: Invalid endpoint: nowhere"] * 2
