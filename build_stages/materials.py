@@ -125,7 +125,6 @@ def _nanobind() -> dict[str, Any]:
         "hashes": [_hash(f"sha256:{digest}") for digest in re.findall(r"sha256:(\w+)", lock[2])],
         "licenses": [{"license": {"id": "BSD-3-Clause"}}],
         "purl": f"pkg:pypi/nanobind@{lock[1]}",
-        "externalReferences": [{"type": "website", "url": "https://pypi.org/project/nanobind/"}],
     }
 
 
@@ -145,7 +144,7 @@ def _package(found: dict[str, Any], task: Path) -> dict[str, Any]:
         "hashes": [{"alg": "SHA-256", "content": found["download_info"]["archive_info"]["hashes"]["sha256"]}],
         "licenses": [_package_licence(metadata)],
         "purl": f"pkg:pypi/{name}@{version}",
-        "externalReferences": [{"type": "website", "url": f"https://pypi.org/project/{name}/"}, *inner],
+        "externalReferences": inner,
     }
 
 

@@ -99,7 +99,7 @@ def test_the_bill_of_materials_is_valid_and_of_the_pinned_bytes() -> None:
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
     found = {component["name"]: component for component in json.loads(text)["components"]}
     locked = set(re.findall(r"sha256:(\w{64})", (ROOT / "requirements/function.txt").read_text()))
-    packages = [item for item in found.values() if "/pypi.org/" in str(item.get("externalReferences"))]
+    packages = [item for item in found.values() if item.get("purl", "").startswith("pkg:pypi/")]
     assert len(packages) > 10
     assert all(item["hashes"][0]["content"] in locked for item in packages if item["name"] != "nanobind")
     for product in recipe.shipped():
