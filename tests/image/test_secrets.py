@@ -53,7 +53,7 @@ def hosts_of_this_machine() -> list[bytes]:
     """Hosts of proxies and registries that this machine is told to use, except those that packages name themselves."""
     urls = [value for name, value in os.environ.items() if name.lower() in ADDRESSES for value in value.split()]
     hosts = {urlsplit(url).hostname or "" for url in urls}
-    public = "".join(str(distribution.metadata) for distribution in distributions())
+    public = "".join(distribution.read_text("METADATA") or "" for distribution in distributions())
     return sorted(host.encode() for host in hosts if "." in host and host != "127.0.0.1" and host not in public)
 
 
