@@ -79,12 +79,15 @@ RUN --mount=type=bind,source=build_stages/online.sh,target=online.sh \
     --mount=type=bind,source=build_stages/packages.toml,target=packages.toml \
     --mount=type=secret,id=ca,target=/run/ca.crt \
     ./online.sh python3 system_packages.py compile
+# The system's programs run without the libraries of Lambda's Python, which have broken them before. It keeps its own one.
+RUN mkdir libpython && for library in /var/lang/lib/libpython3*; do [ ! -e "$library" ] || ln -s "$library" libpython/; done
+ENV LD_LIBRARY_PATH=/build_stages/libpython
 RUN --mount=type=bind,source=build_stages/online.sh,target=online.sh \
     --mount=type=bind,source=requirements/build.txt,target=build.txt \
     --mount=type=secret,id=ca,target=/run/ca.crt \
     ./online.sh pip3 install --quiet --no-cache-dir --require-hashes --requirement build.txt
-# The time that everything says it is of: 1980, the first year that zip knows.
-ENV SOURCE_DATE_EPOCH=315532800
+# The time that everything says it is of: midnight (UTC) of the version's release, as CHANGELOG.md has it.
+ENV SOURCE_DATE_EPOCH=1795478400
 COPY build_stages/recipe.py build_stages/lib.sh ./
 
 FROM compiler AS nasm
@@ -136,6 +139,8 @@ WORKDIR /hwang
 COPY pyproject.toml LICENSE ./
 COPY docs/hwang.md docs/
 COPY hwang hwang
+# Whatever umask the sources were checked out with.
+RUN --network=none chmod -R u=rwX,go=rX .
 RUN --network=none --mount=type=bind,source=build_stages/hwang/build.sh,target=/build_stages/hwang/build.sh \
     /build_stages/hwang/build.sh
 
@@ -156,11 +161,12 @@ COPY --from=hwang /ship/task /task
 COPY function /task/function
 RUN --network=none find /task -name '*.pyi' -delete && python3 -m compileall -q --invalidation-mode unchecked-hash /task
 
-# python3 finds the function's packages from any directory, not only from /var/task.
+# python3 finds the function's packages from any directory, and before those of /var/runtime, which Lambda's base puts in
+# front in every process that a handler starts.
 FROM compiler AS path
 RUN --network=none python3 -c 'import sysconfig, pathlib; \
 site = pathlib.Path("/root-of-path" + sysconfig.get_path("purelib")); site.mkdir(parents=True); \
-(site / "task.pth").write_text("/var/task\n")'
+(site / "task.pth").write_text("import sys; sys.path.insert(0, \"/var/task\")\n")'
 
 # The licence texts of what is compiled in, and where its source is: BSD and GPL ask that they go along.
 FROM add-ons-source AS licences
@@ -187,14 +193,15 @@ COPY --from=add-ons /ship/lib /opt/lib
 COPY --from=ffmpeg /ship/lib /opt/lib
 COPY --from=licences /licences /opt/share/hwang-lambda/LICENSES
 
-# What is added to the base, a directory for each layer, all of one time: the same files are the same layers.
+# What is added to the base, a directory for each layer, all of one time and of plain modes: the same files are the same
+# layers.
 FROM compiler AS layers
 COPY --from=path /root-of-path /layers/path
 COPY --from=libraries /opt /layers/libraries/opt
 COPY --from=packages /task /layers/packages/var/task
 COPY --from=code /task /layers/code/var/task
 COPY --from=papers /papers /layers/papers/opt/share/hwang-lambda
-RUN --network=none find /layers -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
+RUN --network=none chmod -R u=rwX,go=rX /layers && find /layers -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
 
 # The Lambda base with everything that we add to it.
 FROM ${LAMBDA_BASE} AS base
@@ -213,7 +220,7 @@ ARG WHOLE_PACKAGES
 WORKDIR /build_stages
 RUN --network=none --mount=type=bind,from=base,source=/,target=/base \
     --mount=type=bind,source=build_stages,target=/build_stages \
-    python3 -m verify / /base /opt/share/hwang-lambda/verified.json
+    python3 -B -m verify / /base /opt/share/hwang-lambda/verified.json
 
 FROM compiler AS stamp
 COPY --from=verified /opt/share/hwang-lambda/verified.json /stamp/opt/share/hwang-lambda/
@@ -270,9 +277,9 @@ RUN --mount=type=bind,source=build_stages/online.sh,target=/online.sh \
     --mount=type=secret,id=ca,target=/run/ca.crt \
     /online.sh pip3 install --quiet --no-cache-dir --require-hashes --requirement /test.txt
 COPY --link --from=oracle /ship/bin /usr/local/bin
-COPY pyproject.toml ./
-COPY local local
-COPY tests tests
+COPY --chmod=0755 pyproject.toml ./
+COPY --chmod=0755 local local
+COPY --chmod=0755 tests tests
 ENV HWANG_ORACLE=/usr/local/bin/ffmpeg
 ENTRYPOINT ["python3", "-m", "pytest"]
 CMD ["tests/decoder"]
@@ -370,9 +377,9 @@ COPY --link --from=bench-harness /bench /bench
 COPY --link --from=bench-limit /ship/bin /bench
 COPY --link --from=bench-conversion /ship/bin /bench
 WORKDIR /bench/tree
-COPY local local
-COPY tests tests
-COPY bench bench
+COPY --chmod=0755 local local
+COPY --chmod=0755 tests tests
+COPY --chmod=0755 bench bench
 ENTRYPOINT ["/bench/harness/bin/python", "-m", "bench"]
 CMD []
 
@@ -401,7 +408,7 @@ RUN --mount=type=bind,source=build_stages/online.sh,target=online.sh \
     --mount=type=bind,source=tests/browser/packages.toml,target=packages.toml \
     --mount=type=secret,id=ca,target=/run/ca.crt \
     ./online.sh python3 system_packages.py browser
-COPY tests/browser/drive.py ./
+COPY --chmod=0755 tests/browser/drive.py ./
 ENTRYPOINT ["python3", "drive.py"]
 
 # For a Zip function: the flat tree of packages, lib/ and the handler, as one archive.

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-map test soak fuzz measure bench scale unit image bundle layer wheel smoke reproduce release-files components engine lint bump lock down clean
+.PHONY: help demo demo-map test soak fuzz measure bench scale unit image bundle layer wheel smoke reproduce rehearse base-report release-files components engine lint bump lock down clean
 
 IMAGE := hwang-lambda:latest
 PYTHON := .venv/bin/python
@@ -93,6 +93,14 @@ smoke: announce engine venv ## build the image for ARCHITECTURE (arm64) as well,
 
 reproduce: announce engine ## build everything twice from nothing, and compare (20 minutes on two cores)
 	@local/reproduce.sh
+
+rehearse: announce engine venv ## build everything on a base poorer than Lambda's own, and try it (40 minutes on two cores, then 5)
+	@local/image.sh cloud hwang-lambda:cloud
+	@BASE=standin local/image.sh function hwang-lambda:latest
+	@local/rehearse.sh
+
+base-report: engine venv ## compare Lambda's own base image with what is known of it (REPORT=another image)
+	@$(PYTHON) build_stages/base/contract.py $(or $(REPORT),public.ecr.aws/lambda/python:3.13) --docker "$$(local/engine.sh client)"
 
 release-files: announce engine venv ## what a release publishes, in dist/VERSION: bundle, layer, wheels, their hashes, notes
 	@ARCHITECTURE=$(ARCHITECTURE) local/release.sh $(IMAGE)

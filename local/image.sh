@@ -10,7 +10,9 @@
 # BASE=auto (default)  Lambda's own base image if its registry answers, else a stand-in made of Debian's packages
 #      real            Lambda's own, or fail
 #      standin         the stand-in
+#      rehearsal       a base that is poorer than Lambda's own (make rehearse); RICH=1 has the better of what is not known
 #      IMAGE           any other base of the same contract
+# PYTHON=3.13          the version of Lambda's base, or of the stand-in: 3.13 or 3.14
 # CA=FILE              a CA bundle to trust (by default the one that SSL_CERT_FILE, PIP_CERT, … name)
 # SOURCES=DIR          a folder with the source archives, for a build without internet
 # BUILD_ARGS='A=1 B=0' the Dockerfile's arguments (docs/build.md)
@@ -19,6 +21,9 @@ cd "$(dirname "$0")/.."
 . local/within.sh
 
 real=$(sed -n "s|^ARG LAMBDA_BASE=||p" Dockerfile)
+python=${PYTHON:-3.13}
+# Another version is another tag, without the digest that is pinned for this one.
+[[ $real = *:$python* ]] || real=${real%:3.*}:$python
 docker=$(local/engine.sh client)
 target=$1
 
@@ -52,14 +57,21 @@ arguments=()
 for argument in ${BUILD_ARGS:-}; do
     arguments+=(--build-arg "$argument")
 done
+standin=hwang-lambda-standin:$python
+[ "$architecture" = amd64 ] || standin+=-$architecture
+make_standin() { DOCKER=$docker CA=$([ -s "$ca" ] && echo "$ca" || true) build_stages/standin/build.sh "$standin" "$platform" "$python"; }
 case $base in
     real) arguments+=(--build-arg "LAMBDA_BASE=$real") ;;
     standin)
-        standin=hwang-lambda-standin:3.13-$architecture
-        [ "$architecture" != amd64 ] || standin=hwang-lambda-standin:3.13
-        DOCKER=$docker CA=$([ -s "$ca" ] && echo "$ca" || true) build_stages/standin/build.sh "$standin" "$platform"
+        make_standin
         # The engine's own builder: one in a container does not see the engine's images.
         arguments+=(--builder "$("$docker" context show)" --build-arg "LAMBDA_BASE=$standin" --build-arg HWANG_STAND_IN=1)
+        ;;
+    rehearsal)
+        make_standin
+        rehearsal=hwang-lambda-rehearsal:$([ "${RICH:-0}" = 0 ] || echo rich-)$python
+        DOCKER=$docker CA=$([ -s "$ca" ] && echo "$ca" || true) build_stages/rehearsal/build.sh "$rehearsal" "$platform" "$standin" "${RICH:-0}"
+        arguments+=(--builder "$("$docker" context show)" --build-arg "LAMBDA_BASE=$rehearsal")
         ;;
     *) arguments+=(--build-arg "LAMBDA_BASE=$base") ;;
 esac

@@ -6,4 +6,4 @@
 export LD_LIBRARY_PATH=/opt/lib:${LD_LIBRARY_PATH:-}
 step repair auditwheel repair --wheel-dir /wheels /ship/wheel/*.whl
 step install pip3 install --no-deps --no-index --target /proof /wheels/*.whl
-(cd /proof/hwang && LD_LIBRARY_PATH=/var/lang/lib python3 -c 'import _core; print("wheel: loads", _core.codec_version)')
+(cd /proof/hwang && LD_LIBRARY_PATH=$stages/libpython python3 -c 'import _core; print("wheel: loads", _core.codec_version)')

@@ -16,8 +16,15 @@ TRACKED = [ROOT / name for name in subprocess.check_output(["git", "ls-files"], 
 BUILD_FILES = [
     path for path in TRACKED if path.suffix in (".sh", ".yml") or path.name in ("Dockerfile", "Makefile", "run")
 ]
-# What installs on the machine that builds, not in an image.
-ON_THE_HOST = {"build_stages/standin/build.sh", "local/emulation.sh", "local/engine.sh", "local/venv.sh"}
+# What installs on the machine that builds, or makes a base for this machine alone.
+ON_THE_HOST = {
+    "build_stages/base/debian.sh",
+    "build_stages/rehearsal/Dockerfile",
+    "build_stages/standin/Dockerfile",
+    "local/emulation.sh",
+    "local/engine.sh",
+    "local/venv.sh",
+}
 
 
 def commands(text: str) -> list[str]:
@@ -62,7 +69,7 @@ def test_stages_begin_from_a_named_base_from_each_other_or_from_nothing() -> Non
         stages = set(re.findall(r"^FROM \S+ AS (\S+)$", text, re.MULTILINE))
         bases = set(re.findall(r"^FROM (\S+)", text, re.MULTILINE))
         others = {base for base in bases if not any(fits(base, stage) for stage in stages)}
-        assert others <= {"scratch", "${LAMBDA_BASE}", "${BUILD_BASE}", "${ROOT}"}, dockerfile
+        assert others <= {"scratch", "${LAMBDA_BASE}", "${BUILD_BASE}", "${ROOT}", "${DEBIAN}", "${STANDIN}"}, dockerfile
         copied = set(re.findall(r"(?:--from=|,from=)(\S+?)(?:,|\s)", text))
         assert copied <= stages, dockerfile
 

@@ -42,3 +42,10 @@ def test_the_changelog_has_the_sections_that_it_says_it_has() -> None:
 def test_no_other_file_states_the_version() -> None:
     for path in [ROOT / "Dockerfile", ROOT / "Makefile", *ROOT.glob("build_stages/*.py"), *ROOT.glob("local/*.sh")]:
         assert VERSION not in path.read_text(), path
+
+
+def test_everything_is_of_the_day_of_the_release() -> None:
+    date = re.findall(r"^## \[\d.+?\] - (\S+)$", CHANGELOG, re.MULTILINE)[0]
+    stated = re.findall(r"^ENV SOURCE_DATE_EPOCH=(\d+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    midnight = datetime.datetime.fromisoformat(f"{date}T00:00:00+00:00")
+    assert [int(time) for time in stated] == [midnight.timestamp()]

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Builds what ships on a base that is poorer than Lambda's own in all that matters (build_stages/rehearsal/), without the
+# stand-in's concessions, and tries it: the same pictures as the stand-in's image makes, and the decoder's tests.
+# The sources come from the cache that the stand-in's builds fill: the rehearsal's base has no apt-get.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+docker=$(local/engine.sh client)
+image=hwang-lambda-rehearsal
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+start=$SECONDS
+
+say() { echo "rehearse: $* ($((SECONDS - start)) s)"; }
+build() { # TARGET… as local/image.sh takes them; the log is shown if it fails
+    BASE=rehearsal local/image.sh "$@" --progress plain >"$work/log" 2>&1 || { tail -n 60 "$work/log" >&2; say "FAILED: $1"; exit 1; }
+    grep -E '^#[0-9]+ [0-9.]+ (verify|nasm|x264|dav1d|ffmpeg|hwang|wheel|trim): ' "$work/log" | sed 's/^#[0-9]* [0-9.]* /rehearse:   /' || true
+    say "built $1"
+}
+
+for target in nasm-source licences; do
+    BASE=standin local/image.sh "$target" "$image:sources" --progress quiet >/dev/null
+done
+say "the sources are in the cache"
+
+# The better of what is not known of Lambda's base, behind a private certificate authority.
+authorities=$(.venv/bin/python -c 'import requests.certs; print(requests.certs.where())')
+RICH=1 CA=$authorities build compiler "$image:compiler"
+.venv/bin/python build_stages/base/contract.py "$image:rich-3.13" --docker "$docker"
+
+# The worse of it.
+build function "$image:function"
+.venv/bin/python build_stages/base/contract.py "$image:3.13" --docker "$docker"
+for target in bundle layer wheel; do
+    build "$target" --to "$work/$target"
+done
+build test "$image:test"
+.venv/bin/python -m local.smoke "$image:function" hwang-lambda:latest
+say "its pictures are those of the stand-in's image"
+IMAGE=$image:test local/decoder_tests.sh -q
+say "the decoder's tests pass"

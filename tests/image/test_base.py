@@ -1,0 +1,129 @@
+"""The base below the image: it keeps the contract, and in the runtime's import order ours is what handlers get."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from base import contract
+from local.stack import DIRECT, ROOT
+from tests.image.test_image import IMAGE
+
+PROBE = """
+import importlib, json, subprocess, sys
+
+NAMES = ("awslambdaric", "boto3", "botocore", "hwang", "numpy", "simplejson", "urllib3")
+TELL = "import importlib, json; print(json.dumps({n: importlib.import_module(n).__file__ for n in %r}))" % (NAMES[1:],)
+
+
+def handler(event, context):
+    here = {name: importlib.import_module(name).__file__ for name in NAMES}
+    child = json.loads(subprocess.run([sys.executable, "-c", TELL], capture_output=True, check=True, cwd="/").stdout)
+    return {"here": here, "child": child}
+"""
+
+
+def base_of(engine: str) -> str:
+    label = [engine, "image", "inspect", "--format", '{{index .Config.Labels "hwang-lambda.base"}}', IMAGE]
+    kind = subprocess.run(label, capture_output=True, text=True, check=True).stdout.strip()
+    return "hwang-lambda-standin:3.13" if kind == "stand-in" else "public.ecr.aws/lambda/python:3.13"
+
+
+def test_the_base_keeps_to_the_contract(engine: str) -> None:
+    assert contract.differences(contract.examine(base_of(engine), engine)) == []
+
+
+@contextmanager
+def invoked(engine: str, handler: Path) -> Iterator[dict[str, Any]]:
+    """The answer of a handler of our own in the image."""
+    mounted = ["--volume", f"{handler}:/var/task/{handler.name}:ro", "--publish", "127.0.0.1::8080"]
+    command = [engine, "run", "--detach", *mounted, IMAGE, f"{handler.stem}.handler"]
+    container = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    try:
+        port = subprocess.run([engine, "port", container, "8080"], capture_output=True, text=True, check=True).stdout
+        url = f"http://{port.splitlines()[0].strip()}/2015-03-31/functions/function/invocations"
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                with DIRECT.open(urllib.request.Request(url, data=b"{}"), timeout=20) as answer:
+                    yield json.loads(answer.read())
+                    return
+            except OSError:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+    finally:
+        subprocess.run([engine, "rm", "--force", container], capture_output=True, check=False)
+
+
+def test_the_runtime_client_is_the_bases_and_all_else_is_ours(engine: str, tmp_path: Path) -> None:
+    """The base has a boto3 of its own, which child processes would find first."""
+    probe = tmp_path / "probe.py"
+    probe.write_text(PROBE)
+    probe.chmod(0o644)
+    with invoked(engine, probe) as answer:
+        assert "errorType" not in answer, answer
+        here, child = answer["here"], answer["child"]
+    runtimes = {name for name, file in here.items() if file.startswith("/var/runtime/")}
+    assert runtimes == {"awslambdaric", "simplejson"}
+    assert all(file.startswith("/var/task/") for name, file in here.items() if name not in runtimes)
+    assert {name: child[name] for name in ("boto3", "hwang", "numpy", "urllib3")} == {
+        name: here[name] for name in ("boto3", "hwang", "numpy", "urllib3")
+    }
+
+
+def release_time() -> datetime.datetime:
+    version = re.findall(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)[0]
+    date = re.findall(rf"^## \[{re.escape(version)}\] - (\S+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[0]
+    return datetime.datetime.fromisoformat(f"{date}T00:00:00+00:00")
+
+
+def test_everything_is_of_the_time_of_the_release(engine: str, tmp_path: Path) -> None:
+    inspected = subprocess.run(
+        [engine, "image", "inspect", "--format", "{{.Created}}", IMAGE], capture_output=True, text=True, check=True
+    )
+    assert datetime.datetime.fromisoformat(inspected.stdout.strip()) == release_time()
+    tell = "import os; print(os.stat('/var/task/hwang/__init__.py').st_mtime, os.stat('/opt/lib').st_mtime)"
+    command = [engine, "run", "--rm", "--network", "none", "--entrypoint", "python3", IMAGE, "-c", tell]
+    times = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert {float(time) for time in times} == {release_time().timestamp()}
+    subprocess.run([ROOT / "local/image.sh", "layer", "--to", tmp_path, "--progress", "quiet"], check=True)
+    with zipfile.ZipFile(next(tmp_path.glob("*.zip"))) as archive:
+        assert {entry.date_time for entry in archive.infolist()} == {release_time().timetuple()[:6]}
+
+
+@pytest.mark.parametrize("umask", [0o002, 0o077])
+def test_the_image_does_not_depend_on_the_umask_of_a_checkout(umask: int, engine: str, tmp_path: Path) -> None:
+    tag = f"hwang-umask-{os.getpid()}:{umask:03o}"
+    checkout = tmp_path / "checkout"
+    for name in subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split("\0"):
+        source, copy = ROOT / name, checkout / name
+        if name and source.is_file():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, copy)
+            copy.chmod((0o777 if os.access(source, os.X_OK) else 0o666) & ~umask)
+    for directory, *_ in os.walk(checkout):
+        Path(directory).chmod(0o777 & ~umask)
+    try:
+        build = [str(checkout / "local/image.sh"), "function", tag, "--progress", "plain"]
+        done = subprocess.run(build, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-3000:]
+        command = [engine, "image", "inspect", "--format", "{{.Id}}", tag, IMAGE]
+        ids = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+        assert len(set(ids)) == 1
+    finally:
+        subprocess.run([engine, "image", "rm", "--force", tag], capture_output=True, check=False)
