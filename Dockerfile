@@ -267,11 +267,6 @@ COPY --from=encode-program /encode /
 # The same tree plus the tests: what decodes here is what ships.
 FROM image AS test
 WORKDIR /var/task
-RUN --mount=type=bind,source=build_stages/online.sh,target=/build_stages/online.sh \
-    --mount=type=bind,source=build_stages/system_packages.py,target=/build_stages/system_packages.py \
-    --mount=type=bind,source=build_stages/test/packages.toml,target=/build_stages/packages.toml \
-    --mount=type=secret,id=ca,target=/run/ca.crt \
-    /build_stages/online.sh python3 /build_stages/system_packages.py certificates
 RUN --mount=type=bind,source=build_stages/online.sh,target=/online.sh \
     --mount=type=bind,source=requirements/test.txt,target=/test.txt \
     --mount=type=secret,id=ca,target=/run/ca.crt \

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import subprocess
 import time
 import urllib.parse
 from collections.abc import Iterator
@@ -12,6 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.x509 import load_pem_x509_certificate
 
 from tests.deploy.debianregistry import PASSWORD, USER
 from tests.deploy.web import listening
@@ -54,8 +59,8 @@ class Tokens:
     def _token(self, scope: str) -> str:
         kind, name, actions = scope.split(":")
         now = int(time.time())
-        certificate = "".join((self.certificates / "good.crt").read_text().splitlines()[1:-1])
-        head = {"typ": "JWT", "alg": "ES256", "x5c": [certificate]}
+        certificate = load_pem_x509_certificate(self._pem()).public_bytes(Encoding.DER)
+        head = {"typ": "JWT", "alg": "ES256", "x5c": [base64.b64encode(certificate).decode()]}
         claims = {
             "iss": _SERVICE,
             "sub": USER,
@@ -69,12 +74,13 @@ class Tokens:
         return f"{signed}.{_encoded(self._signature(signed.encode()))}"
 
     def _signature(self, data: bytes) -> bytes:
-        """Two numbers of 32 bytes; openssl packs them into ASN.1."""
-        command = ["openssl", "dgst", "-sha256", "-sign", str(self.certificates / "good.key")]
-        packed = subprocess.run(command, input=data, capture_output=True, check=True).stdout
-        first = packed[4 : 4 + packed[3]]
-        second = packed[4 + packed[3] + 2 :]
-        return b"".join(number[-32:].rjust(32, b"\0") for number in (first, second))
+        """The two numbers of the signature, 32 bytes each."""
+        key = load_pem_private_key(self._pem(), password=None)
+        assert isinstance(key, EllipticCurvePrivateKey)
+        return b"".join(number.to_bytes(32) for number in decode_dss_signature(key.sign(data, ECDSA(SHA256()))))
+
+    def _pem(self) -> bytes:
+        return (self.certificates / "good.pem").read_bytes()
 
 
 @contextmanager

@@ -1,49 +1,21 @@
-"""A certificate authority made on the spot, and certificates good and bad, with the openssl program.
+"""A certificate authority made on the spot, and certificates good and bad.
 
 Below the directory: `ca.crt` to trust, and NAME.pem (certificate and key) for each name of CERTIFICATES.
 """
 
 from __future__ import annotations
 
-import subprocess
+import ipaddress
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
-_CONFIGURATION = """
-[req]
-distinguished_name = name
-[name]
-[ca]
-default_ca = authority
-[authority]
-database = {directory}/index.txt
-new_certs_dir = {directory}
-rand_serial = yes
-unique_subject = no
-default_md = sha256
-policy = policy
-x509_extensions = leaf
-copy_extensions = copy
-[policy]
-commonName = supplied
-[leaf]
-basicConstraints = critical, CA:FALSE
-keyUsage = critical, digitalSignature
-extendedKeyUsage = serverAuth
-subjectKeyIdentifier = hash
-authorityKeyIdentifier = keyid
-[root]
-basicConstraints = critical, CA:TRUE
-keyUsage = critical, keyCertSign, cRLSign
-subjectKeyIdentifier = hash
-"""
-
-
-class AuthorityError(Exception):
-    """The openssl program is missing, or refuses."""
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 
 @dataclass(frozen=True)
@@ -64,46 +36,75 @@ CERTIFICATES = (
 )
 
 
+@dataclass(frozen=True)
+class _Party:
+    common_name: str
+    key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
+
+    @property
+    def name(self) -> x509.Name:
+        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self.common_name)])
+
+    def builder(self, from_days: int, to_days: int, authority: bool = False) -> x509.CertificateBuilder:
+        """A certificate of this party's key, for an authority or for a server, that lacks the issuer and the hosts."""
+        now, key = datetime.now(UTC), self.key.public_key()
+        return (
+            x509.CertificateBuilder()
+            .subject_name(self.name)
+            .public_key(key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now + timedelta(days=from_days))
+            .not_valid_after(now + timedelta(days=to_days))
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+            .add_extension(_key_usage(authority), critical=True)
+        )
+
+    def sign(self, builder: x509.CertificateBuilder) -> bytes:
+        return builder.issuer_name(self.name).sign(self.key, SHA256()).public_bytes(Encoding.PEM)
+
+
 def make(directory: Path, hosts: Sequence[str]) -> None:
-    """Makes the authority and its certificates for these host names. Raises AuthorityError."""
+    """Makes the authority and its certificates for these names and addresses of hosts."""
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / "index.txt").write_text("")
-    configuration = directory / "ca.cnf"
-    configuration.write_text(_CONFIGURATION.format(directory=directory))
-    root = ("-subj", "/CN=authority of the tests", "-extensions", "root", "-days", "2")
-    _openssl(directory, "req", "-x509", "-config", "ca.cnf", *_KEY, *root, "-keyout", "ca.key", "-out", "ca.crt")
+    authority = _Party("authority of the tests")
+    (directory / "ca.crt").write_bytes(authority.sign(authority.builder(-1, 2, authority=True)))
     for certificate in CERTIFICATES:
-        _certify(directory, certificate, hosts if certificate.host else ["elsewhere.example"])
+        pem = _certify(authority, certificate, hosts if certificate.host else ["elsewhere.example"])
+        (directory / f"{certificate.name}.pem").write_bytes(pem)
 
 
-def _certify(directory: Path, certificate: Certificate, hosts: Sequence[str]) -> None:
-    name = certificate.name
-    subject = ("-subj", f"/CN={hosts[0]}", "-addext", "subjectAltName=" + ",".join(map(_alternative, hosts)))
-    key = (*_KEY, "-keyout", f"{name}.key", *subject, "-config", "ca.cnf")
+def _certify(authority: _Party, certificate: Certificate, hosts: Sequence[str]) -> bytes:
+    server = _Party(hosts[0])
+    leaf = (
+        server.builder(certificate.from_days, certificate.to_days)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(map(_alternative, hosts)), critical=False)
+    )
     if certificate.signed:
-        _openssl(directory, "req", "-new", *key, "-out", f"{name}.csr")
-        dates = ("-startdate", _date(certificate.from_days), "-enddate", _date(certificate.to_days))
-        signer = ("-cert", "ca.crt", "-keyfile", "ca.key")
-        files = ("-in", f"{name}.csr", "-out", f"{name}.crt")
-        _openssl(directory, "ca", "-batch", "-notext", "-config", "ca.cnf", *signer, *dates, *files)
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
+        signed = authority.sign(leaf.add_extension(issuer, critical=False))
     else:
-        _openssl(directory, "req", "-x509", *key, "-extensions", "leaf", "-days", "2", "-out", f"{name}.crt")
-    pem = directory / f"{name}.pem"
-    pem.write_text((directory / f"{name}.crt").read_text() + (directory / f"{name}.key").read_text())
+        signed = server.sign(leaf)
+    return signed + server.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
-def _alternative(host: str) -> str:
-    return f"IP:{host}" if host.replace(".", "").isdecimal() else f"DNS:{host}"
+def _key_usage(authority: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not authority,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=authority,
+        crl_sign=authority,
+        encipher_only=False,
+        decipher_only=False,
+    )
 
 
-def _date(days: int) -> str:
-    return (datetime.now(UTC) + timedelta(days=days)).strftime("%Y%m%d%H%M%SZ")
-
-
-def _openssl(directory: Path, *arguments: str) -> None:
+def _alternative(host: str) -> x509.GeneralName:
     try:
-        done = subprocess.run(["openssl", *arguments], cwd=directory, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        raise AuthorityError("there is no openssl program: install the system's package openssl") from None
-    if done.returncode:
-        raise AuthorityError(f"openssl {arguments[0]}: {done.stderr.strip()[-500:]}")
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)

@@ -85,6 +85,7 @@ class Faults:
             with _DIRECT.open(request, timeout=_SECONDS) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
-            raise FaultsError(f"{method} {path}: {error.read().decode(errors='replace')}") from error
+            with error:
+                raise FaultsError(f"{method} {path}: {error.read().decode(errors='replace')}") from error
         except (OSError, ValueError) as error:
             raise FaultsError(f"the proxy's control port does not answer: {error}") from error

@@ -132,3 +132,10 @@ def test_certificates_are_as_good_as_they_say(
             assert connection.getresponse().read() == DATA
     finally:
         connection.close()
+
+
+def test_certificates_are_made_without_any_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "no-programs"))
+    authority.make(tmp_path, ["localhost"])
+    made = {f"{certificate.name}.pem" for certificate in authority.CERTIFICATES}
+    assert {path.name for path in tmp_path.iterdir()} == {"ca.crt", *made}
