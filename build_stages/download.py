@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import http.client
+import platform
 import random
 import re
 import signal
@@ -27,7 +28,8 @@ from email.utils import parsedate_to_datetime
 from typing import IO
 from urllib.parse import quote, urljoin, urlsplit
 
-USER_AGENT = "hwang-lambda-build/1.0.0"  # with the version of pyproject.toml, which the stage that downloads has not
+# The version of the project stands in pyproject.toml alone, which the stage that downloads does not have.
+USER_AGENT = f"hwang-lambda-build Python/{platform.python_version()}"
 MAX_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
 _BLOCK = 1 << 16

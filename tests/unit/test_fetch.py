@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import platform
 import shutil
 import signal
 import socket
@@ -11,7 +12,6 @@ import ssl
 import subprocess
 import sys
 import tarfile
-import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -242,8 +242,7 @@ def test_a_redirect_is_followed_and_the_archive_keeps_its_name(server: ArchiveSe
 
 def test_the_request_says_who_asks(server: ArchiveServer, cache: Path) -> None:
     fetch.fetch(pinned(BYTES, server.serve("/x.tar", answer(BYTES))), [cache], QUICK)
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    assert server.headers[0]["user-agent"] == f"hwang-lambda-build/{version}"
+    assert server.headers[0]["user-agent"] == f"hwang-lambda-build Python/{platform.python_version()}"
     assert server.headers[0]["accept-encoding"] == "identity"
 
 
