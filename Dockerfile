@@ -18,7 +18,7 @@ FROM ${BUILD_BASE} AS fetcher
 ARG HWANG_STAND_IN=
 ENTRYPOINT []
 WORKDIR /build_stages
-COPY build_stages/online.sh build_stages/recipe.py build_stages/fetch.py ./
+COPY build_stages/online.sh build_stages/recipe.py build_stages/fetch.py build_stages/download.py build_stages/git_tree.py ./
 
 FROM fetcher AS nasm-source
 COPY build_stages/nasm/source.toml nasm/

@@ -12,13 +12,13 @@ Python packages are `make lock`'s.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import re
 import subprocess
 import sys
 import tarfile
 import tempfile
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from http.client import HTTPException
@@ -26,6 +26,7 @@ from pathlib import Path
 
 import base_image
 import fetch
+import git_tree
 import pins
 import recipe
 from upstream import Mirrors, Rule, UnreachableError, numbers, versions
@@ -137,9 +138,9 @@ def bump(name: str, options: Options, debian: Debian) -> str:
             raise BumpError(f"no archive of {found.version} has an address")
         debian_name = found.version if product.debian and not rule.branch else None
         renewed = pins.rewrite(text, found.version, debian_name, archives)
-    except (UnreachableError, fetch.FetchError, pins.PinError) as error:
+    except (UnreachableError, fetch.FetchError, git_tree.ArchiveError, pins.PinError) as error:
         raise BumpError(f"{change}: {error}") from error
-    pinned = "\n".join(f"{archive.url}\n{archive.digest}" for archive in archives if archive)
+    pinned = "\n".join("\n".join([*archive.urls, archive.digest]) for archive in archives if archive)
     _write(path, renewed, f"Bump {name} to {short(found.version)}", f"Found at {found.place}.\n\n{pinned}", options)
     return change
 
@@ -147,23 +148,31 @@ def bump(name: str, options: Options, debian: Debian) -> str:
 def _renewed(
     archive: recipe.Archive, product: recipe.Recipe, found: Found, mirrors: Mirrors, debian: Debian
 ) -> recipe.Archive | None:
-    """The same archive of the other version; None for one that has no address, as Debian's own of a commit."""
-    if archive.url is None:
+    """The same archive of the other version; None for one without an address of it, as Debian's own of a commit."""
+    if not any(product.version in url for url in archive.urls):
         return None
-    url = archive.url.replace(product.version, found.version)
-    name = url.rpartition("/")[2]
+    urls = tuple(url.replace(product.version, found.version) for url in archive.urls)
+    name = recipe.file_name(urls[0])
     with tempfile.TemporaryDirectory() as scratch:
         if product.debian and found.release:
             path = debian.archive(product.debian.source, found.release)
             if path.suffix != Path(name).suffix:
                 raise BumpError(f"Debian has {path.name}, which is not upstream's {name}")
         else:
-            path = _download(url, Path(scratch) / name, mirrors)
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, archive.digest.partition(":")[0])
-        return replace(
-            archive, url=url, name=name, size=path.stat().st_size, digest=f"{digest.name}:{digest.hexdigest()}"
-        )
+            path = _first(urls, Path(scratch) / name, mirrors)
+        digest = fetch.identify(path, archive.digest.partition(":")[0])
+        return replace(archive, urls=urls, name=name, size=path.stat().st_size, digest=digest)
+
+
+def _first(urls: Sequence[str], path: Path, mirrors: Mirrors) -> Path:
+    """The archive from the first address that has it. Raises UnreachableError or BumpError, with all reasons."""
+    failed: list[BumpError | UnreachableError] = []
+    for url in urls:
+        try:
+            return _download(url, path, mirrors)
+        except (BumpError, UnreachableError) as error:
+            failed.append(error)
+    raise type(failed[0])("; ".join(map(str, failed)))
 
 
 def _download(url: str, path: Path, mirrors: Mirrors) -> Path:

@@ -2,17 +2,17 @@
 
     fetch.py PRODUCT DIRECTORY [--cache DIRECTORY]…
 
-Tried in this order: each cache, each upstream URL, and on a Debian base the same package's source through apt
-(signed by Debian). Bytes count only when their digest is a pinned one. One exception, for stand-in builds alone:
-where Debian no longer has the pinned release, another patch release of the same series is taken as apt verified it,
-and said so. DIRECTORY receives the archive as `source.tar` and a line about its origin as `origin`.
+Tried in this order: each cache, each address, and on a Debian base the same package's source through apt (signed by
+Debian). An archive counts only if the digest of its bytes, or the git tree of its files, is a pinned one. One
+exception, for stand-in builds alone: where Debian no longer has the pinned release, another patch release of the same
+series is taken as apt verified it, and said so. DIRECTORY receives the archive as `source.tar` (of a pinned tree: its
+files, packed so that the bytes are the same whoever served it) and a line about its origin as `origin`.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-import http.client
 import os
 import platform
 import re
@@ -20,66 +20,117 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import urllib.error
-import urllib.request
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
+import download
+import git_tree
 import recipe
 
-CONNECT_SECONDS = 15
+MAX_ARCHIVE = 64 << 20  # bytes, of an archive whose size is not pinned
 DEBIAN_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
 class FetchError(Exception):
-    """No way to the source led to the pinned bytes."""
+    """No way to the source led to a pinned archive."""
 
 
-def fetch(product: recipe.Recipe, caches: list[Path]) -> tuple[Path, str]:
-    """The archive in the first cache (put there if it came from elsewhere), and where it came from."""
-    tried: list[str] = []
+@dataclass(frozen=True)
+class Source:
+    """An archive that is here, which pin it fulfils (None: a stand-in for it), and where it came from."""
+
+    path: Path
+    pin: recipe.Archive | None
+    origin: str
+
+
+def fetch(product: recipe.Recipe, caches: list[Path], policy: download.DownloadPolicy | None = None) -> Source:
+    """The archive in the first cache that has it, put into the first if it came from elsewhere."""
     for cache in caches:
         for archive in product.archives:
-            path = cache / archive.name
-            if path.is_file() and is_pinned(path, archive):
-                return path, f"{archive.name} from the cache, {archive.digest}"
+            for name in archive.names:
+                path = cache / name
+                if path.is_file() and is_pinned(path, archive):
+                    return Source(path, archive, f"{name} from the cache, {archive.digest}")
+    tried: list[str] = []
     for archive in product.archives:
-        if archive.url is None:
-            continue
-        try:
-            return download(archive, archive.url, caches[0]), f"{archive.url}, {archive.digest}"
-        except (OSError, http.client.HTTPException, FetchError) as error:
-            tried.append(f"{archive.url}: {error}")
+        for url in archive.urls:
+            try:
+                path = from_address(archive, url, caches[0], policy or download.DownloadPolicy())
+                return Source(path, archive, f"{url}, {archive.digest}")
+            except download.AddressError as error:
+                tried.append(f"{url}: {error}")
+                print(f"fetch: {tried[-1]}", file=sys.stderr)
     if product.debian and shutil.which("apt-get"):
         try:
             return from_debian(product, product.debian, caches[0])
         except (FetchError, OSError) as error:
             tried.append(f"Debian's source package {product.debian.source}: {error}")
-    raise FetchError("\n  ".join([f"{product.product} {product.version} is not to be had:", *tried]))
+    failure = f"{product.product} {product.version} is not to be had:"
+    raise FetchError("\n  ".join([failure, *tried, *_remedies(product, tried)]))
+
+
+def _remedies(product: recipe.Recipe, tried: Iterable[str]) -> list[str]:
+    names = " or ".join(dict.fromkeys(name for archive in product.archives for name in archive.names))
+    remedies = [
+        f"Without these: put the archive ({names}) into a folder DIR of this machine, and build with `make image"
+        " SOURCES=DIR`, or with `docker build --build-context sources=DIR`."
+    ]
+    if any("certificate" in line for line in tried):
+        remedies.append(
+            "Behind a proxy that inspects TLS, name its CA bundle: `SSL_CERT_FILE=FILE make image`, or `docker build"
+            " --secret id=ca,src=FILE`."
+        )
+    return remedies
+
+
+def identify(path: Path, algorithm: str) -> str:
+    """What a pin of this algorithm would say of the file: "sha256:…", "git-tree:…". Raises git_tree.ArchiveError."""
+    if algorithm == "git-tree":
+        return f"git-tree:{git_tree.tree_id(git_tree.read(path))}"
+    with path.open("rb") as file:
+        return f"{algorithm}:{hashlib.file_digest(file, algorithm).hexdigest()}"
+
+
+def mismatch(path: Path, archive: recipe.Archive) -> str:
+    """Why the file is not the pinned archive; nothing if it is."""
+    if archive.size not in (None, path.stat().st_size):
+        return f"{path.stat().st_size} bytes instead of the {archive.size} that are pinned"
+    try:
+        found = identify(path, archive.digest.partition(":")[0])
+    except git_tree.ArchiveError as error:
+        return str(error)
+    return "" if found == archive.digest else f"it is {found}, not the pinned {archive.digest}"
 
 
 def is_pinned(path: Path, archive: recipe.Archive) -> bool:
-    if archive.size not in (None, path.stat().st_size):
-        return False
-    algorithm, _, expected = archive.digest.partition(":")
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest() == expected
+    return not mismatch(path, archive)
 
 
-def download(archive: recipe.Archive, url: str, into: Path) -> Path:
-    """Downloads to a temporary name; the archive gets its own name only once it is proved."""
-    with tempfile.NamedTemporaryFile(dir=into, delete=False) as partial:
+def from_address(archive: recipe.Archive, url: str, into: Path, policy: download.DownloadPolicy) -> Path:
+    """Downloads to a temporary name; the archive gets its own name only once it is proved. Raises AddressError."""
+    with tempfile.NamedTemporaryFile(dir=into, prefix=".partial-", delete=False) as partial:
         try:
-            with urllib.request.urlopen(url, timeout=CONNECT_SECONDS) as answer:  # noqa: S310 - pinned https
-                shutil.copyfileobj(answer, partial)
+            download.retrieve(url, partial, archive.size, MAX_ARCHIVE, policy)
             partial.close()
-            if not is_pinned(Path(partial.name), archive):
-                raise FetchError(f"the bytes received are not those pinned ({archive.digest})")
-            return Path(partial.name).rename(into / archive.name)
+            if reason := mismatch(Path(partial.name), archive):
+                raise download.AddressError(reason)
+            return Path(partial.name).rename(into / recipe.file_name(url))
         finally:
             Path(partial.name).unlink(missing_ok=True)
 
 
-def from_debian(product: recipe.Recipe, debian: recipe.Debian, into: Path) -> tuple[Path, str]:
+def deliver(source: Source, product: recipe.Recipe, directory: Path) -> None:
+    """Writes `source.tar` and `origin`."""
+    if source.pin and source.pin.tree:
+        git_tree.pack(git_tree.read(source.path), f"{product.product}-{product.version}", directory / "source.tar")
+    else:
+        shutil.copyfile(source.path, directory / "source.tar")
+    (directory / "origin").write_text(f"{source.origin}\n")
+
+
+def from_debian(product: recipe.Recipe, debian: recipe.Debian, into: Path) -> Source:
     """The upstream archive in a Debian source package: the pinned release, else the newest one of its series."""
     with tempfile.TemporaryDirectory() as scratch:
         apt = AptSources(Path(scratch))
@@ -92,10 +143,11 @@ def from_debian(product: recipe.Recipe, debian: recipe.Debian, into: Path) -> tu
             for path in apt.archives(debian.source, release):
                 pin = next((archive for archive in product.archives if is_pinned(path, archive)), None)
                 if pin:
-                    return Path(shutil.move(path, into / pin.name)), f"Debian {debian.source} {release}, {pin.digest}"
+                    origin = f"Debian {debian.source} {release}, {pin.digest}"
+                    return Source(Path(shutil.move(path, into / pin.name)), pin, origin)
                 if os.environ.get("HWANG_STAND_IN"):
                     origin = f"Debian {debian.source} {release}, NOT the pinned {debian.version} (stand-in build)"
-                    return Path(shutil.move(path, into / path.name)), origin
+                    return Source(Path(shutil.move(path, into / path.name)), None, origin)
         found = ", ".join(releases) or "no release"
         raise FetchError(f"it has {found}; nothing of it is the pinned archive")
 
@@ -151,13 +203,13 @@ def main() -> None:
     caches = arguments.cache or [arguments.directory]
     for directory in (arguments.directory, caches[0]):
         directory.mkdir(parents=True, exist_ok=True)
+    product = recipe.load(arguments.product)
     try:
-        archive, origin = fetch(recipe.load(arguments.product), caches)
-    except FetchError as error:
+        source = fetch(product, caches)
+    except (FetchError, download.StorageError, OSError) as error:
         sys.exit(f"fetch: {error}")
-    shutil.copyfile(archive, arguments.directory / "source.tar")
-    (arguments.directory / "origin").write_text(f"{origin}\n")
-    print(f"fetch: {arguments.product}: {origin}")
+    deliver(source, product, arguments.directory)
+    print(f"fetch: {arguments.product}: {source.origin}")
 
 
 if __name__ == "__main__":

@@ -45,9 +45,14 @@ def offer(products: tuple[recipe.Recipe, ...]) -> str:
     listed = ""
     for product in products:
         listed += f"{product.product} {product.version}, {product.licence}; any one of\n\n"
-        listed += "".join(f"* {archive.url or archive.name}\n  {archive.digest}\n" for archive in product.archives)
-        listed += "\n"
+        listed += "".join(_archive(archive) for archive in product.archives) + "\n"
     return OFFER.format(products=listed)
+
+
+def _archive(archive: recipe.Archive) -> str:
+    places = "\n  ".join(archive.urls or [archive.name])
+    compression = f" (swh:1:dir:{archive.tree}), however it is packed" if archive.tree else ""
+    return f"* {places}\n  {archive.digest}{compression}\n"
 
 
 def main(sources: Path, directory: Path) -> None:

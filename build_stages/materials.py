@@ -9,7 +9,6 @@ machine or where a package came from.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import sys
@@ -19,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import fetch
 import recipe
 
 ROOT = Path(__file__).resolve().parents[1]  # with pyproject.toml and requirements/
@@ -85,14 +85,9 @@ def _own() -> dict[str, Any]:
 
 
 def _compiled(product: recipe.Recipe, source: Path) -> dict[str, Any]:
-    """A library of /opt/lib: the hashes of the archive that was compiled, and references to all that are pinned."""
-    archive = source / "source.tar"
+    """A library of /opt/lib: what identifies the source that was compiled, and references to all that is pinned."""
     origin = (source / "origin").read_text().strip()
-    references = [
-        {"type": "source-distribution", "url": pin.url, "hashes": [_hash(pin.digest)]}
-        for pin in product.archives
-        if pin.url
-    ]
+    references = [_reference(pin, url) for pin in product.archives for url in pin.urls]
     is_pinned = "NOT the pinned" not in origin
     properties = [{"name": "hwang-lambda:configure", "value": " ".join(product.configure)}]
     if not is_pinned:
@@ -102,13 +97,27 @@ def _compiled(product: recipe.Recipe, source: Path) -> dict[str, Any]:
         "bom-ref": product.product,
         "name": product.product,
         "version": product.version if is_pinned else f"not {product.version}",
-        "hashes": [_hash(f"{algorithm}:{_digest(archive, algorithm)}") for algorithm in _ALGORITHMS],
+        **_identity(product, source / "source.tar"),
         "licenses": [_licence(product.licence)],
         "purl": f"pkg:generic/{product.product}@{product.version}",
         "externalReferences": references,
         "pedigree": {"patches": [], "notes": "compiled without patches"},
         "properties": properties,
     }
+
+
+def _identity(product: recipe.Recipe, archive: Path) -> dict[str, Any]:
+    """The tree of a source that is pinned by it, whose archive is packed here; else the hashes of the archive."""
+    for pin in product.archives:
+        if pin.tree and fetch.is_pinned(archive, pin):
+            return {"swhid": [f"swh:1:dir:{pin.tree}"]}
+    return {"hashes": [_hash(fetch.identify(archive, algorithm)) for algorithm in _ALGORITHMS]}
+
+
+def _reference(pin: recipe.Archive, url: str) -> dict[str, Any]:
+    if pin.tree:
+        return {"type": "source-distribution", "url": url, "comment": f"its files are swh:1:dir:{pin.tree}"}
+    return {"type": "source-distribution", "url": url, "hashes": [_hash(pin.digest)]}
 
 
 def _nanobind() -> dict[str, Any]:
@@ -179,11 +188,6 @@ def _dependencies(compiled: tuple[recipe.Recipe, ...], report: list[dict[str, An
             if "extra ==" not in line
         }
         yield {"ref": _name(found), "dependsOn": sorted(needs & installed)}
-
-
-def _digest(file: Path, algorithm: str) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, algorithm).hexdigest()
 
 
 def _name(found: dict[str, Any]) -> str:

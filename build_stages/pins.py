@@ -6,7 +6,7 @@ import re
 import tomllib
 from collections.abc import Sequence
 
-from recipe import Archive
+from recipe import Archive, archive
 
 
 class PinError(Exception):
@@ -37,13 +37,11 @@ def _set(text: str, key: str, value: str | int | None) -> str:
     return re.sub(rf'^{key} = (?:"[^"]*"|\d+)', f"{key} = {written}", text, count=1, flags=re.MULTILINE)
 
 
-def _block(block: str, archive: Archive) -> str:
-    for key, value in (
-        ("url", archive.url),
-        ("name", archive.name),
-        ("size", archive.size),
-        ("digest", archive.digest),
-    ):
+def _block(block: str, new: Archive) -> str:
+    old = archive(**tomllib.loads(block)["archive"][0])
+    for before, after in zip(old.urls, new.urls, strict=True):
+        block = block.replace(f'"{before}"', f'"{after}"', 1)
+    for key, value in (("name", new.name), ("size", new.size), ("digest", new.digest)):
         block = _set(block, key, value)
     return block
 
@@ -55,7 +53,7 @@ def _prove(before: str, after: str, version: str, debian: str | None, archives: 
     old = [entry for entry in wanted.pop("archive") if entry]
     found = tomllib.loads(after)
     new = found.pop("archive", [])
-    said = [(entry.get("url"), entry.get("size"), entry["digest"]) for entry in new]
-    meant = [(a.url, a.size if "size" in entry else None, a.digest) for a, entry in zip(archives, new, strict=False)]
+    said = [(a.urls, a.size, a.digest) for a in (archive(**entry) for entry in new)]
+    meant = [(a.urls, a.size if "size" in entry else None, a.digest) for a, entry in zip(archives, new, strict=False)]
     if found != wanted or said != meant or len(new) != len(archives) or not old:
         raise PinError("its lines are not `key = value` as elsewhere: change it by hand")

@@ -13,10 +13,11 @@ from __future__ import annotations
 import os
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 STAGES = Path(__file__).resolve().parent
 ADD_ONS = ("fdk-aac", "lame", "ogg", "opus", "theora", "vorbis", "vpx", "xvid")
@@ -34,12 +35,25 @@ class RecipeError(Exception):
 
 @dataclass(frozen=True)
 class Archive:
-    """One known archive of a pinned source: its name, its address if it has one of its own, what its bytes are."""
+    """One known archive of a pinned source: its name, where it is to be had, and what identifies it.
+
+    `digest` is "sha256:…" or "sha512:…" of its bytes, or "git-tree:…" of its files, however they are packed.
+    """
 
     name: str
-    url: str | None
+    urls: tuple[str, ...]  # none if only Debian has it
     size: int | None
-    digest: str  # "sha256:…" or "sha512:…"
+    digest: str
+
+    @property
+    def tree(self) -> str | None:
+        """Git's id of the tree that its files are, if that is what is pinned."""
+        return self.digest.removeprefix("git-tree:") if self.digest.startswith("git-tree:") else None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it may be called in a folder: its name, and how each address calls it."""
+        return tuple(dict.fromkeys([self.name, *map(file_name, self.urls)]))
 
 
 @dataclass(frozen=True)
@@ -94,7 +108,7 @@ def load(product: str, switched_on: frozenset[str] = DEFAULTS) -> Recipe:
         product=product,
         version=source["version"],
         licence=[part["licence"] for part in parts if "licence" in part][-1],
-        archives=tuple(_archive(**archive) for archive in source["archive"]),
+        archives=tuple(archive(**facts) for facts in source["archive"]),
         debian=Debian(**source["debian"]) if "debian" in source else None,
         configure=configure,
         links=tuple(name for part in parts for name in part.get("links", ())),
@@ -130,6 +144,18 @@ def products() -> Iterator[str]:
     return (path.parent.name for path in sorted(STAGES.glob("*/source.toml")))
 
 
+def archive(
+    digest: str, url: str | None = None, urls: Sequence[str] = (), name: str | None = None, size: int | None = None
+) -> Archive:
+    """The archive that an [[archive]] tells of: one address is its `url`, several are its `urls`."""
+    addresses = (url, *urls) if url else tuple(urls)
+    return Archive(name or file_name(addresses[0]), addresses, size, digest)
+
+
+def file_name(url: str) -> str:
+    return unquote(url.rpartition("/")[2])
+
+
 def _refusal(product: str, source: dict[str, Any], switched_on: frozenset[str]) -> str:
     """Why a configuration with --enable-nonfree is not built."""
     asking = [
@@ -142,10 +168,6 @@ def _refusal(product: str, source: dict[str, Any], switched_on: frozenset[str]) 
 
 def _read(product: str) -> dict[str, Any]:
     return tomllib.loads((STAGES / product / "source.toml").read_text())
-
-
-def _archive(digest: str, url: str | None = None, name: str | None = None, size: int | None = None) -> Archive:
-    return Archive(name or str(url).rsplit("/", 1)[-1], url, size, digest)
 
 
 def _configure(facts: dict[str, Any]) -> list[str]:

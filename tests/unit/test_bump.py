@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DAV1D = "https://downloads.videolan.org/pub/videolan/dav1d/"
 FFMPEG = "https://ffmpeg.org/releases/"
 X264 = "https://code.videolan.org/videolan/"
+GITHUB = "https://github.com/mirror/"
 REGISTRY = "https://public.ecr.aws/"
 
 
@@ -36,7 +37,9 @@ class Tree:
     environment: dict[str, str]
 
     def bump(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, str(self.root / "build_stages/bump.py"), *arguments]
+        """Every address that no mirror is named for leads to nobody."""
+        nowhere = ["--mirror", f"https://={nobody()}"]
+        command = [sys.executable, str(self.root / "build_stages/bump.py"), *arguments, *nowhere]
         return subprocess.run(command, capture_output=True, text=True, env=self.environment)
 
     def git(self, *arguments: str) -> str:
@@ -117,7 +120,8 @@ def test_a_newer_release_is_pinned_with_its_size_and_digest_in_one_commit(tree: 
     added = [
         '+version = "1.5.10"',
         '+debian = { source = "dav1d", version = "1.5.10" }',
-        f'+url = "{DAV1D}1.5.10/dav1d-1.5.10.tar.xz"',
+        f'+    "{DAV1D}1.5.10/dav1d-1.5.10.tar.xz",',
+        f'+    "{DAV1D.replace("downloads", "download")}1.5.10/dav1d-1.5.10.tar.xz",',
         f"+size = {len(content)}",
         f'+digest = "sha256:{digest}"',
     ]
@@ -180,32 +184,81 @@ def test_dry_run_changes_nothing_and_no_commit_only_the_file(
     assert ("/dav1d/1.6.0/dav1d-1.6.0.tar.xz" in upstream.asked) == bool(changed)
 
 
-def test_a_commit_is_pinned_with_every_archive_of_it_that_has_an_address(
-    tree: Tree, upstream: Upstream, tmp_path: Path
-) -> None:
+@dataclass(frozen=True)
+class Encoder:
+    """A repository of x264, and what its hosts make of a commit."""
+
+    repository: Path
+    commit: str
+    tree: str
+
+    @property
+    def mirror(self) -> list[str]:
+        return ["--mirror", f"{X264}x264.git=file://{self.repository}"]
+
+    def packed(self, form: str) -> bytes:
+        command = ["git", "-C", str(self.repository), "archive", f"--prefix=x264-{self.commit}/", f"--format={form}"]
+        return subprocess.run([*command, "HEAD"], capture_output=True, check=True).stdout
+
+
+@pytest.fixture
+def encoder(tree: Tree, tmp_path: Path) -> Encoder:
     repository = tmp_path / "x264.git"
     other = Tree(repository, tree.environment)
     repository.mkdir()
     other.git("init", "--quiet", "--initial-branch", "stable")
-    other.git("commit", "--quiet", "--allow-empty", "--message", "An encoder")
-    commit = other.git("rev-parse", "HEAD").strip()
-    contents = {
-        suffix: upstream.put(
-            f"videolan/x264/-/archive/{commit}/x264-{commit}.tar.{suffix}", archive(f"x264-{commit}", suffix)
-        )
-        for suffix in ("bz2", "gz")
-    }
-    mirrors = [f"{X264}x264.git=file://{repository}", f"{X264}={upstream.url}/videolan/"]
-    done = tree.bump("x264", *(word for mirror in mirrors for word in ("--mirror", mirror)))
+    (repository / "configure").write_text("#!/bin/sh\n")
+    (repository / "configure").chmod(0o755)
+    (repository / "COPYING").write_text("GPL")
+    other.git("add", ".")
+    other.git("commit", "--quiet", "--message", "An encoder")
+    return Encoder(repository, *other.git("rev-parse", "HEAD", "HEAD^{tree}").split())
+
+
+@pytest.mark.parametrize("host", ["gitlab", "github"])
+def test_a_commit_is_pinned_by_the_tree_of_whichever_archive_of_it_is_to_be_had(
+    tree: Tree, upstream: Upstream, encoder: Encoder, tmp_path: Path, host: str
+) -> None:
+    commit, before = encoder.commit, tree.facts("x264")
+    if host == "gitlab":
+        content = upstream.put(f"videolan/x264/-/archive/{commit}/x264-{commit}.tar.gz", encoder.packed("tar.gz"))
+    else:
+        content = upstream.put(f"github/x264/archive/{commit}.tar.gz", encoder.packed("tar.gz"))
+    mirrors = [f"{X264}={upstream.url}/videolan/", f"{GITHUB}={upstream.url}/github/"]
+    done = tree.bump("x264", *encoder.mirror, *(word for mirror in mirrors for word in ("--mirror", mirror)))
     assert done.returncode == 0, done.stdout + done.stderr
     facts = tree.facts("x264")
     assert facts["version"] == commit
-    assert [entry["digest"] for entry in facts["archive"]] == [
-        f"sha256:{hashlib.sha256(contents['bz2']).hexdigest()}",
-        f"sha512:{hashlib.sha512(contents['gz']).hexdigest()}",
-    ]
+    urls = [url.replace(before["version"], commit) for url in before["archive"][0]["urls"]]
+    assert facts["archive"] == [{"urls": urls, "digest": f"git-tree:{encoder.tree}"}]  # Debian has not this commit
     assert tree.subjects() == [f"Bump x264 to {commit[:8]}"]
-    assert tree.bump("x264", "--mirror", mirrors[0]).stdout.startswith(f"x264: {commit[:8]} is the newest")
+    assert tree.bump("x264", *encoder.mirror).stdout.startswith(f"x264: {commit[:8]} is the newest")
+    kept = tmp_path / f"cache/{urls[0].rpartition('/')[2]}"
+    kept.parent.mkdir()
+    kept.write_bytes(content)
+    command = [sys.executable, str(tree.root / "build_stages/fetch.py"), "x264", str(tmp_path / "source")]
+    fetched = subprocess.run(
+        [*command, "--cache", str(kept.parent)], capture_output=True, text=True, env=tree.environment
+    )
+    assert (fetched.returncode, "from the cache" in fetched.stdout) == (0, True), fetched.stderr
+
+
+@pytest.mark.parametrize("harm", ["link", "page", "missing"])
+def test_a_commit_whose_archive_is_not_to_be_trusted_is_not_pinned(
+    tree: Tree, upstream: Upstream, encoder: Encoder, harm: str
+) -> None:
+    if harm != "missing":
+        (encoder.repository / "link").symlink_to("COPYING")
+        Tree(encoder.repository, tree.environment).git("add", "link")
+        Tree(encoder.repository, tree.environment).git("commit", "--quiet", "--message", "A link")
+        content = encoder.packed("tar.gz") if harm == "link" else b"<html>Making sure you're not a bot!</html>"
+        commit = Tree(encoder.repository, tree.environment).git("rev-parse", "HEAD").strip()
+        upstream.put(f"videolan/x264/-/archive/{commit}/x264-{commit}.tar.bz2", content)
+    before = tree.text("x264")
+    done = tree.bump("x264", *encoder.mirror, "--mirror", f"{X264}={upstream.url}/videolan/")
+    assert (done.returncode, done.stdout.startswith("x264: FAILED: ")) == (1, True), done.stdout
+    assert {"link": "is a symbolic link", "page": "is no archive", "missing": "HTTP Error 404"}[harm] in done.stdout
+    assert (tree.text("x264"), tree.subjects()) == (before, [])
 
 
 @pytest.mark.parametrize("harm", ["page", "short", "missing"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import re
@@ -12,8 +13,10 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
+import git_tree
 import materials
 import recipe
+from tests.unit.test_git_tree import packed_otherwise, read
 
 ROOT = Path(__file__).resolve().parents[2]
 X264, NOTHING = recipe.DEFAULTS, frozenset[str]()
@@ -96,9 +99,32 @@ def test_what_is_compiled_has_its_version_its_bytes_and_its_addresses(sources: P
             {"alg": "SHA-512", "content": hashlib.sha512(content).hexdigest()},
         ]
         assert [reference["url"] for reference in component["externalReferences"]] == [
-            archive.url for archive in product.archives if archive.url
+            url for archive in product.archives for url in archive.urls
         ]
         assert component["licenses"] == [{"license": {"id": product.licence}}]
+
+
+def test_a_source_that_is_pinned_by_its_tree_is_identified_by_it_however_it_was_packed(
+    sources: Path, packages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = packed_otherwise()
+    tree, pinned = git_tree.tree_id(read(tmp_path, packed)), str(recipe.load("x264").archives[0].tree)
+    for product in ("ffmpeg", "dav1d", "x264"):
+        (tmp_path / "stages" / product).mkdir(parents=True)
+        text = (ROOT / f"build_stages/{product}/source.toml").read_text().replace(pinned, tree)
+        (tmp_path / f"stages/{product}/source.toml").write_text(text)
+    monkeypatch.setattr(recipe, "STAGES", tmp_path / "stages")
+    bills = []
+    for content in (packed, gzip.compress(packed)):
+        (sources / "x264/source.tar").write_bytes(content)
+        bills.append(materials.bill(sources, packages, X264))
+    assert bills[0] == bills[1]
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(bills[0])) is None
+    x264 = components(bills[0])["x264"]
+    assert (x264["swhid"], "hashes" in x264) == ([f"swh:1:dir:{tree}"], False)
+    for reference in x264["externalReferences"][:-1]:
+        assert (tree in reference["comment"], "hashes" in reference) == (True, False)
+    assert x264["externalReferences"][-1]["hashes"]  # Debian's archive
 
 
 def test_a_source_that_is_not_the_pinned_one_is_not_passed_off_as_it(sources: Path, packages: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import licences
 import recipe
 from verify import components, licence
 
@@ -94,6 +95,15 @@ def test_texts_and_the_offer_of_source_must_be_there(tmp_path: Path) -> None:
     missing = licence.missing_texts(tmp_path, X264)
     assert missing[:4] == [f"LICENSES has no text for {name}" for name in ("hwang", "ffmpeg", "dav1d", "x264")]
     assert len(missing) == 4 + sum(len(found.archives) for found in recipe.shipped(X264))
+
+
+def test_an_offer_that_does_not_name_a_tree_is_not_enough(tmp_path: Path) -> None:
+    tree = next(archive.digest for archive in recipe.load("x264").archives if archive.tree)
+    offered = licences.offer(recipe.shipped(X264))
+    (tmp_path / "SOURCE-OFFER.md").write_text(offered)
+    assert not [line for line in licence.missing_texts(tmp_path, X264) if "OFFER" in line]
+    (tmp_path / "SOURCE-OFFER.md").write_text(offered.replace(tree.partition(":")[2], ""))
+    assert f"SOURCE-OFFER.md does not name the source {tree}" in licence.missing_texts(tmp_path, X264)
 
 
 # The recipes.
