@@ -129,8 +129,13 @@ COPY --link --from=x264 /opt /opt
 COPY --link --from=dav1d /opt /opt
 COPY --link --from=add-ons /opt /opt
 RUN --network=none --mount=type=bind,from=ffmpeg-source,source=/source,target=/source \
-    --mount=type=bind,source=build_stages/ffmpeg,target=ffmpeg \
+    --mount=type=bind,source=build_stages/ffmpeg/source.toml,target=ffmpeg/source.toml \
+    --mount=type=bind,source=build_stages/ffmpeg/build.sh,target=ffmpeg/build.sh \
     ffmpeg/build.sh
+
+# What of FFmpeg was compiled, for the judge alone: it does not ship.
+FROM scratch AS compiled
+COPY --from=ffmpeg /ship/compiled /
 
 # The hwang wheel: our own C++ over the libraries above.
 FROM compiler AS hwang
@@ -219,11 +224,13 @@ ARG WITH_X264 NONFREE WITH_FDK_AAC WITH_LAME WITH_OGG WITH_OPUS WITH_THEORA WITH
 ARG WHOLE_PACKAGES
 WORKDIR /build_stages
 RUN --network=none --mount=type=bind,from=base,source=/,target=/base \
+    --mount=type=bind,from=compiled,source=/,target=/compiled \
     --mount=type=bind,source=build_stages,target=/build_stages \
-    python3 -B -m verify / /base /opt/share/hwang-lambda/verified.json
+    python3 -B -m verify / /base /compiled /opt/share/hwang-lambda/verified.json
 
 FROM compiler AS stamp
-COPY --from=verified /opt/share/hwang-lambda/verified.json /stamp/opt/share/hwang-lambda/
+COPY --from=verified /opt/share/hwang-lambda/verified.json /opt/share/hwang-lambda/vex.json \
+    /stamp/opt/share/hwang-lambda/
 RUN --network=none find /stamp -exec touch --date="@$SOURCE_DATE_EPOCH" {} +
 
 # What it may be called, as the judge computes it: by what is under the GPL in it, WITH_X264 and WITH_XVID.

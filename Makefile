@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-map test soak fuzz measure bench scale unit image bundle layer wheel smoke reproduce rehearse base-report release-files components engine lint bump lock down clean
+.PHONY: help demo demo-map test soak fuzz measure bench scale unit image bundle layer wheel smoke reproduce rehearse base-report release-files components engine lint bump cve lock down clean
 
 IMAGE := hwang-lambda:latest
 PYTHON := .venv/bin/python
@@ -124,6 +124,9 @@ venv:
 
 bump: venv ## pin the newest version of each source, and the base's digest, one commit each (PRODUCTS=dav1d, OPTIONS=--dry-run)
 	@$(PYTHON) build_stages/bump.py $(OPTIONS) $(PRODUCTS)
+
+cve: venv ## look for CVE records of what is compiled that the build does not answer (OPTIONS='--mirror FROM=TO')
+	@$(PYTHON) build_stages/cve.py $(OPTIONS)
 
 lock: venv ## renew requirements/*.txt from pyproject.toml (GROUPS=s3 renews that one alone)
 	@$(PYTHON) -m pip install --quiet --require-hashes --requirement requirements/lock.txt

@@ -42,26 +42,33 @@ def check(options: Any, report: Reporter) -> None:
 
 def push(options: Any, report: Reporter) -> None:
     """Puts the image into its repository."""
-    from deploy.image.stamp import materials
+    from deploy.image.stamp import answers, materials
     from deploy.registry import ecr
 
     account = _account(options, report)
     with _acceptable(options, report) as image:
-        bill = materials(image) if options.attach else None
+        bill, vex = (materials(image), answers(image)) if options.attach else (b"", b"")
         if options.create:
             made = ecr.create(account.images, options.repository)
             for difference in made.differences:
                 report.say(f"  {options.repository}: {difference}")
         repository = made.repository if options.create else ecr.find(account.images, options.repository)
         pushed = _pushed(image, repository, options, report)
-        attached = _attached(bill, pushed, repository, options, report) if bill else None
+        attached = [
+            _attached(document, name, title, pushed, repository, options, report) if document else None
+            for document, name, title in (
+                (bill, "sbom.cdx.json", "bill of materials"),
+                (vex, "vex.json", "answers to CVE records"),
+            )
+        ]
         report.result(
             {
                 "uri": pushed.uri,
                 "digest": pushed.digest,
                 "tag": pushed.tag,
                 "already_there": pushed.already_there,
-                "attached": attached,
+                "attached": attached[0],
+                "attached_vex": attached[1],
             },
             pushed.uri,
         )
@@ -277,16 +284,18 @@ def _pushed(image: Image, repository: Repository, options: Any, report: Reporter
     return pushed
 
 
-def _attached(bill: bytes, pushed: Pushed, repository: Repository, options: Any, report: Reporter) -> str | None:
+def _attached(
+    document: bytes, name: str, title: str, pushed: Pushed, repository: Repository, options: Any, report: Reporter
+) -> str | None:
     """The digest of what is beside the image now; None if it would only be put there."""
     from deploy.registry.attach import attach
 
     if options.dry_run:
-        report.plan(f"attach the bill of materials ({len(bill):,} bytes) to {pushed.uri}")
+        report.plan(f"attach the {title} ({len(document):,} bytes) to {pushed.uri}")
         return None
-    with report.step("Attach the bill of materials") as note:
-        attached = attach(bill, "sbom.cdx.json", pushed, repository)
-        note("it was there already" if attached.already_there else f"{len(bill) / 1e3:.0f} kB")
+    with report.step(f"Attach the {title}") as note:
+        attached = attach(document, name, pushed, repository)
+        note("it was there already" if attached.already_there else f"{len(document) / 1e3:.0f} kB")
     return attached.digest
 
 

@@ -140,7 +140,9 @@ def parser() -> argparse.ArgumentParser:
     push.add_argument("--repository", required=True, metavar="NAME")
     push.add_argument("--tag", help="another tag than the one made from the image's content")
     push.add_argument("--create", action="store_true", help="make the repository if it is not there")
-    push.add_argument("--attach", action="store_true", help="store the image's bill of materials beside it")
+    push.add_argument(
+        "--attach", action="store_true", help="store its bill of materials and answers to CVE records beside it"
+    )
 
     deploy = command("deploy", "push an image and move a function's alias to it, or leave everything as it was")
     _image_options(deploy, optional=True)

@@ -1,8 +1,8 @@
 """The judge of the finished image: what it finds wrong ends the build, what it finds right is the image's stamp.
 
-python3 -m verify ROOT BASE STAMP     ROOT is the image, BASE what it stands on
+python3 -m verify ROOT BASE COMPILED STAMP     ROOT is the image, BASE what it stands on, COMPILED what of FFmpeg was
 
-docs/build.md says what is proved and what the stamp holds.
+docs/build.md says what is proved and what the stamp holds. The answers to CVE records are written beside the stamp.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import recipe
-from verify import closure, components, hardening, licence, size, strangers, versions
+from verify import advisories, closure, components, hardening, licence, size, strangers, versions, vex
 from verify.components import Libraries
 from verify.elf import Elf
 from verify.tree import compare
@@ -23,10 +23,12 @@ from verify.tree import compare
 LIBRARIES = "/opt/lib"
 CORE = "/var/task/hwang/_core.abi3.so"
 LICENSES = "/opt/share/hwang-lambda/LICENSES"
+MATERIALS = "/opt/share/hwang-lambda/sbom.cdx.json"
+ANSWERS = "vex.json"
 
 
-def judge(root: Path, base: Path) -> tuple[dict[str, Any], list[str]]:
-    """The stamp, and all that is wrong."""
+def judge(root: Path, base: Path, compiled: Path) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
+    """The stamp, the answers to CVE records, and all that is wrong."""
     switched_on, is_stand_in = recipe.options(), bool(os.environ.get("HWANG_STAND_IN"))
     is_whole = recipe.is_on("WHOLE_PACKAGES")
     addition = compare(root, base)
@@ -34,6 +36,9 @@ def judge(root: Path, base: Path) -> tuple[dict[str, Any], list[str]]:
     ours = {path: elf for path, elf in elves.items() if path == CORE or path.startswith(f"{LIBRARIES}/")}
     others = {path: elf for path, elf in elves.items() if path not in ours}
     ffmpeg = Libraries.load(root / LIBRARIES[1:])
+    built = advisories.Compiled.load(compiled, ffmpeg.components(), ffmpeg.version())
+    known = advisories.load()
+    answered = advisories.verdicts(known, built)
 
     loaded, wrong = closure.problems(elves)
     needed, too_new = versions.problems(elves, loaded, is_stand_in=is_stand_in)
@@ -44,6 +49,7 @@ def judge(root: Path, base: Path) -> tuple[dict[str, Any], list[str]]:
     wrong += hardening.problems(ours)
     wrong += hardening.exported(CORE, elves[CORE], frozenset({"PyInit__core"}))
     wrong += components.problems(ffmpeg, switched_on)
+    wrong += advisories.problems(answered, built)
     needs = {path: elf.needed for path, elf in ours.items()}
     wrong += licence.problems(computed, ffmpeg.configuration(), needs, switched_on)
     wrong += licence.missing_texts(root / LICENSES[1:], switched_on)
@@ -63,6 +69,7 @@ def judge(root: Path, base: Path) -> tuple[dict[str, Any], list[str]]:
             "configuration": ffmpeg.configuration(),
             "components": len(ffmpeg.components()),
         },
+        "cve": {"as_of": str(known.as_of), "known": len(answered)} | advisories.counts(answered),
         "versions": {product.product: product.version for product in recipe.shipped(switched_on)},
         "needs": needed,
         "libraries": _libraries(ours, others, loaded),
@@ -70,7 +77,8 @@ def judge(root: Path, base: Path) -> tuple[dict[str, Any], list[str]]:
         "large": {file.path: {"bytes": file.bytes, "reason": file.reason} for file in large},
         "whole_packages": is_whole,
     }
-    return stamp, wrong
+    bill = json.loads((root / MATERIALS[1:]).read_text())
+    return stamp, vex.document(known, answered, bill, built.version), wrong
 
 
 def _libraries(ours: dict[str, Elf], others: dict[str, Elf], loaded: dict[str, Path]) -> dict[str, Any]:
@@ -84,18 +92,19 @@ def _libraries(ours: dict[str, Elf], others: dict[str, Elf], loaded: dict[str, P
     }
 
 
-def main(root: Path, base: Path, stamp: Path) -> None:
-    found, wrong = judge(root, base)
+def main(root: Path, base: Path, compiled: Path, stamp: Path) -> None:
+    found, answers, wrong = judge(root, base, compiled)
     if wrong:
         sys.exit("\n".join(["verify: the image is not what it should be:", *(f"  {problem}" for problem in wrong)]))
-    stamp.write_text(json.dumps(found, indent=1) + "\n")
-    stamp.chmod(0o644)
+    for file, document in ((stamp, found), (stamp.with_name(ANSWERS), answers)):
+        file.write_text(json.dumps(document, indent=1) + "\n")
+        file.chmod(0o644)
     added = found["added"]
     print(f"verify: {added['files']} files, {added['bytes']:,} bytes added, FFmpeg {found['ffmpeg']['version']}")
     print(f"verify: {found['licence']}, needs {', '.join(found['needs'].values())}")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 4:
+    if len(sys.argv) != 5:
         sys.exit(__doc__)
     main(*map(Path, sys.argv[1:]))

@@ -13,8 +13,8 @@ The document of `check --json`:
     layers                  for each diff_id and bytes, unpacked; null where not known
     entrypoint, cmd, working_dir, handler ("" if it cannot be told), labels
     stand_in                whether it stands on the stand-in for Lambda's base
-    verified                null, or of its build's stamp: verified, licence, redistributable, ffmpeg, needs, added; and
-                            bytes_on_top, how much later layers put over what was verified
+    verified                null, or of its build's stamp: verified, licence, redistributable, ffmpeg, needs, added,
+                            cve; and bytes_on_top, how much later layers put over what was verified
     findings                for each level ("ok", "note", "warning", "refused"), subject, what, why, next
 """
 

@@ -1,4 +1,4 @@
-"""What the build of an image has left in it: the judge's stamp and the bill of materials (docs/build.md)."""
+"""What the build of an image has left in it: stamp, bill of materials and answers to CVE records (docs/build.md)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from deploy.image.localimage import Image
 _FOLDER: Final = "/opt/share/hwang-lambda"
 STAMP: Final = f"{_FOLDER}/verified.json"
 MATERIALS: Final = f"{_FOLDER}/sbom.cdx.json"
+VEX: Final = f"{_FOLDER}/vex.json"
 _STAMP_LIMIT: Final = 1024 * 1024
 MATERIALS_LIMIT: Final = 16 * 1024 * 1024
 
@@ -35,6 +36,17 @@ class Added(_Part):
     digest: str
 
 
+class Cve(_Part):
+    """How many CVE records of FFmpeg were known when the image was built, and how many of them are what."""
+
+    as_of: str
+    known: int
+    not_affected: int
+    fixed: int
+    affected: int
+    under_investigation: int
+
+
 class Stamp(_Part):
     """What of a stamp is shown; all of it is in the image."""
 
@@ -44,6 +56,7 @@ class Stamp(_Part):
     ffmpeg: Codecs
     needs: dict[str, str]
     added: Added
+    cve: Cve | None = None  # older builds have none
 
 
 @dataclass(frozen=True)
@@ -77,13 +90,24 @@ def verdict(image: Image) -> Verdict | None:
 
 def materials(image: Image) -> bytes:
     """The bill of materials, CycloneDX. Raises ImageRefusedError for an image without one."""
-    try:
-        data = image.filesystem.read(MATERIALS, MATERIALS_LIMIT + 1)
-    except FileNotFoundError:
-        data = b""
-    if not data or len(data) > MATERIALS_LIMIT:
+    data = _read(image, MATERIALS)
+    if not data:
         raise ImageRefusedError(
             f"{image.reference} has no bill of materials that could be attached ({MATERIALS})",
             then="push without --attach, or build the image with this project's Dockerfile",
         )
     return data
+
+
+def answers(image: Image) -> bytes:
+    """The answers to CVE records, CycloneDX VEX; empty if an older build made none."""
+    return _read(image, VEX)
+
+
+def _read(image: Image, path: str) -> bytes:
+    """The file, or nothing if it is not there or too large to be what its name says."""
+    try:
+        data = image.filesystem.read(path, MATERIALS_LIMIT + 1)
+    except FileNotFoundError:
+        return b""
+    return data if len(data) <= MATERIALS_LIMIT else b""

@@ -1,4 +1,4 @@
-"""`push --attach`: the bill of materials beside the image, in ECR and in a registry that knows of no referrers."""
+"""`push --attach`: what the build wrote of an image beside it, in ECR and in a registry that knows of no referrers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from deploy.errors import PushFailedError
 from deploy.image import Image, open_image
 from deploy.image.oci import OCI_INDEX, OCI_MANIFEST, digest_of
-from deploy.image.stamp import MATERIALS
+from deploy.image.stamp import MATERIALS, VEX
 from deploy.registry.address import Address
 from deploy.registry.attach import CYCLONEDX, attach
 from deploy.registry.client import Registry
@@ -26,6 +26,7 @@ from tests.faults.client import Faults
 from tests.faults.rules import Answer, Drop
 
 BILL = json.dumps({"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1}).encode()
+ANSWERS = json.dumps({"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1, "vulnerabilities": []}).encode()
 EMPTY_INDEX = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []})
 
 
@@ -71,6 +72,26 @@ def test_what_is_attached_is_an_artifact_about_the_image_which_stays_as_it_is(
     assert (layer["mediaType"], repository.blobs[layer["digest"]]) == (CYCLONEDX, BILL)
     assert list(repository.tags.values()) == [done["digest"]]
     assert not any(manifest.is_index for manifest in repository.manifests.values())
+
+
+def test_the_answers_to_cve_records_are_attached_beside_the_bill(aws: StrictAws, tool: Tool, tmp_path: Path) -> None:
+    aws.do("CreateRepository", repositoryName="app")
+    files = {MATERIALS.lstrip("/"): BILL, VEX.lstrip("/"): ANSWERS}
+    image = f"oci:{write_directory(layout_of(good(files)), tmp_path / 'both')}"
+    done = tool.run("push", image, "--repository", "app", "--attach", "--json").document
+    repository = aws.depot.repositories["app"]
+    attached = {artifact.digest: artifact.document for artifact in repository.referrers(done["digest"])}
+    assert attached.keys() == {done["attached"], done["attached_vex"]}
+    (layer,) = attached[done["attached_vex"]]["layers"]
+    assert layer["annotations"] == {"org.opencontainers.image.title": "vex.json"}
+    assert (layer["mediaType"], repository.blobs[layer["digest"]]) == (CYCLONEDX, ANSWERS)
+
+
+def test_an_image_of_an_older_build_has_its_bill_attached_alone(aws: StrictAws, tool: Tool, reference: str) -> None:
+    aws.do("CreateRepository", repositoryName="app")
+    done = tool.run("push", reference, "--repository", "app", "--attach", "--json").document
+    assert done["attached"]
+    assert done["attached_vex"] is None
 
 
 def test_attaching_again_sends_nothing(aws: StrictAws, tool: Tool, reference: str) -> None:

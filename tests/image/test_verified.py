@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -16,6 +18,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 import recipe
 from local.stack import docker
 from tests.image.test_image import IMAGE
+from verify import advisories
 from verify.components import expected
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,7 +40,14 @@ RUN chmod u+s /opt/lib/libdav1d.so.* \\
     && head -c 9000000 /dev/zero >/opt/data
 WORKDIR /build_stages
 RUN --network=none --mount=type=bind,from=base,source=/,target=/base --mount=type=bind,target=/build_stages \\
-    HWANG_STAND_IN=$STAND_IN python3 -m verify / /base /dev/null
+    --mount=type=bind,from=compiled,source=/,target=/compiled \\
+    HWANG_STAND_IN=$STAND_IN python3 -m verify / /base /compiled /dev/null
+"""
+PLANTED = """
+[record]
+CVE-2026-900001 = { title = "planted", files = ["libavcodec/hevc/ps.c"] }
+CVE-2026-900002 = { title = "planted", files = ["libavcodec/hevc/pps.c"] }
+CVE-2026-900003 = { title = "planted", components = ["decoder cinepak"] }
 """
 
 
@@ -124,12 +134,41 @@ def test_the_licences_and_the_offer_of_source_go_along() -> None:
     assert b"GNU GENERAL PUBLIC LICENSE" in from_image(f"{FOLDER}/LICENSES/x264/COPYING")
 
 
-def test_a_spoiled_image_is_not_built() -> None:
+def test_every_cve_record_is_answered_by_what_was_linked() -> None:
+    text = from_image(f"{FOLDER}/vex.json").decode()
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    document = json.loads(text)
+    found = {entry["id"]: entry for entry in document["vulnerabilities"]}
+    known = advisories.load()
+    assert list(found) == [record.id for record in known.records]
+    states = {name: entry["analysis"]["state"] for name, entry in found.items()}
+    assert states["CVE-2026-125183"] == "exploitable"  # HEVC's parameter sets
+    assert states["CVE-2026-125251"] == "not_affected"  # VVC
+    assert states["CVE-2026-125253"] == "not_affected"  # it is linked, but this is no machine of 32 bit
+    assert states["CVE-2026-66037"] == "resolved"
+    for record in known.records:
+        assert (states[record.id] == "in_triage") == (record.read == "unread")
+        assert found[record.id]["analysis"]["detail"]
+    bill = json.loads(from_image(f"{FOLDER}/sbom.cdx.json"))
+    ffmpeg = f"urn:cdx:{bill['serialNumber'].removeprefix('urn:uuid:')}/1#ffmpeg"
+    assert {entry["affects"][0]["ref"] for entry in found.values()} == {ffmpeg}
+    counted = stamp()["cve"]
+    assert counted["known"] == len(found)
+    assert counted["affected"] == list(states.values()).count("exploitable")
+
+
+def test_a_spoiled_image_is_not_built(tmp_path: Path) -> None:
     """Everything is told at once, and nothing is written."""
+    shutil.copytree(STAGES, tmp_path / "stages")
+    facts = tmp_path / "stages/ffmpeg/advisories.toml"
+    facts.write_text(facts.read_text().replace("\n[record]\n", PLANTED))
     is_stand_in = labels().get("hwang-lambda.base") == "stand-in"
+    compiled = [str(ROOT / "local/image.sh"), "compiled", "--to", str(tmp_path / "compiled")]
+    subprocess.run(compiled, check=True, env=os.environ | {"BASE": "standin" if is_stand_in else "real"})
     base = "hwang-lambda-standin:3.13" if is_stand_in else "public.ecr.aws/lambda/python:3.13"
     command = [
-        *(docker(), "buildx", "build", "--progress", "plain", "--file", "-", str(STAGES)),
+        *(docker(), "buildx", "build", "--progress", "plain", "--file", "-", str(tmp_path / "stages")),
+        *("--build-context", f"compiled={tmp_path / 'compiled'}"),
         *("--build-arg", f"BASE={base}", "--build-arg", f"STAND_IN={'1' if is_stand_in else ''}"),
     ]
     done = subprocess.run(command, input=SPOILED, capture_output=True, text=True, check=False)
@@ -144,5 +183,8 @@ def test_a_spoiled_image_is_not_built() -> None:
         r"_core\.abi3\.so exports \d+ symbols that are not for others",
         r"/opt/data has 9,000,000 bytes; large\.toml has no reason for it",
         r"[\d,]+ bytes are added to the base; 80,000,000 are allowed",
+        r"CVE-2026-900001 \(planted\) is in libavcodec/hevc/ps\.c, which is compiled",
+        r"CVE-2026-900002 names libavcodec/hevc/pps\.c, which is none of the files",
     ):
         assert re.search(complaint, done.stderr), complaint
+    assert "CVE-2026-900003" not in done.stderr  # it is not compiled

@@ -38,7 +38,8 @@ def test_every_pin_has_a_place_where_newer_versions_are_listed(product: str) -> 
         assert rule.branch or rule.admits(facts["version"])
 
 
-def test_ffmpeg_is_of_the_series_without_known_holes() -> None:
+def test_ffmpeg_has_the_fixes_of_its_series() -> None:
+    """Whether what is compiled has open CVE records is the judge's to compute: test_advisories.py."""
     assert re.fullmatch(r"9\.0\.(?:[2-9]|\d\d)", recipe.load("ffmpeg").version)
 
 
@@ -76,14 +77,25 @@ def test_no_image_ships_without_the_judges_stamp() -> None:
     stages = re.split(r"\n(?=FROM )", (ROOT / "Dockerfile").read_text())
     bases = {found[2]: (found[1], text) for text in stages if (found := re.match(r"FROM (\S+) AS (\S+)", text))}
     assert "COPY --link --from=stamp /stamp /" in bases["image"][1]
-    assert "COPY --from=verified /opt/share/hwang-lambda/verified.json" in bases["stamp"][1]
+    beside = "COPY --from=verified /opt/share/hwang-lambda/verified.json /opt/share/hwang-lambda/vex.json"
+    assert beside in bases["stamp"][1]
     assert bases["function"][0] == bases["test"][0] == "image"
     judged, tree = bases["verified"][1], bases["tree"][1]
     assert bases["verified"][0] == "tree"
-    assert "python3 -B -m verify / /base /opt/share/hwang-lambda/verified.json" in judged
+    assert "python3 -B -m verify / /base /compiled /opt/share/hwang-lambda/verified.json" in judged
+    assert "--mount=type=bind,from=compiled,source=/,target=/compiled" in judged
     assert "\nRUN" not in tree  # nothing is made there, it is only laid out
     after = bases["image"][1].replace("COPY --link --from=stamp", "")
     assert not re.search(r"^(COPY|ADD|RUN)", after, re.MULTILINE)
+
+
+def test_a_new_advisory_does_not_compile_ffmpeg_again() -> None:
+    """A stage that mounts a folder is built again for any file in it."""
+    (stage,) = re.findall(
+        r"^FROM compiler AS ffmpeg\n(.*?)\n\n", (ROOT / "Dockerfile").read_text(), re.MULTILINE | re.DOTALL
+    )
+    mounts = re.findall(r"source=(build_stages/\S+?),", stage)
+    assert mounts == ["build_stages/ffmpeg/source.toml", "build_stages/ffmpeg/build.sh"]
 
 
 @pytest.mark.parametrize(

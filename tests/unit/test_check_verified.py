@@ -40,6 +40,21 @@ def test_what_was_proved_is_shown(judge: Judge) -> None:
     assert found.warned == []
 
 
+def test_the_answers_to_cve_records_are_counted_in_one_line(judge: Judge) -> None:
+    known = {
+        "as_of": "2026-11-29",
+        "known": 34,
+        "not_affected": 29,
+        "fixed": 0,
+        "affected": 1,
+        "under_investigation": 4,
+    }
+    found = judge(good(stamped(cve=known), Labels=LABELS))["cve"]
+    said = "34 known on 2026-11-29: 29 not affected, 1 affected with an answer, 4 under investigation"
+    assert (found.level, found.what) == ("ok", said)
+    assert "cve" not in judge(good(stamped(), Labels=LABELS)).subjects
+
+
 def test_without_a_stamp_nothing_is_said_to_be_wrong(judge: Judge) -> None:
     found = judge(good())
     assert (found["verified"].level, found["verified"].what) == ("note", "not verified")

@@ -27,6 +27,16 @@ def verified(image: Image) -> Iterator[Finding]:
     needs = ", ".join(stamp.needs.values())
     facts = f"FFmpeg {stamp.ffmpeg.version}, {stamp.licence}, needs {needs}"
     yield Finding("ok", "verified", f"{facts}; {stamp.added.files:,} files, {shown_bytes(stamp.added.bytes)} added")
+    if stamp.cve:
+        known = stamp.cve
+        states = {
+            "not affected": known.not_affected,
+            "fixed": known.fixed,
+            "affected with an answer": known.affected,
+            "under investigation": known.under_investigation,
+        }
+        told = ", ".join(f"{number} {state}" for state, number in states.items() if number)
+        yield Finding("ok", "cve", f"{known.known} known on {known.as_of}: {told}")
     if found.bytes_on_top:
         yield Finding(
             "warning",
