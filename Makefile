@@ -100,7 +100,7 @@ rehearse: announce engine venv ## build everything on a base poorer than Lambda'
 	@local/rehearse.sh
 
 base-report: engine venv ## compare Lambda's own base image with what is known of it (REPORT=another image)
-	@$(PYTHON) build_stages/base/contract.py $(or $(REPORT),public.ecr.aws/lambda/python:3.13) --docker "$$(local/engine.sh client)"
+	@$(PYTHON) build_stages/base/contract.py $(or $(REPORT),$$(sed -n "s/^ARG LAMBDA_BASE=//p" Dockerfile)) --docker "$$(local/engine.sh client)"
 
 release-files: announce engine venv ## what a release publishes, in dist/VERSION: bundle, layer, wheels, their hashes, notes
 	@ARCHITECTURE=$(ARCHITECTURE) local/release.sh $(IMAGE)
