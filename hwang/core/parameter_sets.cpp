@@ -243,20 +243,29 @@ void ParameterSetGuard::check_sample(Bytes sample) {
 }
 
 void ParameterSetGuard::check_stream(Bytes more) {
+  const bool at_seam = [&] {
+    std::vector<std::uint8_t> seam(waiting_);
+    seam.insert(seam.end(), more.begin(), more.begin() + static_cast<std::ptrdiff_t>(std::min(seam_bytes, more.size())));
+    return behind_start_code(seam, 0) < seam.size();
+  }();
+  if (!open_ && !at_seam && more.size() > seam_bytes) return look_at(more);
   waiting_.insert(waiting_.end(), more.begin(), more.end());
-  if (waiting_.size() >= due_) finish();
+  if (!open_ || waiting_.size() >= due_) finish();
 }
 
-void ParameterSetGuard::finish() {
-  const Bytes data(waiting_);
-  // What may be the begin of something stays: a start code, or a parameter set that is not whole yet.
-  std::size_t keep = data.size() - std::min<std::size_t>(data.size(), 5);
+void ParameterSetGuard::finish() { look_at(std::vector<std::uint8_t>(std::move(waiting_))); }
+
+void ParameterSetGuard::look_at(Bytes data) {
+  // What may be the begin of something waits: a start code, or a parameter set that is not whole yet.
+  std::size_t keep = data.size() - std::min(data.size(), seam_bytes);
+  open_ = false;
   for (std::size_t at = 0; (at = behind_start_code(data, at)) < data.size();) {
     check_unit(data.subspan(at));
-    const bool goes_on = behind_start_code(data, at) == data.size() && data[at] >> 1 == pps_type && data.size() - at < 2 * max_bytes_parsed;
-    if (goes_on) keep = std::min(keep, at - 3);
+    if (data[at] >> 1 != pps_type || data.size() - at >= 2 * max_bytes_parsed || behind_start_code(data, at) < data.size()) continue;
+    open_ = true;
+    keep = std::min(keep, at - 3);
   }
-  waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(keep));
+  waiting_.assign(data.begin() + static_cast<std::ptrdiff_t>(keep), data.end());
   due_ = waiting_.size() + block_bytes;
 }
 

@@ -35,13 +35,16 @@ class ParameterSetGuard {
   void check_unit(Bytes unit);
   void check_behind_start_codes(Bytes data);
   void check_sized(Bytes unit);
+  void look_at(Bytes data);
 
   bool sized_units_ = false, start_codes_ = false;
   std::array<bool, 5> length_bytes_{};  // sizes of the lengths in front of units
-  static constexpr std::size_t block_bytes = 256 << 10;
-  int in_a_row_ = 0;  // parameter sets since the last slice
-  std::vector<std::uint8_t> waiting_;
-  std::size_t due_ = block_bytes;  // bytes to wait for
+  int in_a_row_ = 0;                    // parameter sets since the last slice
+
+  static constexpr std::size_t block_bytes = 256 << 10, seam_bytes = 5;  // a start code and a unit's header
+  std::vector<std::uint8_t> waiting_;  // of the stream: its last bytes, or all of a parameter set that goes on
+  bool open_ = false;                  // it does
+  std::size_t due_ = 0;                // bytes to wait for then
 };
 
 }  // namespace hwang
