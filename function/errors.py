@@ -173,6 +173,7 @@ _BY_HWANG_ERROR: Final[tuple[tuple[type[hwang.errors.HwangError], type[FunctionE
     (hwang.errors.CorruptMediaError, CorruptMedia),
     (hwang.errors.LimitExceededError, LimitExceeded),
     (hwang.errors.SourceError, SourceUnavailable),
+    (hwang.errors.DecodeTimeoutError, DeadlineExceeded),
 )
 _MAX_ROWS_LISTED: Final = 100
 _NO_THREAD: Final = "can't start new thread"  # Python has no class for it

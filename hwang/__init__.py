@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hwang.errors import (
     CorruptFrameError,
     CorruptMediaError,
+    DecodeTimeoutError,
     EncryptedMediaError,
     FrameIndexError,
     HwangError,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CorruptFrameError",
     "CorruptMediaError",
+    "DecodeTimeoutError",
     "Decoder",
     "DeviceType",
     "EncryptedMediaError",

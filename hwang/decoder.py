@@ -5,25 +5,37 @@ from __future__ import annotations
 import enum
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Literal, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hwang import _core
-from hwang.ahead import one_ahead
+from hwang.ahead import one_ahead, one_ahead_within
 from hwang.decoding import Counters, Decoding, StopFlags
 from hwang.errors import HwangError, SourceError
 from hwang.index import VideoIndex
 from hwang.indexing import finished, scan_index
 from hwang.isobmff import open_movie
-from hwang.picture import Arrays, PictureLayout, PixelFormat, Planes, check_picture_size, part_of, picture_layout
+from hwang.picture import (
+    Arrays,
+    PictureLayout,
+    PixelFormat,
+    Planes,
+    check_picture_size,
+    part_of,
+    picture_layout,
+    planes_of,
+)
 from hwang.plan import Plan, Rows, make_plan
 from hwang.source import CountingSource, FileSource, Video, open_source
 from hwang.spool import Spool
+
+if TYPE_CHECKING:
+    from hwang.timelimit import Deadline, Task
 
 __all__ = ["MAX_PIXELS", "Decoder", "DeviceType", "Stats", "index_video"]
 
@@ -31,6 +43,8 @@ MAX_PIXELS = 8192 * 8192
 """Pictures with more pixels are refused unless the Decoder is told otherwise."""
 
 ByteFormat = Literal["rgb24", "bgr24", "gray8"]
+
+Result = TypeVar("Result")
 
 
 class DeviceType(enum.Enum):
@@ -51,13 +65,15 @@ class Stats:
     frames: int  # converted
 
 
-def index_video(video: Video) -> VideoIndex:
+def index_video(video: Video, *, timeout: float | None = None) -> VideoIndex:
     """Index a video without decoding it (unless its container leaves the order of the frames in doubt).
 
+    timeout: seconds after which it raises DecodeTimeoutError.
     Raises UnsupportedMediaError, EncryptedMediaError, CorruptMediaError, LimitExceededError, SourceError.
     """
-    with Decoder(video) as decoder:
-        return decoder.video_index
+    deadline = _deadline(timeout)
+    with Decoder(video, timeout=timeout) as decoder:
+        return decoder._within(deadline, lambda: decoder.video_index)  # a fragmented one is completed here
 
 
 class Decoder:
@@ -68,6 +84,7 @@ class Decoder:
     threads: cores to use; by default all that this process may run on.
     track: id of the video track of an MP4 or MOV; by default the first one.
     max_pixels: larger pictures raise LimitExceededError before memory is taken for one.
+    timeout: seconds that opening may take.
 
     Rows are 0-based positions in presentation order: the frames that the ffmpeg tool shows, in its order. They come in
     any order, duplicates are kept, each is decoded once. Methods may be called from several threads at once.
@@ -78,6 +95,9 @@ class Decoder:
     pixel_format: "rgb24", "bgr24": uint8 [N, H, W, 3]; "gray8": uint8 [N, H, W]; "rgb48": uint16 [N, H, W, 3];
         "yuv420p": Planes, with the matrix and range of the video.
     width, height: size in pixels; one alone keeps the aspect ratio. max_side: shrink larger pictures to it.
+
+    timeout: seconds after which the call raises DecodeTimeoutError (within 50 ms), even if a codec loops or the source
+        does not answer; for iterators, seconds for each step. The Decoder can be used again. By default no limit.
 
     Their arrays are C-contiguous and the caller's; memory that the caller lets go of is used again.
     """
@@ -92,7 +112,9 @@ class Decoder:
         threads: int | None = None,
         track: int | None = None,
         max_pixels: int = MAX_PIXELS,
+        timeout: float | None = None,
     ) -> None:
+        deadline = _deadline(timeout)
         if device_type is not DeviceType.CPU:
             raise HwangError(
                 f"device {device_type.name} {device_id}: this build decodes on the CPU; use DeviceType.CPU"
@@ -107,18 +129,21 @@ class Decoder:
         self._opening = threading.Lock()
         self._decoding: Decoding | None = None
         self._index: VideoIndex | None = None
-        self._closed = False
+        self._closed = self._left_behind = False
         try:
-            if video_index is not None and video_index.complete:
-                self._decoding = self._decoding_of(video_index)
-                self._index = video_index
-            else:
-                self._movie = open_movie(self._source, track)
-                if self._movie is None or not self._movie.fragmented:
-                    self._opened()
+            self._within(deadline, lambda: self._open(video_index))
         except BaseException:
             self.close()
             raise
+
+    def _open(self, video_index: VideoIndex | None) -> None:
+        if video_index is not None and video_index.complete:
+            self._decoding = self._decoding_of(video_index)
+            self._index = video_index
+            return
+        self._movie = open_movie(self._source, self._track)
+        if self._movie is None or not self._movie.fragmented:
+            self._opened()
 
     @property
     def video_index(self) -> VideoIndex:
@@ -144,9 +169,9 @@ class Decoder:
         """What frames(rows) would read and decode. Raises FrameIndexError, TypeError."""
         return make_plan(self.video_index, rows)
 
-    def retrieve(self, rows: Rows) -> list[NDArray[np.uint8]]:
+    def retrieve(self, rows: Rows, *, timeout: float | None = None) -> list[NDArray[np.uint8]]:
         """Frames as a list of uint8 [H, W, 3] RGB, one for each of `rows`; otherwise like frames()."""
-        return list(self.frames(rows))
+        return list(self.frames(rows, timeout=timeout))
 
     @overload
     def frames(
@@ -158,6 +183,7 @@ class Decoder:
         height: int | None = ...,
         max_side: int | None = ...,
         out: NDArray[np.uint8] | None = ...,
+        timeout: float | None = ...,
     ) -> NDArray[np.uint8]: ...
     @overload
     def frames(
@@ -169,6 +195,7 @@ class Decoder:
         height: int | None = ...,
         max_side: int | None = ...,
         out: NDArray[np.uint16] | None = ...,
+        timeout: float | None = ...,
     ) -> NDArray[np.uint16]: ...
     @overload
     def frames(
@@ -180,6 +207,7 @@ class Decoder:
         height: int | None = ...,
         max_side: int | None = ...,
         out: Planes | None = ...,
+        timeout: float | None = ...,
     ) -> Planes: ...
     @overload
     def frames(
@@ -191,6 +219,7 @@ class Decoder:
         height: int | None = ...,
         max_side: int | None = ...,
         out: Any = ...,
+        timeout: float | None = ...,
     ) -> Any: ...
     def frames(
         self,
@@ -201,16 +230,25 @@ class Decoder:
         height: int | None = None,
         max_side: int | None = None,
         out: Any = None,
+        timeout: float | None = None,
     ) -> Any:
         """One frame for each of `rows`, in one piece: by default uint8 [N, H, W, 3] RGB.
 
-        out: arrays to fill and return instead of new ones, of the shape and dtype that would be returned.
+        out: arrays to fill and return instead of new ones, of the shape and dtype that would be returned. With a
+            timeout they are filled at the end, by a copy: nothing is written to them after DecodeTimeoutError.
         Raises FrameIndexError for a row outside [0, len), CorruptFrameError (with `.rows`) if some cannot be decoded
         exactly, SourceError if the bytes cannot be read, LimitExceededError for more than the machine's memory,
-        StoppedError after stop(), ValueError for keywords that make no sense.
+        StoppedError after stop(), DecodeTimeoutError, ValueError for keywords that make no sense.
         """
-        layout = self._layout(width, height, max_side, pixel_format)
-        return self._frames(make_plan(self.video_index, rows), layout, out)
+        deadline = _deadline(timeout)
+        if deadline and not isinstance(rows, Sequence | np.ndarray):
+            rows = list(rows)  # the caller's iterators stay in the caller's thread
+
+        def request() -> tuple[PictureLayout, Plan]:
+            layout = self._layout(width, height, max_side, pixel_format)
+            return layout, make_plan(self.video_index, rows)
+
+        return self._answer(request, out, deadline)
 
     def frames_at(
         self,
@@ -221,13 +259,18 @@ class Decoder:
         height: int | None = None,
         max_side: int | None = None,
         out: Any = None,
+        timeout: float | None = None,
     ) -> Any:
         """The frames on display at `seconds` (one number or several), as frames() returns them.
 
         Raises FrameIndexError for a time at which no frame is on display; otherwise like frames().
         """
-        layout = self._layout(width, height, max_side, pixel_format)
-        return self._frames(make_plan(self.video_index, self.video_index.rows_at(seconds)), layout, out)
+
+        def request() -> tuple[PictureLayout, Plan]:
+            layout = self._layout(width, height, max_side, pixel_format)
+            return layout, make_plan(self.video_index, self.video_index.rows_at(seconds))
+
+        return self._answer(request, out, _deadline(timeout))
 
     def iter_frames(
         self,
@@ -237,13 +280,14 @@ class Decoder:
         width: int | None = None,
         height: int | None = None,
         max_side: int | None = None,
+        timeout: float | None = None,
     ) -> Iterator[Any]:
         """The frames of `rows` one by one, in the order asked for, in the memory of a few: arrays as in frames()[i].
 
         An array is part of a larger one: copy those that you keep for long. Otherwise like batches().
         """
         options: Any = {"pixel_format": pixel_format, "width": width, "height": height, "max_side": max_side}
-        for part, frames in self.batches(rows, **options):
+        for part, frames in self.batches(rows, timeout=timeout, **options):
             for position in range(part.stop - part.start):
                 yield part_of(frames, position)
 
@@ -256,16 +300,28 @@ class Decoder:
         width: int | None = None,
         height: int | None = None,
         max_side: int | None = None,
+        timeout: float | None = None,
     ) -> Iterator[tuple[slice, Any]]:
         """Consecutive parts of frames(rows): (positions in `rows`, frames), of about `max_bytes` each.
 
         For requests longer than memory. Ascending rows are decoded once, and the next part is decoded while the
         caller works on this one. Raises like frames(); a CorruptFrameError may come after parts with rows it names.
         """
-        layout = self._layout(width, height, max_side, pixel_format)
-        plan = make_plan(self.video_index, rows)
+        deadline = _deadline(timeout)
+
+        def parts(stop: _core.StopFlag) -> Iterator[tuple[slice, Any]]:
+            layout = self._layout(width, height, max_side, pixel_format)
+            plan = make_plan(self.video_index, rows)
+            return self._parts(plan, layout, max(1, max_bytes // layout.picture_bytes), stop)
+
         with self._stop_flags.call() as stop:
-            yield from one_ahead(self._parts(plan, layout, max(1, max_bytes // layout.picture_bytes), stop), stop.set)
+            if not deadline:
+                yield from one_ahead(parts(stop), stop.set)
+                return
+            if not isinstance(rows, Sequence | np.ndarray):
+                rows = list(rows)
+            coming = self._within(deadline, lambda: parts(stop))
+            yield from one_ahead_within(coming, deadline, lambda work: self._task(work, stop), self._part_with)
 
     def stop(self) -> None:
         """End all calls that are in progress, from another thread: they raise StoppedError. Later calls work."""
@@ -276,7 +332,7 @@ class Decoder:
         self._closed = True
         self._decoding = None
         self._spool.close()
-        if isinstance(self._source.source, FileSource):
+        if isinstance(self._source.source, FileSource) and not self._left_behind:  # else at the end of all work
             self._source.source.close()
 
     def __enter__(self) -> Self:
@@ -288,22 +344,50 @@ class Decoder:
         self.close()
 
     def _opened(self) -> Decoding:
-        with self._opening:
+        opening = self._opening
+        with opening:
             if self._closed:
                 raise SourceError("the decoder is closed; open the video again")
-            if self._decoding is None:
+            decoding = self._decoding
+            if decoding is None:
                 with self._stop_flags.call() as stop:
-                    self._decoding = self._decoding_of(self._make_index(stop))
-                self._movie = None
-            self._index = self._decoding.index
-            return self._decoding
+                    decoding = self._decoding_of(self._index or self._make_index(stop))
+                if self._opening is not opening:  # left behind
+                    return decoding
+                self._decoding, self._movie = decoding, None
+            self._index = decoding.index
+            return decoding
 
     def _make_index(self, stop: _core.StopFlag) -> VideoIndex:
-        if self._movie is not None:
-            index = self._movie.index()
-        else:
-            index = scan_index(self._spool, self._track, self._max_pixels, stop)
+        movie = open_movie(self._source, self._track) if self._left_behind else self._movie
+        index = movie.index() if movie else scan_index(self._spool, self._track, self._max_pixels, stop)
         return finished(index, self._spool, self._threads, self._max_pixels, stop)
+
+    def _within(self, deadline: Deadline | None, function: Callable[[], Result]) -> Result:
+        """What the function returns, or DecodeTimeoutError at the deadline."""
+        if deadline is None:
+            return function()
+        with self._stop_flags.call() as stop:
+            task = self._task(function, stop)
+            try:
+                return task.result(deadline)
+            finally:
+                self._part_with(task)
+
+    def _task(self, function: Callable[[], Result], stop: _core.StopFlag) -> Task[Result]:
+        from hwang.timelimit import Task  # not always needed
+
+        return Task(self._stop_flags.on_behalf_of(stop, function), stop.set)
+
+    def _part_with(self, task: Task[Any]) -> None:
+        """Use nothing again that a task holds which goes on without its caller."""
+        if not task.is_left_behind:
+            return
+        if self._decoding is not None:
+            self._decoding.pages.retire()
+        self._left_behind = True
+        self._opening = threading.Lock()
+        self._decoding = None
 
     def _decoding_of(self, index: VideoIndex) -> Decoding:
         check_picture_size(index.width, index.height, self._max_pixels)
@@ -312,18 +396,39 @@ class Decoder:
     def _layout(self, width: int | None, height: int | None, max_side: int | None, pixel_format: str) -> PictureLayout:
         return picture_layout((self.video_index.width, self.video_index.height), width, height, max_side, pixel_format)
 
+    def _answer(
+        self, request: Callable[[], tuple[PictureLayout, Plan]], out: Arrays | None, deadline: Deadline | None
+    ) -> Arrays:
+        if deadline is None:
+            layout, plan = request()
+            return self._frames(plan, layout, out)
+
+        def work() -> Arrays:
+            layout, plan = request()
+            if out is not None:
+                layout.check(out, len(plan.rows))
+            return self._frames(plan, layout, None)
+
+        frames = self._within(deadline, work)
+        if out is None:
+            return frames
+        for into, plane in zip(planes_of(out), planes_of(frames), strict=True):
+            into[...] = plane
+        return out
+
     def _frames(
         self, plan: Plan, layout: PictureLayout, out: Arrays | None, stop: _core.StopFlag | None = None
     ) -> Arrays:
+        decoding = self._opened()
         if out is None:
-            out = layout.empty(len(plan.rows), self._opened().pages)
+            out = layout.empty(len(plan.rows), decoding.pages)
         else:
             layout.check(out, len(plan.rows))
         if stop is not None:
-            self._opened().decode(plan, layout, out, stop)
+            decoding.decode(plan, layout, out, stop)
             return out
         with self._stop_flags.call() as stop:
-            self._opened().decode(plan, layout, out, stop)
+            decoding.decode(plan, layout, out, stop)
         return out
 
     def _parts(
@@ -342,3 +447,11 @@ class Decoder:
                 part = slice(done, min(done + length, stop_position))
                 yield part, self._frames(make_plan(self.video_index, plan.rows[part]), layout, None, stop)
                 done = part.stop
+
+
+def _deadline(timeout: float | None) -> Deadline | None:
+    if timeout is None:
+        return None
+    from hwang.timelimit import Deadline  # not always needed
+
+    return Deadline(timeout)

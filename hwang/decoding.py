@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ from hwang.spool import Spool
 
 __all__ = ["Counters", "Decoding", "StopFlags"]
 
+Result = TypeVar("Result")
+
 _STEPS_BACK = (1, 32, 512)
 """How many samples earlier to start, at least, when a sync sample turns out not to be a place to start from."""
 
@@ -31,9 +34,15 @@ class StopFlags:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._running: set[_core.StopFlag] = set()
+        self._inherited = threading.local()
 
     @contextmanager
     def call(self) -> Iterator[_core.StopFlag]:
+        """The flag of a call; that of the call which this thread works for, if there is one."""
+        inherited: _core.StopFlag | None = getattr(self._inherited, "flag", None)
+        if inherited is not None:
+            yield inherited
+            return
         flag = _core.StopFlag()
         with self._lock:
             self._running.add(flag)
@@ -42,6 +51,15 @@ class StopFlags:
         finally:
             with self._lock:
                 self._running.discard(flag)
+
+    def on_behalf_of(self, flag: _core.StopFlag, function: Callable[[], Result]) -> Callable[[], Result]:
+        """The function, for a thread of its own that works for the call with this flag."""
+
+        def work() -> Result:
+            self._inherited.flag = flag
+            return function()
+
+        return work
 
     def set(self) -> None:
         with self._lock:

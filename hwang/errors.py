@@ -11,6 +11,7 @@ from collections.abc import Iterable
 __all__ = [
     "CorruptFrameError",
     "CorruptMediaError",
+    "DecodeTimeoutError",
     "EncryptedMediaError",
     "FrameIndexError",
     "HwangError",
@@ -67,3 +68,10 @@ class SourceError(HwangError, OSError):
 
 class StoppedError(HwangError):
     """stop() ended the call. A Decoder can be used again, an Mp4Writer cannot."""
+
+
+class DecodeTimeoutError(HwangError, TimeoutError):
+    """The limit that timeout= set has passed. The Decoder can be used again.
+
+    Work that did not end at the limit goes on behind the scenes until it does, with decoders and memory of its own.
+    """

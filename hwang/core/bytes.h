@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
@@ -22,6 +23,8 @@ class ByteSource {
   // Fills `into` from `offset` on and returns how many bytes there were: fewer only at the end.
   virtual std::size_t read(std::uint64_t offset, std::span<std::uint8_t> into) const = 0;
   const std::uint64_t size;
+  // Whether a container of these bytes was read through for parameter sets that are refused (vet.h).
+  mutable std::atomic<bool> vetted = false;
 };
 
 // A file, by a descriptor of its own: the caller may close the one that was given.

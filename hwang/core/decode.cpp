@@ -48,6 +48,10 @@ Outcome Worker::outcome() const {
   return outcome;
 }
 
+Video::Video(Stream described, const Table& table, int threads) : stream(std::move(described)), table(table), threads(threads) {
+  if (stream.codec == "hevc") ParameterSetGuard().check_header(stream.extradata);
+}
+
 std::unique_ptr<Worker> Video::take_worker(int decoder_threads, bool tolerant) {
   {
     const std::lock_guard lock(mutex_);

@@ -55,7 +55,7 @@ class Worker {
 class Video {
  public:
   // threads: cores that a request may use.
-  Video(Stream stream, const Table& table, int threads) : stream(std::move(stream)), table(table), threads(threads) {}
+  Video(Stream stream, const Table& table, int threads);
 
   // Decodes independent runs on all cores; pictures go to their slots of `out`. `tolerant` is slower and has the last
   // word on whether a picture is sound.

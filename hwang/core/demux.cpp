@@ -2,82 +2,17 @@
 
 #include <algorithm>
 #include <cstring>
-#include <exception>
 #include <optional>
 #include <span>
 
+#include "vet.h"
+
 namespace hwang {
 
-// Gives libavformat the bytes. No exception may cross its C frames: the first one is kept and thrown afterwards.
-struct Demuxer::Reader {
-  static constexpr int buffer_bytes = 1 << 18;
-  const ByteSource& source;
-  Cancellation* const cancellation;
-  std::uint64_t position = 0;
-  std::exception_ptr failure;
-  AVIOContext* io = nullptr;
-
-  Reader(const ByteSource& source, Cancellation* cancellation) : source(source), cancellation(cancellation) {
-    auto* buffer = static_cast<std::uint8_t*>(av_malloc(buffer_bytes));
-    io = buffer ? avio_alloc_context(buffer, buffer_bytes, 0, this, &read, nullptr, &seek) : nullptr;
-    if (!io) {
-      av_free(buffer);
-      throw std::bad_alloc();
-    }
-  }
-  Reader(const Reader&) = delete;
-  Reader& operator=(const Reader&) = delete;
-  ~Reader() {
-    av_freep(&io->buffer);
-    avio_context_free(&io);
-  }
-
-  static int read(void* self, std::uint8_t* into, int size) noexcept {
-    auto& reader = *static_cast<Reader*>(self);
-    try {
-      if (reader.cancellation) reader.cancellation->check();
-      const std::size_t n = reader.source.read(reader.position, {into, static_cast<std::size_t>(size)});
-      reader.position += n;
-      return n ? static_cast<int>(n) : AVERROR_EOF;
-    } catch (...) {
-      reader.failure = std::current_exception();
-      return AVERROR(EIO);
-    }
-  }
-
-  static std::int64_t seek(void* self, std::int64_t offset, int whence) noexcept {
-    auto& reader = *static_cast<Reader*>(self);
-    const auto size = static_cast<std::int64_t>(reader.source.size);
-    if (whence & AVSEEK_SIZE) return size;
-    std::int64_t base = 0;
-    switch (whence & ~AVSEEK_FORCE) {
-      case SEEK_SET: break;
-      case SEEK_CUR: base = static_cast<std::int64_t>(reader.position); break;
-      case SEEK_END: base = size; break;
-      default: return AVERROR(EINVAL);
-    }
-    if (offset < -base || offset > INT64_MAX - base) return AVERROR(EINVAL);
-    reader.position = static_cast<std::uint64_t>(base + offset);
-    return base + offset;
-  }
-
-  void rethrow() const {
-    if (failure) std::rethrow_exception(failure);
-  }
-};
-
-void Demuxer::Close::operator()(AVFormatContext* context) const { avformat_close_input(&context); }
-
-Demuxer::Demuxer(const ByteSource& source, std::int64_t max_pixels, Cancellation* cancellation)
-    : reader_(std::make_unique<Reader>(source, cancellation)), max_pixels_(max_pixels) {
-  AVFormatContext* context = avformat_alloc_context();
-  if (!context) throw std::bad_alloc();
-  context->pb = reader_->io;
-  context->flags |= AVFMT_FLAG_CUSTOM_IO;
-  const int opened = avformat_open_input(&context, nullptr, nullptr, nullptr);  // frees the context on failure
-  context_.reset(context);
-  reader_->rethrow();
-  check(opened, Kind::unsupported, "this is no video container that can be read (MP4, MOV, Matroska, WebM, MPEG-TS, MPEG-PS, AVI, FLV, IVF or a raw stream)");
+Demuxer::Demuxer(const ByteSource& source, std::int64_t max_pixels, Cancellation* cancellation) : max_pixels_(max_pixels) {
+  vet(source, cancellation);
+  container_ = std::make_unique<Container>(source, 0, cancellation);
+  AVFormatContext* context = container_->context();
   for (unsigned i = 0; i < context->nb_streams; i++) {
     AVStream* candidate = context->streams[i];
     const bool video = candidate->codecpar->codec_type == AVMEDIA_TYPE_VIDEO && !(candidate->disposition & AV_DISPOSITION_ATTACHED_PIC);
@@ -96,23 +31,21 @@ Demuxer::~Demuxer() = default;
 void Demuxer::probe() {
   if (probed_) return;  // libavformat cannot be asked twice
   probed_ = true;
-  std::vector<AVDictionary*> options(context_->nb_streams);
+  AVFormatContext* context = container_->context();
+  std::vector<AVDictionary*> options(context->nb_streams);
   for (AVDictionary*& option : options) av_dict_set_int(&option, "max_pixels", max_pixels_, 0);
-  const int probed = avformat_find_stream_info(context_.get(), options.data());
+  const int probed = avformat_find_stream_info(context, options.data());
   for (AVDictionary*& option : options) av_dict_free(&option);
-  reader_->rethrow();
+  container_->rethrow();
   check(probed, Kind::corrupt, "the streams of this " + container() + " file cannot be made out");
 }
 
 bool Demuxer::next(AVPacket& packet) {
-  for (;;) {
-    const int answer = av_read_frame(context_.get(), &packet);
-    reader_->rethrow();
-    if (answer == AVERROR(EAGAIN)) continue;  // MPEG-TS, after a long stretch without a packet
-    if (answer < 0) return false;
+  while (container_->next(packet)) {
     if (packet.stream_index == stream_->index) return true;
     av_packet_unref(&packet);
   }
+  return false;
 }
 
 namespace {
@@ -171,15 +104,13 @@ CodecPtr decoder_context(const Stream& stream) {
 
 AVRational Demuxer::time_base() const { return stream_->time_base; }
 
-std::string Demuxer::container() const {
-  const std::string names = context_->iformat->name;
-  return names.substr(0, names.find(','));
-}
+std::string Demuxer::container() const { return container_->name(); }
 
 std::int64_t Demuxer::duration() const {
   if (stream_->duration != AV_NOPTS_VALUE) return stream_->duration;
-  if (context_->duration == AV_NOPTS_VALUE) return 0;
-  return av_rescale_q(context_->duration, AV_TIME_BASE_Q, stream_->time_base);
+  const std::int64_t whole = container_->context()->duration;
+  if (whole == AV_NOPTS_VALUE) return 0;
+  return av_rescale_q(whole, AV_TIME_BASE_Q, stream_->time_base);
 }
 
 namespace {

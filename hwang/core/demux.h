@@ -9,6 +9,7 @@
 
 #include "av.h"
 #include "bytes.h"
+#include "container.h"
 #include "stop.h"
 
 namespace hwang {
@@ -52,12 +53,7 @@ class Demuxer {
   std::int64_t duration() const;  // in ticks of time_base, 0 if unknown
 
  private:
-  struct Close {
-    void operator()(AVFormatContext* context) const;
-  };
-  struct Reader;
-  std::unique_ptr<Reader> reader_;
-  std::unique_ptr<AVFormatContext, Close> context_;
+  std::unique_ptr<Container> container_;
   AVStream* stream_ = nullptr;
   const std::int64_t max_pixels_;
   bool probed_ = false;

@@ -10,6 +10,7 @@
 #include "complaints.h"
 #include "decode.h"
 #include "pages.h"
+#include "released.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -148,7 +149,7 @@ nb::tuple decode(PyVideo& self, const PyBytes& bytes, const std::vector<const Py
   const auto views = runs_of(runs, self.video.table, target.capacity);
   Outcome outcome;
   {
-    const nb::gil_scoped_release released;
+    const Released released;
     auto cancelled = cancellation(stop);
     outcome = self.video.decode(views, {bytes.source, leave_out}, tolerant, target.pictures, cancelled);
   }
@@ -158,7 +159,7 @@ nb::tuple decode(PyVideo& self, const PyBytes& bytes, const std::vector<const Py
 nb::object presentation_order(PyVideo& self, const PyBytes& bytes, const StopFlag& stop) {
   std::vector<std::uint32_t> order;
   {
-    const nb::gil_scoped_release released;
+    const Released released;
     auto cancelled = cancellation(stop);
     order = self.video.presentation_order({bytes.source, false}, cancelled);
   }
@@ -170,7 +171,7 @@ nb::object second_fields(const PyVideo& self, const PyBytes& bytes, const Array<
     if (sample >= self.video.table.size.size()) throw nb::value_error("a sample that is not in the table");
   std::vector<std::uint8_t> second;
   {
-    const nb::gil_scoped_release released;
+    const Released released;
     auto cancelled = cancellation(stop);
     second = self.video.second_fields(view(samples), {bytes.source, false}, cancelled);
   }
@@ -192,7 +193,7 @@ struct PyPictureStream {
     const Target target(layout, planes);
     std::vector<std::uint32_t> samples;
     {
-      const nb::gil_scoped_release released;
+      const Released released;
       auto cancelled = cancellation(stop);
       samples = pictures.read(target.pictures, target.capacity, cancelled);
     }
@@ -210,7 +211,7 @@ nb::object take_pages(Pages& pages, std::size_t bytes) {
 nb::dict scan_container(const PyBytes& bytes, std::int64_t max_pixels, const StopFlag& stop) {
   Scan scan;
   {
-    const nb::gil_scoped_release released;
+    const Released released;
     auto cancelled = cancellation(stop);
     scan = hwang::scan(*bytes.source, max_pixels, cancelled);
   }
@@ -267,7 +268,7 @@ NB_MODULE(_core, m) {
       .value("yuv420p", PixelFormat::yuv420p);
   nb::class_<Layout>(m, "Layout").def("__init__", [](Layout* self, PixelFormat format, int width, int height) { new (self) Layout{format, width, height}; }, "pixel_format"_a, "width"_a, "height"_a);
   nb::class_<StopFlag>(m, "StopFlag").def(nb::init<>()).def("set", &StopFlag::set);
-  nb::class_<Pages>(m, "Pages").def(nb::new_([] { return std::make_shared<Pages>(); })).def("take", &take_pages, "size"_a);
+  nb::class_<Pages>(m, "Pages").def(nb::new_([] { return std::make_shared<Pages>(); })).def("take", &take_pages, "size"_a).def("retire", &Pages::retire);
   nb::class_<PyBytes>(m, "Bytes");
   m.def("file_bytes", &file_bytes, "descriptor"_a, "size"_a);
   m.def("memory_bytes", &memory_bytes, "pieces"_a, "size"_a);
@@ -286,6 +287,8 @@ NB_MODULE(_core, m) {
       .def("read", &PyPictureStream::read, "layout"_a, "planes"_a, "stop"_a)
       .def("report", [](const PyPictureStream& self) { return report(self.pictures.outcome()); });
   m.def("scan", &scan_container, "source"_a, "max_pixels"_a, "stop"_a);
+  m.def("may_be_left_behind", &may_be_left_behind);
+  m.def("keep_threads_out", &keep_threads_out);
   bind_encoder(m);
   m.attr("codec_version") = av_version_info();
 }

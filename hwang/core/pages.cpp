@@ -42,9 +42,16 @@ std::shared_ptr<std::uint8_t> Pages::take(std::size_t bytes) {
           }};
 }
 
+void Pages::retire() {
+  const std::lock_guard lock(mutex_);
+  retired_ = true;
+  idle_.clear();
+}
+
 void Pages::give_back(Block block) {
   madvise(block.begin, block.bytes, MADV_FREE);  // advice: it does not matter if it is not taken
   const std::lock_guard lock(mutex_);
+  if (retired_) return;
   if (idle_.size() == most_idle) idle_.erase(idle_.begin());
   idle_.push_back(std::move(block));
 }

@@ -14,6 +14,8 @@ class Pages : public std::enable_shared_from_this<Pages> {
  public:
   // Page-aligned memory that returns to this object when the last owner lets go. Throws std::bad_alloc.
   std::shared_ptr<std::uint8_t> take(std::size_t bytes);
+  // From here on memory that comes back goes to the kernel, not to the next caller.
+  void retire();
 
  private:
   class Block {
@@ -31,6 +33,7 @@ class Pages : public std::enable_shared_from_this<Pages> {
 
   std::mutex mutex_;
   std::vector<Block> idle_;
+  bool retired_ = false;
 };
 
 }  // namespace hwang

@@ -71,7 +71,16 @@ void RunDecoder::open() {
   const bool marks_damage = codec_->codec_id == AV_CODEC_ID_H264;
   codec_->err_recognition = tolerant_ && marks_damage ? AV_EF_CRCCHECK : AV_EF_CRCCHECK | AV_EF_EXPLODE;
   if (codec_->codec_id == AV_CODEC_ID_FFV1) complaints_.heed(*codec_);
+  if (codec_->codec_id == AV_CODEC_ID_HEVC) guard_.check_header(stream_.extradata);
   check(avcodec_open2(codec_.get(), nullptr, nullptr), Kind::corrupt, "the " + stream_.codec + " decoder refuses this stream's header");
+}
+
+// No parameter set that is refused gets past here.
+void RunDecoder::guard() {
+  if (codec_->codec_id != AV_CODEC_ID_HEVC) return;
+  std::size_t size = 0;
+  if (const std::uint8_t* header = av_packet_get_side_data(packet_.get(), AV_PKT_DATA_NEW_EXTRADATA, &size)) guard_.check_header({header, size});
+  guard_.check_sample({packet_->data, static_cast<std::size_t>(packet_->size)});
 }
 
 void RunDecoder::start(const Run& run, const Feed& feed) {
@@ -117,7 +126,10 @@ bool RunDecoder::take_next_sample(Cancellation& cancellation) {
     }
     const bool needed = !leave_out_ || fed_ == 1 || is_wanted(sample) || !references_.none_to({packet_->data, static_cast<std::size_t>(packet_->size)});
     if (leave_out_ && references_.header_lied()) damaged(run_.samples.front());
-    if (needed) return true;
+    if (needed) {
+      guard();
+      return true;
+    }
     av_packet_unref(packet_.get());
     left_out_++;
   }

@@ -11,6 +11,7 @@
 #include "bytes.h"
 #include "complaints.h"
 #include "demux.h"
+#include "parameter_sets.h"
 #include "reference.h"
 #include "stop.h"
 
@@ -86,6 +87,7 @@ class RunDecoder {
 
  private:
   void open();
+  void guard();
   bool feed(Cancellation& cancellation);
   bool take_next_sample(Cancellation& cancellation);
   bool is_wanted(std::uint32_t sample);
@@ -101,6 +103,7 @@ class RunDecoder {
   SampleReader reader_;
   References references_;
   Complaints complaints_;
+  ParameterSetGuard guard_;
   CodecPtr codec_;
   PacketPtr packet_;
   Run run_;

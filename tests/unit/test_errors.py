@@ -55,6 +55,7 @@ def test_every_decoder_error_has_its_own_code() -> None:
         "LimitExceededError": "LimitExceeded",
         "SourceError": "SourceUnavailable",
         "StoppedError": "Internal",
+        "DecodeTimeoutError": "DeadlineExceeded",
         "HwangError": "Internal",
     }
     assert set(expected) == set(decoder_errors.__all__)

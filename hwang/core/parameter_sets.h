@@ -1,0 +1,50 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace hwang {
+
+// Refuses HEVC picture parameter sets that can cost libavcodec a time out of all proportion to their bytes, before it
+// sees them: those with the 3D extension (CVE-2026-125183), whose loops go on behind the end of the data, those with
+// more tiles than any level allows, and more of them in a row than can be in use. All functions throw
+// Error(Kind::unsupported).
+//
+// What libavcodec takes for the begin of a NAL unit depends on how units are separated. Every place is looked at that
+// it may take for one: behind each length and behind each start code, also one inside a unit with a length.
+class ParameterSetGuard {
+ public:
+  using Bytes = std::span<const std::uint8_t>;
+
+  // An hvcC record, or parameter sets behind start codes, or nothing. It says how the samples' units are separated;
+  // where a stream has several, all of their ways count.
+  void check_header(Bytes header);
+  // One whole sample.
+  void check_sample(Bytes sample);
+  // The next bytes of a stream of units behind start codes, cut anywhere. They may be looked at later, finish() at the end.
+  void check_stream(Bytes more);
+  void finish();
+
+  bool has_sized_units() const { return sized_units_; }
+  bool has_start_codes() const { return start_codes_ || !sized_units_; }
+
+ private:
+  void check_unit(Bytes unit);
+  void check_behind_start_codes(Bytes data);
+  void check_sized(Bytes unit);
+  void look_at(Bytes data);
+
+  bool sized_units_ = false, start_codes_ = false;
+  std::array<bool, 5> length_bytes_{};  // sizes of the lengths in front of units
+  int in_a_row_ = 0;                    // parameter sets since the last slice
+
+  static constexpr std::size_t block_bytes = 256 << 10, seam_bytes = 5;  // a start code and a unit's header
+  std::vector<std::uint8_t> waiting_;  // of the stream: its last bytes, or all of a parameter set that goes on
+  bool open_ = false;                  // it does
+  std::size_t due_ = 0;                // bytes to wait for then
+};
+
+}  // namespace hwang

@@ -1,0 +1,57 @@
+#include "released.h"
+
+#include <atomic>
+#include <chrono>
+#include <thread>
+#include <unistd.h>
+
+namespace hwang {
+
+namespace {
+
+std::atomic<bool> exiting = false;
+std::atomic<int> threads = 0;    // that may be left behind, and have not ended
+std::atomic<int> returning = 0;  // those of them that have found the way back to Python open, and take it
+
+struct Mark {
+  bool set = false;
+  ~Mark() { threads -= set; }
+};
+thread_local Mark mark;
+
+}  // namespace
+
+void may_be_left_behind() {
+  threads += !mark.set;
+  mark.set = true;
+}
+
+bool is_left_behind_able() { return mark.set; }
+
+void keep_threads_out() {
+  exiting = true;
+  {
+    // Whoever was on the way back gets there. After a fork there may be none to wait for: not for ever.
+    const nanobind::gil_scoped_release released;
+    for (int i = 0; returning && i < 1000; i++) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  if (threads) nanobind::set_leak_warnings(false);  // what those threads hold is not lost by mistake
+}
+
+Released::Released() : state_(PyEval_SaveThread()) {}
+
+Released::~Released() {
+  if (!mark.set) {
+    PyEval_RestoreThread(state_);
+    return;
+  }
+  returning++;
+  if (exiting) {
+    returning--;
+    for (;;) pause();
+  }
+  PyEval_RestoreThread(state_);
+  returning--;
+}
+
+}  // namespace hwang

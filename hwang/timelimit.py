@@ -1,0 +1,109 @@
+"""Work that its caller waits for no longer than a limit, whatever the work does.
+
+A codec that loops inside one call cannot be stopped, nor a read that never returns. Such work runs in a thread of its
+own, and is left behind at the limit: the thread alone then holds on to its decoders, its source and its memory, and
+drops them when it ends. It does not keep the process from exiting.
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from hwang import _core
+from hwang.errors import DecodeTimeoutError, StoppedError
+
+__all__ = ["Deadline", "Task"]
+
+GRACE_SECONDS = 0.03
+"""How long work that was told to stop may take to do so before it is left behind."""
+
+Result = TypeVar("Result")
+
+atexit.register(_core.keep_threads_out)
+
+
+class Deadline:
+    """A limit of `seconds`, from now on. Raises ValueError unless they are more than 0."""
+
+    def __init__(self, seconds: float) -> None:
+        if not seconds > 0:
+            raise ValueError(f"timeout is {seconds!r}; it is a number of seconds above 0, or None for no limit")
+        self.seconds = seconds
+        self._end = time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds, at least 0."""
+        return min(max(0.0, self._end - time.monotonic()), threading.TIMEOUT_MAX)
+
+    def again(self) -> Deadline:
+        """As long, from now on."""
+        return Deadline(self.seconds)
+
+    def error(self) -> DecodeTimeoutError:
+        return DecodeTimeoutError(
+            f"the call did not end within timeout={self.seconds:g} seconds: it asks for more than can be decoded in "
+            "that time, its source does not answer, or the video keeps a decoder busy; give a larger timeout, ask for "
+            "less, or do without this video"
+        )
+
+
+class Task(Generic[Result]):
+    """A function at work in a thread of its own. `stop` asks it to end."""
+
+    def __init__(self, function: Callable[[], Result], stop: Callable[[], None]) -> None:
+        self._function: Callable[[], Result] | None = function
+        self._stop = stop
+        self._ended = threading.Event()
+        self._unwanted = False
+        self._result: list[Result] = []
+        self._error: BaseException | None = None
+        threading.Thread(target=self._run, name="hwang-timed", daemon=True).start()
+
+    @property
+    def is_left_behind(self) -> bool:
+        """Whether it goes on although it was told to end."""
+        return self._unwanted and not self._ended.is_set()
+
+    def result(self, deadline: Deadline) -> Result:
+        """What the function returns or raises. Raises DecodeTimeoutError at the deadline."""
+        try:
+            in_time = self._ended.wait(deadline.left)
+        except BaseException:
+            self.end(GRACE_SECONDS)
+            raise
+        if not in_time:
+            self.end(GRACE_SECONDS)
+            if not self._ended.is_set() or isinstance(self._error, StoppedError):
+                raise deadline.error()
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+        return self._result.pop()
+
+    def end(self, seconds: float) -> None:
+        """Tell it to end, and wait so long for it."""
+        if self._ended.is_set() or self._unwanted:
+            return
+        self._stop()
+        if not self._ended.wait(seconds):
+            self._unwanted = True
+
+    def _run(self) -> None:
+        _core.may_be_left_behind()
+        function, self._function = self._function, None
+        assert function is not None
+        try:
+            result = function()
+            if not self._unwanted:
+                self._result.append(result)
+        except BaseException as error:
+            if not self._unwanted:
+                self._error = error
+        finally:
+            del function
+            self._ended.set()
