@@ -19,7 +19,14 @@ constexpr int max_in_a_row = 256;
 // More than all fields in front of the extension flags can have.
 constexpr std::size_t max_bytes_parsed = 256 << 10;
 
-constexpr int pps_type = 34;
+constexpr int pps_type = 34, prefix_sei_type = 39, suffix_sei_type = 40;
+
+// ITU-T T.35: the United States, the Alliance for Open Media, AFGS1. Without zeros, so emulation prevention never parts them.
+constexpr std::array<std::uint8_t, 4> afgs1{0xb5, 0x58, 0x90, 0x01};
+// A message that comes in pieces is waited for as long as this.
+constexpr std::size_t max_message_bytes = 16 << 20;
+
+bool is_message(int type) { return type == prefix_sei_type || type == suffix_sei_type; }
 
 class Malformed {};  // libavcodec refuses this parameter set by itself, or does not reach its extensions
 
@@ -174,6 +181,14 @@ std::size_t behind_start_code(Bytes data, std::size_t from) {
   return data.size();
 }
 
+void check_message(Bytes unit) {
+  const std::size_t next = behind_start_code(unit, 0);
+  const Bytes own = unit.first(next == unit.size() ? next : next - 3);
+  if (std::search(own.begin(), own.end(), afgs1.begin(), afgs1.end()) != own.end())
+    throw Error(Kind::unsupported,
+                "this HEVC stream has AFGS1 film grain, which is refused: applying it can end the process; encode the video again without it");
+}
+
 }  // namespace
 
 void ParameterSetGuard::check_unit(Bytes unit) {
@@ -181,6 +196,7 @@ void ParameterSetGuard::check_unit(Bytes unit) {
   const int type = unit[0] >> 1, layer = (unit[0] & 1) << 5 | unit[1] >> 3;
   const bool slice = type <= 9 || (type >= 16 && type <= 21);
   if (slice && !layer) in_a_row_ = 0;
+  if (is_message(type)) check_message(unit);
   if (type != pps_type) return;
   if (++in_a_row_ > max_in_a_row)
     throw Error(Kind::unsupported, "this HEVC stream has more than " + std::to_string(max_in_a_row) +
@@ -256,12 +272,17 @@ void ParameterSetGuard::check_stream(Bytes more) {
 void ParameterSetGuard::finish() { look_at(std::vector<std::uint8_t>(std::move(waiting_))); }
 
 void ParameterSetGuard::look_at(Bytes data) {
-  // What may be the begin of something waits: a start code, or a parameter set that is not whole yet.
+  // What may be the begin of something waits: a start code, or a parameter set or a message that is not whole yet.
   std::size_t keep = data.size() - std::min(data.size(), seam_bytes);
   open_ = false;
   for (std::size_t at = 0; (at = behind_start_code(data, at)) < data.size();) {
     check_unit(data.subspan(at));
-    if (data[at] >> 1 != pps_type || data.size() - at >= 2 * max_bytes_parsed || behind_start_code(data, at) < data.size()) continue;
+    if (behind_start_code(data, at) < data.size()) continue;
+    const int type = data[at] >> 1;
+    const std::size_t size = data.size() - at;
+    if (is_message(type) && size > max_message_bytes)
+      throw Error(Kind::unsupported, "this HEVC stream has a message (SEI) of more than " + std::to_string(max_message_bytes) + " bytes");
+    if (!is_message(type) && (type != pps_type || size >= 2 * max_bytes_parsed)) continue;
     open_ = true;
     keep = std::min(keep, at - 3);
   }

@@ -8,10 +8,10 @@
 
 namespace hwang {
 
-// Refuses HEVC picture parameter sets that can cost libavcodec a time out of all proportion to their bytes, before it
-// sees them: those with the 3D extension (CVE-2026-125183), whose loops go on behind the end of the data, those with
-// more tiles than any level allows, and more of them in a row than can be in use. All functions throw
-// Error(Kind::unsupported).
+// Refuses HEVC units that harm libavcodec, before it sees them. Picture parameter sets that can cost a time out of all
+// proportion to their bytes: those with the 3D extension (CVE-2026-125183), whose loops go on behind the end of the data,
+// those with more tiles than any level allows, and more of them in a row than can be in use. And messages (SEI) with AFGS1
+// film grain, which can make it divide by zero (CVE-2026-125185). All functions throw Error(Kind::unsupported).
 //
 // What libavcodec takes for the begin of a NAL unit depends on how units are separated. Every place is looked at that
 // it may take for one: behind each length and behind each start code, also one inside a unit with a length.
@@ -42,7 +42,7 @@ class ParameterSetGuard {
   int in_a_row_ = 0;                    // parameter sets since the last slice
 
   static constexpr std::size_t block_bytes = 256 << 10, seam_bytes = 5;  // a start code and a unit's header
-  std::vector<std::uint8_t> waiting_;  // of the stream: its last bytes, or all of a parameter set that goes on
+  std::vector<std::uint8_t> waiting_;  // of the stream: its last bytes, or all of a unit that goes on
   bool open_ = false;                  // it does
   std::size_t due_ = 0;                // bytes to wait for then
 };

@@ -18,6 +18,7 @@ from tests.parametersets import (
     PPS,
     START_CODE,
     THREE_D,
+    escaped,
     joined,
     of_bits,
     pps_of,
@@ -107,6 +108,35 @@ def test_more_parameter_sets_in_a_row_than_can_be_in_use_are_refused(stream: byt
     with hwang.Decoder(path) as decoder:
         assert len(decoder) == 10
     refused(write(path, with_unit_in_the_middle(stream, *some, *some[:10])), "256 picture parameter sets in a row")
+
+
+def crashing_grain() -> bytes:
+    """An SEI with an AFGS1 set whose two luma points have the same place: libavcodec divides by their distance."""
+    bits = "1" + "0000" + "000"  # enabled, reserved, one set
+    bits += "0" + f"{40:08b}" + "000"  # its size in bytes, its number
+    bits += "1" + f"{7:016b}" + "1"  # film grain, its seed, sent in whole
+    bits += f"{0:04b}" + f"{SIZE[0]:012b}" + f"{SIZE[1]:012b}" + "0" + "11" + "0"  # picture, not luma alone, 4:2:0
+    bits += "0" + f"{2:04b}" + "111" + "11"  # two points of eight bits each
+    bits += f"{128:08b}" + f"{90:08b}" + f"{0:08b}" + f"{200:08b}"
+    bits += "0" + (f"{0:04b}" + "000" + "00" + f"{0:08b}") * 2  # no points of chroma
+    bits += "11" + "00" + "00" + "00" + "00" + "0" + "0"
+    content = b"\xb5\x58\x90\x01" + int(bits.ljust(8 * 48, "0"), 2).to_bytes(48, "big")
+    return escaped(bytes([39 << 1, 1, 4, len(content)]) + content + b"\x80")
+
+
+@pytest.mark.parametrize("container", ["hevc", "ts", "mkv", "mp4"])
+def test_film_grain_that_divides_by_zero_is_refused(container: str, stream: bytes, tmp_path: Path) -> None:
+    """Without the refusal it ends the process by SIGFPE."""
+    path = in_container(with_unit_in_the_middle(stream, crashing_grain()), tmp_path / f"grain.{container}")
+    refused(path, "AFGS1 film grain")
+
+
+@pytest.mark.parametrize("size", [10, (256 << 10) - 40, 700 << 10])
+def test_a_message_may_be_cut_anywhere(size: int, stream: bytes, tmp_path: Path) -> None:
+    """A message of any size in front of it, in the same unit."""
+    filler = b"\x05" + b"\xff" * (size // 255) + bytes([size % 255]) + b"\x11" * size
+    unit = crashing_grain()[:2] + filler + crashing_grain()[2:]
+    refused(write(tmp_path / "grain.hevc", with_unit_in_the_middle(stream, unit)), "AFGS1 film grain")
 
 
 @pytest.mark.parametrize("before", range(0, 184, 46))
