@@ -12,7 +12,7 @@
 #      standin         the stand-in
 #      rehearsal       a base that is poorer than Lambda's own (make rehearse); RICH=1 has the better of what is not known
 #      IMAGE           any other base of the same contract
-# PYTHON=3.13          the version of Lambda's base, or of the stand-in: 3.13 or 3.14
+# LAMBDA_PYTHON=3.13   the version of Lambda's base, or of the stand-in: 3.13 or 3.14
 # CA=FILE              a CA bundle to trust (by default the one that SSL_CERT_FILE, PIP_CERT, … name)
 # SOURCES=DIR          a folder with the source archives, for a build without internet
 # BUILD_ARGS='A=1 B=0' the Dockerfile's arguments (docs/build.md)
@@ -21,7 +21,7 @@ cd "$(dirname "$0")/.."
 . local/within.sh
 
 real=$(sed -n "s|^ARG LAMBDA_BASE=||p" Dockerfile)
-python=${PYTHON:-3.13}
+python=${LAMBDA_PYTHON:-3.13}
 # Another version is another tag, without the digest that is pinned for this one.
 [[ $real = *:$python* ]] || real=${real%:3.*}:$python
 docker=$(local/engine.sh client)

@@ -12,7 +12,7 @@ docker=${DOCKER:-docker}
 case $python in
     3.13) suite=trixie ;;
     3.14) suite=forky ;;
-    *) echo "stand-in: PYTHON=$python; Debian's packages give 3.13 and 3.14" >&2; exit 1 ;;
+    *) echo "stand-in: LAMBDA_PYTHON=$python; Debian's packages give 3.13 and 3.14" >&2; exit 1 ;;
 esac
 
 # The tag that is looked up is made of everything the stand-in is made of.
