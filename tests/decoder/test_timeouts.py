@@ -230,12 +230,17 @@ def test_the_process_exits_while_work_goes_on(slow: Path) -> None:
     assert ended(BEGIN + "decoder.close()\ndel decoder", slow)[1] < 0.7 * whole
 
 
-def test_the_process_exits_while_work_ends(slow: Path) -> None:
-    """At any time around the one at which the thread that was left behind comes back."""
+def test_work_may_end_while_the_process_exits(slow: Path) -> None:
+    """The thread that was left behind comes back when Python has begun to end, and would be ended within C++."""
+    lingering = """
+class Lingering:
+    def __del__(self, linger=time.sleep, seconds=float(sys.argv[2])):
+        linger(seconds)
+lingering = Lingering()
+"""
     joined = "[thread.join() for thread in threading.enumerate()[1:]]"
     text, _ = ended(f"{BEGIN}began = time.perf_counter()\n{joined}\nprint(time.perf_counter() - began)", slow)
-    for percent in range(90, 111, 4):
-        ended(BEGIN + "threading.Event().wait(float(sys.argv[2]))", slow, float(text) * percent / 100)
+    assert ended(BEGIN + lingering, slow, 2 * float(text) + 0.5)[1] > 2 * float(text)
 
 
 def test_the_process_exits_while_a_source_does_not_answer(clip: MakeClip) -> None:
