@@ -23,8 +23,11 @@ done
 say "the sources are in the cache"
 
 # The better of what is not known of Lambda's base, behind a private certificate authority.
-authorities=$(.venv/bin/python -c 'import requests.certs; print(requests.certs.where())')
-RICH=1 CA=$authorities build compiler "$image:compiler"
+{
+    .venv/bin/python -c 'from pathlib import Path; import requests.certs; print(Path(requests.certs.where()).read_text())'
+    cat "${CA:-${SSL_CERT_FILE:-/dev/null}}"
+} >"$work/authorities"
+RICH=1 CA=$work/authorities build compiler "$image:compiler"
 .venv/bin/python build_stages/base/contract.py "$image:rich-3.13" --docker "$docker"
 
 # The worse of it.

@@ -7,4 +7,4 @@ read_configure
 step configure ./configure --prefix=/opt --bindir=/ship/bin --disable-ffplay "${configure[@]}" --disable-swresample
 step make make -j"$(nproc)"
 step install make install-progs
-/ship/bin/ffmpeg -version | head -n 1
+LD_LIBRARY_PATH=/opt/lib:$LD_LIBRARY_PATH /ship/bin/ffmpeg -version | head -n 1

@@ -50,7 +50,7 @@ def main(contract: Path, store: Path) -> None:
             place = store / package / file.relative_to("/")
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(file, place)
-    print(f"rehearsal: {deleted} programs deleted, {len(package_of)} of {len(packages)} packages put away")
+    print(f"rehearsal: {deleted} programs deleted, {len(package_of)} put away in {len(packages)} packages")
 
 
 def real(places: list[Path]) -> list[Path]:
