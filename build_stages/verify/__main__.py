@@ -60,7 +60,7 @@ def judge(root: Path, base: Path, compiled: Path) -> tuple[dict[str, Any], dict[
     stamp = {
         "verified": "hwang-lambda 1",
         "architecture": platform.machine(),
-        "base": "stand-in" if is_stand_in else "AWS Lambda's",
+        "base": "stand-in" if is_stand_in else platform.freedesktop_os_release()["PRETTY_NAME"],
         "licence": recipe.licence(switched_on),
         "redistributable": "nonfree" not in switched_on,
         "ffmpeg": {
