@@ -166,12 +166,12 @@ COPY --from=hwang /ship/task /task
 COPY function /task/function
 RUN --network=none find /task -name '*.pyi' -delete && python3 -m compileall -q --invalidation-mode unchecked-hash /task
 
-# python3 finds the function's packages from any directory, and before those of /var/runtime, which Lambda's base puts in
-# front in every process that a handler starts.
+# python3 finds the function's packages from any directory: behind what PYTHONPATH says, but before /var/runtime, which
+# Lambda's base puts there for every process that a handler starts.
 FROM compiler AS path
 RUN --network=none python3 -c 'import sysconfig, pathlib; \
 site = pathlib.Path("/root-of-path" + sysconfig.get_path("purelib")); site.mkdir(parents=True); \
-(site / "task.pth").write_text("import sys; sys.path.insert(0, \"/var/task\")\n")'
+(site / "task.pth").write_text("import sys; sys.path.insert((sys.path + [\"/var/runtime\"]).index(\"/var/runtime\"), \"/var/task\")\n")'
 
 # The licence texts of what is compiled in, and where its source is: BSD and GPL ask that they go along.
 FROM add-ons-source AS licences
