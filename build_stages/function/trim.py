@@ -149,9 +149,12 @@ def compile_sources(tree: Path, *, keep: bool) -> None:
 
 def load_all(tree: Path) -> None:
     """In processes of their own: what a library needs must not have been loaded by another one."""
+    # Libraries that Python's own modules need, ctypes among them, may lie there alone.
+    places = f"/var/lang/lib:{os.environ.get('LD_LIBRARY_PATH', '')}"
+    environment = {**os.environ, "PYTHONPATH": str(tree), "LD_LIBRARY_PATH": places}
     for library in libraries(tree):
         load = f"import ctypes; ctypes.CDLL({str(library)!r})"
-        subprocess.run([sys.executable, "-c", load], check=True, env={**os.environ, "PYTHONPATH": str(tree)})
+        subprocess.run([sys.executable, "-c", load], check=True, env=environment)
 
 
 def main(tree: Path, *, whole: bool) -> None:
