@@ -61,7 +61,7 @@ class AddressError(Exception):
 
 
 class StorageError(Exception):
-    """What was received cannot be written down here: no address can help."""
+    """The disk refuses what was received: no address can help."""
 
 
 def retrieve(url: str, file: IO[bytes], size: int | None, max_bytes: int, policy: DownloadPolicy) -> None:
@@ -181,7 +181,7 @@ def _refusal(answer: http.client.HTTPResponse, policy: DownloadPolicy) -> Addres
 
 
 def _seconds(retry_after: str | None) -> float:
-    """Of a Retry-After header, which has seconds or a date; 0 if it is missing or neither."""
+    """Seconds that a Retry-After header asks for, as a number or a date; 0 if it is missing or neither."""
     if retry_after is None:
         return 0
     if re.fullmatch(r"\d{1,9}", retry_after.strip()):
@@ -218,7 +218,7 @@ def _too_long(size: int | None, max_bytes: int) -> str:
 
 
 def _page(head: bytes) -> str:
-    """What to say of a body that begins so, if it is a page for people; else nothing."""
+    """A reason that names the page if a body that begins so is one for people; else nothing."""
     if not head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
         return ""
     text = _TAGS.sub(" ", head.decode(errors="replace"))

@@ -136,7 +136,7 @@ def surplus(report: Report) -> list[str]:
 
 
 def answers(report: Report) -> list[str]:
-    """What public sources do not tell, as this image has it."""
+    """Lines that answer, for this image, what public sources do not tell."""
     managers = sorted({"apt-get", "dnf", "microdnf"} & {*report["programs"]})
     return [
         f"Python {report['python']} on {report['architecture']}; {report['glibc']}, {report['cpp_library']}",
