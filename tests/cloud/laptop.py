@@ -17,7 +17,8 @@ from tests.cloud.bed import Bed, key_of
 
 JSON = dict[str, Any]
 _PATIENCE_SECONDS = 120
-_WORKERS = """
+# In one process: a moment later another one may have the number.
+_KILL_A_DECODER = """
 import os
 for pid in filter(str.isdigit, os.listdir("/proc")):
     try:
@@ -27,7 +28,9 @@ for pid in filter(str.isdigit, os.listdir("/proc")):
     except OSError:
         continue
     if "function.map.environment" in line and "function.map.environment" in parents:
+        os.kill(int(pid), 9)
         print(pid)
+        break
 """
 
 
@@ -65,9 +68,7 @@ class Running:
 
     def kill_a_decoder(self) -> int:
         """SIGKILL for a process that decodes, as soon as there is one. Gives its pid in the container."""
-        pid = until(lambda: next(iter(self._python(_WORKERS).split()), None))
-        self._python(f"import os; os.kill({pid}, 9)")
-        return int(pid)
+        return int(until(lambda: self._python(_KILL_A_DECODER).strip()))
 
     def _python(self, code: str) -> str:
         command = [docker(), "exec", self.name, "python3", "-c", code]
