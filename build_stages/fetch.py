@@ -86,7 +86,7 @@ def _remedies(product: recipe.Recipe, tried: Iterable[str]) -> list[str]:
 
 
 def identify(path: Path, algorithm: str) -> str:
-    """What a pin of this algorithm would say of the file: "sha256:…", "git-tree:…". Raises git_tree.ArchiveError."""
+    """The file's digest by this algorithm, as a pin has it: "sha256:…", "git-tree:…". Raises git_tree.ArchiveError."""
     if algorithm == "git-tree":
         return f"git-tree:{git_tree.tree_id(git_tree.read(path))}"
     with path.open("rb") as file:

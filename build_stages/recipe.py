@@ -52,7 +52,7 @@ class Archive:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What it may be called in a folder: its name, and how each address calls it."""
+        """Names that it may have in a folder: its own, and the last part of each address."""
         return tuple(dict.fromkeys([self.name, *map(file_name, self.urls)]))
 
 

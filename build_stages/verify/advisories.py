@@ -28,7 +28,7 @@ State = Literal["not_affected", "affected", "fixed", "under_investigation"]
 
 @dataclass(frozen=True)
 class Advisory:
-    """What is known of one CVE record.
+    """One CVE record, as far as it is known.
 
     `files` are compiled each by itself, `components` are named as FFmpeg's configure does ("decoder hevc"). `needs` are
     names of config.h of which one has to be 1 for the code to be there or to be wrong. `fixed_in` has the first fixed
@@ -135,7 +135,7 @@ def counts(found: Sequence[Verdict]) -> dict[str, int]:
 
 
 def problems(found: Sequence[Verdict], compiled: Compiled) -> list[str]:
-    """What ends the build: names that nobody could find compiled, and code that is affected without an answer."""
+    """Reasons to end the build: names that nothing compiled could have, and affected code without an answer."""
     wrong = [problem for verdict in found for problem in _unknown(verdict.advisory, compiled)]
     for verdict in found:
         if verdict.state == "affected" and not verdict.detail:
