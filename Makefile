@@ -123,10 +123,10 @@ venv:
 	@local/venv.sh
 
 bump: venv ## pin the newest version of each source, and the base's digest, one commit each (PRODUCTS=dav1d, OPTIONS=--dry-run)
-	@$(PYTHON) build_stages/bump.py $(OPTIONS) $(PRODUCTS)
+	@PYTHONPATH=build_stages $(PYTHON) -m maintain.bump $(OPTIONS) $(PRODUCTS)
 
 cve: venv ## look for CVE records of what is compiled that the build does not answer (OPTIONS='--mirror FROM=TO')
-	@$(PYTHON) build_stages/cve.py $(OPTIONS)
+	@PYTHONPATH=build_stages $(PYTHON) -m maintain.cve $(OPTIONS)
 
 lock: venv ## renew requirements/*.txt from pyproject.toml (GROUPS=s3 renews that one alone)
 	@$(PYTHON) -m pip install --quiet --require-hashes --requirement requirements/lock.txt

@@ -33,7 +33,7 @@ from bench.results import Machine, Results
 from bench.settings import Settings
 from bench.video import Video
 from local.clip import ROOT
-from tests.clips import CLIPS
+from tests.support.clips import CLIPS
 
 LARGE = "h264-large"
 LOG_COLUMNS = 180

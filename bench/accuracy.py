@@ -13,7 +13,7 @@ from bench.contestants import Contestant
 from bench.process import ContestantError, Process
 from bench.video import Video
 from bench.workloads import SEED
-from tests.clips import BITS, SQUARE_PX, Clip, make_clip
+from tests.support.clips import BITS, SQUARE_PX, Clip, make_clip
 
 MOST_ROWS = 60
 

@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bench import barcode
 from local.clip import cache, fetch
-from tests.clips import encoder
+from tests.support.clips import encoder
 
 FPS = 25
 HD, FULL_HD = (1280, 720), (1920, 1080)

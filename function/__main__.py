@@ -11,12 +11,13 @@ import json
 import sys
 from pathlib import Path
 
-from function import job, s3, worker
+from function import s3
+from function.actions.limits import function_memory
 from function.deadline import NEVER, Deadline
 from function.errors import FunctionError
-from function.limits import function_memory
+from function.runtime import dispatch, worker
+from function.runtime.supervisor import ANSWER_SECONDS, Supervisor
 from function.session import Session
-from function.supervisor import ANSWER_SECONDS, Supervisor
 
 _NO_LIMIT_SECONDS = 10**8
 
@@ -50,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _here(event: object, timeout: float | None) -> dict[str, object]:
-    return job.run(event, Session(s3.client(), Deadline.within(timeout) if timeout else NEVER))
+    return dispatch.run(event, Session(s3.client(), Deadline.within(timeout) if timeout else NEVER))
 
 
 def _supervised(event: object, timeout: float | None) -> dict[str, object]:

@@ -15,10 +15,10 @@ os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # it would look through 
 from awslambdaric.lambda_runtime_exception import FaultException
 from snapshot_restore_py import register_after_restore, register_before_snapshot
 
-from function import invocation, worker
+from function.actions.limits import function_memory
 from function.errors import FunctionError
-from function.limits import function_memory
-from function.supervisor import Supervisor
+from function.runtime import invocation, worker
+from function.runtime.supervisor import Supervisor
 
 
 class Context(Protocol):

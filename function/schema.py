@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from function.event import EVENT
-from function.result import CombineResult, DecodeResult, IndexResult, PlanResult, ProbeResult, SelfTestResult
+from function.models.event import EVENT
+from function.models.result import CombineResult, DecodeResult, IndexResult, PlanResult, ProbeResult, SelfTestResult
 
 
 def schema() -> dict[str, Any]:

@@ -19,7 +19,7 @@ from hwang.decoding import Counters, Decoding, StopFlags
 from hwang.errors import HwangError, SourceError
 from hwang.index import VideoIndex
 from hwang.indexing import finished, scan_index
-from hwang.isobmff import open_movie
+from hwang.isobmff.file import open_movie
 from hwang.picture import (
     Arrays,
     PictureLayout,

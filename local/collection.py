@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.clip import cache, fetch
-from tests.clips import encoder
+from tests.support.clips import encoder
 
 FPS = 24
 SIZES = ((640, 360), (854, 480), (1280, 720), (1920, 1080))

@@ -13,8 +13,8 @@ import tempfile
 import time
 
 from local.clip import ROOT
-from tests.aws import StrictAws
-from tests.aws.strict import ROLE
+from tests.support.aws import StrictAws
+from tests.support.aws.strict import ROLE
 
 IMAGE = "hwang-lambda:latest"
 RUNS = 5

@@ -23,7 +23,7 @@ from rich.table import Table
 from local import clip
 from local.stack import StackError, docker
 from tests.cloud.bed import RESULTS, VIDEOS, Bed, Limits, key_of
-from tests.large import GOP, LongVideo, make
+from tests.support.large import GOP, LongVideo, make
 
 LATENCY_SECONDS = 0.05
 BYTES_PER_SECOND = 80e6

@@ -23,15 +23,15 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from function.map.job import Job
-from function.map.pieces import Work, bundles, pieces_of
-from function.rows import resolve_rows
+from function.frames.rows import resolve_rows
+from function.jobs.pieces import Work, bundles, pieces_of
+from function.models.job import Job
 from hwang.index import VideoIndex
 from hwang.plan import make_plan
 from local import collection
 from local.stack import StackError
-from tests.clips import make_clip
 from tests.cloud.bed import RESULTS, VIDEOS, Bed, Limits
+from tests.support.clips import make_clip
 
 Json = dict[str, Any]
 Row = tuple[str, str, str]  # what, the limit, what was measured

@@ -28,14 +28,14 @@ for build in 1 2; do
     echo "reproduce: build $build took $((SECONDS - start)) s"
 done
 
-echo "reproduce: the image's tree: $(python3 build_stages/treehash.py "$work/image-1.tar" | cut -d ' ' -f 1)"
-python3 build_stages/treehash.py --diff "$work/image-1.tar" "$work/image-2.tar" || status=1
+echo "reproduce: the image's tree: $(python3 build_stages/maintain/treehash.py "$work/image-1.tar" | cut -d ' ' -f 1)"
+python3 build_stages/maintain/treehash.py --diff "$work/image-1.tar" "$work/image-2.tar" || status=1
 for target in bundle layer wheel; do
     if cmp "$work/$target-1"/* "$work/$target-2"/*; then
         (cd "$work/$target-1" && sha256sum -- *)
     else
         status=1
-        python3 build_stages/treehash.py --diff "$work/$target-1"/* "$work/$target-2"/* || true
+        python3 build_stages/maintain/treehash.py --diff "$work/$target-1"/* "$work/$target-2"/* || true
     fi
 done
 digests=$("$docker" image inspect --format '{{.Id}}' "$name-1" "$name-2" | sort -u)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hwang.cli.exits import UsageError
 from hwang.index import VideoIndex
-from hwang.isobmff import read_index
+from hwang.isobmff.file import read_index
 from hwang.source import CountingSource, FileSource, open_source
 
 __all__ = ["STANDARD_INPUT", "Indexed", "index_video", "open_video", "stored_index"]

@@ -9,8 +9,8 @@ from PIL import Image
 from function.report import write_report
 from tests.browser.conftest import Show
 from tests.browser.showing import DARK, LIGHT, PHONE, Visit
-from tests.hostile_names import HOSTILE_NAMES
-from tests.jobs import Job, make_job
+from tests.support.hostile_names import HOSTILE_NAMES
+from tests.support.jobs import Job, make_job
 
 NEXT_TO_NOTHING = 200  # colours of a page that shows no picture and no chart are fewer
 

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.clips import BY_NAME, linear_decode, make_clip
 from tests.cloud.bed import RESULTS, VIDEOS
 from tests.cloud.function import Answer, Function
 from tests.cloud.postconditions import MAX_MESSAGE_CHARS, Postconditions
+from tests.support.clips import BY_NAME, linear_decode, make_clip
 
 OK = "ok"
 SMALL_URI = f"s3://{VIDEOS}/small.mp4"

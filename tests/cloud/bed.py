@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from local.stack import DIRECT, Stack, StackError, aws_client, docker
-from tests.faults.client import Faults
+from tests.support.faults.client import Faults
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from local import clip as real_clip
-from tests.clips import BY_NAME, linear_decode, make_clip
 from tests.cloud.bed import RESULTS, VIDEOS, Bed, Limits
 from tests.cloud.function import Function, Good
 from tests.cloud.postconditions import Postconditions
 from tests.cloud.state import State
-from tests.faults.client import Faults
 from tests.image.conftest import engine  # noqa: F401 - a fixture
+from tests.support.clips import BY_NAME, linear_decode, make_clip
+from tests.support.faults.client import Faults
 
 SMALL = "h264-faststart"
 GOOD_ROW = 17

@@ -1,4 +1,4 @@
-"""`python -m function.map` in a container of its own, beside the S3 server of the fault tests."""
+"""`python -m function.jobs` in a container of its own, beside the S3 server of the fault tests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ for pid in filter(str.isdigit, os.listdir("/proc")):
         parents = open(f"/proc/{parent}/cmdline").read()
     except OSError:
         continue
-    if "function.map.environment" in line and "function.map.environment" in parents:
+    if "function.runtime.stdio" in line and "function.runtime.stdio" in parents:
         os.kill(int(pid), 9)
         print(pid)
         break
@@ -99,7 +99,7 @@ def started(bed: Bed, job: JSON, workers: int = 2, *options: str) -> Iterator[Ru
     ]
     command += ["--read-only", "--tmpfs=/tmp:mode=1777", "--user", "993:990", "--cap-drop", "ALL"]
     command += [word for item in variables.items() for word in ("--env", "=".join(item))]
-    command += ["--entrypoint", "python3", bed.image, "-m", "function.map", "-", "--workers", str(workers), *options]
+    command += ["--entrypoint", "python3", bed.image, "-m", "function.jobs", "-", "--workers", str(workers), *options]
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -17,7 +17,7 @@ from typing import Any
 from tests.cloud.bed import RESULTS, key_of
 from tests.cloud.function import Answer, Function
 from tests.cloud.state import State, container_of, left_over, videos_of
-from tests.faults.rules import Exchange
+from tests.support.faults.rules import Exchange
 
 MAX_SECONDS = 30
 SPARE_SECONDS = 0.5

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from hwang.isobmff import read_index
+from hwang.isobmff.file import read_index
 from hwang.source import open_source
-from tests.boxes import Movie, box, fragment, fragmented, full, table, u32
-from tests.clips import encoder, make_clip, run_ffmpeg
 from tests.decoder.hostile import H264, LAVFI, encode
-from tests.patch import body, drop, put_numbers, put_table
+from tests.support.boxes import Movie, box, fragment, fragmented, full, table, u32
+from tests.support.clips import encoder, make_clip, run_ffmpeg
+from tests.support.patch import body, drop, put_numbers, put_table
 
 NOISE_SEED = 7
 

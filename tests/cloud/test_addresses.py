@@ -22,7 +22,7 @@ from tests.cloud.bed import Bed, Limits, key_of
 from tests.cloud.conftest import Beds
 from tests.cloud.function import Function
 from tests.cloud.postconditions import Postconditions
-from tests.unit.hostile_addresses import BAD_REDIRECTS, MALFORMED, NOT_PUBLIC
+from tests.unit.function.hostile_addresses import BAD_REDIRECTS, MALFORMED, NOT_PUBLIC
 
 SITE, HTTP_SITE = "https://web:8443", "http://web:8000"
 AUTHORITY = {"AWS_CA_BUNDLE": "/authority/ca.crt"}

@@ -11,8 +11,8 @@ import pytest
 from tests.cloud.bed import RESULTS, VIDEOS, Bed, key_of
 from tests.cloud.function import Function
 from tests.cloud.postconditions import Postconditions
-from tests.faults import rules
-from tests.faults.client import Faults
+from tests.support.faults import rules
+from tests.support.faults.client import Faults
 
 MIB = 2**20
 

@@ -14,13 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from function.errors import BadRequest
-from function.event import Decode, parse_event
+from function.models.event import Decode, parse_event
 from tests.cloud.asked import SMALL_URI, Asked, Put, check_report
 from tests.cloud.bed import VIDEOS
 from tests.cloud.conftest import GOOD_ROW
 from tests.cloud.function import Function
 from tests.cloud.postconditions import Postconditions
-from tests.faults.client import Faults
+from tests.support.faults.client import Faults
 
 NOT_JSON = ("Runtime.UnmarshalError", "BadRequest")  # the first is the runtime client's own
 QUICK_SECONDS = 1

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from function.outputs import npy_header
+from function.output.formats import npy_header
 from local import clip as real_clip
-from tests.clips import linear_decode
 from tests.cloud.asked import CLIP_URI, OK, SMALL_URI, Asked, Put, check_report
 from tests.cloud.bed import RESULTS
 from tests.cloud.function import Function
 from tests.cloud.postconditions import Postconditions
-from tests.faults.client import Faults
+from tests.support.clips import linear_decode
+from tests.support.faults.client import Faults
 
 MIB = 2**20
 CLIP_ROWS = 132

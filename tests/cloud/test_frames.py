@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.clips import BY_NAME, FRAMES, linear_decode
 from tests.cloud import studio as making
 from tests.cloud.asked import OF_VIDEOS, OK, Asked, Put, check_report, frames_in
 from tests.cloud.function import Function
 from tests.cloud.postconditions import Postconditions
 from tests.cloud.studio import Make, Studio, patched, strange_times
 from tests.decoder.hostile import H264, LAVFI
+from tests.support.clips import BY_NAME, FRAMES, linear_decode
 
 CUTS = 24
 SIZE = (160, 96)

@@ -10,16 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from hwang.isobmff import read_index
+from hwang.isobmff.file import read_index
 from hwang.source import open_source
 from local import clip as real_clip
-from tests.boxes import Movie
 from tests.cloud.asked import CLIP_URI, OK, Asked, Put, frames_in
 from tests.cloud.bed import RESULTS, VIDEOS
 from tests.cloud.function import Answer, Function
 from tests.cloud.postconditions import Postconditions
-from tests.faults.client import Faults
-from tests.patch import body
+from tests.support.boxes import Movie
+from tests.support.faults.client import Faults
+from tests.support.patch import body
 
 CACHE = "index-cache/"
 KEPT = pytest.mark.limits(environment={"HWANG_INDEX_CACHE": f"s3://{RESULTS}/{CACHE}"})

@@ -11,7 +11,7 @@ from tests.cloud.asked import OK, SMALL_URI, Asked, Put
 from tests.cloud.bed import RESULTS
 from tests.cloud.function import Answer, Function
 from tests.cloud.postconditions import Postconditions
-from tests.faults.client import Faults
+from tests.support.faults.client import Faults
 
 
 @pytest.fixture

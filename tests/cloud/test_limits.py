@@ -24,8 +24,8 @@ from tests.cloud.function import Answer, Function
 from tests.cloud.postconditions import Postconditions
 from tests.cloud.studio import Studio
 from tests.decoder.hostile import LAVFI
-from tests.faults import rules
-from tests.faults.client import Faults
+from tests.support.faults import rules
+from tests.support.faults.client import Faults
 
 MIB = 2**20
 TMP_MB = 16

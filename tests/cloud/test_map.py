@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from local import clip as real_clip
-from tests.clips import BY_NAME, linear_decode, make_clip, numbers_of
 from tests.cloud.bed import RESULTS, VIDEOS
 from tests.cloud.function import Function
 from tests.cloud.laptop import JSON, run, started, until
-from tests.faults.client import Faults
 from tests.image.conftest import real_frames
+from tests.support.clips import BY_NAME, linear_decode, make_clip, numbers_of
+from tests.support.faults.client import Faults
 
 NAMES = ("h264-closed-gop", "h264-open-gop", "h264-one-gop", "hevc-open-gop")
 COPIES = 3  # of the real clip, each about a second's work

@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.boxes import box, u32
 from tests.cloud import studio as making
 from tests.cloud.asked import OF_VIDEOS, OK, Asked, Put, check_report, frames_in
 from tests.cloud.function import Function
 from tests.cloud.postconditions import Postconditions
 from tests.cloud.studio import Make, Studio, copied, cut, encoded, patched
 from tests.decoder.hostile import LAVFI
-from tests.patch import body
+from tests.support.boxes import box, u32
+from tests.support.patch import body
 
 SOON_SECONDS = 10
 COUNT_SECONDS = 2  # for headers that claim billions

@@ -15,7 +15,7 @@ from tests.cloud.asked import CLIP_URI, SMALL_URI, Asked, Put, frames_in
 from tests.cloud.bed import VIDEOS
 from tests.cloud.function import Function
 from tests.cloud.postconditions import Postconditions
-from tests.faults.client import Faults
+from tests.support.faults.client import Faults
 
 
 @pytest.fixture

@@ -15,12 +15,12 @@ import pytest
 from numpy.typing import NDArray
 
 from local import clip as real_clip
-from tests.clips import linear_decode
 from tests.cloud.bed import RESULTS, VIDEOS
 from tests.cloud.function import Answer, Function
 from tests.cloud.postconditions import Postconditions
-from tests.faults import rules, s3_errors
-from tests.faults.client import Faults
+from tests.support.clips import linear_decode
+from tests.support.faults import rules, s3_errors
+from tests.support.faults.client import Faults
 
 MAX_TRIES = 5
 FRAMES = 16

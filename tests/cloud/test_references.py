@@ -12,13 +12,13 @@ from collections.abc import Iterator
 import pytest
 
 from local.stack import DIRECT
-from tests.boxes import Movie
 from tests.cloud.asked import OK, Asked, Put
 from tests.cloud.bed import Limits
 from tests.cloud.conftest import Beds
 from tests.cloud.function import Function
 from tests.cloud.postconditions import Postconditions
 from tests.cloud.test_addresses import AUTHORITY, SITE, address_of
+from tests.support.boxes import Movie
 
 CANARY = "http://web:8002/canary"
 CANARIES = (CANARY, f"{SITE}/canary", "file:///etc/passwd", "/etc/passwd", "canary", "concat:file:///etc/passwd|canary")

@@ -18,8 +18,8 @@ from botocore.credentials import Credentials
 
 from local.stack import DIRECT
 from tests.cloud.bed import RESULTS, VIDEOS, Bed, key_of
-from tests.faults import s3_errors
-from tests.faults.client import Faults
+from tests.support.faults import s3_errors
+from tests.support.faults.client import Faults
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -13,7 +13,7 @@ from tests.cloud.asked import OK, SMALL_FRAMES, SMALL_URI, Asked, Put, check_rep
 from tests.cloud.bed import RESULTS
 from tests.cloud.function import Function
 from tests.cloud.postconditions import Postconditions
-from tests.faults.client import Faults
+from tests.support.faults.client import Faults
 
 QUICK_SECONDS = 1
 BAD, OUTSIDE = "BadRequest", "FrameOutOfRange"

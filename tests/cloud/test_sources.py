@@ -18,13 +18,13 @@ import numpy as np
 import pytest
 
 from local import clip as real_clip
-from tests.clips import linear_decode
 from tests.cloud.bed import RESULTS, VIDEOS
 from tests.cloud.function import Answer, Function
 from tests.cloud.postconditions import Postconditions
-from tests.faults import rules, s3_errors
-from tests.faults.client import Faults
-from tests.faults.rules import Exchange
+from tests.support.clips import linear_decode
+from tests.support.faults import rules, s3_errors
+from tests.support.faults.client import Faults
+from tests.support.faults.rules import Exchange
 
 MAX_TRIES = 5
 CLIP = "/videos/clip.mp4$"

@@ -22,7 +22,7 @@ from tests.cloud.bed import RESULTS, VIDEOS, Bed
 from tests.cloud.conftest import GOOD_ROW
 from tests.cloud.function import Answer, Function
 from tests.cloud.postconditions import Postconditions
-from tests.faults.client import Faults
+from tests.support.faults.client import Faults
 
 DELIVERIES = 10
 ON_UPLOAD = "on-upload/"

@@ -19,8 +19,8 @@ from tests.cloud.asked import CLIP_URI, OK, SMALL_URI, Asked, Put, check_report,
 from tests.cloud.bed import Bed
 from tests.cloud.function import Function
 from tests.cloud.postconditions import Postconditions
-from tests.faults import rules
-from tests.faults.client import Applied, Faults
+from tests.support.faults import rules
+from tests.support.faults.client import Applied, Faults
 
 SIGNALLING = Path(__file__).with_name("signalling.py").read_text()
 CLIP = "/videos/clip.mp4$"

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 import hwang
-from tests.clips import BY_NAME, FRAMES, linear_decode, make_clip
+from tests.support.clips import BY_NAME, FRAMES, linear_decode, make_clip
 
 Truth = Callable[[str], NDArray[np.uint8]]
 MakeClip = Callable[[str], Path]

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 import hwang
-from tests.clips import encoder, linear_decode, run_ffmpeg
+from tests.support.clips import encoder, linear_decode, run_ffmpeg
 
 LAVFI = ("-f", "lavfi", "-i")
 H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-threads", "1", "-pix_fmt", "yuv420p")

@@ -17,8 +17,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from tests.clips import read_number
 from tests.decoder.conftest import MakeClip, Truth
+from tests.support.clips import read_number
 
 SECONDS = 120
 

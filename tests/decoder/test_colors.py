@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import hwang
-from tests.clips import linear_decode
 from tests.decoder.hostile import H264, LAVFI, encode
+from tests.support.clips import linear_decode
 
 SIZE = (160, 96)
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import hwang
-from tests.clips import linear_decode
 from tests.decoder.conftest import MakeClip, Truth
 from tests.decoder.hostile import encode, write
+from tests.support.clips import linear_decode
 
 
 def noisy(sound: Path, tmp_path: Path) -> Path:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 import hwang
 from hwang.source import Video
 from local import clip as real_clip
-from tests.clips import CLIPS, Clip, linear_decode, numbers_of
 from tests.decoder.conftest import MakeClip, Truth
+from tests.support.clips import CLIPS, Clip, linear_decode, numbers_of
 
 NAMES = [clip.name for clip in CLIPS]
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import hwang
-from tests.clips import BY_NAME, linear_decode
 from tests.decoder.conftest import MakeClip
 from tests.decoder.hostile import rows_that_are_right, write
-from tests.patch import body, drop, put_table
+from tests.support.clips import BY_NAME, linear_decode
+from tests.support.patch import body, drop, put_table
 
 Lie = Callable[[bytes], bytes]
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import hwang
-from tests.boxes import box, fragment, fragmented, u32
-from tests.clips import encoder, linear_decode, run_ffmpeg
 from tests.decoder.conftest import MakeClip, Truth
 from tests.decoder.hostile import LAVFI, encode, outcome_in_bounds, rows_that_are_right, write
-from tests.patch import body, put_numbers, put_table
+from tests.support.boxes import box, fragment, fragmented, u32
+from tests.support.clips import encoder, linear_decode, run_ffmpeg
+from tests.support.patch import body, put_numbers, put_table
 
 
 def test_more_frames_than_memory_are_a_limit(clip: MakeClip, tmp_path: Path) -> None:

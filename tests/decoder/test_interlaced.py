@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import hwang
-from tests.clips import encoder, linear_decode, numbered_frames, numbers_of, run_ffmpeg
-from tests.fieldcoded import SIZE, field_coded_h264
+from tests.support.clips import encoder, linear_decode, numbered_frames, numbers_of, run_ffmpeg
+from tests.support.fieldcoded import SIZE, field_coded_h264
 
 COUNT = 40
 

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 import hwang
 from hwang.index import UNKNOWN_COLOR, Color
 from hwang.mp4writer import PRESETS
-from tests.clips import FRAMES, linear_decode, numbers_of, oracle, tool_table
 from tests.decoder.conftest import MakeClip
 from tests.decoder.written import noise, part, write_mp4
+from tests.support.clips import FRAMES, linear_decode, numbers_of, oracle, tool_table
 
 WIDTH, HEIGHT = 160, 96
 NUMBERS = list(range(FRAMES))

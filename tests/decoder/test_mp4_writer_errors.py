@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 import hwang
-from tests.clips import FRAMES, linear_decode, numbers_of
 from tests.decoder.written import noise, part
+from tests.support.clips import FRAMES, linear_decode, numbers_of
 
 WIDTH, HEIGHT = 160, 96
 NUMBERS = list(range(FRAMES))

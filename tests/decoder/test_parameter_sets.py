@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import hwang
-from tests.clips import encoder, linear_decode, run_ffmpeg
 from tests.decoder.conftest import MakeClip
 from tests.decoder.hostile import LAVFI, outcome_in_bounds, write
-from tests.parametersets import (
+from tests.support.clips import encoder, linear_decode, run_ffmpeg
+from tests.support.parametersets import (
     ENDLESS_3D,
     MULTILAYER,
     PPS,

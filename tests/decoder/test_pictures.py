@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 import hwang
 from hwang.picture import PixelFormat
-from tests.clips import BY_NAME, oracle, run_ffmpeg
 from tests.decoder.conftest import MakeClip, Truth
+from tests.support.clips import BY_NAME, oracle, run_ffmpeg
 
 COLOURS = ["h264-closed-gop", "h264-odd-size", "h264-444", "hevc-10bit", "vp9", "mjpeg", "png-mov", "prores", "ffv1"]
 TOOL_NAME = {"rgb24": "rgb24", "bgr24": "bgr24", "gray8": "gray", "rgb48": "rgb48le", "yuv420p": "yuv420p"}

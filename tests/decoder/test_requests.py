@@ -16,9 +16,9 @@ import pytest
 
 import hwang
 from local import clip as real_clip
-from tests.clips import linear_decode, read_number
 from tests.decoder.conftest import MakeClip, Truth
-from tests.processes import there_and_back
+from tests.support.clips import linear_decode, read_number
+from tests.support.processes import there_and_back
 
 
 def test_frames_at_shows_what_is_on_display(clip: MakeClip, truth: Truth) -> None:

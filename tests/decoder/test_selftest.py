@@ -7,7 +7,7 @@ import io
 import numpy as np
 
 import hwang
-from function.jpegmovie import jpeg_movie
+from function.actions.jpegmovie import jpeg_movie
 
 LUMAS = (20, 131, 197, 56)
 

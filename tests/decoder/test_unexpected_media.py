@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import hwang
-from tests.boxes import Movie, full, table
-from tests.clips import BY_NAME, encoder, linear_decode, run_ffmpeg
 from tests.decoder.conftest import MakeClip, Truth
 from tests.decoder.hostile import H264, LAVFI, encode, rows_that_are_right, write
-from tests.patch import drop
+from tests.support.boxes import Movie, full, table
+from tests.support.clips import BY_NAME, encoder, linear_decode, run_ffmpeg
+from tests.support.patch import drop
 
 
 def test_audio_alone_is_named(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.stack import DIRECT
-from tests.aws import StrictAws
+from tests.support.aws import StrictAws
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""AWS for the deploy tool's tests: tests/aws/__init__.py tells what can be asked of it.
+"""AWS for the deploy tool's tests: tests/support/aws/__init__.py tells what can be asked of it.
 
 `aws` is an account of the test's own, without any container, made in milliseconds. `live_aws` is one whose functions
 really run, as containers of the images that were pushed, beside an S3; it needs an engine and the image of `make demo`.
@@ -18,17 +18,17 @@ import pytest
 
 from deploy.registry.address import Address
 from deploy.registry.patience import Patience
-from tests.aws import StrictAws
-from tests.aws.cloud import Cloud, Runner
 from tests.deploy import debianregistry
 from tests.deploy.clienting import logins, registry  # noqa: F401 - fixtures
 from tests.deploy.debianregistry import DebianRegistry
 from tests.deploy.tool import Tool
 from tests.deploy.trial import Trial
-from tests.faults import running
-from tests.faults.client import Faults
-from tests.faults.running import Proxy
 from tests.image.conftest import engine  # noqa: F401 - a fixture
+from tests.support.aws import StrictAws
+from tests.support.aws.cloud import Cloud, Runner
+from tests.support.faults import running
+from tests.support.faults.client import Faults
+from tests.support.faults.running import Proxy
 
 
 @pytest.fixture

@@ -19,9 +19,9 @@ from typing import Any, Self
 
 from deploy import errors
 from deploy.errors import DeployError
-from tests.aws import AwsError, SampleImage, StrictAws
-from tests.aws.strict import ROLE
 from tests.deploy.tool import Ended, Tool
+from tests.support.aws import AwsError, SampleImage, StrictAws
+from tests.support.aws.strict import ROLE
 
 NAME = "frames"
 WANTED = ("--memory", "2048", "--timeout", "7", "--env", "MODE=new")

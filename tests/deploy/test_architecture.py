@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 
 from deploy.errors import FunctionUnsuitableError, ImageRefusedError
-from tests.aws import StrictAws
-from tests.aws.strict import ROLE
 from tests.deploy.images import (
     Built,
     digest_of,
@@ -20,6 +18,8 @@ from tests.deploy.images import (
     write_directory,
 )
 from tests.deploy.tool import Tool
+from tests.support.aws import StrictAws
+from tests.support.aws.strict import ROLE
 
 NAME = "frames"
 PLACE = ("--repository", "app", "--function", NAME)

@@ -18,12 +18,12 @@ from deploy.registry.attach import CYCLONEDX, attach
 from deploy.registry.client import Registry
 from deploy.registry.patience import Patience
 from deploy.registry.push import Pushed, push
-from tests.aws import StrictAws
 from tests.deploy.images import good, layout_of, write_directory
 from tests.deploy.targets import RegistryTarget, right
 from tests.deploy.tool import Tool
-from tests.faults.client import Faults
-from tests.faults.rules import Answer, Drop
+from tests.support.aws import StrictAws
+from tests.support.faults.client import Faults
+from tests.support.faults.rules import Answer, Drop
 
 BILL = json.dumps({"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1}).encode()
 ANSWERS = json.dumps({"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1, "vulnerabilities": []}).encode()

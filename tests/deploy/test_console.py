@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from deploy.errors import JournalError, ReleaseUndoneError, SmokeFailedError, StoppedError
-from tests.aws import Answer, StrictAws
 from tests.deploy import onterminal
 from tests.deploy.tool import LONGEST_SECONDS, ROOT, Tool
 from tests.deploy.trial import Trial, traffic
+from tests.support.aws import Answer, StrictAws
 
 DEPLOY = ("deploy", "--repository", "app", "--function", "frames")
 BROKEN = Answer({"errorType": "Broken", "errorMessage": "line one\nline \x1b[2Jtwo"}, error="Unhandled")

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from deploy.errors import CredentialsError, DeployError, UsageError
-from tests.aws import StrictAws
 from tests.deploy.tool import Tool
 from tests.deploy.trial import Trial
+from tests.support.aws import StrictAws
 
 STATUS = ("status", "--function", "frames")
 LONGEST_SECONDS = 15

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from deploy.policy import action_of
-from tests.aws import StrictAws
-from tests.aws.calls import Call
-from tests.aws.strict import ROLE
 from tests.deploy.images import good, layout_of, write_directory
 from tests.deploy.trial import Trial
+from tests.support.aws import StrictAws
+from tests.support.aws.calls import Call
+from tests.support.aws.strict import ROLE
 
 PUSH = "push"
 DEPLOY = ("deploy", "--repository", "app", "--function", "frames")

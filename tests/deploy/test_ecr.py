@@ -12,8 +12,8 @@ from deploy.errors import AwsRefusedError, DigestMismatchError, RepositoryNotFou
 from deploy.image import oci
 from deploy.registry import ecr
 from deploy.registry.address import Address
-from tests.aws import Change, Drop, Fail, StrictAws, samples
-from tests.aws.world import ACCOUNT, REGION
+from tests.support.aws import Change, Drop, Fail, StrictAws, samples
+from tests.support.aws.world import ACCOUNT, REGION
 
 NAME = "frames"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from deploy.errors import AwsRefusedError, FunctionFailedError, FunctionNotFoundError, UsageError
-from tests.aws import Answer, StrictAws
 from tests.deploy.trial import Trial
+from tests.support.aws import Answer, StrictAws
 
 INVOKE = ("invoke", "--function", "frames")
 

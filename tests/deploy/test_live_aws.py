@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.aws import StrictAws
-from tests.aws.strict import ROLE
+from tests.support.aws import StrictAws
+from tests.support.aws.strict import ROLE
 
 IMAGE = "hwang-lambda:latest"
 

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 from local import clip as real_clip
-from tests.aws import StrictAws
-from tests.aws.strict import ROLE
 from tests.deploy.tool import Ended, Tool
 from tests.image.conftest import real_frames
+from tests.support.aws import StrictAws
+from tests.support.aws.strict import ROLE
 
 IMAGE = "hwang-lambda:latest"
 ROWS = [0, 100, 131]

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 import pytest
 
 from deploy.errors import FunctionNotFoundError, StoppedError
-from tests.aws import StrictAws
 from tests.deploy.tool import LONGEST_SECONDS
 from tests.deploy.trial import Trial
+from tests.support.aws import StrictAws
 
 LOGS = ("logs", "--function", "frames")
 GROUP = "/aws/lambda/frames"

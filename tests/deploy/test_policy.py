@@ -25,13 +25,13 @@ from deploy.image.stamp import MATERIALS
 from deploy.policy import POLICIES, Scope
 from deploy.registry import ecr
 from deploy.roles import ROLES, Place, Roles
-from tests.aws import Answer, Identity, Invocation, SampleImage, StrictAws
-from tests.aws.rights import repository_arn
-from tests.aws.strict import ROLE
-from tests.aws.world import ACCOUNT, REGION
 from tests.deploy.images import digest_of, good, layout_of, write_directory
 from tests.deploy.tool import Ended
 from tests.deploy.trial import Trial, traffic
+from tests.support.aws import Answer, Identity, Invocation, SampleImage, StrictAws
+from tests.support.aws.rights import repository_arn
+from tests.support.aws.strict import ROLE
+from tests.support.aws.world import ACCOUNT, REGION
 
 Policy: TypeAlias = Mapping[str, Any]
 SCOPE: Final = {"repository": "app", "function": "frames", "region": REGION, "account": ACCOUNT}

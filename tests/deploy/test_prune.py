@@ -9,10 +9,10 @@ from dataclasses import replace
 import pytest
 
 from deploy.errors import AwsRefusedError, RepositoryNotFoundError, StoppedError, UsageError
-from tests.aws import Change, Fail, Meanwhile, SampleImage, StrictAws, samples
 from tests.deploy import onterminal
 from tests.deploy.tool import Tool
 from tests.deploy.trial import Trial
+from tests.support.aws import Change, Fail, Meanwhile, SampleImage, StrictAws, samples
 
 DAY = 86400
 PRUNE = ("prune", "--repository", "app")

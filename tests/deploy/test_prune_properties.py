@@ -19,7 +19,7 @@ from deploy import retention
 from deploy.aws import Account
 from deploy.console import Reporter
 from deploy.registry import ecr
-from tests.aws import SampleImage, StrictAws, samples
+from tests.support.aws import SampleImage, StrictAws, samples
 
 _YOUNG_DAYS = 2
 

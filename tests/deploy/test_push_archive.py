@@ -31,13 +31,13 @@ from deploy.registry.patience import Patience
 from deploy.registry.progress import LayerStatus
 from deploy.registry.push import find_pushed, push
 from deploy.registry.upload import short
-from tests.aws import Fail, Meanwhile, StrictAws
 from tests.deploy import archives
 from tests.deploy.archives import Compression
 from tests.deploy.parts import Heard
 from tests.deploy.targets import RegistryTarget, right
-from tests.faults.client import Faults
-from tests.faults.rules import Answer, CutRequest, Drop, LoseAnswer, SetHeaders
+from tests.support.aws import Fail, Meanwhile, StrictAws
+from tests.support.faults.client import Faults
+from tests.support.faults.rules import Answer, CutRequest, Drop, LoseAnswer, SetHeaders
 
 MakeLayout = Callable[..., Image]
 SIZES = (300_000, 2_000, 50_000)

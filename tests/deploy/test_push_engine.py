@@ -31,12 +31,12 @@ from deploy.registry.login import Login
 from deploy.registry.patience import Patience
 from deploy.registry.progress import LayerStatus
 from deploy.registry.push import default_tag, find_pushed, push
-from tests.aws import StrictAws
 from tests.deploy import archives
 from tests.deploy.parts import Heard, index_of
 from tests.deploy.targets import RegistryTarget, right, wrong
-from tests.faults.client import Faults
-from tests.faults.rules import Answer, CutRequest, Drop, SetHeaders
+from tests.support.aws import StrictAws
+from tests.support.faults.client import Faults
+from tests.support.faults.rules import Answer, CutRequest, Drop, SetHeaders
 
 MakeImage = Callable[..., Image]
 SMALL, LARGE = 2_000, 600_000

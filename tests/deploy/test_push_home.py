@@ -14,9 +14,9 @@ from typing import Any
 import docker
 import pytest
 
-from tests.aws import Change, StrictAws
 from tests.deploy import archives
 from tests.deploy.tool import ROOT
+from tests.support.aws import Change, StrictAws
 
 # What is opened is written to the standard output, as are the errors, down to the last detail.
 _PUSH = """

@@ -24,8 +24,18 @@ from deploy.registry.upload import short
 from tests.deploy.clienting import CONFIG, EXPIRED, Logins, put_image
 from tests.deploy.debianregistry import PASSWORD
 from tests.deploy.parts import Bytes, Heard, manifest_of, noise
-from tests.faults.client import Faults
-from tests.faults.rules import Answer, CutRequest, Drop, LoseAnswer, ReplaceBody, Reset, SetHeaders, SlowBody, SlowHead
+from tests.support.faults.client import Faults
+from tests.support.faults.rules import (
+    Answer,
+    CutRequest,
+    Drop,
+    LoseAnswer,
+    ReplaceBody,
+    Reset,
+    SetHeaders,
+    SlowBody,
+    SlowHead,
+)
 
 
 def test_what_was_put_comes_back(registry: Registry) -> None:

@@ -19,9 +19,9 @@ from tests.deploy.clienting import CHUNK_BYTES, CONFIG, Logins, put_image
 from tests.deploy.debianregistry import PASSWORD, DebianRegistry
 from tests.deploy.parts import noise
 from tests.deploy.web import listening
-from tests.faults import authority
-from tests.faults.client import Faults
-from tests.faults.rules import Answer
+from tests.support.faults import authority
+from tests.support.faults.client import Faults
+from tests.support.faults.rules import Answer
 
 # Where credentials go.
 

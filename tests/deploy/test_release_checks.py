@@ -20,10 +20,10 @@ from deploy.errors import (
     UpdateFailedError,
     UsageError,
 )
-from tests.aws import Answer, Change, Drop, Fail, Invocation, LoseAnswer, samples
-from tests.aws.rules import Action
 from tests.deploy.each import each
 from tests.deploy.stage import CANARY, NAME, WANTED, Stage, stage
+from tests.support.aws import Answer, Change, Drop, Fail, Invocation, LoseAnswer, samples
+from tests.support.aws.rules import Action
 
 ERROR = Answer({"errorType": "ImportError", "errorMessage": "no libavcodec"}, error="Unhandled", log="Traceback\nlast")
 TIMED_OUT = Answer({"errorMessage": "Task timed out after 7.00 seconds"}, error="Unhandled")

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from deploy.errors import ConflictError
-from tests.aws import AwsError, Change, Meanwhile, StrictAws
 from tests.deploy.each import each
 from tests.deploy.stage import CANARY, CREATE, NAME, WANTED, Stage, State, stage
 from tests.deploy.tool import Ended
+from tests.support.aws import AwsError, Change, Meanwhile, StrictAws
 
 
 @dataclass

@@ -21,11 +21,11 @@ from deploy.errors import (
     UpdateFailedError,
 )
 from deploy.release.reasons import REASONS
-from tests.aws import Answer, Drop, Fail, LoseAnswer, Meanwhile, SampleImage, StrictAws, samples
-from tests.aws.rules import Action
-from tests.aws.strict import ROLE
 from tests.deploy.each import each
 from tests.deploy.stage import CANARY, CREATE, NAME, WANTED, Stage, stage
+from tests.support.aws import Answer, Drop, Fail, LoseAnswer, Meanwhile, SampleImage, StrictAws, samples
+from tests.support.aws.rules import Action
+from tests.support.aws.strict import ROLE
 
 CHANGING = {
     "UpdateFunctionCode": (*WANTED, *CANARY),

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from deploy.errors import StoppedError
-from tests.aws.calls import Call
 from tests.deploy.each import each
 from tests.deploy.stage import CANARY, CREATE, WANTED, Stage, stage
+from tests.support.aws.calls import Call
 
 KINDS = {"code": (), "settings and canary": (*WANTED, *CANARY), "create": (*CREATE, *WANTED)}
 # What one kind has in common with another, up to some call, is tried once.

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deploy.errors import ConflictError
-from tests.aws.exchange import Exchange
-from tests.aws.messages import Reply
-from tests.aws.rules import Action
 from tests.deploy.each import each
 from tests.deploy.stage import Stage, State, stage
 from tests.deploy.tool import Ended, Tool
+from tests.support.aws.exchange import Exchange
+from tests.support.aws.messages import Reply
+from tests.support.aws.rules import Action
 
 _LOOK_SECONDS = 0.005
 _SLEEPING_SECONDS = 0.15  # who makes no call for so long pauses on purpose

@@ -15,8 +15,8 @@ from deploy.errors import (
     RollbackImpossibleError,
     SmokeFailedError,
 )
-from tests.aws import Answer, Fail, Meanwhile, SampleImage, StrictAws
 from tests.deploy.trial import Trial, traffic
+from tests.support.aws import Answer, Fail, Meanwhile, SampleImage, StrictAws
 
 BACK = ("rollback", "--function", "frames")
 

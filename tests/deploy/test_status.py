@@ -7,10 +7,10 @@ import re
 import pytest
 
 from deploy.errors import FunctionNotFoundError
-from tests.aws import StrictAws
 from tests.deploy import onterminal
 from tests.deploy.tool import Tool
 from tests.deploy.trial import Trial
+from tests.support.aws import StrictAws
 
 STATUS = ("status", "--function", "frames")
 COLUMNS = ["alias", "version", "image", "in ECR", "for", "size", "age", "state"]

@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from local.stack import DIRECT
-from tests.aws import StrictAws, samples
 from tests.deploy.asking import refused, registry
+from tests.support.aws import StrictAws, samples
 
 
 def test_a_stored_image_is_described_by_what_it_is(aws: StrictAws) -> None:

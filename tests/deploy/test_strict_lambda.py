@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.aws import Answer, StrictAws, samples
-from tests.aws.strict import ROLE
 from tests.deploy.asking import refused
+from tests.support.aws import Answer, StrictAws, samples
+from tests.support.aws.strict import ROLE
 
 
 def revision(functions: Any, name: str = "frames") -> str:

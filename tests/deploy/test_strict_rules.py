@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
-from tests.aws import Change, Delay, Drop, Fail, Hang, LoseAnswer, Meanwhile, StrictAws
 from tests.deploy.asking import refused, registry
+from tests.support.aws import Change, Delay, Drop, Fail, Hang, LoseAnswer, Meanwhile, StrictAws
 
 
 def test_requests_that_no_client_makes_are_refused_and_told() -> None:

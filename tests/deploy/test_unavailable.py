@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from deploy.errors import AwsUnavailableError
-from tests.aws import Drop, Fail, Hang, StrictAws
-from tests.aws.rules import Action
 from tests.deploy.tool import Ended, Tool
 from tests.deploy.trial import Traffic, Trial, traffic
+from tests.support.aws import Drop, Fail, Hang, StrictAws
+from tests.support.aws.rules import Action
 
 TRIES = 4
 LONGEST_SECONDS = 75

@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 
 from deploy.errors import DeployError
 from deploy.outlet import harmless
-from tests.aws import Identity, StrictAws
 from tests.deploy.tool import Ended, Tool
+from tests.support.aws import Identity, StrictAws
 
 Traffic: TypeAlias = dict[str, tuple[str, dict[str, float]]]
 

@@ -18,9 +18,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tests.clips import make_clip
 from tests.fuzz.supervise import Campaign, Finished
 from tests.fuzz.trial import CLIPS, Trial
+from tests.support.clips import make_clip
 
 _LINE_EVERY_SECONDS = 15
 

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import hwang
-from tests.clips import make_clip
 from tests.fuzz.mutate import mutate
+from tests.support.clips import make_clip
 
 __all__ = ["CLIPS", "Outcome", "Trial", "run"]
 

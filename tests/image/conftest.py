@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from local import clip as real_clip
 from local.stack import COMPOSE_FILE, Stack, StackError, docker
-from tests.clips import linear_decode
+from tests.support.clips import linear_decode
 
 BUCKET = "tests"
 Put = Callable[[str, bytes | Path], str]

@@ -17,9 +17,9 @@ from PIL import Image
 from hwang.index import VideoIndex
 from local import clip as real_clip
 from local.stack import Stack
-from tests.clips import encoder, linear_decode, run_ffmpeg
 from tests.image.conftest import BUCKET, Put, real_frames
 from tests.image.objects import keys, result_of, stored, stored_array
+from tests.support.clips import encoder, linear_decode, run_ffmpeg
 
 OUT = f"s3://{BUCKET}/forms"
 

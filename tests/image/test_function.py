@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from function.sheet import layout
+from function.frames.sheet import layout
 from local import clip as real_clip
 from local.stack import Stack
-from tests.clips import BY_NAME, encoder, linear_decode, make_clip, run_ffmpeg
 from tests.image.conftest import BUCKET, Put, real_frames
 from tests.image.objects import keys, result_of, stored, stored_array
+from tests.support.clips import BY_NAME, encoder, linear_decode, make_clip, run_ffmpeg
 
 BAD_INPUT_SECONDS = 2
 

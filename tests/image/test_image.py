@@ -106,9 +106,9 @@ def test_a_snapshot_holds_no_worker_and_what_is_restored_has_a_new_one(engine: s
 
 
 ASK_TWICE = """
-from function import worker
+from function.runtime import worker
 from function.errors import Internal
-from function.supervisor import Supervisor
+from function.runtime.supervisor import Supervisor
 
 supervisor = Supervisor(worker.main)
 for _ in range(2):

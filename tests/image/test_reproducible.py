@@ -11,7 +11,7 @@ import pytest
 
 from local.stack import ROOT
 
-TREEHASH = ROOT / "build_stages/treehash.py"
+TREEHASH = ROOT / "build_stages/maintain/treehash.py"
 
 
 def build(target: str, *arguments: str, again: str) -> None:

@@ -16,8 +16,8 @@ import pytest
 from local import collection
 from local.mapstack import JobError, MapStack
 from local.stack import docker
-from tests.clips import linear_decode
 from tests.image.conftest import engine  # noqa: F401 - a fixture
+from tests.support.clips import linear_decode
 
 BUCKET = "videos"
 VIDEOS = collection.RECIPES[0:40:5]  # of every size and GOP

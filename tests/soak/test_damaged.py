@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.clips import BY_NAME, linear_decode, make_clip
 from tests.cloud.asked import OF_VIDEOS, OK, check_report, frames_in
 from tests.cloud.bed import VIDEOS
 from tests.cloud.function import Answer, Function
@@ -21,6 +20,7 @@ from tests.cloud.postconditions import Postconditions
 from tests.fuzz.mutate import mutate
 from tests.fuzz.trial import CLIPS
 from tests.soak.conftest import Report, times
+from tests.support.clips import BY_NAME, linear_decode, make_clip
 
 SEED = 20
 GOOD_EVERY = 20

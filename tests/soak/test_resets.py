@@ -6,9 +6,9 @@ from local import clip as real_clip
 from tests.cloud.asked import CLIP_URI
 from tests.cloud.function import Answer, Function
 from tests.cloud.postconditions import Postconditions
-from tests.faults import rules
-from tests.faults.client import Faults
 from tests.soak.conftest import Report, times
+from tests.support.faults import rules
+from tests.support.faults.client import Faults
 
 CLIP = "/videos/clip.mp4$"
 MOST_MORE = 1.2  # times the bytes of an undisturbed run

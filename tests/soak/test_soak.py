@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.clips import make_clip
 from tests.cloud.asked import SMALL_URI
 from tests.cloud.bed import RESULTS, VIDEOS
 from tests.cloud.function import Function
@@ -17,6 +16,7 @@ from tests.cloud.state import EMULATOR, Inside
 from tests.soak.conftest import Report, times
 from tests.soak.mixed import GOOD, request
 from tests.soak.space import reclaim
+from tests.support.clips import make_clip
 
 MIB = 2**20
 MOST_GROWTH_MIB = 10

@@ -21,7 +21,7 @@ import pytest
 
 from local.stack import DIRECT, Stack, aws_client
 from tests.template.stack import DEPLOY, NEEDED, Resolved, translated
-from tests.unit.deliveries import event_bridge
+from tests.unit.function.deliveries import event_bridge
 
 DEFINITION: Final = (DEPLOY / "frames.asl.json").read_text()
 ROLE: Final = "arn:aws:iam::000000000000:role/frames"

@@ -6,7 +6,7 @@ import re
 from typing import Any, Final
 
 from function import errors
-from function.map.events import Part
+from function.models.job_steps import Part
 from tests.template.stack import DEFINITION, DEPLOY, source, tasks
 
 MAPS: Final = {name: state for name, state in DEFINITION["States"].items() if state["Type"] == "Map"}

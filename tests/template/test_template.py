@@ -13,7 +13,8 @@ from cfnlint.api import lint
 from cfnlint.config import ManualArgs
 
 from deploy.roles import ROLES, Place, Roles
-from function import indexcache, uploads
+from function.source import index_cache
+from function.triggers import uploads
 from tests.template.stack import DEFINITION, DEPLOY, NEEDED, PSEUDO, Resolved, source, translated
 
 KEY: Final = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
@@ -102,12 +103,12 @@ def test_the_function_gets_its_settings_by_the_names_it_knows() -> None:
     chosen = {"OnUpload": '{"frames": "all"}', "ResultsPrefix": "out/", "HttpsHosts": "cdn.example.com"}
     function = Resolved(chosen).resources["Function"]["Properties"]
     assert function["Environment"]["Variables"] == {
-        indexcache.VARIABLE: "s3://results/out/_index/",
+        index_cache.VARIABLE: "s3://results/out/_index/",
         uploads.VARIABLE: '{"frames": "all"}',
         "HWANG_HTTPS_HOSTS": "cdn.example.com",
     }
     beside = Resolved({"IndexCache": "beside"}).resources["Function"]["Properties"]
-    assert beside["Environment"]["Variables"] == {indexcache.VARIABLE: indexcache.BESIDE}
+    assert beside["Environment"]["Variables"] == {index_cache.VARIABLE: index_cache.BESIDE}
 
 
 def test_a_new_image_is_a_new_version() -> None:

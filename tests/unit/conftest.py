@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.clips import make_clip
-from tests.unit.judging import judge  # noqa: F401 - a fixture
+from tests.support.clips import make_clip
+from tests.unit.build.judging import judge  # noqa: F401 - a fixture
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from function import errors
-from function.event import ACTIONS
+from function.models.event import ACTIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 

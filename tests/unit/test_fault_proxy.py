@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import rules, web
-from tests.faults.client import Faults, FaultsError
+from tests.support.faults import rules, web
+from tests.support.faults.client import Faults, FaultsError
 
 DATA = b"".join(number.to_bytes(4, "big") for number in range(250_000))
 ETAG = f'"{hashlib.sha256(DATA).hexdigest()[:32]}"'
@@ -79,7 +79,7 @@ class Ports:
 def ports(upstream: web.Server) -> Iterator[Ports]:
     there = f"127.0.0.1:{upstream.server_address[1]}"
     options = ["--listen", "127.0.0.1:0", "--upstream", there, "--control", "127.0.0.1:0"]
-    command = [sys.executable, "-m", "tests.faults.proxy", *options]
+    command = [sys.executable, "-m", "tests.support.faults.proxy", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stdout
         control, data = map(int, process.stdout.readline().split())

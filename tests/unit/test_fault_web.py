@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import authority, web
+from tests.support.faults import authority, web
 
 DATA = bytes(range(256)) * 40
 KINDS = ("http", "canary", "control", *(certificate.name for certificate in authority.CERTIFICATES))

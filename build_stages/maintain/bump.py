@@ -1,0 +1,265 @@
+"""Looks for newer versions of everything that is compiled, and of the base image's digest, and pins them.
+
+    bump.py [PRODUCT…] [--dry-run] [--no-commit] [--mirror FROM=TO]…
+
+Each product is looked for where the [upstream] of its source.toml says; where that does not answer, in Debian's index
+of sources, whose archives are upstream's own. A newer archive is downloaded and its size and digests are written to
+source.toml; each bump is a commit of its own. `base` is the Dockerfile's LAMBDA_BASE. A line for each says what was
+found and who was asked. The status is 0 if every pin is the newest one then, and 1 if something is not known.
+Python packages are `make lock`'s.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+import tarfile
+import tempfile
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from http.client import HTTPException
+from pathlib import Path
+
+import fetch
+import git_tree
+import recipe
+from maintain import base_image, pins
+from maintain.upstream import Mirrors, Rule, UnreachableError, numbers, versions
+
+ROOT = Path(__file__).resolve().parents[2]
+BASE = "base"
+
+
+class BumpError(Exception):
+    """A newer version that could not be taken; nothing was changed."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The newest version within the rule's series, where it was found, and what else is to be said."""
+
+    version: str
+    place: str
+    remark: str = ""
+    release: str | None = None  # of Debian, where its archive is to be had and upstream's is not
+
+
+@dataclass(frozen=True)
+class Options:
+    mirrors: Mirrors
+    dry_run: bool
+    commit: bool
+
+
+class Debian:
+    """Debian's index of sources, fetched once, if this machine has apt."""
+
+    def __init__(self, scratch: Path) -> None:
+        self._scratch = scratch
+
+    @cache  # noqa: B019 - one object a run
+    def _apt(self) -> fetch.AptSources:
+        try:
+            return fetch.AptSources(self._scratch)
+        except (OSError, KeyError) as error:
+            raise fetch.FetchError(f"no apt here ({error})") from error
+
+    def versions(self, source: str) -> dict[str, str]:
+        """Upstream's version of each release that Debian has, and the release."""
+        return {self._upstreams(release): release for release in self._apt().releases(source)}
+
+    def archive(self, source: str, release: str) -> Path:
+        """Upstream's archive in one release. Raises FetchError where a mirror that lags does not have it yet."""
+        wanted = f"{source}_{self._upstreams(release)}.orig.tar."
+        for path in self._apt().archives(source, release):
+            if path.name.startswith(wanted):
+                return path
+        raise fetch.FetchError(f"its mirror lists {source} {release}, but does not have the archive")
+
+    @staticmethod
+    def _upstreams(release: str) -> str:
+        return re.sub(r"^\d+:|-[^-]*$", "", release)
+
+
+def newest(product: recipe.Recipe, rule: Rule, mirrors: Mirrors, debian: Debian) -> Found:
+    """Raises UnreachableError where neither upstream nor Debian can say."""
+    try:
+        listed = versions(rule, mirrors)
+    except UnreachableError as silence:
+        return _newest_of_debian(product, rule, debian, str(silence))
+    if rule.branch:
+        return Found(listed[-1], rule.place)
+    within = [version for version in listed if rule.admits(version)]
+    if not within:
+        raise UnreachableError(f"{rule.place} lists nothing of series {rule.series}")
+    later = f"; {listed[-1]} is there, beyond series {rule.series}" if listed[-1] != within[-1] else ""
+    return Found(within[-1], rule.place, later)
+
+
+def _newest_of_debian(product: recipe.Recipe, rule: Rule, debian: Debian, silence: str) -> Found:
+    said = f"upstream does not answer ({silence})"
+    if product.debian is None:
+        raise UnreachableError(said)
+    try:
+        listed = debian.versions(product.debian.source)
+    except fetch.FetchError as error:
+        raise UnreachableError(f"{said}, nor does Debian ({error})") from error
+    if rule.branch:
+        others = ", ".join(version for version in listed if version != product.debian.version)
+        raise UnreachableError(f"{said}; Debian has {others or 'the same'}, but only upstream tells whole commits")
+    numbered = [v for v in listed if re.fullmatch(r"\d+(?:\.\d+)+", v) and rule.admits(v)]
+    if not numbered:
+        raise UnreachableError(f"{said}; Debian has nothing of series {rule.series}")
+    best = max(numbered, key=numbers)
+    return Found(best, f"Debian's {product.debian.source} {listed[best]}", f"; {said}", listed[best])
+
+
+def bump(name: str, options: Options, debian: Debian) -> str:
+    """Pins the newest version of one product and says what was found. Raises UnreachableError, BumpError."""
+    path = recipe.STAGES / name / "source.toml"
+    text = path.read_text()
+    product, rule = recipe.load(name), Rule(**tomllib.loads(text)["upstream"])
+    found = newest(product, rule, options.mirrors, debian)
+    if found.version == product.version:
+        return f"{short(product.version)} is the newest, says {found.place}{found.remark}"
+    if not rule.branch and numbers(found.version) < numbers(product.version):
+        return f"{product.version} is newer than {found.version}, the newest of {found.place}{found.remark}"
+    change = f"{short(product.version)} -> {short(found.version)}, says {found.place}{found.remark}"
+    if options.dry_run:
+        return change
+    try:
+        archives = [_renewed(archive, product, found, options.mirrors, debian) for archive in product.archives]
+        if not any(archives):
+            raise BumpError(f"no archive of {found.version} has an address")
+        debian_name = found.version if product.debian and not rule.branch else None
+        renewed = pins.rewrite(text, found.version, debian_name, archives)
+    except (UnreachableError, fetch.FetchError, git_tree.ArchiveError, pins.PinError) as error:
+        raise BumpError(f"{change}: {error}") from error
+    pinned = "\n".join("\n".join([*archive.urls, archive.digest]) for archive in archives if archive)
+    _write(path, renewed, f"Bump {name} to {short(found.version)}", f"Found at {found.place}.\n\n{pinned}", options)
+    return change
+
+
+def _renewed(
+    archive: recipe.Archive, product: recipe.Recipe, found: Found, mirrors: Mirrors, debian: Debian
+) -> recipe.Archive | None:
+    """The same archive of the other version; None for one without an address of it, as Debian's own of a commit."""
+    if not any(product.version in url for url in archive.urls):
+        return None
+    urls = tuple(url.replace(product.version, found.version) for url in archive.urls)
+    name = recipe.file_name(urls[0])
+    with tempfile.TemporaryDirectory() as scratch:
+        if product.debian and found.release:
+            path = debian.archive(product.debian.source, found.release)
+            if path.suffix != Path(name).suffix:
+                raise BumpError(f"Debian has {path.name}, which is not upstream's {name}")
+        else:
+            path = _first(urls, Path(scratch) / name, mirrors)
+        digest = fetch.identify(path, archive.digest.partition(":")[0])
+        return replace(archive, urls=urls, name=name, size=path.stat().st_size, digest=digest)
+
+
+def _first(urls: Sequence[str], path: Path, mirrors: Mirrors) -> Path:
+    """The archive from the first address that has it. Raises UnreachableError or BumpError, with all reasons."""
+    failed: list[BumpError | UnreachableError] = []
+    for url in urls:
+        try:
+            return _download(url, path, mirrors)
+        except (BumpError, UnreachableError) as error:
+            failed.append(error)
+    raise type(failed[0])("; ".join(map(str, failed)))
+
+
+def _download(url: str, path: Path, mirrors: Mirrors) -> Path:
+    try:
+        with mirrors.open(url) as answer, path.open("wb") as file:
+            while block := answer.read(1 << 20):
+                file.write(block)
+            if answer.length:
+                raise UnreachableError(f"{url}: it ends {answer.length} bytes early")
+    except (OSError, HTTPException) as error:
+        raise UnreachableError(f"{url}: {error}") from error
+    if not tarfile.is_tarfile(path):
+        raise BumpError(f"{url} is no archive ({path.stat().st_size} bytes)")
+    return path
+
+
+def bump_base(options: Options) -> str:
+    """Pins the digest that the base image's registry has for its tag. Raises UnreachableError."""
+    path = ROOT / "Dockerfile"
+    text = path.read_text()
+    pinned = base_image.parse(re.findall(r"^ARG LAMBDA_BASE=(\S+)$", text, re.MULTILINE)[0])
+    try:
+        now = replace(pinned, digest=base_image.digest(pinned, options.mirrors))
+    except base_image.NoDigestError as error:
+        state = "stays at its digest" if pinned.digest else "is not pinned by digest"
+        raise UnreachableError(f"its registry does not answer ({error}); {pinned} {state}") from error
+    if now == pinned:
+        return f"{pinned} is what the tag names"
+    if not options.dry_run:
+        renewed = text.replace(f"ARG LAMBDA_BASE={pinned}\n", f"ARG LAMBDA_BASE={now}\n")
+        _write(path, renewed, "Bump the base image", f"{now.host} has for {now.name}:{now.tag}\n{now.digest}", options)
+    return f"{pinned} -> {now}"
+
+
+def _write(path: Path, text: str, subject: str, body: str, options: Options) -> None:
+    """Replaces the file and commits it alone; a file with changes of its own is left alone."""
+    git = ["git", "-C", str(ROOT)]
+    if options.commit and subprocess.run([*git, "diff", "--quiet", "HEAD", "--", str(path)]).returncode:
+        raise BumpError(f"{path.relative_to(ROOT)} has changes that are not committed (or this is no git repository)")
+    path.write_text(text)
+    if options.commit:
+        command = [*git, "commit", "--quiet", "--message", subject, "--message", body, "--", str(path)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise BumpError(f"written, but not committed: {(done.stderr or done.stdout).strip()}")
+
+
+def short(version: str) -> str:
+    return version[:8] if re.fullmatch(r"[0-9a-f]{40}", version) else version
+
+
+def bumpable() -> list[str]:
+    """Everything with a pin of its own, and the base."""
+    own = [
+        name
+        for name in recipe.products()
+        if "of" not in tomllib.loads((recipe.STAGES / name / "source.toml").read_text())
+    ]
+    return [*own, BASE]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("product", nargs="*", metavar="PRODUCT", help=f"of {', '.join(bumpable())}; all by default")
+    parser.add_argument("--dry-run", action="store_true", help="look, download nothing, change nothing")
+    parser.add_argument("--no-commit", action="store_true", help="change the files, commit nothing")
+    parser.add_argument(
+        "--mirror", action="append", default=[], metavar="FROM=TO", help="ask TO for addresses below FROM"
+    )
+    arguments = parser.parse_args()
+    if unknown := set(arguments.product) - set(bumpable()):
+        parser.error(f"{', '.join(sorted(unknown))}: there are {', '.join(bumpable())}")
+    mirrors = Mirrors(dict(mirror.split("=", 1) for mirror in arguments.mirror))
+    options = Options(mirrors, arguments.dry_run, not arguments.no_commit)
+    status = 0
+    with tempfile.TemporaryDirectory() as scratch:
+        debian = Debian(Path(scratch))
+        for name in arguments.product or bumpable():
+            try:
+                said = bump_base(options) if name == BASE else bump(name, options, debian)
+            except (UnreachableError, BumpError) as problem:
+                status, said = (
+                    1,
+                    f"NOT KNOWN: {problem}" if isinstance(problem, UnreachableError) else f"FAILED: {problem}",
+                )
+            print(f"{name}: {said}", flush=True)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,155 @@
+"""One result of many partial ones: sums are added, means weighted by their frames, extremes compared."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from function.errors import BadRequest, CorruptMedia, SourceNotFound, SourceUnavailable
+from function.models.event import Combine
+from function.models.fingerprint import fingerprint
+from function.models.places import MANIFEST_SUFFIX, S3Object
+from function.models.result import CombineResult, Partial, as_json, returned
+from function.output import formats
+from function.output.publish import Publication, check_bucket, finished
+from function.output.undo_log import Journal
+from function.s3 import CONNECTIONS, Fault, S3Error, get
+from function.session import Session
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+_AHEAD_BYTES: Final = 64 << 20  # of values that wait for their turn
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A partial result, as its manifest describes it."""
+
+    place: S3Object
+    partial: Partial
+    request: str
+
+
+def combine(request: Combine, session: Session) -> dict[str, Any]:
+    """Raises SourceNotFound naming every part that is missing, BadRequest for parts that do not fit each other."""
+    client, output = session.client, request.output
+    with session.clock.phase("open"):
+        check_bucket(client, output.bucket)
+        parts = _parts(client, request.parts)
+    asked = fingerprint(request, [part.request for part in parts])
+    if before := finished(client, output, request, asked):
+        return returned(before) | {"kept": True}
+    with session.clock.phase("combine"):
+        kind, frames = parts[0].partial.reduce, sum(part.partial.frames for part in parts)
+        combined = _combined(client, parts, kind, frames, session)
+    with (
+        Publication(
+            client, output, request, Journal(session.run, asked, output.manifest_key, session.tell)
+        ) as publication,
+        session.clock.phase("write"),
+    ):
+        written = formats.write_npy(publication, output.key, combined.shape, combined.dtype, [combined])
+        result = CombineResult(
+            request=asked,
+            partial=Partial(reduce=kind, frames=frames),
+            parts=len(parts),
+            output=[written],
+            manifest=f"s3://{output.bucket}/{output.manifest_key}",
+            reduced=int(combined) if combined.ndim == 0 else None,
+        )
+        whole = as_json(result)
+        publication.put_manifest(json.dumps(whole).encode())
+    return returned(whole) | {"milliseconds": session.clock.milliseconds()}
+
+
+def _parts(client: S3Client, places: list[S3Object]) -> list[_Part]:
+    """The parts, all of one kind; missing ones are all named."""
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        found = list(pool.map(lambda place: _part(client, place), places))
+    parts = [part for part in found if part]
+    missing = [place.uri for place, part in zip(places, found, strict=True) if not part]
+    if missing:
+        raise SourceNotFound(
+            f"parts: {len(missing)} of {len(places)} are missing: {', '.join(missing)}", missing=missing[:1000]
+        )
+    kinds = {part.partial.reduce for part in parts}
+    if len(kinds) > 1:
+        problem = {"path": "parts", "message": f"must be of one kind of reduction, not {', '.join(sorted(kinds))}"}
+        raise BadRequest(f"parts: {problem['message']}", problems=[problem])
+    return parts
+
+
+def _part(client: S3Client, place: S3Object) -> _Part | None:
+    data = _read(client, place.model_copy(update={"key": place.key + MANIFEST_SUFFIX, "version_id": None}))
+    if data is None:
+        return None
+    try:
+        manifest = json.loads(data)
+        return _Part(place, Partial.model_validate(manifest["partial"]), str(manifest["request"]))
+    except (ValueError, KeyError, TypeError):
+        raise BadRequest(f"parts: {place.uri} is not the result of a reduction", problems=[]) from None
+
+
+def _combined(client: S3Client, parts: list[_Part], kind: str, frames: int, session: Session) -> NDArray[Any]:
+    """Sums are uint64, exact. A mean's sum is an integer, so it is the mean times its frames, rounded: exact too."""
+    total: NDArray[Any] | None = None
+    for part, values in _all_values(client, parts):
+        session.deadline.check()
+        if kind == "mean":
+            values = np.rint(values * part.partial.frames).astype(np.uint64)
+        if total is None:
+            total = values
+        elif values.shape != total.shape:
+            message = f"must have one shape; {part.place.uri} has {values.shape}, others {total.shape}"
+            raise BadRequest(f"parts: {message}", problems=[{"path": "parts", "message": message}])
+        elif kind in ("min", "max"):
+            total = np.minimum(total, values) if kind == "min" else np.maximum(total, values)
+        else:
+            total = total + values
+    assert total is not None
+    return total / frames if kind == "mean" else total
+
+
+def _all_values(client: S3Client, parts: list[_Part]) -> Iterator[tuple[_Part, NDArray[Any]]]:
+    """The values of each part in turn; a few of the next ones are fetched meanwhile."""
+    first = _values(client, parts[0])
+    yield parts[0], first
+    most = max(1, min(CONNECTIONS, _AHEAD_BYTES // first.nbytes))
+    with ThreadPoolExecutor(most, "hwang-combine") as pool:
+        under_way: deque[Future[NDArray[Any]]] = deque()
+        waiting = iter(parts[1:])
+        for part in parts[1:]:
+            under_way.extend(pool.submit(_values, client, one) for one in islice(waiting, most - len(under_way)))
+            yield part, under_way.popleft().result()
+
+
+def _values(client: S3Client, part: _Part) -> NDArray[Any]:
+    data = _read(client, part.place)
+    if data is None:
+        raise SourceNotFound(f"parts: {part.place.uri} is missing", missing=[part.place.uri])
+    try:
+        values: NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
+    except (ValueError, EOFError, OSError):
+        raise CorruptMedia(f"parts: {part.place.uri} is not a .npy file", video=part.place.uri) from None
+    return values
+
+
+def _read(client: S3Client, place: S3Object) -> bytes | None:
+    """The object; None if it is not there."""
+    version: Any = {"VersionId": place.version_id} if place.version_id else {}
+    try:
+        return get(client, place.bucket, place.key, **version)
+    except S3Error as failure:
+        if failure.fault is Fault.NOT_FOUND:
+            return None
+        raise SourceUnavailable(f"parts: {place.uri} {failure}", video=place.uri, cause=failure.cause) from failure

@@ -1,0 +1,91 @@
+"""What can be told of a video without decoding it: what it is, what a decode would cost, its index."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from function.actions.cost import BYTES_PER_SECOND, REQUEST_SECONDS, Rates, cores_of
+from function.actions.limits import Work, function_memory
+from function.errors import BadRequest
+from function.frames.pictures import Shape
+from function.frames.rows import resolve_rows
+from function.models.event import Index, Plan, Probe
+from function.models.form import Format
+from function.models.places import Output
+from function.models.result import Cost, FrameList, IndexResult, PlanResult, ProbeResult, Result, as_json, returned
+from function.output.publish import Publication
+from function.output.undo_log import Journal
+from function.session import Session
+from function.source.index_cache import VARIABLE, IndexCache
+from function.source.prefetch import CONNECTIONS
+from function.source.video import OpenVideo
+from hwang.plan import make_plan
+
+
+def probe(request: Probe, session: Session) -> dict[str, Any]:
+    """What the video is."""
+    with OpenVideo.of(session, request.video) as video:
+        return _told(ProbeResult(video=video.facts, counters=video.counters), session)
+
+
+def plan(request: Plan, session: Session) -> dict[str, Any]:
+    """What a decode of the same fields would take."""
+    with OpenVideo.of(session, request.video) as video:
+        index = video.index
+        rows = resolve_rows(request.frames, index)
+        size = (index.width, index.height)
+        written_as: Format = "npy" if request.reduce else request.format or "npy"
+        work = Work(
+            index,
+            make_plan(index, rows),
+            Shape.of(size, request.size, 0),
+            written_as,
+            request.reduce,
+            video.source.size,
+        )
+        memory = function_memory()
+        result = PlanResult(
+            video=video.facts,
+            frames=FrameList(count=len(rows), rows=rows.tolist(), timestamps=index.timestamps()[rows].tolist()),
+            cost=Cost(
+                requests=len(work.plan.ranges),
+                bytes=work.plan.bytes_to_read,
+                runs=len(work.plan.runs),
+                samples=work.plan.samples_decoded,
+                memory_mb=work.memory_mb,
+                milliseconds=math.ceil(_seconds(work, memory) * 1000),
+                output_bytes=work.output_bytes,
+            ),
+            fits=memory is None or work.memory_bytes <= memory,
+            counters=video.counters,
+        )
+        return _told(result, session)
+
+
+def index(request: Index, session: Session) -> dict[str, Any]:
+    """Makes the index and keeps it: at the output, or in the cache."""
+    with OpenVideo.of(session, request.video) as video:
+        output = request.output
+        if output is None:
+            cache = IndexCache.of(request.video, video.source.etag)
+            if cache is None:
+                problem = {"path": "output", "message": f"is required, as {VARIABLE} is not set"}
+                raise BadRequest(f"output: {problem['message']}", problems=[problem])
+            output = Output(bucket=cache.bucket, key=cache.key)
+        journal = Journal(session.run, video.source.etag.strip('"'), output.manifest_key, session.tell)
+        with session.clock.phase("write"), Publication(session.client, output, request, journal) as publication:
+            written = publication.put(output.key, video.index.serialize(), "application/x-protobuf")
+        return _told(IndexResult(video=video.facts, output=[written], counters=video.counters), session)
+
+
+def _seconds(work: Work, memory: int | None) -> float:
+    """A prediction: fetching and decoding overlap, so the longer one counts."""
+    at_once = min(cores_of(memory), max(1, len(work.plan.runs)))
+    rates = Rates.of(work.index, work.shape, work.written_as, work.reduce, at_once)
+    fetch = REQUEST_SECONDS * math.ceil(len(work.plan.ranges) / CONNECTIONS) + work.fetched_bytes / BYTES_PER_SECOND
+    return rates.request + max(fetch, float(rates.of_runs(work.index, work.plan).sum()))
+
+
+def _told(result: Result, session: Session) -> dict[str, Any]:
+    return returned(as_json(result)) | {"milliseconds": session.clock.milliseconds()}

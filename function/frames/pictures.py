@@ -1,0 +1,109 @@
+"""The decoded frames of a request: sized, turned, in the order they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import repeat
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from function.clock import Clock
+from function.frames.rows import Rows
+from function.models.form import Size
+from hwang.picture import PixelFormat, Planes, picture_layout
+
+if TYPE_CHECKING:
+    from hwang.decoder import Decoder
+
+Frames = NDArray[np.uint8]  # [n, H, W, 3] RGB
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the frames look like: as decoded, and how far they are turned then. Pixels, degrees clockwise."""
+
+    decoded_width: int
+    decoded_height: int
+    rotation: int
+
+    @classmethod
+    def of(cls, video_size: tuple[int, int], size: Size | None, rotation: int) -> Shape:
+        """For a video of (width, height). A width or height asked for is that of the frame as it is turned."""
+        size = size or Size.model_construct()
+        sides = (size.width, size.height)
+        width, height = sides[::-1] if rotation % 180 else sides
+        layout = picture_layout(video_size, width, height, size.max_side, "rgb24")
+        return cls(layout.width, layout.height, rotation)
+
+    def even(self) -> Shape:
+        """With even sides, as clips must have; a pixel smaller if need be."""
+        return Shape(max(2, self.decoded_width & ~1), max(2, self.decoded_height & ~1), self.rotation)
+
+    @property
+    def width(self) -> int:
+        return self.decoded_height if self.rotation % 180 else self.decoded_width
+
+    @property
+    def height(self) -> int:
+        return self.decoded_width if self.rotation % 180 else self.decoded_height
+
+    @property
+    def frame_bytes(self) -> int:
+        return self.width * self.height * 3
+
+
+@dataclass
+class Pictures:
+    """Frames of `rows`."""
+
+    decoder: Decoder
+    rows: Rows
+    shape: Shape
+    clock: Clock
+    max_bytes: int  # of frames decoded at a time
+
+    def __post_init__(self) -> None:
+        self._order, self._handed_out = self.rows, 0
+
+    @property
+    def undone(self) -> Rows:
+        """Of `rows` those whose frames were not handed out yet, duplicates kept."""
+        left = self._order[self._handed_out :]
+        return left if self._order is self.rows else self.rows[np.isin(self.rows, left)]
+
+    def in_order(self) -> Iterator[Frames]:
+        """As asked for, one or several at a time; ascending rows are decoded once, however often each is wanted."""
+        if (np.diff(self.rows) < 0).any():
+            yield from (frames for _, frames in self.batches(self.rows))
+            return
+        distinct, counts = np.unique(self.rows, return_counts=True)
+        for part, frames in self.batches(distinct):
+            for frame, count in zip(frames, counts[part].tolist(), strict=True):
+                yield from repeat(frame[np.newaxis], count)
+
+    def batches(self, rows: Rows) -> Iterator[tuple[slice, Frames]]:
+        """Frames of `rows` and their positions in it."""
+        yield from self._batches(rows, "rgb24")
+
+    def planes(self, rows: Rows) -> Iterator[tuple[slice, Planes]]:
+        """The same as planes of YUV 4:2:0."""
+        yield from self._batches(rows, "yuv420p")
+
+    def _batches(self, rows: Rows, pixel_format: PixelFormat) -> Iterator[tuple[slice, Any]]:
+        options: Any = {"width": self.shape.decoded_width, "height": self.shape.decoded_height}
+        batches = self.decoder.batches(rows, self.max_bytes, pixel_format=pixel_format, **options)
+        self._order = rows
+        for part, frames in self.clock.items("decode", batches):
+            self._handed_out = part.start
+            yield part, self._turned(frames)
+        self._handed_out = len(rows)
+
+    def _turned(self, frames: Any) -> Any:
+        if not self.shape.rotation:
+            return frames
+        if isinstance(frames, Planes):
+            return Planes(*(self._turned(plane) for plane in frames))
+        return np.ascontiguousarray(np.rot90(frames, -self.shape.rotation // 90, axes=(1, 2)))

@@ -1,0 +1,122 @@
+"""Exact reductions over frames, batch by batch, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from function.models.form import Reduce
+
+Batch = NDArray[np.uint8]
+Counts = NDArray[np.int64]
+Reduced = NDArray[np.uint64] | NDArray[np.float64] | NDArray[np.uint8]
+
+# The most bytes whose sum fits 16 bits. Adding bytes into uint16 columns is what numpy vectorises best:
+# 0.5 ms for a 1280x720 frame, against 1.3 ms for sum(dtype=uint64) and 2.7 ms for adding to a uint64 frame.
+_LANE: Final = 257
+
+
+class Reducer(Protocol):
+    """Fed with uint8 [n, H, W, 3], n ≥ 1, all of one H and W, and with how often each frame counts, int64 [n], ≥ 1.
+
+    `result` is defined after the first.
+    """
+
+    def add(self, batch: Batch, counts: Counts) -> None: ...
+
+    def result(self) -> Reduced: ...
+
+
+class Sum:
+    """One number over every byte of every frame; uint64 [], exact."""
+
+    def __init__(self) -> None:
+        self._total = 0
+
+    def add(self, batch: Batch, counts: Counts) -> None:
+        for frame, count in zip(batch, counts.tolist(), strict=True):
+            flat = frame.reshape(-1)
+            even = flat.size - flat.size % _LANE
+            columns = np.add.reduce(flat[:even].reshape(_LANE, -1), axis=0, dtype=np.uint16)
+            self._total += count * (int(columns.sum(dtype=np.uint64)) + int(flat[even:].sum(dtype=np.uint64)))
+
+    def result(self) -> NDArray[np.uint64]:
+        return np.array(self._total, dtype=np.uint64)
+
+
+class SumFrames:
+    """The sum over frames; uint64 [H, W, 3], exact."""
+
+    def __init__(self) -> None:
+        self._total: NDArray[np.uint64] | None = None
+        self._frames = 0
+
+    def add(self, batch: Batch, counts: Counts) -> None:
+        if self._total is None:
+            self._total = np.zeros(batch.shape[1:], dtype=np.uint64)
+        for start in range(0, len(batch), _LANE):
+            self._total += np.add.reduce(batch[start : start + _LANE], axis=0, dtype=np.uint16)
+        for position in np.flatnonzero(counts > 1):
+            self._total += batch[position] * np.uint64(counts[position] - 1)
+        self._frames += int(counts.sum())
+
+    def result(self) -> NDArray[np.uint64]:
+        assert self._total is not None
+        return self._total
+
+
+class Mean(SumFrames):
+    """The mean over frames; float64 [H, W, 3], the exact sum divided once."""
+
+    def result(self) -> NDArray[np.float64]:  # type: ignore[override]
+        return super().result() / self._frames
+
+
+class Extreme:
+    """The least or greatest value over frames; uint8 [H, W, 3]."""
+
+    def __init__(self, choose: np.ufunc) -> None:
+        self._choose = choose
+        self._so_far: Batch | None = None
+
+    def add(self, batch: Batch, counts: Counts) -> None:  # noqa: ARG002 - the same frame again changes nothing
+        for frame in batch:
+            if self._so_far is None:
+                self._so_far = frame.copy()
+            else:
+                self._choose(self._so_far, frame, out=self._so_far)
+
+    def result(self) -> Batch:
+        assert self._so_far is not None
+        return self._so_far
+
+
+_REDUCERS: Final[dict[Reduce, Callable[[], Reducer]]] = {
+    "sum": Sum,
+    "sum_frames": SumFrames,
+    "mean": Mean,
+    "min": lambda: Extreme(np.minimum),
+    "max": lambda: Extreme(np.maximum),
+}
+# Bytes held for each byte of a frame: the accumulator, and a repeated frame's multiple or the result.
+MEMORY_FACTORS: Final[dict[Reduce, int]] = {"sum": 0, "sum_frames": 8 + 8, "mean": 8 + 8, "min": 1, "max": 1}
+
+
+_DTYPES: Final[dict[Reduce, type[np.generic]]] = {
+    "sum": np.uint64,
+    "sum_frames": np.uint64,
+    "mean": np.float64,
+    "min": np.uint8,
+    "max": np.uint8,
+}
+
+
+def dtype_of(kind: Reduce) -> np.dtype[Any]:
+    return np.dtype(_DTYPES[kind])
+
+
+def reducer(kind: Reduce) -> Reducer:
+    return _REDUCERS[kind]()

@@ -1,0 +1,189 @@
+"""A job on this machine: its steps in a few processes, with the tries that the state machine would make."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import IO, Any, Final
+
+from function import s3
+from function.backoff import pause_seconds
+from function.errors import FunctionError, WorkerCrashed, of_code
+from function.jobs.listing import job_document
+from function.jobs.store import Store
+from function.models.job import Job
+from function.source.index_cache import VARIABLE
+
+MOST_TRIES: Final = 5
+_GRACE_SECONDS: Final = 30.0  # beyond the function's own limit, which ends what takes too long
+
+Answer = dict[str, Any]
+Heard = Callable[[str, int, int, Answer | FunctionError | None], None]
+"""Of a step: its name, how many of its invocations are done, of how many, and how the last one ended."""
+
+
+class Environment:
+    """A process that answers invocations, started again when it has died."""
+
+    def __init__(self, name: str, variables: dict[str, str], log: IO[bytes] | int) -> None:
+        self._variables = {**variables, "AWS_LAMBDA_LOG_STREAM_NAME": name}
+        self._log = log
+        self._process: subprocess.Popen[str] | None = None
+
+    def invoke(self, event: Answer, seconds: float) -> Answer:
+        """Raises the FunctionError that the function raised, WorkerCrashed if the process died."""
+        process = self._running()
+        assert process.stdin
+        assert process.stdout
+        guard = threading.Timer(seconds + _GRACE_SECONDS, process.kill)
+        guard.start()
+        try:
+            process.stdin.write(json.dumps({"event": event, "seconds": seconds}) + "\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
+        except (OSError, ValueError):  # it has died, or was stopped
+            line = ""
+        finally:
+            guard.cancel()
+        if not line:
+            self.stop()
+            raise WorkerCrashed("the process that did the work has died")
+        answer: Answer = json.loads(line)
+        if "error" in answer:
+            told = answer["error"]
+            raise of_code(told["code"], told["message"], told["detail"], told["retryable"])
+        result: Answer = answer["result"]
+        return result
+
+    def stop(self) -> None:
+        """Ends it, and what it runs, which ends with it."""
+        process, self._process = self._process, None
+        if process:
+            process.kill()
+            process.wait()
+
+    def _running(self) -> subprocess.Popen[str]:
+        if self._process is None or self._process.poll() is not None:
+            self.stop()
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "function.runtime.stdio"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._log,
+                text=True,
+                env=os.environ | self._variables,
+                start_new_session=True,  # Ctrl-C is for the process that knows what to do
+            )
+        return self._process
+
+
+@dataclass
+class Runner:
+    """Runs jobs. `workers`: invocations at a time. `seconds`: that an invocation has, as the function's timeout."""
+
+    workers: int
+    seconds: float = 900.0
+    log: IO[bytes] | int = subprocess.DEVNULL
+    heard: Heard = lambda *_: None
+    _free: queue.Queue[Environment] = field(default_factory=queue.Queue)
+    _stopping: threading.Event = field(default_factory=threading.Event)
+
+    def run(self, job: Job) -> Answer:
+        """The job's manifest without its lists. Raises FunctionError, JobIncomplete among them."""
+        store = Store(s3.client(), job.output)
+        variables = {VARIABLE: os.environ.get(VARIABLE) or f"{store.uri('indexes')}/"}
+        with self._environments(variables) as pool:
+            listed = self._step(pool, "list", [{"action": "list", "job": job_document(job)}])[0]
+            self._step(pool, "survey", store.get_json(_name(store, listed)))
+            cut = self._step(pool, "cut", [{"action": "cut", "job": job.output.uri}])[0]
+            if cut["to_do"]:
+                self._step(pool, "decode", store.get_json(_name(store, cut)), cut["tolerated_failure_percentage"])
+            return self._step(pool, "gather", [{"action": "gather", "job": job.output.uri}])[0]
+
+    @contextmanager
+    def _environments(self, variables: dict[str, str]) -> Iterator[ThreadPoolExecutor]:
+        """Processes, and the threads that talk to them; whatever they do ends with the block."""
+        environments = [Environment(f"local-{number}", variables, self.log) for number in range(self.workers)]
+        for environment in environments:
+            self._free.put(environment)
+        with ThreadPoolExecutor(self.workers, "hwang-map") as pool:
+            try:
+                yield pool
+            finally:
+                self._stopping.set()
+                for environment in environments:
+                    environment.stop()
+
+    def _step(
+        self, pool: ThreadPoolExecutor, name: str, events: list[Answer], tolerated_percent: float | None = None
+    ) -> list[Answer]:
+        """The answers, in any order. Raises the first error, unless some are tolerated: then no more are begun after
+        too many, and what is missing shows when the results are gathered.
+        """
+        answers: list[Answer] = []
+        failed = 0
+        self.heard(name, 0, len(events), None)
+        for outcome in _outcomes(pool, self._tried, events, self.workers):
+            if isinstance(outcome, FunctionError):
+                failed += 1
+                if tolerated_percent is None:
+                    raise outcome
+            else:
+                answers.append(outcome)
+            self.heard(name, len(answers) + failed, len(events), outcome)
+            if tolerated_percent is not None and failed * 100 > tolerated_percent * len(events):
+                break
+        return answers
+
+    def _tried(self, event: Answer) -> Answer:
+        for attempt in range(MOST_TRIES):
+            environment = self._free.get()
+            try:
+                counted = {"attempt": attempt} if event["action"] == "part" else {}
+                return environment.invoke({**event, **counted}, self.seconds)
+            except FunctionError as error:
+                passing = error.retryable or isinstance(error, WorkerCrashed)
+                if not passing or attempt + 1 == MOST_TRIES or self._stopping.is_set():
+                    raise
+            finally:
+                self._free.put(environment)
+            time.sleep(pause_seconds(attempt + 1))
+        raise AssertionError
+
+
+def _name(store: Store, answer: Answer) -> str:
+    name: str = answer["items"]["key"].removeprefix(store.key(""))
+    return name
+
+
+def _outcomes(
+    pool: ThreadPoolExecutor, call: Callable[[Answer], Answer], events: Iterable[Answer], most: int
+) -> Iterator[Answer | FunctionError]:
+    """As they come; no more than `most` are under way."""
+    waiting = iter(events)
+    under_way: set[Future[Answer]] = set()
+    while True:
+        for event in waiting:
+            under_way.add(pool.submit(call, event))
+            if len(under_way) >= most:
+                break
+        if not under_way:
+            return
+        done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+        for future in done:
+            error = future.exception()
+            if error is None:
+                yield future.result()
+            elif isinstance(error, FunctionError):
+                yield error
+            else:
+                raise error

@@ -1,0 +1,120 @@
+"""A video's work cut into pieces of bounded cost, at the borders of its runs; pieces bundled into equal parts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+import numpy as np
+
+from function.actions.cost import Rates, cores_of
+from function.actions.limits import Work as Limits
+from function.actions.limits import check_memory
+from function.frames.pictures import Shape
+from function.frames.rows import Rows, resolve_rows
+from function.models.job import Job
+from hwang.index import VideoIndex
+from hwang.plan import make_plan
+
+WHOLE: Final = ("sheet", "mp4")  # one object of all frames, which cannot be made in pieces
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some rows of a video, ascending, duplicates kept, and the seconds that they are predicted to take."""
+
+    rows: Rows
+    seconds: float
+
+    @property
+    def frames(self) -> str | list[int]:
+        """As an event's `frames`: a range where they are one."""
+        first, last = int(self.rows[0]), int(self.rows[-1])
+        if len(self.rows) == 1:
+            return [first]
+        steps = np.diff(self.rows)
+        step = int(steps[0])
+        return f"{first}:{last + 1}:{step}" if step and (steps == step).all() else self.rows.tolist()
+
+    def document(self) -> dict[str, Any]:
+        first, last = int(self.rows[0]), int(self.rows[-1])
+        return {
+            "frames": self.frames,
+            "first": first,
+            "last": last,
+            "count": len(self.rows),
+            "seconds": round(self.seconds, 4),
+        }
+
+
+@dataclass(frozen=True)
+class Work:
+    """All that is wanted of one video: its rows run by run, and what each run costs."""
+
+    rows: Rows
+    run_of_row: Rows  # [n] ascending
+    seconds_of_run: np.ndarray[tuple[int], np.dtype[np.float64]]
+
+    @classmethod
+    def of(cls, index: VideoIndex, rows: Rows, rates: Rates) -> Self:
+        rows = np.sort(rows)
+        plan = make_plan(index, rows)
+        starts = np.array([run.samples[0] for run in plan.runs], np.int64)
+        run_of_row = np.searchsorted(starts, plan.sample_of_position, "right") - 1
+        in_order = np.argsort(run_of_row, kind="stable")  # open GOPs and edit lists mix rows of different runs
+        return cls(rows[in_order], run_of_row[in_order], rates.of_runs(index, plan))
+
+    @property
+    def seconds(self) -> float:
+        return float(self.seconds_of_run.sum())
+
+    def pieces(self, most_seconds: float, request_seconds: float) -> list[Piece]:
+        """Pieces of equal cost, as few as keep below `most_seconds`; a run is never cut. Each is a request more."""
+        wanted = max(1, math.ceil(self.seconds / most_seconds))
+        piece_of_run = evenly(self.seconds_of_run, wanted)
+        cuts = np.flatnonzero(np.diff(piece_of_run[self.run_of_row])) + 1
+        seconds = np.bincount(piece_of_run, self.seconds_of_run, minlength=wanted)
+        return [
+            Piece(np.sort(rows), request_seconds + float(seconds[piece_of_run[runs[0]]]))
+            for rows, runs in zip(np.split(self.rows, cuts), np.split(self.run_of_row, cuts), strict=True)
+        ]
+
+
+def pieces_of(index: VideoIndex, source_bytes: int, job: Job, memory: int | None) -> list[Piece]:
+    """What is wanted of a video, in pieces. Raises FrameOutOfRange, LimitExceeded."""
+    rows = resolve_rows(job.frames, index)
+    shape = Shape.of((index.width, index.height), job.size, index.rotation if job.rotate else 0)
+    rates = Rates.of(index, shape, job.written_as, job.reduce, cores_of(memory))
+    check_memory(Limits(index, make_plan(index, rows[:1]), shape, job.written_as, job.reduce, source_bytes), memory)
+    work = Work.of(index, rows, rates)
+    if job.written_as in WHOLE:
+        return [Piece(rows, rates.request + work.seconds)]
+    return work.pieces(job.piece_seconds, rates.request)
+
+
+def evenly(costs: np.ndarray[tuple[int], np.dtype[np.float64]], shares: int) -> Rows:
+    """int64 [n], ascending: the share, of `shares` equal ones, that holds the middle of each cost as they follow."""
+    total = float(costs.sum())
+    if not total:
+        return np.zeros(len(costs), np.int64)
+    middles = np.cumsum(costs) - costs / 2
+    return np.minimum(middles * (shares / total), shares - 1).astype(np.int64)
+
+
+def bundles(pieces: Iterator[dict[str, Any]], seconds: float, parts: int) -> Iterator[list[dict[str, Any]]]:
+    """The pieces in their order, in about `parts` lists of equal `seconds`: each piece is where its middle falls."""
+    share = seconds / parts if parts else 0.0
+    bundle: list[dict[str, Any]] = []
+    number, before = 0, 0.0
+    for piece in pieces:
+        cost = piece["seconds"]
+        at = min(int((before + cost / 2) / share), parts - 1) if share else 0
+        if bundle and at != number:
+            yield bundle
+            bundle = []
+        bundle.append(piece)
+        number, before = at, before + cost
+    if bundle:
+        yield bundle

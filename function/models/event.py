@@ -1,0 +1,219 @@
+"""The event: what a caller asks for, validated whole before anything is read or written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from function.errors import BadRequest
+from function.models.form import PICTURES, Form, Format, Reduce, Size, Writing
+from function.models.job_steps import ClosePart, Cut, Gather, List, OpenPart, Part, Survey
+from function.models.places import MAX_KEY_BYTES, OutputUri, S3Uri, Video
+from function.models.problems import json_type, problem_list, summary
+from function.models.selection import Frames, Model
+
+MAX_PARTS: Final = 10_000
+MAX_FIELDS: Final = 10_000  # of one object: naming hundreds of thousands of unknown ones takes seconds
+_ONE_OBJECT: Final = ("npy", "npz", "sheet", "mp4")
+_FORMATS_BY_EXTENSION: Final[dict[str, tuple[Format, ...]]] = {
+    "npy": ("npy",),
+    "npz": ("npz",),
+    "mp4": ("mp4",),
+    "jpg": ("sheet", "jpeg"),
+    "jpeg": ("sheet", "jpeg"),
+    "png": ("sheet", "png"),
+    "webp": ("webp",),
+}
+
+
+class _Asked(Model):
+    """What messages about a decode name first."""
+
+    video: Video
+    frames: Frames
+    output: OutputUri | None = None
+
+
+class Decode(Form, _Asked):
+    """Frames of a video, written as objects or returned."""
+
+    action: Literal["decode"] = "decode"
+
+    @model_validator(mode="after")
+    def _fields_agree(self) -> Decode:
+        problem = self._disagreement()
+        if problem:
+            raise PydanticCustomError("output", "{problem}", {"problem": problem})
+        return self
+
+    def _disagreement(self) -> str | None:
+        problem = self._form_disagreement()
+        if problem:
+            return problem
+        if self.format == "inline":
+            return "output: must be left out where the format is inline" if self.output else None
+        return self._output_disagreement()
+
+    def _output_disagreement(self) -> str | None:
+        if self.output is None:
+            return "output: is required"
+        output, extension = self.output, self.output.extension
+        if output.uri == getattr(self.video, "uri", None):
+            return "output: is the video itself"
+        wanted: Format | None = "npy" if self.reduce else self.format
+        if output.is_prefix:
+            if wanted in _ONE_OBJECT:
+                return f"output: {wanted} is one object and needs a key, not a prefix"
+            longest = len(output.key.encode()) + self.template.most_bytes
+            return (
+                f"output: its keys may have {longest} bytes, more than {MAX_KEY_BYTES}"
+                if longest > MAX_KEY_BYTES
+                else None
+            )
+        if wanted == "sheet" and extension not in ("png", "jpg", "jpeg"):
+            return "output: a sheet's key must end in .png or .jpg"
+        if extension in _FORMATS_BY_EXTENSION:
+            fits = wanted is None or wanted in _FORMATS_BY_EXTENSION[extension]
+            return None if fits else f"output: a key that ends in .{extension} does not fit the format {wanted}"
+        return None if wanted else "format: must be given, as the output's name does not tell it"
+
+    def resolved_format(self, frame_count: int) -> Format:
+        """The format to write: as given, or told by the output; one frame under an image's name is an image."""
+        if self.format == "inline" or self.output is None:
+            return "inline"
+        if self.reduce:
+            return "npy"
+        written_as: Format | None = self.format
+        if not written_as:
+            fitting = _FORMATS_BY_EXTENSION.get(self.output.extension, ("jpeg",))
+            written_as = "jpeg" if self.output.is_prefix else fitting[0 if frame_count > 1 else -1]
+        if written_as in PICTURES and frame_count > 1 and not self.output.is_prefix:
+            raise BadRequest(
+                f"output: {frame_count} frames as {written_as} need a prefix that ends with a slash",
+                problems=[{"path": "output", "message": "must be a prefix that ends with a slash"}],
+            )
+        return written_as
+
+
+class Plan(Model):
+    """What a decode would cost, without decoding."""
+
+    video: Video
+    frames: Frames
+    size: Size | None = None
+    format: Format | None = None
+    reduce: Reduce | None = None
+    action: Literal["plan"]
+
+
+class Probe(Model):
+    """What a video is."""
+
+    video: Video
+    action: Literal["probe"]
+
+
+class Index(Writing):
+    """Index a video and keep the index: at `output`, or where later requests look for it."""
+
+    video: Video
+    output: OutputUri | None = None
+    action: Literal["index"]
+
+    @model_validator(mode="after")
+    def _one_object(self) -> Index:
+        if self.output and self.output.is_prefix:
+            raise PydanticCustomError("output", "output: an index is one object and needs a key, not a prefix")
+        return self
+
+
+class Combine(Writing):
+    """One result of the partial results of many reductions, by their manifests."""
+
+    parts: Annotated[list[S3Uri], Field(min_length=1, max_length=MAX_PARTS, fail_fast=True)]
+    output: OutputUri
+    action: Literal["combine"]
+
+    @model_validator(mode="after")
+    def _one_object(self) -> Combine:
+        if self.output.extension != "npy":
+            raise PydanticCustomError("output", "output: must be a key that ends in .npy")
+        return self
+
+
+class SelfTest(Model):
+    """Whether this build encodes and decodes as it should; needs no video and no bucket."""
+
+    action: Literal["selftest"]
+
+
+Event = Decode | Plan | Probe | Index | Combine | SelfTest | List | Survey | Cut | Part | OpenPart | ClosePart | Gather
+ACTIONS: Final[Mapping[str, type[Model]]] = {
+    "decode": Decode,
+    "plan": Plan,
+    "probe": Probe,
+    "index": Index,
+    "combine": Combine,
+    "selftest": SelfTest,
+    "list": List,
+    "survey": Survey,
+    "cut": Cut,
+    "part": Part,
+    "open_part": OpenPart,
+    "close_part": ClosePart,
+    "gather": Gather,
+}
+
+
+def _action(value: object) -> str | None:
+    action = value.get("action", "decode") if isinstance(value, dict) else getattr(value, "action", None)
+    return f"<{action}>" if isinstance(action, str) and action in ACTIONS else None
+
+
+EVENT: Final[TypeAdapter[Event]] = TypeAdapter(
+    Annotated[
+        Annotated[Decode, Tag("<decode>")]
+        | Annotated[Plan, Tag("<plan>")]
+        | Annotated[Probe, Tag("<probe>")]
+        | Annotated[Index, Tag("<index>")]
+        | Annotated[Combine, Tag("<combine>")]
+        | Annotated[SelfTest, Tag("<selftest>")]
+        | Annotated[List, Tag("<list>")]
+        | Annotated[Survey, Tag("<survey>")]
+        | Annotated[Cut, Tag("<cut>")]
+        | Annotated[Part, Tag("<part>")]
+        | Annotated[OpenPart, Tag("<open_part>")]
+        | Annotated[ClosePart, Tag("<close_part>")]
+        | Annotated[Gather, Tag("<gather>")],
+        Discriminator(
+            _action,
+            custom_error_type="action",
+            custom_error_message=f"action: must be one of {', '.join(ACTIONS)}",
+        ),
+    ],
+    config=ConfigDict(defer_build=True),
+)
+
+
+def parse_event(event: object) -> Event:
+    """The event as a model. Raises BadRequest with every problem; of a list's items only the first wrong one."""
+    if not isinstance(event, dict):
+        raise BadRequest(f"the event must be a JSON object, not {json_type(event)}", problems=[])
+    fields = max(len(part) for part in (event, *event.values()) if isinstance(part, dict))
+    if fields > MAX_FIELDS:
+        raise BadRequest(f"the event has an object of {fields} fields, of which most are not known", problems=[])
+    try:
+        return EVENT.validate_python(event)
+    except ValidationError as error:
+        action: Any = event.get("action", "decode")
+        model = ACTIONS.get(action, Decode) if isinstance(action, str) else Decode
+        problems = problem_list(error, model)
+        told = "output" in event or event.get("format") == "inline" or any(p["path"] == "output" for p in problems)
+        if model is Decode and not told:
+            problems.append({"path": "output", "message": "is required"})
+        raise BadRequest(summary(problems), problems=problems) from None
+    except RecursionError:
+        raise BadRequest("the event is nested too deeply", problems=[]) from None

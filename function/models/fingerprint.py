@@ -1,0 +1,15 @@
+"""What makes two requests the same: the same question about the same version of the same video."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from function.models.selection import Model
+
+
+def fingerprint(request: Model, versions: list[str]) -> str:
+    """32 hexadecimal digits. `versions`: the ETags of what is read. How the result is kept does not count."""
+    question = request.model_dump(mode="json", exclude={"if_exists", "storage_class", "kms_key"})
+    whole = json.dumps([question, versions], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(whole.encode(errors="surrogatepass")).hexdigest()[:32]

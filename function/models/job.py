@@ -1,0 +1,100 @@
+"""The job: which videos, which frames of each, where to."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Final
+
+from pydantic import BeforeValidator, Discriminator, Field, FiniteFloat, Tag, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
+
+from function.models.form import Form, Format
+from function.models.places import OutputUri, S3Uri, Video
+from function.models.selection import Model
+
+MAX_LISTED: Final = 10_000  # in the job itself; a manifest or a prefix may have any number
+VIDEO_EXTENSIONS: Final = ("3gp", "avi", "flv", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "ts", "webm")
+_PREFIX = re.compile(r"s3://([A-Za-z0-9._-]{3,255})/(|.*/)", re.DOTALL)
+
+
+class Prefix(Model):
+    """All videos below `s3://bucket/prefix/`: the objects whose names end like a video's."""
+
+    bucket: str
+    prefix: str
+
+
+class Manifest(Model):
+    """An object of S3 with a video a line: an address, or a JSON object as an event's `video`."""
+
+    manifest: S3Uri
+
+
+def _split_prefix(value: object) -> object:
+    match = _PREFIX.fullmatch(value) if isinstance(value, str) else None
+    if not match:
+        raise PydanticCustomError("prefix", "must be like s3://bucket/prefix/, with the slash at its end")
+    return {"bucket": match[1], "prefix": match[2]}
+
+
+def _kind(value: object) -> str | None:
+    if isinstance(value, str | Prefix):
+        return "<prefix>"
+    if isinstance(value, list):
+        return "<list>"
+    return "<manifest>" if isinstance(value, dict | Manifest) else None
+
+
+_PREFIX_SCHEMA: Final[dict[str, Any]] = {
+    "type": "string",
+    "pattern": "^s3://[^/]+/(.*/)?$",
+    "examples": ["s3://bucket/prefix/"],
+}
+Videos = Annotated[
+    Annotated[Prefix, BeforeValidator(_split_prefix), WithJsonSchema(_PREFIX_SCHEMA), Tag("<prefix>")]
+    | Annotated[list[Video], Field(min_length=1, max_length=MAX_LISTED, fail_fast=True), Tag("<list>")]
+    | Annotated[Manifest, Tag("<manifest>")],
+    Discriminator(
+        _kind,
+        custom_error_type="videos",
+        custom_error_message="must be a prefix like s3://bucket/prefix/, a list of videos, "
+        'or {"manifest": "s3://bucket/list.txt"}',
+    ),
+]
+
+
+class Job(Form):
+    """Frames of many videos. `frames` means the same as in a decode, of each video."""
+
+    videos: Videos
+    output: OutputUri
+    part_seconds: Annotated[
+        FiniteFloat, Field(ge=1, le=600, description="of predicted work that one invocation is given")
+    ] = 30.0
+    concurrency: Annotated[int, Field(ge=1, le=10_000, description="invocations at a time, at most")] = 100
+    tolerated_failure_percentage: Annotated[
+        FiniteFloat, Field(ge=0, le=100, description="of videos and of parts that may fail before the job does")
+    ] = 0.0
+
+    @model_validator(mode="after")
+    def _fields_agree(self) -> Job:
+        problem = self._form_disagreement()
+        if not self.output.is_prefix:
+            problem = "output: of a job is a prefix and ends with a slash"
+        elif self.format == "inline":
+            problem = "format: inline answers are lost in a job; choose one that is written"
+        elif self.if_exists != "replace":
+            problem = "if_exists: does not apply to a job, which always goes on where it was"
+        if problem:
+            raise PydanticCustomError("job", "{problem}", {"problem": problem})
+        return self
+
+    @property
+    def written_as(self) -> Format:
+        """The format of what is written: pictures unless told otherwise, as in a decode to a prefix."""
+        return "npy" if self.reduce else self.format or "jpeg"
+
+    @property
+    def piece_seconds(self) -> float:
+        """What a piece of a video takes at most, so that parts made of pieces come out equal."""
+        return self.part_seconds / 8

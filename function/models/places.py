@@ -1,0 +1,136 @@
+"""Where things are: objects of S3, addresses of the web, outputs."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Final
+
+from pydantic import BeforeValidator, Discriminator, StringConstraints, Tag, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
+
+from function.models.selection import Model
+
+MAX_KEY_BYTES: Final = 1024
+MANIFEST_SUFFIX: Final = ".manifest.json"
+MAX_URL_CHARS: Final = 8192
+_S3_URI = re.compile(r"s3://([^/]+)/(.*)", re.DOTALL)
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_BUCKET = re.compile(r"[A-Za-z0-9._-]{3,255}")
+
+
+class S3Object(Model):
+    """An object in S3: `"s3://bucket/key"`, or its parts. The key is taken as it is, never decoded or normalised."""
+
+    bucket: Annotated[str, StringConstraints(pattern=f"^{_BUCKET.pattern}$")]
+    key: str
+    version_id: Annotated[str, StringConstraints(min_length=1, max_length=MAX_KEY_BYTES)] | None = None
+
+    @property
+    def uri(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+    @model_validator(mode="after")
+    def _key_fits(self) -> S3Object:
+        _check_key(self.key)
+        return self
+
+
+class Url(Model):
+    """An address of the web. Which ones may be read is decided when it is opened."""
+
+    url: Annotated[str, StringConstraints(max_length=MAX_URL_CHARS)]
+
+
+def _check_key(key: str, longest: int = MAX_KEY_BYTES) -> None:
+    try:
+        size = len(key.encode())
+    except UnicodeEncodeError:
+        raise PydanticCustomError("key", "has a key that is not valid Unicode") from None
+    if not 1 <= size <= longest:
+        raise PydanticCustomError("key", "needs a key of 1 to {longest} bytes", {"longest": longest})
+
+
+def _split_uri(value: str, alternative: str = "") -> dict[str, str]:
+    match = _S3_URI.fullmatch(value)
+    if not match or not _BUCKET.fullmatch(match[1]):
+        raise PydanticCustomError("uri", "must be like s3://bucket/key{alternative}", {"alternative": alternative})
+    return {"bucket": match[1], "key": match[2]}
+
+
+def _split_video(value: object) -> object:
+    """The parts of an "s3://bucket/key" string, or an address; anything else is left to the model."""
+    if not isinstance(value, str):
+        return value
+    if _SCHEME.match(value) and not value.startswith("s3:"):
+        return {"url": value}
+    return _split_uri(value, " or https://host/path")
+
+
+def _video_kind(value: object) -> str:
+    return "<url>" if isinstance(value, Url) or (isinstance(value, dict) and "url" in value) else "<s3>"
+
+
+_TEXT: Final = {"type": "string"}
+S3_URI_SCHEMA: Final[dict[str, Any]] = {**_TEXT, "pattern": "^s3://[^/]+/.+", "examples": ["s3://bucket/key"]}
+_S3_OBJECT_SCHEMA: Final = {
+    "type": "object",
+    "properties": {"bucket": _TEXT, "key": _TEXT, "version_id": _TEXT},
+    "required": ["bucket", "key"],
+    "additionalProperties": False,
+}
+_ADDRESS_SCHEMA: Final = {**_TEXT, "pattern": "^https?://.+", "examples": ["https://host/clip.mp4"]}
+
+Video = Annotated[
+    Annotated[S3Object, Tag("<s3>")] | Annotated[Url, Tag("<url>")],
+    Discriminator(_video_kind),
+    BeforeValidator(_split_video),
+    WithJsonSchema({"anyOf": [S3_URI_SCHEMA, _ADDRESS_SCHEMA, _S3_OBJECT_SCHEMA]}),
+]
+
+
+def _split_object(value: object) -> object:
+    return _split_uri(value) if isinstance(value, str) else value
+
+
+S3Uri = Annotated[
+    S3Object, BeforeValidator(_split_object), WithJsonSchema({"anyOf": [S3_URI_SCHEMA, _S3_OBJECT_SCHEMA]})
+]
+
+
+class Output(Model):
+    """One object (`s3://bucket/key`), or a place for many (`s3://bucket/prefix/`, with the slash)."""
+
+    bucket: str
+    key: str
+
+    @property
+    def uri(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+    @property
+    def is_prefix(self) -> bool:
+        return self.key.endswith("/")
+
+    @property
+    def manifest_key(self) -> str:
+        return f"{self.key}_manifest.json" if self.is_prefix else self.key + MANIFEST_SUFFIX
+
+    @property
+    def extension(self) -> str:
+        name = self.key.rpartition("/")[2]
+        return name.rpartition(".")[2].lower() if "." in name else ""
+
+
+def _split_output(value: object) -> object:
+    if isinstance(value, Output):
+        return value
+    if not isinstance(value, str):
+        raise PydanticCustomError("output", "must be a string like s3://bucket/key or s3://bucket/prefix/")
+    parts = _split_uri(value)
+    _check_key(parts["key"], MAX_KEY_BYTES - len(MANIFEST_SUFFIX))
+    if not {".", ".."}.isdisjoint(parts["key"].split("/")):
+        raise PydanticCustomError("output", "must not have . or .. between slashes")
+    return parts
+
+
+OutputUri = Annotated[Output, BeforeValidator(_split_output), WithJsonSchema(S3_URI_SCHEMA)]

@@ -1,0 +1,129 @@
+"""What is wrong with an event, in words: validation errors as a list of {path, message}."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Final, TypedDict
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from function.errors import MAX_MESSAGE_CHARS, public_text
+from function.models.selection import SELECTIONS
+
+MAX_PROBLEMS: Final = 20
+_MAX_NAME_CHARS: Final = 40
+_EXPECTED: Final = {
+    "int_type": "an integer",
+    "int_from_float": "an integer",
+    "float_type": "a number",
+    "string_type": "a string",
+    "list_type": "an array",
+    "model_type": "an object",
+    "model_attributes_type": "an object",
+}
+
+
+class Problem(TypedDict):
+    path: str
+    message: str
+
+
+def json_type(value: object) -> str:
+    """The value's type in JSON's words, with its article."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a string"
+        case list():
+            return "an array"
+        case dict():
+            return "an object"
+    return "another type"
+
+
+def problem_list(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
+    """Every problem of the error, in the event's words, the first 20. `model` is the event's own."""
+    known = list(model.model_fields)
+    details = error.errors(include_url=False, include_context=True)
+    problems = [_problem(detail, known) for detail in details[:MAX_PROBLEMS]]
+    if len(details) > MAX_PROBLEMS:
+        problems.append({"path": "", "message": f"and {len(details) - MAX_PROBLEMS} more problems"})
+    return problems
+
+
+def summary(problems: list[Problem]) -> str:
+    """All problems in one line; the last ones are counted where the line would get too long."""
+    lines = [f"{problem['path']}: {problem['message']}".removeprefix(": ") for problem in problems]
+    shown, room = 0, MAX_MESSAGE_CHARS - len("; and 99 more")
+    while shown < len(lines) and (shown == 0 or sum(map(len, lines[: shown + 1])) + 2 * shown <= room):
+        shown += 1
+    rest = f"; and {len(lines) - shown} more" if shown < len(lines) else ""
+    return "; ".join(lines[:shown]) + rest
+
+
+def _problem(detail: ErrorDetails, known: list[str]) -> Problem:
+    place = _place(detail)
+    path, message = _path(place), _message(detail, place, known)
+    if not place:  # fields that do not fit each other: the message begins with the field to change
+        path, _, message = message.partition(": ")
+    return {"path": public_text(path), "message": public_text(message)}
+
+
+def _message(detail: ErrorDetails, place: tuple[int | str, ...], known: list[str]) -> str:
+    kind, value = detail["type"], detail["input"]
+    if kind == "missing":
+        return "is required"
+    if kind == "extra_forbidden":
+        return _unknown(str(place[-1]), known if len(place) == 1 else [])
+    if kind in _EXPECTED:
+        return f"must be {_EXPECTED[kind]}, not {json_type(value)}"
+    if kind == "too_short":
+        return "must not be empty"
+    if kind == "finite_number":
+        return "must be a finite number"
+    if kind == "literal_error":
+        return f"must be {detail['ctx']['expected']}"
+    if kind == "string_pattern_mismatch":
+        return "is not a valid name"
+    if kind == "frames" and isinstance(value, dict):
+        near = [name for key in value for name in difflib.get_close_matches(str(key), SELECTIONS, n=1)]
+        return detail["msg"] + (f"; did you mean {near[0]!r}?" if near else "")
+    return detail["msg"].removeprefix("Input ").replace("should", "must", 1)
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name.lower(), known, n=1)
+    if near:
+        return f"is not a known field; did you mean {near[0]!r}?"
+    return "is not a known field" + (f"; the fields are {', '.join(known)}" if known else " here")
+
+
+def _place(detail: ErrorDetails) -> tuple[int | str, ...]:
+    """Where in the event, without tags."""
+    loc = detail["loc"]
+    is_field = detail["type"] in ("missing", "extra_forbidden")  # of any name, also one like a tag
+    last = [part for part in loc[-1:] if is_field or not _is_tag(part)]
+    return (*(part for part in loc[:-1] if not _is_tag(part)), *last)
+
+
+def _is_tag(part: int | str) -> bool:
+    """A name of a union's member, which only the models know."""
+    return isinstance(part, str) and part.startswith("<") and part.endswith(">")
+
+
+def _path(place: tuple[int | str, ...]) -> str:
+    """`frames[3]`, `video.key`."""
+    path = ""
+    for part in place:
+        if isinstance(part, int):
+            path += f"[{part}]"
+        else:
+            name = part if len(part) <= _MAX_NAME_CHARS else part[: _MAX_NAME_CHARS - 1] + "…"
+            path += f".{name}" if path else name
+    return path

@@ -1,0 +1,69 @@
+"""One invocation: what came in to requests, the requests to the worker, the outcomes to what Lambda returns."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any, Final, Protocol
+
+from function.errors import DeadlineExceeded, FunctionError
+from function.jobs.part import do_part
+from function.runtime import emf_log
+from function.runtime.supervisor import KILL_SECONDS, Supervisor
+from function.triggers import delivery
+from function.triggers.delivery import Outcome, Refused, Request
+
+_TOO_LATE_SECONDS: Final = KILL_SECONDS + 0.5  # no request of a batch is begun with less
+
+
+class Context(Protocol):
+    aws_request_id: str
+
+    def get_remaining_time_in_millis(self) -> int: ...
+
+
+def answer(event: object, context: Context, supervisor: Supervisor) -> Any:
+    """What Lambda returns. Raises FunctionError. One line is logged for each request."""
+    if isinstance(event, dict) and event.get("action") == "part":
+        return do_part(event, lambda one: _outcome(Request(one), context, supervisor))
+    received = delivery.parse(event, os.environ)
+    for item in received.items:
+        if isinstance(item, Refused):
+            _log(context, item.key, {}, item.error, 0.0)
+    outcomes = [_outcome(request, context, supervisor) for request in received.requests]
+    return received.answer(outcomes, context.aws_request_id)
+
+
+def _outcome(request: Request, context: Context, supervisor: Supervisor) -> Outcome:
+    start = time.perf_counter()
+    outcome: Outcome
+    try:
+        left = context.get_remaining_time_in_millis() / 1000
+        if left < _TOO_LATE_SECONDS:
+            raise DeadlineExceeded("the function's time was up before this request was begun")
+        outcome = supervisor.run(request.event, left)
+    except FunctionError as error:
+        outcome = error
+    _log(context, request.key, request.event, outcome, time.perf_counter() - start)
+    return outcome
+
+
+def _log(context: Context, key: str, event: dict[str, Any], outcome: Outcome, seconds: float) -> None:
+    more: dict[str, Any] = {"key": key} if key else {}
+    result: dict[str, Any] = {}
+    code = emf_log.OK
+    if isinstance(outcome, FunctionError):
+        code = outcome.code
+        more |= {"message": outcome.message, "detail": outcome.detail, "trace": list(outcome.trace)}
+    else:
+        result = outcome
+    line = emf_log.line(
+        request_id=context.aws_request_id,
+        trace_id=os.environ.get("_X_AMZN_TRACE_ID"),
+        action=str(event.get("action", "decode")),
+        code=code,
+        milliseconds={**result.get("milliseconds", {}), "total": round(seconds * 1000, 1)},
+        counters=result.get("counters", {}),
+        **more,
+    )
+    print(line, flush=True)

@@ -1,0 +1,58 @@
+"""An execution environment on this machine: a process that answers invocations as the function does on Lambda.
+
+    python -m function.runtime.stdio
+
+Takes {"event": …, "seconds": until it must have answered} on standard input, a line each, and answers {"result": …} or
+{"error": {code, message, retryable, detail}}. What the function logs goes to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import uuid
+from typing import Any
+
+from function.actions.limits import function_memory
+from function.errors import FunctionError
+from function.runtime import invocation, worker
+from function.runtime.supervisor import Supervisor
+
+
+class Context:
+    """What Lambda tells of an invocation."""
+
+    def __init__(self, seconds: float) -> None:
+        self.aws_request_id = str(uuid.uuid4())
+        self._until = time.monotonic() + seconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        return max(0, int((self._until - time.monotonic()) * 1000))
+
+
+def main() -> None:
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    supervisor = Supervisor(worker.main, function_memory())
+    try:
+        for line in sys.stdin:
+            print(json.dumps(_answer(json.loads(line), supervisor)), file=answers, flush=True)
+    finally:
+        supervisor.stop()
+
+
+def _answer(message: dict[str, Any], supervisor: Supervisor) -> dict[str, Any]:
+    try:
+        return {"result": invocation.answer(message["event"], Context(message["seconds"]), supervisor)}
+    except FunctionError as error:
+        told = {"code": error.code, "message": error.message, "retryable": error.retryable, "detail": error.detail}
+        return {"error": told}
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

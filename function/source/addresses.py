@@ -1,0 +1,200 @@
+"""Which network addresses a URL from an event may reach.
+
+Checked as imgproxy does it: after the name is resolved, for every address, at every connection and after every
+redirect; the caller connects to exactly the address that was checked.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import queue
+import socket
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urljoin
+
+from function.source.networks import Address, Network, closed_range, destinations, parse_opened, refusal
+from function.source.urls import FORBIDDEN, Blocked, Target, normal_host, parse_url
+
+__all__ = ["Blocked", "Policy", "SocketAddress", "Target", "resolve"]
+
+SocketAddress = tuple[socket.AddressFamily, tuple[Any, ...]]
+Lookup = Callable[[str, int], Sequence[tuple[Any, ...]]]
+
+_ANY_HOST: Final = "*"
+_RUNTIME_API: Final = "127.0.0.1:9001"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What may be reached: public addresses under these host names, and `networks` although they are not public.
+
+    `hosts` are names in lower case, `*.example.org` for all names below one, `*` for any. `runtime_api` is the host
+    and port that Lambda hands out events and takes results at.
+    """
+
+    hosts: tuple[str, ...] = (_ANY_HOST,)
+    networks: tuple[Network, ...] = ()
+    allow_http: bool = False
+    runtime_api: tuple[str, int] = ("127.0.0.1", 9001)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Policy:
+        """By HWANG_HTTPS_HOSTS, HWANG_ALLOW_NETWORKS, HWANG_ALLOW_HTTP. Raises ValueError that names the variable."""
+        allow_http = environment.get("HWANG_ALLOW_HTTP", "")
+        if allow_http not in ("", "0", "1"):
+            raise ValueError("HWANG_ALLOW_HTTP: must be 1, or absent")
+        return cls(
+            hosts=_each("HWANG_HTTPS_HOSTS", environment.get("HWANG_HTTPS_HOSTS", _ANY_HOST), _host_pattern),
+            networks=_each("HWANG_ALLOW_NETWORKS", environment.get("HWANG_ALLOW_NETWORKS") or None, parse_opened),
+            allow_http=allow_http == "1",
+            runtime_api=_runtime_api(environment.get("AWS_LAMBDA_RUNTIME_API") or _RUNTIME_API),
+        )
+
+    def check_url(self, url: str) -> Target:
+        """Where the address leads. A host that is an IP address is checked at once, a name when it is resolved.
+
+        Raises Blocked, and nothing else.
+        """
+        target = parse_url(url, allow_http=self.allow_http)
+        if not any(_matches(target.host, pattern) for pattern in self.hosts):
+            raise Blocked(f"{target.shown}: {target.host} is not among the hosts of HWANG_HTTPS_HOSTS")
+        if _parsed(target.host):
+            try:
+                self.check_address(target.host, target.port)
+            except Blocked as error:
+                raise Blocked(f"{target.shown}: {error}") from None
+        return target
+
+    def check_redirect(self, source: Target, location: str) -> Target:
+        """Where an answer's Location leads; it may be relative. Raises Blocked. Hops are the caller's to count."""
+        if not location:
+            raise Blocked(f"{source.shown} redirects without saying where to")
+        try:
+            # urljoin quietly drops spaces and line breaks, which check_url must see
+            target = self.check_url(location if FORBIDDEN.search(location) else urljoin(source.url, location))
+        except ValueError as error:
+            reason = error if isinstance(error, Blocked) else "what is not an address"
+            raise Blocked(f"{source.shown} redirects to {reason}") from None
+        if source.scheme == "https" and target.scheme != "https":
+            raise Blocked(f"{source.shown} redirects from https to {target.shown}")
+        return target
+
+    def check_address(self, address: str, port: int) -> None:
+        """Raises Blocked if no connection may be made to this IP address and port."""
+        parsed = _parsed(address)
+        if not parsed:
+            raise Blocked("the host has an address that is not a plain IP address")
+        what = refusal(parsed, self.networks)
+        if what:
+            raise Blocked(f"{parsed} is not a public address ({what})")
+        if not 1 <= port <= 65535:
+            raise Blocked(f"{parsed} has no port {port}")
+        if self._is_runtime_api(parsed, port):
+            raise Blocked(f"{parsed}, port {port}, is Lambda's own")
+
+    def _is_runtime_api(self, address: Address, port: int) -> bool:
+        host, its_port = self.runtime_api
+        if port != its_port:
+            return False
+        api, places = _parsed(host), destinations(address)
+        if api is None:  # a name: whichever of the opened addresses it may have
+            return any(closed_range(place) for place in places)
+        return api in places or (api.is_loopback and any(place.is_loopback for place in places))
+
+
+def _lookup(host: str, port: int) -> Sequence[tuple[Any, ...]]:
+    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+
+
+def resolve(policy: Policy, host: str, port: int, timeout: float, getaddrinfo: Lookup = _lookup) -> list[SocketAddress]:
+    """Every address of the host, as (family, address for socket.connect), all of them checked, in the resolver's order.
+
+    One that may not be reached refuses the host: a server that mixes them plays with the next lookup. Raises Blocked,
+    TimeoutError after `timeout` seconds, OSError where the name has no address. Connect to these, never to the name.
+    """
+    if _parsed(host):
+        found = [host]
+    else:
+        found = list(dict.fromkeys(str(answer[4][0]) for answer in _within(timeout, getaddrinfo, host, port)))
+    if not found:
+        raise OSError(f"{host} has no address")
+    addresses: list[SocketAddress] = []
+    for address in found:
+        try:
+            policy.check_address(address, port)
+        except Blocked as error:
+            raise Blocked(f"{host}: {error}") from None
+        if ":" in address:
+            addresses.append((socket.AF_INET6, (address, port, 0, 0)))
+        else:
+            addresses.append((socket.AF_INET, (address, port)))
+    return addresses
+
+
+def _within(timeout: float, getaddrinfo: Lookup, host: str, port: int) -> Sequence[tuple[Any, ...]]:
+    """What the resolver says. It has no time limit of its own: where it takes long it is left behind in its thread."""
+    answers: queue.SimpleQueue[Sequence[tuple[Any, ...]] | Exception] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put(getaddrinfo(host, port))
+        except Exception as error:
+            answers.put(error)
+
+    threading.Thread(target=ask, name="resolver", daemon=True).start()
+    try:
+        answer = answers.get(timeout=timeout)
+    except queue.Empty:
+        raise TimeoutError(f"{host} was not resolved within {timeout:g} s") from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def _parsed(address: str) -> Address | None:
+    """An IP address, None for anything else; one with a zone is bound to a link and never public."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return None
+    return None if "%" in address else parsed
+
+
+def _matches(host: str, pattern: str) -> bool:
+    if pattern == _ANY_HOST:
+        return True
+    return host.endswith(pattern[1:]) if pattern.startswith("*.") else host == pattern
+
+
+def _host_pattern(text: str) -> str:
+    if text == _ANY_HOST:
+        return text
+    parsed = _parsed(text)
+    if parsed:
+        return str(parsed)
+    wild = "*." if text.startswith("*.") else ""
+    name = normal_host(text.removeprefix(wild))
+    if wild and _parsed(name):
+        raise ValueError("is an IP address below *.")
+    return wild + name
+
+
+def _each(variable: str, text: str | None, parse: Callable[[str], Any]) -> tuple[Any, ...]:
+    """The comma-separated items. Raises ValueError that names the variable, also for an empty item."""
+    items = []
+    for item in text.split(",") if text is not None else ():
+        try:
+            items.append(parse(item.strip()))
+        except ValueError as error:
+            raise ValueError(f"{variable}: {item.strip()!r}: {error}") from None
+    return tuple(items)
+
+
+def _runtime_api(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal():
+        raise ValueError(f"AWS_LAMBDA_RUNTIME_API: {text!r} is not like {_RUNTIME_API}")
+    return host.strip("[]").lower(), int(port)

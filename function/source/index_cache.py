@@ -1,0 +1,78 @@
+"""Indexes kept in S3, so that the next request for a video reads no header: found by the video's ETag."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self
+
+from function.models.places import MAX_KEY_BYTES, S3Object, Url
+from function.s3 import S3Error, ask, get
+from hwang.errors import HwangError
+from hwang.index import VideoIndex
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+VARIABLE: Final = "HWANG_INDEX_CACHE"
+BESIDE: Final = "beside"
+_SUFFIX: Final = ".hwang"
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class IndexCache:
+    """Where the index of one version of a video is kept."""
+
+    bucket: str
+    key: str
+
+    @classmethod
+    def of(cls, video: S3Object | Url, etag: str, setting: str | None = None) -> Self | None:
+        """By the variable HWANG_INDEX_CACHE: "s3://bucket/prefix/", or "beside" the video. None if it is not set."""
+        setting = os.environ.get(VARIABLE, "") if setting is None else setting
+        version = etag.strip('"')
+        if not setting or not version:
+            return None
+        name = f"{video.bucket}/{video.key}" if isinstance(video, S3Object) else f"https/{_digest(video.url)}"
+        if setting == BESIDE:
+            if not isinstance(video, S3Object):
+                return None
+            bucket, prefix, name = video.bucket, "", video.key
+        else:
+            bucket, _, prefix = setting.removeprefix("s3://").partition("/")
+        key = f"{prefix}{name}.{version}{_SUFFIX}"
+        if len(key.encode()) > MAX_KEY_BYTES:
+            key = f"{prefix}{_digest(name)}.{version}{_SUFFIX}"
+        return cls(bucket, key)
+
+    @property
+    def uri(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+    def get(self, client: S3Client, source_bytes: int) -> VideoIndex | None:
+        """The index that is kept, if there is one and it fits a video of this size."""
+        try:
+            data = get(client, self.bucket, self.key)
+            index = VideoIndex.deserialize(data)
+        except S3Error:
+            return None
+        except (HwangError, ValueError, MemoryError):
+            _LOG.warning("the index kept at %s cannot be used", self.uri)
+            return None
+        ends = index.sample_offset.astype("int64") + index.sample_size
+        fits = index.complete and len(index) and (not index.byte_addressable or int(ends.max()) <= source_bytes)
+        return index if fits else None
+
+    def put(self, client: S3Client, index: VideoIndex) -> None:
+        """Keeps it. A failure costs the next request a little, and this one nothing."""
+        try:
+            ask(client.put_object, Bucket=self.bucket, Key=self.key, Body=index.serialize())
+        except S3Error as failure:
+            _LOG.warning("the index cannot be kept at %s: %s", self.uri, failure)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:40]

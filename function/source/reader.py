@@ -1,0 +1,95 @@
+"""The video as ranged reads of one object, in S3 or behind HTTPS, all of one version of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from function.deadline import Deadline
+from function.errors import CorruptMedia, SourceTooLarge
+from function.models.places import S3Object, Url
+from function.source.origins import S3Origin, UrlOrigin
+from function.source.prefetch import Blocks, Range
+from function.source.ranged_object import RemoteObject
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+_GB: Final = 10**9
+
+
+class Source:
+    """An object that `hwang.Decoder` can read.
+
+    `size` is in bytes; `requests` and `bytes_read` count what went over the network. Raises the Source errors,
+    CorruptMedia for an empty object, DeadlineExceeded.
+    """
+
+    def __init__(self, client: S3Client, video: S3Object | Url, deadline: Deadline) -> None:
+        origin = S3Origin(client, video) if isinstance(video, S3Object) else UrlOrigin(video)
+        self.uri = origin.shown
+        self._remote = RemoteObject(origin, deadline)
+        self._blocks = Blocks(self._remote.read)
+        most = os.environ.get("HWANG_MAX_VIDEO_GB", "")
+        if most and self.size > float(most) * _GB:
+            self.close()
+            raise SourceTooLarge(
+                f"video: {self.uri} has {self.size} bytes; this function takes at most {most} GB (HWANG_MAX_VIDEO_GB)",
+                video=self.uri,
+                bytes=self.size,
+            )
+
+    @property
+    def size(self) -> int:
+        return self._remote.size
+
+    @property
+    def etag(self) -> str:
+        """As the server gave it, with its quotes; empty if it gave none."""
+        return self._remote.etag
+
+    @property
+    def requests(self) -> int:
+        return self._remote.requests
+
+    @property
+    def bytes_read(self) -> int:
+        return self._remote.bytes_read
+
+    def expect(self, ranges: Sequence[Range]) -> None:
+        """Begin to fetch these ranges, ascending and disjoint, in this order, ahead of their use."""
+        known = len(self._remote.head)
+        there = [(offset, min(length, self.size - offset)) for offset, length in ranges if offset < self.size]
+        self._blocks.expect([_behind(known, *part) for part in there if sum(part) > known])
+
+    def read_ranges(self, ranges: Sequence[Range]) -> list[bytes]:
+        """The bytes of each (offset, length), in order, fetched at the same time over a few connections.
+
+        Each has its full length. Raises CorruptMedia for a range that is not inside the object.
+        """
+        for offset, length in ranges:
+            if offset < 0 or length < 0 or offset + length > self.size:
+                raise CorruptMedia(
+                    f"video: {self.uri} refers to bytes {offset} to {offset + length}, but has {self.size}; "
+                    "it is truncated or damaged",
+                    video=self.uri,
+                )
+        head = self._remote.head
+        missing = [(offset, length) for offset, length in ranges if offset + length > len(head)]
+        fetched = iter(self._blocks.read([_behind(len(head), offset, length) for offset, length in missing]))
+        return [
+            head[offset : offset + length] + (next(fetched) if offset + length > len(head) else b"")
+            for offset, length in ranges
+        ]
+
+    def close(self) -> None:
+        """Ends what is still being fetched."""
+        self._remote.close()
+        self._blocks.close()
+
+
+def _behind(known: int, offset: int, length: int) -> Range:
+    """The part of a range that lies behind the first `known` bytes."""
+    start = max(offset, known)
+    return start, offset + length - start

@@ -1,0 +1,109 @@
+"""What to do with an object that S3 says is new: the request that HWANG_ON_UPLOAD describes, made for this object."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from function.models.incoming import json_object, wrong
+from function.models.problems import json_type
+
+VARIABLE: Final = "HWANG_ON_UPLOAD"
+
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_URI = re.compile(r"s3://([^/]*)/(.*)", re.DOTALL)
+_EXAMPLE: Final = '{"frames": {"count": 16}, "output": "s3://results/{key}.jpg"}'
+
+
+@dataclass(frozen=True)
+class Upload:
+    """An object as S3 announced it. `etag` is without quotes, empty where it was not told."""
+
+    bucket: str
+    key: str
+    version_id: str | None = None
+    etag: str = ""
+
+    @property
+    def uri(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+    @property
+    def placeholders(self) -> dict[str, str]:
+        name = self.key.rpartition("/")[2]
+        return {"bucket": self.bucket, "key": self.key, "name": name, "stem": name.rpartition(".")[0] or name}
+
+
+@dataclass(frozen=True)
+class OnUpload:
+    """The configuration: a request without its video, and which part of the bucket the trigger listens on."""
+
+    request: Mapping[str, Any]
+    prefix: str
+    allow_same_prefix: bool
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> OnUpload:
+        """Raises BadRequest, as the mistake shows at the first upload only."""
+        text = environment.get(VARIABLE)
+        if not text:
+            raise wrong(VARIABLE, f"is not set; it says what to do with an uploaded object, like {_EXAMPLE}")
+        request = json_object(text, VARIABLE)
+        prefix, allow = request.pop("prefix", ""), request.pop("allow_same_prefix", False)
+        if not isinstance(prefix, str):
+            raise wrong(f"{VARIABLE}.prefix", f"must be a string, not {json_type(prefix)}")
+        if not isinstance(allow, bool):
+            raise wrong(f"{VARIABLE}.allow_same_prefix", f"must be true or false, not {json_type(allow)}")
+        if "video" in request:
+            raise wrong(f"{VARIABLE}.video", "must be absent; the video is the uploaded object")
+        return cls(request, prefix, allow)
+
+    def why_not(self, upload: Upload) -> str | None:
+        """Why the object is left alone; None if it is to be worked on."""
+        if not upload.key.startswith(self.prefix):
+            return f"its key does not begin with the prefix of {VARIABLE}"
+        if upload.key.endswith("/"):
+            return "it stands for a folder"
+        return None
+
+    def request_for(self, upload: Upload) -> dict[str, Any]:
+        """The request. Raises BadRequest for an output that would trigger the next request, and so on without end."""
+        video = {"bucket": upload.bucket, "key": upload.key}
+        if upload.version_id:
+            video["version_id"] = upload.version_id
+        request = {"if_exists": "reuse", **self.request, "video": video}
+        if isinstance(request.get("output"), str):
+            request["output"] = _filled(request["output"], upload)
+            self._check_recursion(request["output"], upload)
+        return request
+
+    def _check_recursion(self, output: str, upload: Upload) -> None:
+        match = _URI.fullmatch(output)
+        if not match or match[1] != upload.bucket or self.allow_same_prefix:
+            return
+        # Also where the prefix is the longer one: names are appended to an output.
+        if match[2].startswith(self.prefix) or self.prefix.startswith(match[2]):
+            where = f"below {self.prefix!r} in" if self.prefix else "in"
+            raise wrong(
+                "output",
+                f"lies {where} the bucket whose uploads start this function, which would start it again and again; "
+                'write to another bucket or prefix, or set "allow_same_prefix": true if the trigger filters by suffix',
+            )
+
+
+def _filled(template: str, upload: Upload) -> str:
+    """The template with its placeholders replaced once; what replaces them is not looked at again."""
+    values = upload.placeholders
+
+    def value(match: re.Match[str]) -> str:
+        if match[1] not in values:
+            known = ", ".join(f"{{{name}}}" for name in values)
+            raise wrong(f"{VARIABLE}.output", f"has the unknown placeholder {match[0]}; there are {known}")
+        return values[match[1]]
+
+    bucket = template.removeprefix("s3://").partition("/")[0]
+    if any(name != "bucket" for name in _PLACEHOLDER.findall(bucket)):
+        raise wrong(f"{VARIABLE}.output", "must not let an uploaded object's name choose the bucket")
+    return _PLACEHOLDER.sub(value, template)

@@ -1,0 +1,108 @@
+"""The fragments of a file, one after the other, with their headers fetched ahead in few requests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from hwang.isobmff.directory import LARGEST_SIDX, sidx_places
+from hwang.isobmff.top_boxes import HEADER_BYTES, WINDOW_BYTES, TopBox, WindowReader, box_at, top_level
+from hwang.plan import REQUEST_COST_BYTES
+from hwang.ranges import FETCH_MEMORY_BYTES, ByteRange, coalesce
+from hwang.source import FileSource, MemorySource, RangeSource
+
+__all__ = ["fragment_boxes"]
+
+_ROUNDS = 4  # of fetching: places, what was longer than guessed, and what indexes there name
+_BOXES_BEFORE_MOOF = 8  # styp, sidx, emsg, prft
+_MOST_PLACES = 1 << 17
+_MARGIN_BYTES = 256  # to have before a place: mfra names the moof, the walk comes to the styp or sidx before it
+
+
+def fragment_boxes(reader: WindowReader, start: int, places: Iterable[int]) -> Iterator[TopBox]:
+    """The whole moof boxes from `start` on, in file order.
+
+    The walk goes from header to header, whatever `places` say; these only tell what to fetch ahead, so that wrong
+    ones cost requests and never change the result.
+    """
+    before = sorted(place for place in places if start <= place < reader.size)
+    for box in top_level(reader, start):
+        if box.kind == b"moof" and box.end <= reader.size:
+            yield box
+            if before:
+                _fetch_ahead(reader, box, before)
+                before = []
+
+
+def _fetch_ahead(reader: WindowReader, first: TopBox, places: list[int]) -> None:
+    """Have the moof boxes at `places` at hand, with the header behind each. `first` tells about how long they are."""
+    lead = min((first.offset - place for place in places if place <= first.offset), default=0)
+    taken = first.end - first.offset + (lead if lead < WINDOW_BYTES else 0)
+    _Ahead(reader, min(taken + taken // 4, WINDOW_BYTES) + HEADER_BYTES).fetch(places)
+
+
+class _Ahead:
+    """Fetches fragments' headers from places that may be wrong. Takes bounded memory and few calls."""
+
+    def __init__(self, reader: WindowReader, length: int) -> None:
+        self._reader = reader
+        self._length = length  # to fetch at a place where nothing is known yet
+        self._budget = FETCH_MEMORY_BYTES
+        self._known: set[int] = set()  # places asked for
+        self._read: set[int] = set()  # where the indexes lie that were read
+
+    def fetch(self, places: Iterable[int]) -> None:
+        wanted = self._new(places)
+        for _ in range(_ROUNDS):
+            self._fetch(wanted)
+            wanted = [piece for offset, _ in wanted for piece in self._missing(offset)]
+            if not wanted:
+                return
+
+    def _new(self, places: Iterable[int]) -> list[ByteRange]:
+        new = sorted({place for place in places if place < self._reader.size} - self._known)
+        new = new[: _MOST_PLACES - len(self._known)]
+        self._known.update(new)
+        return [(place, self._length) for place in new]
+
+    def _fetch(self, wanted: list[ByteRange]) -> None:
+        pieces: list[ByteRange] = []
+        for offset, length in wanted:
+            if length <= self._budget and self._reader.peek(offset, length) is None:
+                start, end = max(0, offset - _MARGIN_BYTES), min(offset + length, self._reader.size)
+                pieces.append((start, end - start))
+                self._budget -= end - start
+        if pieces:
+            self._reader.fetch(_cover(pieces, self._reader.source))
+
+    def _missing(self, place: int) -> Iterator[ByteRange]:
+        """What else to fetch for the fragment at `place`, judging by the headers at hand."""
+        reader, offset = self._reader, place
+        for _ in range(_BOXES_BEFORE_MOOF):
+            head = reader.peek(offset, HEADER_BYTES)
+            box = box_at(offset, head, reader.size) if head else None
+            if box is None or box.kind == b"mdat" or box.end > reader.size:
+                return
+            if box.kind == b"moof":
+                if reader.peek(offset, box.end - offset + HEADER_BYTES) is None:
+                    yield offset, box.end - offset + HEADER_BYTES
+                return
+            if box.kind == b"sidx" and box.end - offset <= LARGEST_SIDX and offset not in self._read:
+                payload = reader.peek(box.body, box.end - box.body)
+                if payload is None:
+                    yield offset, box.end - offset
+                else:
+                    self._read.add(offset)
+                    yield from self._new(sidx_places(box, payload))
+            offset = box.end
+
+
+def _cover(pieces: list[ByteRange], source: RangeSource) -> tuple[ByteRange, ...]:
+    """Few ranges over the pieces, where gaps cost less than requests and fit into memory."""
+    offsets = np.array([offset for offset, _ in pieces], np.uint64)
+    sizes = np.array([size for _, size in pieces], np.uint32)
+    local = isinstance(getattr(source, "source", source), FileSource | MemorySource)
+    ranges = coalesce(offsets, sizes, 0 if local else REQUEST_COST_BYTES)
+    fits = sum(length for _, length in ranges) <= FETCH_MEMORY_BYTES
+    return ranges if fits else coalesce(offsets, sizes, 0)

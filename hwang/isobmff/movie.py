@@ -1,0 +1,153 @@
+"""A movie header (moov) and what it makes of one track: the index."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwang.errors import CorruptMediaError, UnsupportedMediaError
+from hwang.index import ONE_PICTURE_A_SAMPLE, VideoIndex, presentation_order
+from hwang.isobmff.boxes import Fields, descend
+from hwang.isobmff.directory import find_fragments
+from hwang.isobmff.edit_list import Edit, Rows, apply_edits, held_back, read_edit_list, time_offset
+from hwang.isobmff.fragment_walk import fragment_boxes
+from hwang.isobmff.fragments import Defaults, FragmentReader, read_track_defaults
+from hwang.isobmff.sample_entry import SampleEntry, external, read_sample_entries
+from hwang.isobmff.sample_table import Samples, read_sample_table
+from hwang.isobmff.top_boxes import TopBox, WindowReader, read_payload
+from hwang.isobmff.track import choose_track, read_tracks
+
+__all__ = ["Movie"]
+
+
+class Movie:
+    """A movie header and the track chosen in it."""
+
+    def __init__(self, reader: WindowReader, box: TopBox, number: int | None) -> None:
+        if box.end > reader.size:
+            raise CorruptMediaError(
+                f"the movie header ('moov') needs {box.end - reader.size} bytes more than there are; "
+                "the file is truncated"
+            )
+        self._reader = reader
+        self._moov = read_payload(reader, box)
+        if descend(self._moov, b"cmov") is not None:
+            raise UnsupportedMediaError("the movie header is compressed (QuickTime 'cmov'); remux the video")
+        self._tracks = read_tracks(self._moov)
+        self._track = choose_track(self._tracks, number)
+        self._timescale = self._movie_timescale()
+        self._media_timescale = self._track.timescale or self._timescale or 1
+        if self._media_timescale >= 1 << 31:
+            raise CorruptMediaError(f"a timescale of {self._media_timescale}; the header is damaged")
+        mvex = descend(self._moov, b"mvex")
+        self._defaults = mvex and read_track_defaults(mvex.payload, self._track.number)
+        self._walk_from, self._places = find_fragments(reader, box.end) if self._defaults else (box.end, frozenset())
+
+    @property
+    def fragmented(self) -> bool:
+        """Whether samples may lie in fragments behind the header, so that index() makes requests."""
+        return self._defaults is not None
+
+    def _movie_timescale(self) -> int:
+        mvhd = descend(self._moov, b"mvhd")
+        if mvhd is None:
+            return 0
+        fields = Fields(mvhd)
+        fields.take(16 if fields.version_and_flags()[0] == 1 else 8)
+        return fields.number(4)
+
+    def index(self) -> VideoIndex:
+        """The finished index. Fragments cost one request each for what the file's own directory leaves out.
+
+        Samples that lie behind the end of a truncated file are kept, so that rows keep their numbers.
+        Raises like open_movie().
+        """
+        stbl = descend(self._track.payload, b"mdia", b"minf", b"stbl")
+        if stbl is None:
+            raise CorruptMediaError(f"track {self._track.number} has no sample table; the header is damaged")
+        stsd = descend(stbl.payload, b"stsd")
+        if stsd is None:
+            raise CorruptMediaError(f"track {self._track.number} has no 'stsd': the codec is unknown")
+        entries = read_sample_entries(stsd)
+        samples = read_sample_table(stbl.payload, self._reader.size)
+        rows = self._rows(samples)
+        if self._defaults:
+            in_movie = len(samples)
+            samples, shown = self._fragments(self._defaults, samples)
+            rows = self._with_fragments(rows, samples, shown, in_movie)
+        return self._table(samples, rows, self._description(entries, samples))
+
+    def _fragments(self, defaults: Defaults, samples: Samples) -> tuple[Samples, NDArray[np.bool_]]:
+        """`samples` and those of the fragments, and which are shown."""
+        fragments = FragmentReader(self._track.number, defaults, samples, self._reader.size)
+        for box in fragment_boxes(self._reader, self._walk_from, self._places):
+            fragments.add(read_payload(self._reader, box), box.offset)
+        return fragments.result()
+
+    def _edits(self) -> list[Edit]:
+        elst = descend(self._track.payload, b"edts", b"elst")
+        return read_edit_list(elst, self._timescale, self._media_timescale) if elst else []
+
+    def _rows(self, samples: Samples) -> Rows:
+        """Rows of the samples in moov.
+
+        As soon as FFmpeg meets a track without samples in moov it takes the file for a fragmented one, and from
+        there on edit lists only shift. It also stops before edit lists where chunks outnumber samples.
+        """
+        before = self._tracks[: self._tracks.index(self._track) + 1]
+        edits = self._edits()
+        if edits and not samples.spare_chunks and all(track.sampled for track in before):
+            return apply_edits(samples, edits)
+        shift = 0 if all(track.sampled for track in before) else time_offset(edits)
+        order = presentation_order(samples.pts)
+        return Rows(order, samples.pts[order] - shift, samples.duration, held_back(samples, order))
+
+    def _with_fragments(self, rows: Rows, samples: Samples, shown: NDArray[np.bool_], in_movie: int) -> Rows:
+        """Rows of moov, then those of the fragments, which FFmpeg does not ask for the decoder's delay."""
+        shown[:in_movie] = False
+        order = presentation_order(samples.pts, shown)
+        return Rows(
+            np.concatenate([rows.order, order]),
+            np.concatenate([rows.pts, samples.pts[order] - time_offset(self._edits())]),
+            samples.duration,
+            rows.reorder,
+        )
+
+    def _description(self, entries: list[SampleEntry], samples: Samples) -> SampleEntry:
+        """The one description that all samples use."""
+        used = {entries[number - 1] for number in samples.descriptions if 0 < number <= len(entries)}
+        if len(used) > 1:
+            raise UnsupportedMediaError(f"{len(used)} different codec configurations in one track; remux it into parts")
+        entry = used.pop() if used else entries[0]
+        dref = descend(self._track.payload, b"mdia", b"minf", b"dinf", b"dref")
+        if dref is not None and external(dref.payload, entry.data_reference):
+            raise UnsupportedMediaError("the frames are in another file that this one refers to; remux it")
+        return entry
+
+    def _table(self, samples: Samples, rows: Rows, entry: SampleEntry) -> VideoIndex:
+        known = [ticks for ticks in (self._track.duration, samples.duration, rows.duration) if ticks > 0]
+        # The ffmpeg tool does not decode empty packets.
+        shown = slice(None) if samples.size.all() else samples.size[rows.order] > 0
+        return VideoIndex(
+            sample_offset=samples.offset,
+            sample_size=samples.size,
+            pts=samples.pts,
+            dts=samples.dts,
+            sync=samples.sync,
+            disposable=samples.disposable & (entry.codec in ONE_PICTURE_A_SAMPLE),
+            order=rows.order[shown],
+            row_pts=rows.pts[shown],
+            width=entry.width or self._track.size[0],
+            height=entry.height or self._track.size[1],
+            time_base=(1, self._media_timescale),
+            duration_ticks=min(known, default=0),
+            container="mov",
+            codec=entry.codec,
+            codec_tag=entry.tag,
+            extradata=entry.extradata,
+            rotation=self._track.rotation,
+            track_id=self._track.number,
+            color=entry.color,
+            reorder=rows.reorder if entry.codec == "h264" else 0,
+            bits_per_coded_sample=entry.depth,
+        )

@@ -1,0 +1,193 @@
+"""Sample descriptions (stsd): which codec, and the configuration that its decoder needs."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from hwang.errors import CorruptMediaError, EncryptedMediaError, UnsupportedMediaError
+from hwang.index import UNKNOWN_COLOR, Color
+from hwang.isobmff.boxes import Box, Fields, Payload, children, descend, name
+
+__all__ = ["SampleEntry", "external", "read_sample_entries"]
+
+_CODECS = {  # FFmpeg's codec name: fourccs
+    "h264": "avc1 avc2 avc3 avc4 dva1 dvav ai12 ai13 ai15 ai16 ai1q ai22 ai23 ai25 ai26 ai2q H264 h264 X264 x264 AVin",
+    "hevc": "hvc1 hev1 dvh1 dvhe",
+    "vvc": "vvc1 vvi1",
+    "av1": "av01 dav1",
+    "vp8": "vp08 VP80",
+    "vp9": "vp09 VP90",
+    "mpeg4": "mp4v divx DIVX XVID 3IV2",
+    "mpeg2video": "m2v1 hdv1 hdv2 hdv3 hdv4 hdv5 hdv6 hdv7 hdv8 hdv9 xdv1 xdv2 xdv3 xdv4 xdv5 xdv6 xdv7 xdv8 xdv9 "
+    "xd51 xd54 xd55 xd59 xd5a xd5b xd5c xd5d xd5e xd5f mx5n mx5p mx4n mx4p mx3n mx3p mpg2 mp2v",
+    "mpeg1video": "m1v  mpeg m1v1 mpg1 mp1v",
+    "mjpeg": "jpeg mjpa mjpg MJPG AVDJ dmb1 AVRn",
+    "mjpegb": "mjpb",
+    "png": "png  MPNG",
+    "prores": "apch apcn apcs apco ap4h ap4x",
+    "dnxhd": "AVdn AVdh",
+    "ffv1": "FFV1",
+    "h263": "h263 s263",
+    "vc1": "vc-1",
+    "jpeg2000": "mjp2 MJ2C",
+    "cfhd": "CFHD",
+    "dvvideo": "dvc  dvcp dvpp dv5n dv5p dvh2 dvh3 dvh5 dvh6 dvhp dvhq AVdv AVd1",
+    "rawvideo": "raw  2vuy yuv2 v308 v408 yv12 yuvs 2Vuy",
+    "qtrle": "rle ",
+    "huffyuv": "HFYU",
+    "svq1": "SVQ1 svq1",
+    "svq3": "SVQ3",
+    "hap": "Hap1 Hap5 HapY HapA HapM Hap7",
+}
+_CODEC_OF = {
+    fourccs[at : at + 4].encode(): codec for codec, fourccs in _CODECS.items() for at in range(0, len(fourccs), 5)
+}
+_CODEC_OF_OBJECT_TYPE = {
+    0x20: "mpeg4",
+    0x21: "h264",
+    0x23: "hevc",
+    **dict.fromkeys(range(0x60, 0x66), "mpeg2video"),
+    0x6A: "mpeg1video",
+    0x6C: "mjpeg",
+    0x6D: "png",
+    0x6E: "jpeg2000",
+    0xA3: "vc1",
+    0xB1: "vp9",
+}
+_CONFIGURATION = (b"avcC", b"hvcC", b"vvcC", b"av1C", b"glbl")
+_ENTRY_BYTES = 78  # of a visual sample entry, before its boxes
+_PALETTE_DEPTHS = (1, 2, 4, 8)
+_COLORS = ({*range(13), 22, 256}, {*range(19), 256}, {*range(18)})  # that FFmpeg knows: primaries, transfer, matrix
+_UNSPECIFIED, _LIMITED, _FULL = 2, 1, 2
+_SEVERAL = 256
+
+
+class SampleEntry(NamedTuple):
+    """One sample description of a video track."""
+
+    codec: str  # FFmpeg's name
+    tag: int  # fourcc, little-endian
+    width: int  # pixels
+    height: int
+    extradata: bytes  # as FFmpeg would have it
+    data_reference: int  # 1-based, into dref
+    depth: int  # bits per pixel
+    color: Color
+
+
+def read_sample_entries(stsd: Box) -> list[SampleEntry]:
+    """All descriptions.
+
+    Raises EncryptedMediaError for a protected one, UnsupportedMediaError for an unknown codec, CorruptMediaError.
+    """
+    fields = Fields(stsd)
+    fields.version_and_flags()
+    fields.take(4)  # the count; the boxes there decide
+    entries = []
+    for box in children(fields.take(fields.left)):
+        entries.append(_entry(box))
+        if len(entries) > _SEVERAL:
+            raise CorruptMediaError(f"more than {_SEVERAL} sample descriptions; the header is damaged")
+    if not entries:
+        raise CorruptMediaError("box 'stsd' is empty: the codec is unknown; the header is damaged")
+    return entries
+
+
+def _entry(box: Box) -> SampleEntry:
+    fields = Fields(box)
+    fields.take(6)
+    data_reference = fields.number(2)
+    fields.take(16)
+    width, height = fields.number(2), fields.number(2)
+    rest = fields.take(min(_ENTRY_BYTES - 28, fields.left))
+    depth = int.from_bytes(rest[46:48], "big")
+    inner = fields.take(fields.left)
+    if box.kind in (b"encv", b"drmi"):
+        original = descend(inner, b"sinf", b"frma")
+        of = f" ({name(bytes(original.payload[:4]))})" if original else ""
+        raise EncryptedMediaError(f"the video track is encrypted{of}; decrypt it first, there are no keys here")
+    codec = _CODEC_OF.get(box.kind)
+    if codec is None:
+        raise UnsupportedMediaError(f"unknown video codec {name(box.kind)}; transcode the video, for example to H.264")
+    extradata, color = b"", UNKNOWN_COLOR
+    for part in children(inner):
+        if part.kind in _CONFIGURATION and not extradata:
+            extradata = bytes(part.payload)
+        elif part.kind == b"esds":
+            object_type, specific = _elementary_stream(part)
+            codec = _CODEC_OF_OBJECT_TYPE.get(object_type, codec)
+            extradata = extradata or specific
+        else:
+            color = _color(part, codec, color)
+    return SampleEntry(
+        codec=codec,
+        tag=int.from_bytes(box.kind, "little"),
+        width=width,
+        height=height,
+        extradata=extradata,
+        data_reference=data_reference,
+        depth=depth & 0x1F if depth & 0x1F in _PALETTE_DEPTHS else depth,  # bit 5: the palette is shades of gray
+        color=color,
+    )
+
+
+def _color(box: Box, codec: str, known: Color) -> Color:
+    """The color after `box`, `known` before it: the last box to say something counts, as in FFmpeg."""
+    fields = Fields(box)
+    if box.kind == b"colr" and fields.left >= 10 and (kind := bytes(fields.take(4))) in (b"nclx", b"nclc"):
+        numbers = [fields.number(2) for _ in range(3)]
+        full = bool(fields.left and fields.number(1) & 0x80)
+        color_range = known[3] if kind == b"nclc" else _FULL if full else _LIMITED
+    elif box.kind == b"vpcC" and fields.version_and_flags()[0] == 1:
+        fields.take(2)  # profile and level
+        color_range = _FULL if fields.number(1) & 1 else _LIMITED
+        numbers = [fields.number(1) for _ in range(3)]
+    elif box.kind == b"ACLR" and codec != "h264" and fields.left == 16 and box.payload[11] in (_LIMITED, _FULL):
+        return (*known[:3], box.payload[11])
+    else:
+        return known
+    primaries, transfer, matrix = (
+        number if number in allowed else _UNSPECIFIED for number, allowed in zip(numbers, _COLORS, strict=True)
+    )
+    return primaries, transfer, matrix, color_range
+
+
+def _elementary_stream(esds: Box) -> tuple[int, bytes]:
+    """Object type and DecoderSpecificInfo of an MPEG-4 elementary stream descriptor; (0, b"") if absent."""
+    fields = Fields(esds)
+    fields.version_and_flags()
+    tag, _ = _descriptor(fields)
+    fields.take(2)
+    if tag == 3:  # ES_Descriptor
+        flags = fields.number(1)
+        fields.take(2 if flags & 0x80 else 0)
+        fields.take(fields.number(1) if flags & 0x40 else 0)
+        fields.take(2 if flags & 0x20 else 0)
+    if fields.left < 2 or _descriptor(fields)[0] != 4:  # DecoderConfigDescriptor
+        return 0, b""
+    object_type = fields.number(1)
+    fields.take(12)
+    if fields.left < 2:
+        return object_type, b""
+    tag, length = _descriptor(fields)
+    return object_type, bytes(fields.take(min(length, fields.left))) if tag == 5 else b""
+
+
+def _descriptor(fields: Fields) -> tuple[int, int]:
+    """Tag and length."""
+    tag, length = fields.number(1), 0
+    for _ in range(4):
+        byte = fields.number(1)
+        length = length << 7 | byte & 0x7F
+        if byte < 0x80:
+            break
+    return tag, length
+
+
+def external(dref: Payload, number: int) -> bool:
+    """Whether the data reference with this 1-based number points to another file."""
+    references = [box for box in children(dref[8:]) if box.kind in (b"url ", b"urn ", b"alis")]
+    if not 1 <= number <= len(references):
+        return False
+    _, flags = Fields(references[number - 1]).version_and_flags()
+    return not flags & 1

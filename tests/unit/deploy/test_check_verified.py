@@ -1,0 +1,94 @@
+"""What `check` says of the stamp that the build of an image leaves in it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from deploy.image import document, findings, open_image
+from deploy.image.stamp import STAMP
+from tests.deploy.images import BuiltLayer, good, layout_of, tar_of, write_directory
+from tests.unit.build.judging import Judge, judge
+
+__all__ = ["judge"]  # a fixture
+
+LICENCE = "Apache-2.0 AND GPL-2.0-or-later AND BSD-2-Clause"
+LABELS = {"org.opencontainers.image.licenses": LICENCE}
+FACTS: dict[str, Any] = {
+    "verified": "hwang-lambda 1",
+    "licence": LICENCE,
+    "redistributable": True,
+    "ffmpeg": {"version": "9.0.2", "licence": "GPL version 2 or later", "components": 30},
+    "needs": {"GLIBC": "GLIBC_2.34", "GLIBCXX": "GLIBCXX_3.4.29"},
+    "added": {"bytes": 77_000_000, "files": 1600, "digest": f"sha256:{64 * '0'}"},
+    "something": "of a later release",
+}
+NAME = STAMP.lstrip("/")
+
+
+def stamped(**changes: Any) -> dict[str, bytes]:
+    return {NAME: json.dumps(FACTS | changes).encode()}
+
+
+def test_what_was_proved_is_shown(judge: Judge) -> None:
+    found = judge(good(stamped(), Labels=LABELS))
+    assert found["verified"].level == "ok"
+    for fact in ("FFmpeg 9.0.2", LICENCE, "GLIBC_2.34", "GLIBCXX_3.4.29", "1,600 files", "77.0 MB"):
+        assert fact in found["verified"].what
+    assert found.warned == []
+
+
+def test_the_answers_to_cve_records_are_counted_in_one_line(judge: Judge) -> None:
+    known = {
+        "as_of": "2026-11-29",
+        "known": 34,
+        "not_affected": 29,
+        "fixed": 0,
+        "affected": 1,
+        "under_investigation": 4,
+    }
+    found = judge(good(stamped(cve=known), Labels=LABELS))["cve"]
+    said = "34 known on 2026-11-29: 29 not affected, 1 affected with an answer, 4 under investigation"
+    assert (found.level, found.what) == ("ok", said)
+    assert "cve" not in judge(good(stamped(), Labels=LABELS)).subjects
+
+
+def test_without_a_stamp_nothing_is_said_to_be_wrong(judge: Judge) -> None:
+    found = judge(good())
+    assert (found["verified"].level, found["verified"].what) == ("note", "not verified")
+
+
+def test_files_over_what_was_verified_are_warned_of(judge: Judge) -> None:
+    built = good(stamped(), Labels=LABELS)
+    more = BuiltLayer.gzipped(tar_of({"var/task/more.py": b"more"}))
+    found = judge(replace(built, layers=[*built.layers, more]))
+    assert found.warned == ["verified"]
+    assert "0.0 kB lie over what was verified" in found["verified"].what
+
+
+def test_a_label_that_says_another_licence_is_warned_of(judge: Judge) -> None:
+    found = judge(good(stamped(), Labels={"org.opencontainers.image.licenses": "MIT"}))
+    assert found.warned == ["licences"]
+    assert found["licences"].what == f"the image calls itself MIT, and its build found {LICENCE}"
+
+
+def test_an_image_that_nobody_may_be_given_is_warned_of(judge: Judge) -> None:
+    licence = "LicenseRef-FFmpeg-nonfree"
+    labels = {"org.opencontainers.image.licenses": licence}
+    found = judge(good(stamped(licence=licence, redistributable=False), Labels=labels))
+    assert found.warned == ["licences"]
+    assert "nobody may be given it" in found["licences"].why
+
+
+def test_a_stamp_that_cannot_be_read_is_warned_of(judge: Judge) -> None:
+    for damaged in (b"", b"[]", b"{", json.dumps(FACTS | {"added": 1}).encode()):
+        assert judge(good({NAME: damaged})).warned == ["verified"]
+
+
+def test_the_document_has_the_stamp(tmp_path: Path) -> None:
+    with open_image(str(write_directory(layout_of(good(stamped(), Labels=LABELS)), tmp_path / "layout"))) as image:
+        found = document(image, findings(image))["verified"]
+    assert found["added"] == FACTS["added"]
+    assert (found["licence"], found["bytes_on_top"]) == (LICENCE, 0)

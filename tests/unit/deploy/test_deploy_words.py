@@ -1,0 +1,240 @@
+"""What the deploy tool says and computes without asking anybody."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import botocore
+import pytest
+
+from deploy import cli, errors, policy, prices
+from deploy.registry.imageuri import ImageUri
+from deploy.release import history, reasons
+from deploy.release.alias import AliasState
+from deploy.release.settings import Settings, changed
+from deploy.release.smoke import differs
+
+ROOT = Path(__file__).resolve().parents[3]
+CURRENT = {
+    "MemorySize": 512,
+    "Timeout": 60,
+    "EphemeralStorage": {"Size": 512},
+    "Environment": {"Variables": {"A": "1", "B": "2"}},
+    "SnapStart": {"ApplyOn": "None"},
+}
+
+
+def test_every_reason_code_of_lambda_is_explained() -> None:
+    model = Path(botocore.__file__).parent / "data/lambda/2015-03-31/service-2.json.gz"
+    shapes = json.loads(gzip.decompress(model.read_bytes()))["shapes"]
+    codes = {*shapes["StateReasonCode"]["enum"], *shapes["LastUpdateStatusReasonCode"]["enum"]}
+    assert codes - set(reasons.REASONS) == set()
+
+
+def test_an_unknown_reason_code_is_shown_with_the_words_of_lambda() -> None:
+    what, then = reasons.explain("Martian", "Water was found.")
+    assert "Martian: Water was found" in what
+    assert then
+
+
+def test_settings_that_are_not_named_stay() -> None:
+    assert changed(CURRENT, Settings().over(CURRENT)) == {}
+
+
+def test_environment_variables_are_merged_and_unset() -> None:
+    wanted = Settings(environment={"B": "3", "C": "4"}, unset=frozenset({"A"})).over(CURRENT)
+    assert changed(CURRENT, wanted) == {"Environment": {"Variables": {"B": "3", "C": "4"}}}
+
+
+def test_only_settings_that_differ_are_changed() -> None:
+    wanted = Settings(memory_mb=512, timeout_seconds=900, ephemeral_storage_mb=1024, snapstart=True).over(CURRENT)
+    assert changed(CURRENT, wanted) == {
+        "Timeout": 900,
+        "EphemeralStorage": {"Size": 1024},
+        "SnapStart": {"ApplyOn": "PublishedVersions"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("expected", "found", "where"),
+    [
+        ({"a": 1}, {"a": 1, "b": 2}, ""),
+        ({"a": {"b": [1, 2]}}, {"a": {"b": [1, 2]}}, ""),
+        ({"a": 1}, {}, "answer.a is missing"),
+        ({"a": [1, 2]}, {"a": [1]}, "answer.a has 1 items, not 2"),
+        ({"a": [1, {"b": 2}]}, {"a": [1, {"b": 3}]}, "answer.a[1].b is 3, not 2"),
+        ({"a": True}, {"a": 1}, "answer.a is 1, not true"),
+        (1, 1.0, ""),
+        ("x", None, 'answer is null, not "x"'),
+        ({"a": 1}, [1], 'answer is [1], not {"a": 1}'),
+    ],
+)
+def test_an_answer_may_have_more_members_but_nothing_else(expected: object, found: object, where: str) -> None:
+    assert differs(expected, found) == where
+
+
+def test_a_version_says_which_one_was_before_it() -> None:
+    digest = "sha256:" + "0" * 64
+    assert history.version_before(history.description(digest, AliasState("41"))) == "41"
+    assert history.version_before(history.description(digest, None)) is None
+    assert history.version_before(history.description(digest, AliasState("$LATEST"))) is None
+    assert history.version_before("a description of somebody else's") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("localhost:5000/a/b:1", ("localhost:5000", "a/b", "1", "")),
+        ("h/a@sha256:00", ("h", "a", "", "sha256:00")),
+        ("h:1/a:t@sha256:00", ("h:1", "a", "t", "sha256:00")),
+    ],
+)
+def test_image_addresses_are_taken_apart_and_put_together(text: str, parts: tuple[str, str, str, str]) -> None:
+    uri = ImageUri.parse(text)
+    assert (uri.registry, uri.repository, uri.tag, uri.digest) == parts
+    assert str(uri) == text
+
+
+@pytest.mark.parametrize("text", ["", "a", "a:1", "h/a", "h/@sha256:00", "h/:1"])
+def test_what_is_no_image_address_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not HOST/NAME"):
+        ImageUri.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("host", "place"),
+    [
+        ("123456789012.dkr.ecr.eu-west-1.amazonaws.com", ("123456789012", "eu-west-1")),
+        ("123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com", ("123456789012", "us-gov-west-1")),
+        ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn", ("123456789012", "cn-north-1")),
+        ("127.0.0.1:4566", ("", "")),
+    ],
+)
+def test_hosts_of_ecr_name_account_and_region(host: str, place: tuple[str, str]) -> None:
+    uri = ImageUri(host, "a", "t")
+    assert (uri.account, uri.region) == place
+
+
+def test_an_estimate_is_the_sum_of_its_parts_by_hand() -> None:
+    found = prices.estimate(1_000_000, 250, 2048, "x86_64", "us-east-1", 1024)
+    assert found.requests_dollars == pytest.approx(0.20)
+    assert found.compute_dollars == pytest.approx(1_000_000 * 0.25 * 2 * 0.0000166667)
+    assert found.storage_dollars == pytest.approx(1_000_000 * 0.25 * 0.5 * 0.0000000309)
+    assert found.dollars == pytest.approx(0.20 + 8.33335 + 0.0038625)
+
+
+def test_compute_gets_cheaper_beyond_each_tier() -> None:
+    gb_seconds = 16e9
+    found = prices.estimate(int(gb_seconds), 1000, 1024, "x86_64", "us-east-1")
+    assert found.compute_dollars == pytest.approx(6e9 * 0.0000166667 + 9e9 * 0.000015 + 1e9 * 0.0000133334)
+
+
+def test_an_estimate_says_whose_prices_and_of_which_day() -> None:
+    text = str(prices.estimate(1, 1, 128, "arm64", "mars-north-1"))
+    assert "us-east-1" in text
+    assert re.search(r"prices of us-east-1 on \d{4}-\d\d-\d\d, https://", text)
+
+
+def test_what_a_job_uses_costs_the_sum_of_the_services_by_hand() -> None:
+    used = prices.Usage(
+        invocations=1_000_000,
+        gb_seconds=2e6,
+        gets=5_000_000,
+        puts=200_000,
+        transitions=3_000_000,
+        express_requests=1_000_000,
+        express_gb_seconds=4.6e6,
+    )
+    found = prices.usage_cost(used)
+    assert found.lambda_dollars == pytest.approx(0.20 + 2e6 * 0.0000166667)
+    assert found.step_functions_dollars == pytest.approx(75 + 1 + 3.6e6 * 0.00001667 + 1e6 * 0.00000833)
+    assert found.s3_dollars == pytest.approx(2.0 + 1.0)
+    assert found.document["dollars"] == found.dollars == pytest.approx(0.20 + 33.3334 + 76 + 60.012 + 8.33 + 3.0)
+
+
+def test_a_manifest_tells_what_its_job_would_have_cost() -> None:
+    manifest = {
+        "videos": 40,
+        "parts": 12,
+        "pieces": 57,
+        "objects": 57,
+        "attempts": 13,
+        "counters": {"requests": 400},
+        "seconds": {"predicted": 300.1, "worked": 290.2},
+    }
+    assert prices.usage(manifest, 2048) == prices.Usage(
+        invocations=13 + 1 + 3, gb_seconds=580.4, gets=400 + 40 + 36, puts=57 + 57 + 12 + 2, transitions=6 + 26 + 1
+    )
+    found = prices.job_cost(manifest, memory_mb=2048, region="mars-north-1")
+    assert found == prices.usage_cost(prices.usage(manifest, 2048))
+    assert re.fullmatch(
+        r"Lambda 0\.0097, Step Functions 0\.00082, S3 0\.00083; list prices of us-east-1 on \d{4}-\d\d-\d\d", str(found)
+    )
+
+
+def test_every_error_has_an_exit_code_of_its_own_and_the_page_lists_them() -> None:
+    kinds = errors.DeployError.__subclasses__()
+    page = (ROOT / "docs/deploy.md").read_text()
+    listed = {int(code): name for code, name in re.findall(r"^\| (\d+) \| `(\w+)` \|", page, re.MULTILINE)}
+    assert listed == {kind.exit_code: kind.__name__.removesuffix("Error") for kind in kinds}
+    assert len(listed) == len(kinds)
+
+
+def test_the_page_names_every_command_and_option() -> None:
+    page = (ROOT / "docs/deploy.md").read_text() + (ROOT / "docs/first-deploy.md").read_text()
+    (commands,) = (action for action in cli.parser()._actions if action.dest == "command")
+    assert isinstance(commands.choices, dict)
+    for name, command in commands.choices.items():
+        assert f"`{name} " in page
+        options = {option for action in command._actions for option in action.option_strings if option.startswith("--")}
+        assert {option for option in options - {"--help"} if option not in page} == set(), name
+
+
+@pytest.mark.parametrize("name", sorted(policy.POLICIES))
+def test_a_policy_names_each_action_once_and_no_wildcard_action(name: str) -> None:
+    document = policy.POLICIES[name](policy.Scope(create=True))
+    actions = [action for statement in document["Statement"] for action in statement["Action"]]
+    assert len(actions) == len(set(actions))
+    assert not any("*" in action for action in actions)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["check"],
+        ["deploy", "--repository", "r", "--function", "f"],
+        ["deploy", "image", "--digest", "sha256:" + "0" * 64, "--repository", "r", "--function", "f"],
+        ["deploy", "image", "--repository", "r", "--function", "f", "--create"],
+        ["deploy", "image", "--repository", "r", "--function", "f", "--canary", "100%"],
+        ["deploy", "image", "--repository", "r", "--function", "f", "--alias", "12"],
+        ["deploy", "image", "--repository", "r", "--function", "f", "--memory", "64"],
+        ["deploy", "image", "--repository", "r", "--function", "f", "--env", "A"],
+        ["deploy", "image", "--repository", "r", "--function", "f", "--wait", "soon"],
+        ["deploy", "--digest", "sha256:0", "--repository", "r", "--function", "f"],
+        ["rollback", "--function", "f", "--no-smoke", "--expect", "x.json"],
+        ["policy", "function", "--videos", "films"],
+        ["policy", "states", "--videos", "films", "--results", "Results"],
+    ],
+)
+def test_what_makes_no_sense_ends_with_two(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.parse(arguments)
+    assert ended.value.code == 2
+    assert "error: " in capsys.readouterr().err
+
+
+def test_help_imports_neither_an_sdk_nor_a_table_printer() -> None:
+    code = (
+        "import sys, ecr_push\n"
+        "try: ecr_push.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print([m for m in ('boto3', 'botocore', 'docker', 'requests', 'pydantic', 'rich') if m in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert shown.splitlines()[-1] == "[]"

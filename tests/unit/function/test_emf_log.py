@@ -1,0 +1,283 @@
+"""The line of a request: metrics as CloudWatch documents them, and nothing that should not be in a log."""
+
+from __future__ import annotations
+
+import json
+import re
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from function.runtime.emf_log import line, trace_root
+
+LAMBDA = {"AWS_LAMBDA_FUNCTION_NAME": "frames"}
+TRACE = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
+MILLISECONDS = {"open": 12.5, "decode": 800.0, "write": 40.25, "total": 860.1}
+COUNTERS = {
+    "bytes_read": 1_234_567,
+    "requests": 7,
+    "samples_decoded": 140,
+    "samples_skipped": 20,
+    "frames_decoded": 100,
+}
+
+UNITS = {"Milliseconds", "Bytes", "Count"}  # of CloudWatch's own, those that are used
+
+
+def written(environment: dict[str, str] | None = None, **changes: Any) -> dict[str, Any]:
+    given: dict[str, Any] = {
+        "request_id": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
+        "trace_id": TRACE,
+        "action": "decode",
+        "code": "ok",
+        "milliseconds": MILLISECONDS,
+        "counters": COUNTERS,
+        "environment": LAMBDA if environment is None else environment,
+    }
+    text = line(**given | changes)
+    assert "\n" not in text
+    assert text.isprintable()
+    assert len(text.encode()) < 256_000
+    value = json.loads(text, parse_constant=pytest.fail)
+    assert isinstance(value, dict)
+    return value
+
+
+def check_embedded_metric_format(document: dict[str, Any]) -> None:
+    """The rules of the specification's text and schema."""
+    metadata = document["_aws"]
+    assert set(metadata) == {"Timestamp", "CloudWatchMetrics"}
+    assert isinstance(metadata["Timestamp"], int)
+    assert 1.7e12 < metadata["Timestamp"] < 1e13
+    for directive in metadata["CloudWatchMetrics"]:
+        assert set(directive) == {"Namespace", "Dimensions", "Metrics"}
+        assert 1 <= len(directive["Namespace"]) <= 255
+        assert not directive["Namespace"].startswith("AWS/")
+        assert directive["Dimensions"]
+        for dimensions in directive["Dimensions"]:
+            assert len(dimensions) <= 9
+            for name in dimensions:
+                assert 1 <= len(name) <= 250
+                assert isinstance(document[name], str)
+                assert 1 <= len(document[name]) <= 1024
+                assert document[name].strip()
+        assert 1 <= len(directive["Metrics"]) <= 100
+        names = [metric["Name"] for metric in directive["Metrics"]]
+        assert len(set(names)) == len(names)
+        for metric in directive["Metrics"]:
+            assert set(metric) == {"Name", "Unit"}
+            assert metric["Unit"] in UNITS
+            value = document[metric["Name"]]
+            assert isinstance(value, int | float)
+            assert not isinstance(value, bool)
+            assert abs(value) <= 2**360
+
+
+def test_a_line_is_valid_embedded_metric_format_with_the_documented_metrics() -> None:
+    document = written()
+    check_embedded_metric_format(document)
+    (directive,) = document["_aws"]["CloudWatchMetrics"]
+    assert directive["Namespace"] == "Hwang"
+    assert directive["Dimensions"] == [["FunctionName"], ["FunctionName", "Code"]]
+    assert {metric["Name"]: (document[metric["Name"]], metric["Unit"]) for metric in directive["Metrics"]} == {
+        "Requests": (1, "Count"),
+        "Errors": (0, "Count"),
+        "Duration": (860.1, "Milliseconds"),
+        "BytesRead": (1_234_567, "Bytes"),
+        "SourceRequests": (7, "Count"),
+        "SamplesDecoded": (140, "Count"),
+        "Frames": (100, "Count"),
+    }
+    assert (document["FunctionName"], document["Code"]) == ("frames", "ok")
+
+
+def test_a_line_tells_the_request_its_trace_its_phases_and_all_counters() -> None:
+    document = written(message="fine", cold_start=True)
+    assert document["request_id"] == "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
+    assert document["trace_id"] == "1-5759e988-bd862e3fe1be46a994272793"
+    assert document["action"] == "decode"
+    assert (document["milliseconds"], document["counters"]) == (MILLISECONDS, COUNTERS)
+    assert (document["message"], document["cold_start"]) == ("fine", True)
+
+
+def test_a_failed_request_counts_as_an_error_under_its_code() -> None:
+    document = written(code="SourceNotFound", counters={}, milliseconds={"total": 3.0})
+    check_embedded_metric_format(document)
+    assert (document["Requests"], document["Errors"], document["Code"]) == (1, 1, "SourceNotFound")
+    assert "BytesRead" not in document
+
+
+@pytest.mark.parametrize(
+    ("trace_id", "root"),
+    [
+        (TRACE, "1-5759e988-bd862e3fe1be46a994272793"),
+        ("Parent=1;Root=1-a-b", "1-a-b"),
+        ("Self=1-x; Root=1-a-b;Lineage=1:2:3", "1-a-b"),
+        ("NotRoot=1-a-b", None),
+        ("Root=", None),
+        ("Root=<script>", None),
+        ("Root=" + "1" * 100, None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_of_the_trace_only_the_root_is_told(trace_id: str | None, root: str | None) -> None:
+    assert trace_root(trace_id) == root
+    assert written(trace_id=trace_id)["trace_id"] == root
+
+
+@pytest.mark.parametrize(
+    ("namespace", "told"),
+    [
+        ("Films", "Films"),
+        ("Team/Frames #1", "Team/Frames #1"),
+        ("AWS/Lambda", "Hwang"),
+        ("", "Hwang"),
+        (" ", "Hwang"),
+        ("é", "Hwang"),
+        ("x\n", "Hwang"),
+        ("x" * 256, "Hwang"),
+    ],
+)
+def test_the_namespace_is_configured_or_the_usual_one(namespace: str, told: str) -> None:
+    document = written({"HWANG_METRICS_NAMESPACE": namespace})
+    check_embedded_metric_format(document)
+    assert document["_aws"]["CloudWatchMetrics"][0]["Namespace"] == told
+
+
+@pytest.mark.parametrize("name", ["", " ", "\n"])
+def test_a_dimension_is_never_empty(name: str) -> None:
+    check_embedded_metric_format(written({"AWS_LAMBDA_FUNCTION_NAME": name}, code=name))
+    check_embedded_metric_format(written({}))
+
+
+def test_secrets_are_cut_wherever_they_are() -> None:
+    url = "https://user:hidden@example.com/v.mp4?X-Amz-Signature=topsecret"
+    document = written(
+        request_id=url,
+        action=url,
+        code=url,
+        environment={"AWS_LAMBDA_FUNCTION_NAME": url},
+        milliseconds={url: 1},
+        message=url,
+        video={"uri": url, "parts": [url, {url: url}]},
+        **{url: 1},
+    )
+    text = json.dumps(document)
+    assert "topsecret" not in text
+    assert "hidden" not in text
+    assert "example.com/v.mp4" in document["message"]
+
+
+def test_a_text_is_one_short_line() -> None:
+    document = written(message="two\nlines\r\x00\u2028" + "x" * 1000, long="://" * 10**6)
+    assert len(document["message"]) == 300
+    assert document["message"].isprintable()
+    assert len(document["long"]) <= 300
+
+
+def test_nothing_replaces_a_metric_or_what_the_line_says_of_itself() -> None:
+    taken: dict[str, Any] = {"_aws": {}, "Requests": "many", "Code": 7, "Frames": None, "FunctionName": ""}
+    document = written(**taken)
+    check_embedded_metric_format(document)
+    assert (document["Requests"], document["Code"], document["Frames"]) == (1, "ok", 100)
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    document = written(
+        counters={"frames_decoded": np.uint64(7), "bytes_read": np.int64(8)}, milliseconds={"total": np.float32(1.5)}
+    )
+    check_embedded_metric_format(document)
+    assert (document["Frames"], document["BytesRead"], document["Duration"]) == (7, 8, 1.5)
+
+
+class Hostile:
+    def __str__(self) -> str:
+        raise RuntimeError
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"bytes",
+        object(),
+        Hostile(),
+        Decimal(1),
+        1j,
+        float("nan"),
+        float("inf"),
+        10**400,
+        pytest.param(-(10**5000), id="more digits than Python prints"),
+        np.zeros(3),
+        ValueError(),
+        line,
+        int,
+    ],
+)
+def test_what_has_no_place_in_json_is_left_out(value: object) -> None:
+    document = written(
+        counters=COUNTERS | {"frames_decoded": value}, thing=value, things=[1, value], more={"thing": value, "other": 2}
+    )
+    check_embedded_metric_format(document)
+    assert "Frames" not in document
+    assert "thing" not in document
+    assert (document["things"], document["more"]) == ([1], {"other": 2})
+
+
+def test_a_truth_is_told_but_no_metric() -> None:
+    document = written(counters={"frames_decoded": True}, fine=True)
+    assert "Frames" not in document
+    assert document["fine"] is True
+
+
+def test_a_fraction_is_told_as_a_number() -> None:
+    assert written(part=Fraction(1, 2))["part"] == 0.5
+
+
+def test_what_contains_itself_or_never_ends_is_bounded() -> None:
+    loop: list[Any] = []
+    loop.append(loop)
+    wide = {f"k{number}": ["x" * 1000] * 1000 for number in range(1000)}
+    for value in (loop, wide, {"a": loop}):
+        document = written(thing=value)
+        check_embedded_metric_format(document)
+        assert document["request_id"]
+
+
+@pytest.mark.parametrize(
+    "name", ["request_id", "action", "code", "milliseconds", "counters", "trace_id", "environment"]
+)
+@pytest.mark.parametrize("value", [None, 7, [], "x", Hostile(), {Hostile(): 1}])
+def test_a_request_never_fails_by_its_log(name: str, value: Any) -> None:
+    changes = {"environment": LAMBDA} | {name: value}
+    given: dict[str, Any] = {
+        "request_id": "id",
+        "trace_id": None,
+        "action": "decode",
+        "code": "ok",
+        "milliseconds": MILLISECONDS,
+        "counters": COUNTERS,
+    }
+    assert re.fullmatch(r"\{.*\}", line(**given | changes))
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text() | st.integers(), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(VALUES, st.dictionaries(st.text(), st.floats() | st.integers()), st.text(), st.text())
+def test_any_values_give_one_valid_line(value: Any, numbers: dict[str, Any], code: str, trace_id: str) -> None:
+    document = written(
+        code=code, trace_id=trace_id, milliseconds=numbers, counters=numbers | {"bytes_read": value}, thing=value
+    )
+    check_embedded_metric_format(document)

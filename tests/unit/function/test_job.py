@@ -1,0 +1,76 @@
+"""The job: what it may say, and that what is kept of it makes the same job again."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from function.errors import BadRequest
+from function.jobs.listing import frames_document, job_document
+from function.models.event import parse_event
+from function.models.job import Job
+
+JOB: dict[str, Any] = {"videos": "s3://films/2024/", "frames": {"every_seconds": 2}, "output": "s3://results/run/"}
+VIDEOS: list[Any] = [
+    "s3://films/",
+    "s3://films/2024/",
+    ["s3://films/a.mp4", "https://host/b.mp4", {"bucket": "films", "key": "c.mp4", "version_id": "7"}],
+    {"manifest": "s3://lists/all.txt"},
+]
+FRAMES: list[Any] = [
+    [3, 1, 2],
+    "all",
+    "0:100",
+    "5::3",
+    {"timestamps": [1.5, 2.0]},
+    {"every_seconds": 0.5},
+    {"keyframes": True},
+    {"count": 16},
+]
+
+
+@pytest.mark.parametrize("videos", VIDEOS)
+@pytest.mark.parametrize("frames", FRAMES)
+def test_what_is_kept_of_a_job_makes_the_same_job(videos: Any, frames: Any) -> None:
+    job = Job.model_validate(JOB | {"videos": videos, "frames": frames, "size": {"max_side": 256}, "quality": 80})
+    assert Job.model_validate(json.loads(json.dumps(job_document(job)))) == job
+
+
+@pytest.mark.parametrize("frames", FRAMES)
+def test_the_frames_of_a_job_are_kept_as_an_event_has_them(frames: Any) -> None:
+    job = Job.model_validate(JOB | {"frames": frames})
+    event = {"video": "s3://films/a.mp4", "frames": frames_document(job), "output": "s3://results/a/"}
+    assert getattr(parse_event(event), "frames") == job.frames  # noqa: B009 - of an Event, a Decode
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"videos": "s3://films/2024"}, "slash at its end"),
+        ({"videos": []}, "empty"),
+        ({"videos": 3}, "must be a prefix"),
+        ({"videos": ["ftp"]}, "s3://bucket/key"),
+        ({"output": "s3://results/run"}, "ends with a slash"),
+        ({"format": "inline"}, "inline"),
+        ({"format": "jpeg", "reduce": "sum"}, "reduction"),
+        ({"if_exists": "keep"}, "does not apply"),
+        ({"part_seconds": 0.5}, "greater than or equal to 1"),
+        ({"concurrency": 0}, "greater than or equal to 1"),
+        ({"tolerated_failure_percentage": 101}, "less than or equal to 100"),
+        ({"frame": "all"}, "frame"),
+    ],
+)
+def test_a_job_that_makes_no_sense_is_refused_with_the_reason(change: dict[str, Any], told: str) -> None:
+    with pytest.raises(BadRequest) as refused:
+        parse_event({"action": "list", "job": JOB | change})
+    assert told in str(refused.value.detail) + refused.value.message
+    with pytest.raises(ValidationError):
+        Job.model_validate(JOB | change)
+
+
+def test_pictures_are_made_where_nothing_else_is_said() -> None:
+    assert Job.model_validate(JOB).written_as == "jpeg"
+    assert Job.model_validate(JOB | {"reduce": "mean"}).written_as == "npy"

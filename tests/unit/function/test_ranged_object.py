@@ -1,0 +1,263 @@
+"""Ranged reads against a server that misbehaves, over real sockets."""
+
+from __future__ import annotations
+
+import random
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping
+
+import pytest
+
+from function import backoff
+from function.deadline import NEVER, Deadline
+from function.errors import (
+    CorruptMedia,
+    DeadlineExceeded,
+    FunctionError,
+    SourceChanged,
+    SourceForbidden,
+    SourceUnavailable,
+)
+from function.source import connection
+from function.source.connection import Connection, Pool
+from function.source.ranged_object import HEAD_BYTES, Refusal, RemoteObject
+from tests.unit.build.flakyserver import Behaviour, FlakyServer, answer, drip, reset_after, with_headers
+
+CONTENT = random.Random(1).randbytes(1_000_000)  # noqa: S311
+SLOW_DOWN = answer("503 Slow Down", b"<Error><Code>SlowDown</Code></Error>")
+
+
+class Origin:
+    def __init__(self, port: int) -> None:
+        self.shown = "s3://films/clip.mp4"
+        self._port = port
+        self._pool = Pool(self._connect)
+
+    def pool(self) -> Pool:
+        return self._pool
+
+    def close(self) -> None:
+        self._pool.close()
+
+    def _connect(self) -> Connection:
+        return Connection(connection.connect(socket.AF_INET, ("127.0.0.1", self._port), 1), "films.local")
+
+    def request(self) -> tuple[str, Mapping[str, str]]:
+        return "/clip.mp4?X-Signature=secret", {}
+
+    def follow(self, refusal: Refusal) -> bool:  # noqa: ARG002
+        return False
+
+    def error(self, refusal: Refusal) -> FunctionError:
+        return SourceForbidden(f"video: {self.shown}: status {refusal.status}")
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "STALL_SECONDS", 0.3)
+    monkeypatch.setattr(backoff, "_FIRST_PAUSE_SECONDS", 0.01)
+
+
+@pytest.fixture
+def server() -> Iterator[FlakyServer]:
+    with FlakyServer(CONTENT) as running:
+        yield running
+
+
+_open: list[RemoteObject] = []
+
+
+def opened(server: FlakyServer, deadline: Deadline = NEVER) -> RemoteObject:
+    _open.append(RemoteObject(Origin(server.port), deadline))
+    return _open[-1]
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    while _open:
+        _open.pop().close()
+
+
+def test_opening_is_one_request_that_brings_the_head(server: FlakyServer) -> None:
+    video = opened(server)
+    assert (video.size, video.etag, video.head) == (len(CONTENT), '"one"', CONTENT[:HEAD_BYTES])
+    assert (video.requests, video.bytes_read) == (1, HEAD_BYTES)
+
+
+def test_reads_are_exact_pinned_and_over_one_connection(server: FlakyServer) -> None:
+    video = opened(server)
+    for offset, length in ((100_000, 1), (0, 10), (999_990, 10), (1, 800_000)):
+        assert video.read(offset, length) == CONTENT[offset : offset + length]
+    assert server.connections == 1
+    assert all(asked.headers["if-match"] == '"one"' for asked in server.asked[1:])
+
+
+def test_a_small_object_may_come_whole() -> None:
+    with FlakyServer(b"small", [with_headers("200 OK", Content_Range="")]) as server:
+        video = opened(server)
+        assert (video.size, video.head) == (5, b"small")
+
+
+@pytest.mark.parametrize("every", [70_000, 300_001, 999_999])
+def test_a_reset_is_resumed_at_the_next_byte(every: int, server: FlakyServer) -> None:
+    video = opened(server)
+    server.script += [reset_after(every)] * (len(CONTENT) // every)
+    assert video.read(0, len(CONTENT)) == CONTENT
+    starts = [asked.first for asked in server.asked[1:]]
+    assert starts == sorted(starts)
+    assert video.bytes_read <= 1.2 * len(CONTENT) + HEAD_BYTES
+
+
+@pytest.mark.parametrize("times", [1, 4])
+def test_overload_is_waited_out(times: int, server: FlakyServer) -> None:
+    video = opened(server)
+    server.script += [SLOW_DOWN] * times
+    assert video.read(5, 5) == CONTENT[5:10]
+
+
+def test_overload_that_stays_is_told_as_such(server: FlakyServer) -> None:
+    video = opened(server)
+    server.script += [SLOW_DOWN] * 5
+    with pytest.raises(SourceUnavailable, match="503"):
+        video.read(5, 5)
+    assert video.read(5, 5) == CONTENT[5:10]
+
+
+def test_the_server_says_how_long_to_wait(server: FlakyServer) -> None:
+    video = opened(server)
+    server.script.append(answer("429 Too Many Requests", Retry_After="1"))
+    start = time.monotonic()
+    assert video.read(5, 5) == CONTENT[5:10]
+    assert 1 <= time.monotonic() - start < 3
+
+
+def test_a_wait_that_is_too_long_is_not_begun(server: FlakyServer) -> None:
+    video = opened(server)
+    server.script.append(answer("503 Service Unavailable", Retry_After="3600"))
+    with pytest.raises(SourceUnavailable):
+        video.read(5, 5)
+
+
+@pytest.mark.parametrize("headers", [True, False])
+def test_bytes_that_drip_are_given_up(headers: bool, server: FlakyServer) -> None:
+    video = opened(server)
+    server.script += [drip(0.02, headers=headers)] * 2
+    start = time.monotonic()
+    with pytest.raises(SourceUnavailable, match="slowly"):
+        video.read(0, 500_000)
+    assert time.monotonic() - start < 2
+
+
+def test_an_object_that_was_replaced_is_noticed(server: FlakyServer) -> None:
+    video = opened(server)
+    server.etag = '"two"'
+    with pytest.raises(SourceChanged):
+        video.read(0, 10)
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "error"),
+    [
+        (with_headers(ETag='"two"'), SourceChanged),
+        (with_headers(Content_Range="bytes 0-9/5"), SourceChanged),
+        (answer("403 Forbidden"), SourceForbidden),
+        (answer("416 Range Not Satisfiable"), SourceChanged),
+    ],
+)
+def test_an_answer_that_is_not_the_range_is_refused(
+    behaviour: Behaviour, error: type[FunctionError], server: FlakyServer
+) -> None:
+    video = opened(server)
+    server.script.append(behaviour)
+    with pytest.raises(error) as caught:
+        video.read(0, 10)
+    assert "secret" not in caught.value.report("id")
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        with_headers(Content_Range="bytes 1-10/1000000"),
+        with_headers(Content_Range=""),
+        with_headers("200 OK", Content_Range=""),
+        with_headers(Content_Encoding="gzip"),
+        with_headers(Content_Length="5"),
+    ],
+)
+def test_other_bytes_than_asked_for_are_never_taken(behaviour: Behaviour, server: FlakyServer) -> None:
+    video = opened(server)
+    server.script.append(behaviour)
+    assert video.read(0, 10) == CONTENT[:10]
+    server.script += [behaviour] * 5
+    with pytest.raises(SourceUnavailable):
+        video.read(0, 10)
+
+
+def test_an_answer_that_ends_early_is_resumed(server: FlakyServer) -> None:
+    video = opened(server)
+    server.script.append(with_headers(Content_Length="20"))
+    assert video.read(999_980, 20) == CONTENT[-20:]
+
+
+def test_an_empty_object_is_told_as_such() -> None:
+    with FlakyServer(b"") as server, pytest.raises(CorruptMedia, match="empty"):
+        opened(server)
+
+
+def test_connections_that_the_server_has_closed_are_replaced_at_once(server: FlakyServer) -> None:
+    video = opened(server)
+    video.read(0, 10)
+    server.drop_connections()
+    time.sleep(0.05)
+    assert video.read(0, 10) == CONTENT[:10]
+    assert server.connections == 2
+
+
+def test_connections_that_were_idle_for_long_are_not_used_again(
+    server: FlakyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = opened(server)
+    later = time.time() + connection.MOST_IDLE_SECONDS
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert video.read(0, 10) == CONTENT[:10]
+    assert server.connections == 2
+
+
+def test_the_deadline_ends_a_read(server: FlakyServer) -> None:
+    video = opened(server, Deadline.within(0.2))
+    server.script += [drip(0.02, headers=False)] * 9
+    start = time.monotonic()
+    with pytest.raises(DeadlineExceeded):
+        video.read(0, 500_000)
+    assert time.monotonic() - start < 1
+
+
+def test_closing_ends_the_reads_of_other_threads(server: FlakyServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "STALL_SECONDS", 30)
+    video = opened(server)
+    server.script.append(drip(0.02, headers=False))
+    failures: list[Exception] = []
+
+    def read() -> None:
+        try:
+            video.read(0, 500_000)
+        except FunctionError as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    time.sleep(0.1)
+    video.close()
+    thread.join(2)
+    assert not thread.is_alive()
+    assert len(failures) == 1
+
+
+def test_nothing_listens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with pytest.raises(SourceUnavailable, match="ConnectionRefused"):
+        RemoteObject(Origin(port), NEVER)

@@ -1,0 +1,172 @@
+"""Real worker processes that work, fail, die, hang and linger; the supervisor answers in time and goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from function.errors import BadRequest, DeadlineExceeded, OutputUnavailable, WorkerCrashed
+from function.runtime import supervisor
+from function.runtime.supervisor import Supervisor
+
+LONG = 100.0
+
+
+def work(connection: Connection, memory: int | None) -> None:
+    """Does what the event says."""
+    with suppress(EOFError):
+        while True:
+            message = json.loads(connection.recv_bytes())
+            match message.get("event"):
+                case {"die_unseen_once": marker} if not Path(marker).exists():
+                    Path(marker).touch()
+                    os._exit(1)
+            connection.send_bytes(json.dumps({"beat": {}}).encode())
+            for told in _does(message, memory):
+                connection.send_bytes(json.dumps(told).encode())
+
+
+def _does(message: dict[str, Any], memory: int | None) -> Iterator[dict[str, Any]]:
+    if "withdraw" in message:
+        Path(message["withdraw"][0]["file"]).write_text(json.dumps(message["withdraw"]))
+        yield {"withdrawn": True}
+        return
+    match message["event"]:
+        case "who" | {"die_unseen_once": _}:
+            yield {"beat": {"done": 7}}
+            yield {"result": {"pid": os.getpid(), "memory": memory, "run": message["run"]}}
+        case "files":
+            links = [link for link in Path("/proc/self/fd").iterdir() if link.exists()]
+            yield {"result": {"open": [str(link.readlink()) for link in links]}}
+        case "refuse":
+            yield {"error": {"code": "BadRequest", "message": "no", "detail": {"a": 1}, "retryable": False}}
+        case {"begin": file, "then": signal_number}:
+            yield {"journal": {"file": file, "key": "part1.npy"}}
+            os.kill(os.getpid(), signal_number)
+        case {"die": signal_number}:
+            os.kill(os.getpid(), signal_number)
+        case {"exit": status}:
+            os._exit(status)
+        case "leave":
+            error = {"code": "OutputUnavailable", "message": "stuck", "detail": {}, "retryable": True}
+            yield {"error": error, "gone": True}
+            os._exit(0)
+        case "linger":
+            while True:
+                yield {"beat": {"done": 7}}
+                time.sleep(0.01)
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Supervisor]:
+    monkeypatch.setattr(supervisor, "_POLL_SECONDS", 0.25)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    running = Supervisor(work, 512 << 20)
+    running.start()
+    yield running
+    running.stop()
+
+
+def test_requests_are_done_by_one_process_that_is_not_this_one(watched: Supervisor) -> None:
+    first, second = watched.run("who", LONG), watched.run("who", LONG)
+    assert first["pid"] == second["pid"] != os.getpid()
+    assert first["run"] != second["run"]
+    assert 400 << 20 < first["memory"] < 512 << 20
+
+
+def test_a_worker_has_no_file_of_this_process(watched: Supervisor, tmp_path: Path) -> None:
+    with (tmp_path / "secret").open("w"):
+        watched.stop()
+        watched.start()
+        assert not any("secret" in name for name in watched.run("files", LONG)["open"])
+
+
+def test_an_error_comes_as_it_was_raised(watched: Supervisor) -> None:
+    with pytest.raises(BadRequest, match="no") as caught:
+        watched.run("refuse", LONG)
+    assert (caught.value.detail, caught.value.retryable) == ({"a": 1}, False)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGTERM])
+def test_a_worker_that_is_killed_is_replaced(number: signal.Signals, watched: Supervisor) -> None:
+    before = watched.run("who", LONG)["pid"]
+    with pytest.raises(WorkerCrashed, match=number.name):
+        watched.run({"die": number}, LONG)
+    assert watched.run("who", LONG)["pid"] != before
+
+
+def test_a_worker_that_ends_is_replaced(watched: Supervisor) -> None:
+    with pytest.raises(WorkerCrashed, match="status 3"):
+        watched.run({"exit": 3}, LONG)
+    assert watched.run("who", LONG)
+
+
+def test_a_worker_that_gives_up_says_why_and_is_replaced(watched: Supervisor) -> None:
+    before = watched.run("who", LONG)["pid"]
+    with pytest.raises(OutputUnavailable, match="stuck"):
+        watched.run("leave", LONG)
+    assert watched.run("who", LONG)["pid"] != before
+
+
+def test_a_worker_that_has_died_between_requests_costs_none(watched: Supervisor) -> None:
+    pid = watched.run("who", LONG)["pid"]
+    os.kill(pid, signal.SIGKILL)
+    time.sleep(0.05)
+    assert watched.run("who", LONG)["pid"] != pid
+
+
+def test_a_request_that_a_dying_worker_never_saw_is_done_by_the_next(watched: Supervisor, tmp_path: Path) -> None:
+    before = watched.run("who", LONG)["pid"]
+    marker = tmp_path / "died"
+    assert watched.run({"die_unseen_once": str(marker)}, LONG)["pid"] != before
+    assert marker.exists()
+
+
+def test_a_worker_that_is_stopped_is_replaced_long_before_the_time_is_up(watched: Supervisor) -> None:
+    pid = watched.run("who", LONG)["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    start = time.monotonic()
+    with pytest.raises(WorkerCrashed, match="did not answer"):
+        watched.run("x" * 4_000_000, LONG)  # more than a pipe holds
+    assert time.monotonic() - start < 5
+    assert watched.run("who", LONG)["pid"] != pid
+
+
+def test_a_worker_that_does_not_stop_in_time_is_ended(watched: Supervisor) -> None:
+    start = time.monotonic()
+    with pytest.raises(DeadlineExceeded) as caught:
+        watched.run("linger", 2.0)
+    assert caught.value.detail == {"done": 7}
+    assert time.monotonic() - start < 2 - supervisor.ANSWER_SECONDS
+    assert watched.run("who", LONG)
+
+
+def test_what_a_dead_worker_began_is_taken_back_by_the_next(watched: Supervisor, tmp_path: Path) -> None:
+    file = tmp_path / "taken-back"
+    with pytest.raises(WorkerCrashed):
+        watched.run({"begin": str(file), "then": signal.SIGKILL}, LONG)
+    assert json.loads(file.read_text()) == [{"file": str(file), "key": "part1.npy"}]
+
+
+def test_temporary_files_of_a_dead_worker_go(watched: Supervisor, tmp_path: Path) -> None:
+    (tmp_path / "hwang-left").mkdir()
+    (tmp_path / "other").mkdir()
+    with pytest.raises(WorkerCrashed):
+        watched.run({"die": signal.SIGKILL}, LONG)
+    assert {path.name for path in tmp_path.iterdir()} == {"other"}
+
+
+def test_nothing_is_left_of_a_worker_that_is_stopped(watched: Supervisor) -> None:
+    pid = watched.run("who", LONG)["pid"]
+    watched.stop()
+    assert not Path(f"/proc/{pid}").exists()

@@ -1,0 +1,106 @@
+"""Batches of SQS: the requests in their messages, and which messages come again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from function.errors import SourceNotFound
+from function.triggers.delivery import Refused, Request, parse
+from tests.unit.function.delivered import BUSY, GONE, PLAIN, environment, messages, only
+from tests.unit.function.deliveries import (
+    event_bridge,
+    s3_notification,
+    s3_record,
+    s3_test_event,
+    sns_envelope,
+    sqs_batch,
+    sqs_message,
+)
+
+# SQS
+
+
+@pytest.mark.parametrize(
+    ("body", "video"),
+    [
+        (PLAIN, PLAIN["video"]),
+        (s3_notification(s3_record("a b.mp4")), {"bucket": "uploads", "key": "a b.mp4"}),
+        (event_bridge("a b.mp4"), {"bucket": "uploads", "key": "a b.mp4"}),
+        (sns_envelope(PLAIN), PLAIN["video"]),
+        (sns_envelope(s3_notification(s3_record("a b.mp4"))), {"bucket": "uploads", "key": "a b.mp4"}),
+        (sns_envelope(event_bridge("a b.mp4")), {"bucket": "uploads", "key": "a b.mp4"}),
+    ],
+)
+def test_a_message_holds_a_request_or_news_also_sent_on_by_sns(body: object, video: object) -> None:
+    request = only(parse(sqs_batch(body), environment()))
+    assert isinstance(request, Request)
+    assert (request.event["video"], request.key, request.asynchronous) == (video, "m0", True)
+
+
+@pytest.mark.parametrize("body", [s3_test_event(), sns_envelope(s3_test_event())])
+def test_a_message_with_a_test_event_is_done(body: object) -> None:
+    assert messages(parse(sqs_batch(body), {}), []) == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "not json",
+        "null",
+        "[]",
+        "7",
+        '"text"',
+        '{"frames": NaN}',
+        '{"frames": [' + "1" * 5000 + "]}",
+        "[" * 100_000,
+        '{"a":' * 100_000,
+        " " * (9 * 2**20),
+        s3_notification(),
+        {"Records": None},
+        {"Records": [None]},
+        {"Records": [{}]},
+        s3_notification(s3_record("a.mp4") | {"eventSource": "aws:kinesis"}),
+        sqs_batch(PLAIN),
+        sns_envelope(sqs_batch(PLAIN)),
+        sns_envelope("not json"),
+        sns_envelope(PLAIN) | {"Message": None},
+        sns_envelope(PLAIN) | {"Message": {"video": 1}},
+        event_bridge("a.mp4") | {"source": "aws.ec2"},
+        event_bridge("a.mp4") | {"detail": None},
+        event_bridge("a.mp4") | {"detail-type": 7},
+        {"detail-type": "Scheduled Event", "source": "aws.events", "detail": {}},
+    ],
+)
+def test_a_message_that_makes_no_sense_comes_again_alone(body: object) -> None:
+    delivery = parse(sqs_batch(PLAIN, body, PLAIN), environment())
+    assert [type(item) for item in delivery.items] == [Request, Refused, Request]
+    assert messages(delivery, [{}, {}]) == ["m1"]
+
+
+def test_an_envelope_is_opened_once() -> None:
+    inner = sns_envelope(PLAIN)
+    request = only(parse(sqs_batch(sns_envelope(inner)), {}))
+    assert request.event == inner  # which the event's own check refuses
+
+
+def test_only_failed_messages_come_again() -> None:
+    delivery = parse(sqs_batch(PLAIN, PLAIN, PLAIN, PLAIN), {})
+    assert messages(delivery, [{}, BUSY, {}, GONE]) == ["m1", "m3"]
+    assert messages(delivery, [{}, {}, {}, {}]) == []
+    assert messages(delivery, [GONE] * 4) == ["m0", "m1", "m2", "m3"]
+
+
+def test_a_message_with_several_uploads_fails_once_if_any_of_them_does() -> None:
+    delivery = parse(sqs_batch(s3_notification(s3_record("a"), s3_record("b"), s3_record("c")), PLAIN), environment())
+    assert messages(delivery, [{}, GONE, BUSY, {}]) == ["m0"]
+
+
+@pytest.mark.parametrize("identifier", [None, "", 7])
+def test_a_failed_message_without_an_id_fails_the_batch(identifier: Any) -> None:
+    event = {"Records": [sqs_message("m0", PLAIN), sqs_message(identifier, PLAIN)]}
+    with pytest.raises(SourceNotFound):
+        parse(event, {}).answer([{}, GONE])
+    assert messages(parse(event, {}), [GONE, {}]) == ["m0"]
