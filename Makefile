@@ -105,7 +105,7 @@ base-report: engine venv ## compare Lambda's own base image with what is known o
 release-files: announce engine venv ## what a release publishes, in dist/VERSION: bundle, layer, wheels, their hashes, notes
 	@ARCHITECTURE=$(ARCHITECTURE) local/release.sh $(IMAGE)
 
-lint: venv ## ruff, mypy, hadolint, shellcheck
+lint: venv ## ruff, mypy, import rules, hadolint, shellcheck
 	@local/lint.sh
 
 components: announce engine ## renew build_stages/verify/components.txt from what FFmpeg has now; look at the difference

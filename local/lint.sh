@@ -10,6 +10,7 @@ shell_scripts() { { git ls-files '*.sh' && git grep --files-with-matches --exten
 .venv/bin/ruff check . || status=1
 .venv/bin/ruff format --check . || status=1
 .venv/bin/mypy || status=1
+PYTHONPATH=build_stages .venv/bin/lint-imports --no-logo --cache-dir .cache/import-linter || status=1
 dockerfiles | xargs .venv/bin/hadolint || status=1
 shell_scripts | xargs .venv/bin/shellcheck || status=1
 exit "$status"
