@@ -1,4 +1,4 @@
-"""The function's work without Lambda, on this machine: an event in, its result out.
+"""Runs one event on this machine, without Lambda, and prints its result.
 
 python -m function EVENT.json      the result as JSON; S3 as AWS_ENDPOINT_URL_S3 and the usual credentials say
 python -m function -               the event from standard input
@@ -23,14 +23,16 @@ _NO_LIMIT_SECONDS = 10**8
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """0: done; 1: the request failed, standard error says why; 2: the command makes no sense."""
+    """Exit status: 0 done; 1 the request failed, with the reason on standard error; 2 wrong usage."""
     parser = argparse.ArgumentParser(prog="python -m function", description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("event", help="a file with the event as JSON, or - for standard input")
-    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="as Lambda's; by default there is none")
+    parser.add_argument(
+        "--timeout", type=float, metavar="SECONDS", help="time limit, as Lambda has one; none by default"
+    )
     parser.add_argument(
         "--supervised",
         action="store_true",
-        help="in a worker process, as on Lambda; by default in this one, for a debugger",
+        help="run in a worker process, as on Lambda; by default in this one, for a debugger",
     )
     options = parser.parse_args(arguments)
     try:

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Clock:
-    """Adds up wall time by phase, from its making on. A phase inside another counts for itself alone; one thread."""
+    """Adds up wall time by phase, from its creation on. A nested phase stops the outer one. For one thread."""
 
     def __init__(self) -> None:
         self._start = self._last = time.perf_counter()
@@ -20,6 +20,7 @@ class Clock:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
+        """Charge the time inside the block to the phase `name`."""
         self._charge()
         self._open.append(name)
         try:
@@ -29,7 +30,7 @@ class Clock:
             self._open.pop()
 
     def items(self, name: str, items: Iterable[T]) -> Iterator[T]:
-        """The items; the time it takes to get them, not to use them, counts for the phase."""
+        """Yield the items; charge the time it takes to produce them, not to use them, to the phase."""
         iterator = iter(items)
         while True:
             with self.phase(name):
@@ -40,7 +41,7 @@ class Clock:
             yield item
 
     def milliseconds(self) -> dict[str, float]:
-        """Each phase, and the total, to 0.1 ms."""
+        """Return the time of each phase, and "total", in milliseconds rounded to 0.1."""
         seconds = self._seconds | {"total": time.perf_counter() - self._start}
         return {name: round(value * 1000, 1) for name, value in seconds.items()}
 

@@ -22,20 +22,22 @@ class Deadline:
 
     @classmethod
     def within(cls, seconds: float) -> Deadline:
+        """Return the deadline that is `seconds` from now."""
         return cls(time.monotonic() + seconds)
 
     @property
     def seconds_left(self) -> float:
-        """Not below 0; infinite if it never comes."""
+        """Seconds until the deadline: at least 0, infinite if there is none."""
         return max(0.0, self.at - time.monotonic())
 
     @property
     def has_passed(self) -> bool:
+        """True once the deadline has passed."""
         return time.monotonic() >= self.at
 
     @contextmanager
     def alarm(self, ring: Callable[[], object]) -> Iterator[None]:
-        """Calls `ring`, from another thread, if it passes inside the block."""
+        """Call `ring` from another thread if the deadline passes inside the block."""
         if math.isinf(self.at):
             yield
             return
@@ -49,7 +51,7 @@ class Deadline:
             timer.join()
 
     def check(self) -> None:
-        """Raises DeadlineExceeded once it has passed."""
+        """Raise DeadlineExceeded if the deadline has passed."""
         if self.has_passed:
             raise DeadlineExceeded(TOO_LATE)
 

@@ -1,4 +1,4 @@
-"""Every way a request can fail: one class per error code, named like the code."""
+"""The errors of a request: one class per public error code, named like the code."""
 
 # The class names are the public codes, so they do not end in Error.
 # ruff: noqa: N818
@@ -21,7 +21,7 @@ _CREDENTIALS = re.compile(r"://[^/\s@]*@")
 
 
 def public_text(text: str) -> str:
-    """The text as it may be shown: one line, without query strings and credentials, at most 300 characters."""
+    """Return the text fit for messages: one line, no query strings or credentials, at most 300 characters."""
     text = text[:_MAX_SEEN_CHARS]  # the expressions take long over more
     text = _QUERY.sub(r"\1?…", _CREDENTIALS.sub("://…@", text))
     text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
@@ -29,13 +29,13 @@ def public_text(text: str) -> str:
 
 
 class FunctionError(Exception):
-    """A failure the caller is told about. `code` is Lambda's errorType, `report` its errorMessage.
+    """Base of all errors that a caller gets. `code` is Lambda's errorType, `report` its errorMessage.
 
     `detail` holds the facts of the message as JSON values, for programs.
     """
 
     retryable = False
-    trace: Sequence[str] = ()  # for the log: where a defect showed itself
+    trace: Sequence[str] = ()  # stack trace of a defect, for the log
 
     def __init__(self, message: str, **detail: object) -> None:
         self.message = public_text(message)
@@ -44,10 +44,11 @@ class FunctionError(Exception):
 
     @property
     def code(self) -> str:
+        """The public error code: the name of the class."""
         return type(self).__name__
 
     def report(self, request_id: str) -> str:
-        """The errorMessage: a JSON object {message, retryable, detail, request_id}."""
+        """Return Lambda's errorMessage: a JSON object {message, retryable, detail, request_id}."""
         return json.dumps(
             {
                 "message": self.message,
@@ -63,7 +64,7 @@ class BadRequest(FunctionError):
 
 
 class FrameOutOfRange(FunctionError):
-    """A frame was asked for that the video does not have."""
+    """A requested frame is outside the video."""
 
 
 class SourceNotFound(FunctionError):
@@ -75,11 +76,11 @@ class SourceForbidden(FunctionError):
 
 
 class SourceExpired(FunctionError):
-    """What gave access to the video is no longer valid: a presigned address, a token, or a clock that is off."""
+    """Access to the video has expired: a presigned address, a token, or a wrong clock."""
 
 
 class SourceBlocked(FunctionError):
-    """The video's address is one that events may not name."""
+    """The policy does not allow this address."""
 
 
 class SourceChanged(FunctionError):
@@ -105,7 +106,7 @@ class CorruptMedia(FunctionError):
 
 
 class FrameCorrupt(FunctionError):
-    """Frames that were asked for cannot be decoded; `detail.rows` names them."""
+    """Requested frames cannot be decoded; `detail.rows` names them."""
 
 
 class Encrypted(FunctionError):
@@ -113,7 +114,7 @@ class Encrypted(FunctionError):
 
 
 class LimitExceeded(FunctionError):
-    """The request needs more than this function has; said before the work where possible."""
+    """The request needs more than this function has; raised before the work if possible."""
 
 
 class StorageFull(FunctionError):
@@ -129,7 +130,7 @@ class OutputForbidden(FunctionError):
 
 
 class OutputConflict(FunctionError):
-    """Something else is there already, and the request says to keep it."""
+    """Another object exists there, and the request says to keep it."""
 
 
 class OutputUnavailable(FunctionError):
@@ -139,13 +140,13 @@ class OutputUnavailable(FunctionError):
 
 
 class DeadlineExceeded(FunctionError):
-    """The function's time was up; `detail` says what was done and what was not."""
+    """The function ran out of time; `detail` says how much was done."""
 
     retryable = True
 
 
 class WorkerCrashed(FunctionError):
-    """The process that decodes has died or stopped answering; the next request has a new one."""
+    """The worker process died or stopped answering; the next request gets a new one."""
 
 
 class JobIncomplete(FunctionError):
@@ -157,14 +158,14 @@ class Internal(FunctionError):
 
 
 def of_code(code: str, message: str, detail: dict[str, object], retryable: bool) -> FunctionError:
-    """The error that another process has described."""
+    """Rebuild an error that another process has serialised."""
     kind = next((kind for kind in FunctionError.__subclasses__() if kind.__name__ == code), Internal)
     error = kind(message, **detail)
     error.retryable = retryable
     return error
 
 
-# The first that matches counts: a subclass stands before its base.
+# The first match counts, so a subclass stands before its base.
 _BY_HWANG_ERROR: Final[tuple[tuple[type[hwang.errors.HwangError], type[FunctionError]], ...]] = (
     (hwang.errors.FrameIndexError, FrameOutOfRange),
     (hwang.errors.EncryptedMediaError, Encrypted),
@@ -180,7 +181,7 @@ _NO_THREAD: Final = "can't start new thread"  # Python has no class for it
 
 
 def from_exception(error: Exception, source: str = "") -> FunctionError:
-    """The typed error for any exception. `source` names the video in errors that the decoder raised."""
+    """Return the typed error for any exception. `source` names the video in errors of the decoder."""
     if isinstance(error, FunctionError):
         return error
     if isinstance(error, MemoryError):

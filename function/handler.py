@@ -6,11 +6,11 @@ from __future__ import annotations
 import gc
 import os
 import random
-from typing import Any, Protocol
+from typing import Any
 
-gc.disable()  # nothing that importing makes is garbage
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: its threads would take memory for nothing
-os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # it would look through all packages for some
+gc.disable()  # imports make no garbage
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: its threads would only take memory
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # it would search all packages for plugins
 
 from awslambdaric.lambda_runtime_exception import FaultException
 from snapshot_restore_py import register_after_restore, register_before_snapshot
@@ -21,14 +21,8 @@ from function.runtime import invocation, worker
 from function.runtime.supervisor import Supervisor
 
 
-class Context(Protocol):
-    aws_request_id: str
-
-    def get_remaining_time_in_millis(self) -> int: ...
-
-
-def handler(event: object, context: Context) -> Any:
-    """What Lambda returns. Raises with errorType the code and errorMessage the report, and no stack trace."""
+def handler(event: object, context: invocation.Context) -> Any:
+    """Answer one invocation. Raises FaultException: errorType is the code, errorMessage the report."""
     try:
         return invocation.answer(event, context, _supervisor)
     except FunctionError as error:
@@ -37,7 +31,7 @@ def handler(event: object, context: Context) -> Any:
 
 
 def _restored() -> None:
-    random.seed()  # all that were restored from one snapshot would draw the same numbers
+    random.seed()  # otherwise all environments restored from one snapshot draw the same numbers
     _supervisor.start()
 
 

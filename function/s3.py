@@ -1,4 +1,4 @@
-"""The one S3 client of the process, and what its failures mean."""
+"""The process's S3 client, its retries, and the classification of its errors."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import botocore.session
@@ -15,7 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 from urllib3.exceptions import HTTPError
 
-from function.backoff import LONGEST_PAUSE_SECONDS, MOST_TRIES, pause_seconds, stated_seconds
+from function.backoff import MAX_ATTEMPTS, MAX_PAUSE_SECONDS, pause_seconds, stated_seconds
 from function.errors import FunctionError, Internal, OutputUnavailable, SourceUnavailable
 from function.watchdog import watched
 
@@ -23,13 +24,15 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 T = TypeVar("T")
-CONNECTIONS: Final = 8  # of a request that reads and writes what is large
-MOST_CONNECTIONS: Final = 16  # for many small objects
-_CALL_SECONDS: Final = 6.0  # more than the client's own limit, which a server that drips does not meet
+CONNECTIONS: Final = 8  # of one request, for large transfers
+MAX_CONNECTIONS: Final = 16  # of the client, for many small objects
+_CALL_SECONDS: Final = 6.0  # above the client's own timeouts, which a server that drips bytes never hits
 _SLOWEST_BYTES_PER_SECOND: Final = 2e6
 
 
 class Fault(Enum):
+    """Kinds of failed S3 calls; the value completes "s3://bucket/key …" in a message."""
+
     NOT_FOUND = "does not exist"
     FORBIDDEN = "is missing or access to it is denied"
     EXPIRED = "may no longer be used with these credentials or this address"
@@ -38,33 +41,34 @@ class Fault(Enum):
 
 
 class S3Error(Exception):
-    """A failed S3 call: its fault, and the cause in S3's words, which never hold a credential."""
+    """A failed S3 call: its fault, S3's code and status without credentials, and the HTTP status (0: no answer)."""
 
-    def __init__(self, fault: Fault, cause: str, pause_seconds: float | None = None) -> None:
+    def __init__(self, fault: Fault, cause: str, status: int = 0, pause_seconds: float | None = None) -> None:
         super().__init__(f"{fault.value} ({cause})")
         self.fault = fault
         self.cause = cause
-        self.pause_seconds = pause_seconds  # before the next try, as S3 states it
+        self.status = status
+        self.pause_seconds = pause_seconds  # before the next attempt, as S3 states it
 
     @property
-    def is_passing(self) -> bool:
-        """Whether the same call may succeed soon."""
-        return self.fault is Fault.UNAVAILABLE or "status 409" in self.cause
+    def is_retryable(self) -> bool:
+        """True if the same call may succeed soon."""
+        return self.fault is Fault.UNAVAILABLE or self.status == HTTPStatus.CONFLICT
 
 
 @functools.cache
 def client() -> S3Client:
-    """The client, made once; the endpoint comes from AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL, never from an event.
+    """Return the process's client; AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL sets the endpoint, never an event.
 
-    Made from botocore, as importing boto3 costs 90 ms more at every cold start. Raises Internal where the configuration
-    is such that there can be none.
+    Uses botocore, as importing boto3 costs 90 ms more at every cold start. Raises Internal if the configuration is
+    invalid.
     """
     own_endpoint = "AWS_ENDPOINT_URL_S3" in os.environ or "AWS_ENDPOINT_URL" in os.environ
     config = Config(
         connect_timeout=3,
         read_timeout=5,
-        max_pool_connections=MOST_CONNECTIONS,
-        retries={"total_max_attempts": 1},  # ask() does it
+        max_pool_connections=MAX_CONNECTIONS,
+        retries={"total_max_attempts": 1},  # ask() retries
         signature_version="s3v4",
         s3={"addressing_style": "path" if own_endpoint else "auto"},
         # Every write states its SHA-256; ranged reads have no checksum to compare.
@@ -79,31 +83,31 @@ def client() -> S3Client:
 
 
 def ask(call: Callable[..., T], *, error: type[FunctionError] = OutputUnavailable, **arguments: Any) -> T:
-    """The call's answer; overload, breaks and damage on the way are tried again. Raises S3Error.
+    """Call S3 and return the answer; retry if S3 is overloaded or the transfer breaks. Raises S3Error.
 
-    Gives up with `error` if a call does not end.
+    A call that does not return ends the worker with `error`.
     """
-    patience = _CALL_SECONDS + len(arguments.get("Body", b"")) / _SLOWEST_BYTES_PER_SECOND
-    for failures in range(1, MOST_TRIES + 1):
+    limit = _CALL_SECONDS + len(arguments.get("Body", b"")) / _SLOWEST_BYTES_PER_SECOND
+    for failures in range(1, MAX_ATTEMPTS + 1):
         try:
-            with s3_failures(), watched(patience, error(f"S3 does not answer within {patience:.0f} s")):
+            with s3_failures(), watched(limit, error(f"S3 does not answer within {limit:.0f} s")):
                 return call(**arguments)
         except S3Error as failure:
             stated = failure.pause_seconds
-            if not failure.is_passing or failures == MOST_TRIES or (stated or 0) > LONGEST_PAUSE_SECONDS:
+            if not failure.is_retryable or failures == MAX_ATTEMPTS or (stated or 0) > MAX_PAUSE_SECONDS:
                 raise
             time.sleep(pause_seconds(failures) if stated is None else stated)
     raise AssertionError
 
 
 def get(client: S3Client, bucket: str, key: str, **more: Any) -> bytes:
-    """A small object, whole. Raises S3Error."""
+    """Return the bytes of a small object. Raises S3Error."""
     return ask(lambda: client.get_object(Bucket=bucket, Key=key, **more)["Body"].read(), error=SourceUnavailable)
 
 
 @contextmanager
 def s3_failures() -> Iterator[None]:
-    """Raises S3Error for whatever goes wrong in S3 calls and in reading their bodies."""
+    """Turn every failure of S3 calls, and of reading their bodies, into S3Error."""
     try:
         yield
     except ClientError as error:
@@ -126,33 +130,38 @@ _BUSY_CODES: Final = {"SlowDown", "RequestTimeout", "BadDigest", "InternalError"
 
 
 def _from_response(error: ClientError) -> S3Error:
-    told = error.response.get("Error", {})
+    stated = error.response.get("Error", {})
     metadata = error.response.get("ResponseMetadata", {})
-    failure = fault_of(told.get("Code", ""), told.get("Message", ""), metadata.get("HTTPStatusCode", 0))
+    failure = fault_of(stated.get("Code", ""), stated.get("Message", ""), metadata.get("HTTPStatusCode", 0))
     failure.pause_seconds = stated_seconds(metadata.get("HTTPHeaders", {}).get("retry-after"))
     return failure
 
 
 def fault_of(code: str, message: str, status: int) -> S3Error:
-    """What S3's code, message and HTTP status mean; code and message may be empty."""
+    """Classify S3's error code, message and HTTP status; code and message may be empty."""
+    fault, cause = _classified(code, message, status)
+    return S3Error(fault, cause, status)
+
+
+def _classified(code: str, message: str, status: int) -> tuple[Fault, str]:
     cause = f"{code}, status {status}" if code and code != str(status) else f"status {status}"
     if code in _EXPIRED_CODES or (code == "AccessDenied" and "expired" in message.lower()):
-        return S3Error(Fault.EXPIRED, cause)
+        return Fault.EXPIRED, cause
     if code in _BUSY_CODES:
-        return S3Error(Fault.UNAVAILABLE, cause)
+        return Fault.UNAVAILABLE, cause
     if code == "InvalidObjectState":
-        return S3Error(Fault.FORBIDDEN, f"{cause}: it is archived; restore it first")
+        return Fault.FORBIDDEN, f"{cause}: it is archived; restore it first"
     if code == "AuthorizationHeaderMalformed":
-        return S3Error(Fault.FORBIDDEN, f"{cause}: the bucket is in another region")
+        return Fault.FORBIDDEN, f"{cause}: the bucket is in another region"
     if code.startswith("KMS") or (code == "AccessDenied" and "kms" in message.lower()):
-        return S3Error(Fault.FORBIDDEN, f"{cause}: its KMS key may not be used")
+        return Fault.FORBIDDEN, f"{cause}: its KMS key may not be used"
     match status:
         case 301 | 302 | 307 | 308:
-            return S3Error(Fault.FORBIDDEN, f"{cause}: the bucket is in another region")
+            return Fault.FORBIDDEN, f"{cause}: the bucket is in another region"
         case 401 | 403:
-            return S3Error(Fault.FORBIDDEN, cause)
+            return Fault.FORBIDDEN, cause
         case 400 | 404 | 405 | 410:  # 400: a malformed version id or name; 405: the version is a delete marker
-            return S3Error(Fault.NOT_FOUND, cause)
+            return Fault.NOT_FOUND, cause
         case 409 | 412 | 416:
-            return S3Error(Fault.CHANGED, cause)
-    return S3Error(Fault.UNAVAILABLE, cause)
+            return Fault.CHANGED, cause
+    return Fault.UNAVAILABLE, cause

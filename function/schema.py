@@ -15,7 +15,7 @@ from function.models.result import CombineResult, DecodeResult, IndexResult, Pla
 
 
 def schema() -> dict[str, Any]:
-    """One document: an event is any of `$defs` that `oneOf` names under `event`, a result likewise."""
+    """Return one document: `event` and `result` name, by `oneOf`, the models in `$defs`."""
     event = EVENT.json_schema(ref_template="#/$defs/{model}")
     kinds = (DecodeResult, PlanResult, ProbeResult, IndexResult, CombineResult, SelfTestResult)
     _, results = models_json_schema([(kind, "serialization") for kind in kinds], ref_template="#/$defs/{model}")
@@ -30,6 +30,7 @@ def schema() -> dict[str, Any]:
 
 
 def text() -> str:
+    """Return the schema as the text of docs/function.schema.json."""
     return json.dumps(schema(), indent=1, sort_keys=True) + "\n"
 
 

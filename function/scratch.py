@@ -1,4 +1,4 @@
-"""Temporary storage: a folder for each request, gone with it."""
+"""Temporary storage: one folder for each request, removed after it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PREFIX: Final = "hwang-"
 
 @contextmanager
 def folder() -> Iterator[Path]:
-    """Where temporary files of this process go inside the block."""
+    """Create a folder, and make it the place of temporary files inside the block."""
     made = tempfile.mkdtemp(prefix=_PREFIX)
     before, tempfile.tempdir = tempfile.tempdir, made
     try:
@@ -25,6 +25,6 @@ def folder() -> Iterator[Path]:
 
 
 def clean() -> None:
-    """Removes the folders of processes that were ended in the middle of a request."""
+    """Remove the folders of processes that were killed in the middle of a request."""
     for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         shutil.rmtree(left, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What one request has at hand: the S3 client, its deadline, its clock, and who hears how far it is."""
+"""The context of one request: S3 client, deadline, clock, journal and progress callbacks."""
 
 from __future__ import annotations
 
@@ -14,25 +14,21 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 
-def _nobody(_: dict[str, Any]) -> None:
-    """Hears nothing."""
-
-
-def _nothing() -> dict[str, Any]:
-    """Tells nothing."""
-    return {}
+def _ignore(_: dict[str, Any]) -> None:
+    """Do nothing with a journal entry."""
 
 
 @dataclass
 class Session:
-    """`run` is of this request alone, never the same twice. `tell` hears of each object begun and each finished.
+    """The context of one request.
 
-    `progress` tells, also to another thread, what of the request is done; as detail of an error it has to be JSON.
+    `run` is a random id of this request. `tell` is called with an entry before each object is begun and after it is
+    finished. `progress`, also called from another thread, returns JSON values that say how much is done.
     """
 
     client: S3Client
     deadline: Deadline = NEVER
-    tell: Callable[[dict[str, Any]], None] = _nobody
-    progress: Callable[[], dict[str, Any]] = _nothing
+    tell: Callable[[dict[str, Any]], None] = _ignore
+    progress: Callable[[], dict[str, Any]] = dict
     clock: Clock = field(default_factory=Clock)
     run: str = field(default_factory=lambda: uuid.uuid4().hex)

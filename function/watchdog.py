@@ -1,4 +1,4 @@
-"""For calls that neither end nor can be ended, such as a server that answers with a byte a second."""
+"""Guards calls that neither return nor can be cancelled, such as a server that sends one byte a second."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from function.errors import FunctionError
 
 give_up: Callable[[FunctionError], None] | None = None
-"""Ends this process, after telling why; set by a worker. Without it calls take as long as they take."""
+"""Reports the error and ends this process; set by a worker. None: calls may take any time."""
 
 
 @contextmanager
 def watched(seconds: float, error: FunctionError) -> Iterator[None]:
-    """Gives up with the error if the block takes longer."""
+    """Call `give_up(error)` if the block takes longer than `seconds`."""
     if give_up is None:
         yield
         return

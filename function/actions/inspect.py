@@ -1,4 +1,4 @@
-"""What can be told of a video without decoding it: what it is, what a decode would cost, its index."""
+"""The actions that do not decode: probe (facts about a video), plan (cost of a decode), index."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from function.models.places import Output
 from function.models.result import Cost, FrameList, IndexResult, PlanResult, ProbeResult, Result, as_json, returned
 from function.output.publish import Publication
 from function.output.undo_log import Journal
+from function.s3 import CONNECTIONS
 from function.session import Session
 from function.source.index_cache import VARIABLE, IndexCache
-from function.source.prefetch import CONNECTIONS
 from function.source.video import OpenVideo
 from hwang.plan import make_plan
 
 
 def probe(request: Probe, session: Session) -> dict[str, Any]:
-    """What the video is."""
+    """Return facts about the video: size, codec, frames, duration."""
     with OpenVideo.of(session, request.video) as video:
-        return _told(ProbeResult(video=video.facts, counters=video.counters), session)
+        return _answer(ProbeResult(video=video.facts, counters=video.counters), session)
 
 
 def plan(request: Plan, session: Session) -> dict[str, Any]:
-    """What a decode of the same fields would take."""
+    """Return the cost of a decode with the same fields: requests, bytes, memory, time."""
     with OpenVideo.of(session, request.video) as video:
         index = video.index
         rows = resolve_rows(request.frames, index)
@@ -60,11 +60,11 @@ def plan(request: Plan, session: Session) -> dict[str, Any]:
             fits=memory is None or work.memory_bytes <= memory,
             counters=video.counters,
         )
-        return _told(result, session)
+        return _answer(result, session)
 
 
 def index(request: Index, session: Session) -> dict[str, Any]:
-    """Makes the index and keeps it: at the output, or in the cache."""
+    """Index the video and write the index to `output`, or to the cache."""
     with OpenVideo.of(session, request.video) as video:
         output = request.output
         if output is None:
@@ -76,16 +76,16 @@ def index(request: Index, session: Session) -> dict[str, Any]:
         journal = Journal(session.run, video.source.etag.strip('"'), output.manifest_key, session.tell)
         with session.clock.phase("write"), Publication(session.client, output, request, journal) as publication:
             written = publication.put(output.key, video.index.serialize(), "application/x-protobuf")
-        return _told(IndexResult(video=video.facts, output=[written], counters=video.counters), session)
+        return _answer(IndexResult(video=video.facts, output=[written], counters=video.counters), session)
 
 
 def _seconds(work: Work, memory: int | None) -> float:
-    """A prediction: fetching and decoding overlap, so the longer one counts."""
+    """Predict the seconds of a decode: fetching and decoding overlap, so the longer one counts."""
     at_once = min(cores_of(memory), max(1, len(work.plan.runs)))
     rates = Rates.of(work.index, work.shape, work.written_as, work.reduce, at_once)
     fetch = REQUEST_SECONDS * math.ceil(len(work.plan.ranges) / CONNECTIONS) + work.fetched_bytes / BYTES_PER_SECOND
     return rates.request + max(fetch, float(rates.of_runs(work.index, work.plan).sum()))
 
 
-def _told(result: Result, session: Session) -> dict[str, Any]:
+def _answer(result: Result, session: Session) -> dict[str, Any]:
     return returned(as_json(result)) | {"milliseconds": session.clock.milliseconds()}

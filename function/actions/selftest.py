@@ -1,4 +1,4 @@
-"""The function proves itself without a video: pictures that carry their numbers are encoded here, and found again."""
+"""The selftest action: encodes pictures that carry their numbers, decodes some and compares. Needs no video."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _ROWS: Final = (37, 0, 59, 12, 37)
 
 
 def _luma(row: int) -> int:
-    """How bright the whole picture of a row is, apart enough from its neighbours for any encoder."""
+    """Return the brightness of a row's picture; neighbours differ enough for any encoder."""
     return 20 + 3 * row
 
 
 def selftest(_: SelfTest, session: Session) -> dict[str, Any]:
-    """Raises Internal if a picture is not the one asked for."""
+    """Run the self-test. Raises Internal if a picture is not that of its row."""
     with tempfile.TemporaryFile() as file:
         clip = _h264_clip(file) if can_encode() else io.BytesIO(_jpeg_clip())
         with Decoder(clip) as decoder:

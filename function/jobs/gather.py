@@ -19,7 +19,7 @@ from function.jobs.writer import FileWriter
 from function.models.event import MAX_PARTS, Combine, parse_event
 from function.models.job import Job
 from function.models.job_steps import Gather
-from function.s3 import MOST_CONNECTIONS
+from function.s3 import MAX_CONNECTIONS
 from function.session import Session
 
 RESULT: Final = "summary.json"
@@ -81,7 +81,7 @@ def _plan(store: Store) -> dict[str, Any]:
 def _results(store: Store, tally: Tally, session: Session) -> Iterator[dict[str, Any]]:
     """Of all pieces that were done, in the order of the parts."""
     lines = enumerate(store.get(PARTS).splitlines())
-    with ThreadPoolExecutor(MOST_CONNECTIONS, "hwang-gather") as pool:
+    with ThreadPoolExecutor(MAX_CONNECTIONS, "hwang-gather") as pool:
         for some in batched(lines, _LOOK_AHEAD):
             session.deadline.check()
             names = [DONE + marker(line) for _, line in some]

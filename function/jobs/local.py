@@ -23,7 +23,7 @@ from function.jobs.store import Store
 from function.models.job import Job
 from function.source.index_cache import VARIABLE
 
-MOST_TRIES: Final = 5
+MAX_ATTEMPTS: Final = 5
 _GRACE_SECONDS: Final = 30.0  # beyond the function's own limit, which ends what takes too long
 
 Answer = dict[str, Any]
@@ -145,14 +145,14 @@ class Runner:
         return answers
 
     def _tried(self, event: Answer) -> Answer:
-        for attempt in range(MOST_TRIES):
+        for attempt in range(MAX_ATTEMPTS):
             environment = self._free.get()
             try:
                 counted = {"attempt": attempt} if event["action"] == "part" else {}
                 return environment.invoke({**event, **counted}, self.seconds)
             except FunctionError as error:
                 passing = error.retryable or isinstance(error, WorkerCrashed)
-                if not passing or attempt + 1 == MOST_TRIES or self._stopping.is_set():
+                if not passing or attempt + 1 == MAX_ATTEMPTS or self._stopping.is_set():
                     raise
             finally:
                 self._free.put(environment)

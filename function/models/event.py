@@ -67,7 +67,7 @@ class Decode(Form, _Asked):
         if output.is_prefix:
             if wanted in _ONE_OBJECT:
                 return f"output: {wanted} is one object and needs a key, not a prefix"
-            longest = len(output.key.encode()) + self.template.most_bytes
+            longest = len(output.key.encode()) + self.template.max_bytes
             return (
                 f"output: its keys may have {longest} bytes, more than {MAX_KEY_BYTES}"
                 if longest > MAX_KEY_BYTES

@@ -1,4 +1,4 @@
-"""What makes two requests the same: the same question about the same version of the same video."""
+"""The fingerprint of a request: equal for the same question about the same version of the same video."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from function.models.selection import Model
 
 
 def fingerprint(request: Model, versions: list[str]) -> str:
-    """32 hexadecimal digits. `versions`: the ETags of what is read. How the result is kept does not count."""
+    """Return 32 hexadecimal digits. `versions`: ETags of the inputs. How the result is stored does not count."""
     question = request.model_dump(mode="json", exclude={"if_exists", "storage_class", "kms_key"})
     whole = json.dumps([question, versions], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(whole.encode(errors="surrogatepass")).hexdigest()[:32]

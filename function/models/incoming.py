@@ -1,4 +1,4 @@
-"""What comes from outside, as JSON of types we know; anything else is a BadRequest that names its place."""
+"""Reads JSON from outside; anything of another type is a BadRequest that names its place."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from function.errors import BadRequest, public_text
 from function.models.problems import json_type
 
 MAX_JSON_CHARS: Final = 8 * 2**20  # Lambda takes 6 MB, SQS 1 MiB
-_MAX_SEEN_CHARS: Final = 1000  # of a message; 300 are told, without secrets
+_MAX_SEEN_CHARS: Final = 1000  # of a message; public_text keeps 300
 
 
 def wrong(path: str, message: str) -> BadRequest:
-    """The error for one wrong field. The message may hold what came from outside, however long."""
+    """Return the error for one wrong field. The message may quote the input at any length."""
     message = message[:_MAX_SEEN_CHARS]
     return BadRequest(f"{path}: {message}", problems=[{"path": path, "message": public_text(message)}])
 
 
 def json_object(text: object, path: str) -> dict[str, Any]:
-    """The object that the text at `path` holds as JSON. Raises BadRequest."""
+    """Parse the JSON object in a text; `path` names it in errors. Raises BadRequest."""
     if not isinstance(text, str):
         raise wrong(path, f"must be a string of JSON, not {json_type(text)}")
     if len(text) > MAX_JSON_CHARS:
@@ -36,7 +36,7 @@ def json_object(text: object, path: str) -> dict[str, Any]:
 
 
 def text_at(document: object, *path: str) -> str:
-    """The string at this path of names. Raises BadRequest if there is none."""
+    """Return the string at this path of names. Raises BadRequest if there is none."""
     value = optional_text_at(document, *path)
     if value is None:
         raise wrong(".".join(path), "must be a string, not null")
@@ -44,7 +44,7 @@ def text_at(document: object, *path: str) -> str:
 
 
 def optional_text_at(document: object, *path: str) -> str | None:
-    """The string at this path of names; None if it is null or absent there. Raises BadRequest for another type."""
+    """Return the string at this path of names, None if null or absent. Raises BadRequest for another type."""
     value = document
     for depth, name in enumerate(path):
         if not isinstance(value, dict):

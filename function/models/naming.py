@@ -1,4 +1,4 @@
-"""Names of many pictures, from a template such as `{row:06d}-{seconds:.2f}.jpg`."""
+"""Names of many pictures, made from a template such as `{row:06d}-{seconds:.2f}.jpg`."""
 
 from __future__ import annotations
 
@@ -22,25 +22,26 @@ _LITERAL = re.compile(r"[^/\\\x00-\x1f\x7f]*")
 
 @dataclass(frozen=True)
 class NameTemplate:
-    """Text and (field, format) in turn; a name is a key's last part."""
+    """A parsed template; the name is the last part of a key."""
 
     parts: tuple[tuple[str, str, str], ...]  # literal text, then a field ("" for none) and its format
 
     @property
-    def most_bytes(self) -> int:
-        """That a name can have, of any frame that can be asked for."""
+    def max_bytes(self) -> int:
+        """Length in bytes of the longest name of any frame."""
         return len(self.name(row=2**24, position=10**7, seconds=1e7, ext="webp").encode())
 
     def name(self, *, row: int, position: int, seconds: float, ext: str) -> str:
+        """Fill in the template for one frame."""
         values: dict[str, object] = {"row": row, "position": position, "seconds": seconds, "ext": ext}
         return "".join(text + (format(values[field], spec) if field else "") for text, field, spec in self.parts)
 
 
 def parse_template(text: str) -> NameTemplate:
-    """The template. Raises PydanticCustomError (for a validator) with what is wrong with it.
+    """Parse a template. Raises PydanticCustomError (for a validator) that says the problem.
 
-    Only known fields with plain number formats are taken: a template comes from an event, and Python's own formatting
-    would follow attributes and make strings of any length.
+    Only known fields with plain number formats are allowed: a template comes from an event, and Python's own
+    formatting would follow attributes and make strings of any length.
     """
     if not 1 <= len(text) <= MAX_NAME_CHARS:
         raise PydanticCustomError("name", "must have 1 to {most} characters", {"most": MAX_NAME_CHARS})

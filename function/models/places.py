@@ -1,4 +1,4 @@
-"""Where things are: objects of S3, addresses of the web, outputs."""
+"""Places: S3 objects, web addresses, outputs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from function.models.selection import Model
 MAX_KEY_BYTES: Final = 1024
 MANIFEST_SUFFIX: Final = ".manifest.json"
 MAX_URL_CHARS: Final = 8192
-_S3_URI = re.compile(r"s3://([^/]+)/(.*)", re.DOTALL)
+S3_URI: Final = re.compile(r"s3://([^/]+)/(.*)", re.DOTALL)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _BUCKET = re.compile(r"[A-Za-z0-9._-]{3,255}")
 
 
 class S3Object(Model):
-    """An object in S3: `"s3://bucket/key"`, or its parts. The key is taken as it is, never decoded or normalised."""
+    """An S3 object: `"s3://bucket/key"`, or its parts. The key is never decoded or normalised."""
 
     bucket: Annotated[str, StringConstraints(pattern=f"^{_BUCKET.pattern}$")]
     key: str
@@ -27,6 +27,7 @@ class S3Object(Model):
 
     @property
     def uri(self) -> str:
+        """The object as s3://bucket/key."""
         return f"s3://{self.bucket}/{self.key}"
 
     @model_validator(mode="after")
@@ -36,7 +37,7 @@ class S3Object(Model):
 
 
 class Url(Model):
-    """An address of the web. Which ones may be read is decided when it is opened."""
+    """A web address. The policy checks it when it is opened."""
 
     url: Annotated[str, StringConstraints(max_length=MAX_URL_CHARS)]
 
@@ -51,14 +52,14 @@ def _check_key(key: str, longest: int = MAX_KEY_BYTES) -> None:
 
 
 def _split_uri(value: str, alternative: str = "") -> dict[str, str]:
-    match = _S3_URI.fullmatch(value)
+    match = S3_URI.fullmatch(value)
     if not match or not _BUCKET.fullmatch(match[1]):
         raise PydanticCustomError("uri", "must be like s3://bucket/key{alternative}", {"alternative": alternative})
     return {"bucket": match[1], "key": match[2]}
 
 
 def _split_video(value: object) -> object:
-    """The parts of an "s3://bucket/key" string, or an address; anything else is left to the model."""
+    """Split an "s3://bucket/key" string or an address; anything else is left to the model."""
     if not isinstance(value, str):
         return value
     if _SCHEME.match(value) and not value.startswith("s3:"):
@@ -105,18 +106,22 @@ class Output(Model):
 
     @property
     def uri(self) -> str:
+        """The output as s3://bucket/key."""
         return f"s3://{self.bucket}/{self.key}"
 
     @property
     def is_prefix(self) -> bool:
+        """True for a place for many objects: the key ends with a slash."""
         return self.key.endswith("/")
 
     @property
     def manifest_key(self) -> str:
+        """Key of the manifest that says what was written here."""
         return f"{self.key}_manifest.json" if self.is_prefix else self.key + MANIFEST_SUFFIX
 
     @property
     def extension(self) -> str:
+        """Extension of the key in lower case, without the dot; empty if there is none."""
         name = self.key.rpartition("/")[2]
         return name.rpartition(".")[2].lower() if "." in name else ""
 

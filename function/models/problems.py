@@ -1,4 +1,4 @@
-"""What is wrong with an event, in words: validation errors as a list of {path, message}."""
+"""Validation errors in the words of the event: a list of {path, message}."""
 
 from __future__ import annotations
 
@@ -25,12 +25,14 @@ _EXPECTED: Final = {
 
 
 class Problem(TypedDict):
+    """One problem: the path of the field, and what is wrong with it."""
+
     path: str
     message: str
 
 
 def json_type(value: object) -> str:
-    """The value's type in JSON's words, with its article."""
+    """Return the JSON name of the value's type, with its article."""
     match value:
         case None:
             return "null"
@@ -48,7 +50,7 @@ def json_type(value: object) -> str:
 
 
 def problem_list(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
-    """Every problem of the error, in the event's words, the first 20. `model` is the event's own."""
+    """Return the first 20 problems of the error. `model` is the event's model."""
     known = list(model.model_fields)
     details = error.errors(include_url=False, include_context=True)
     problems = [_problem(detail, known) for detail in details[:MAX_PROBLEMS]]
@@ -58,7 +60,7 @@ def problem_list(error: ValidationError, model: type[BaseModel]) -> list[Problem
 
 
 def summary(problems: list[Problem]) -> str:
-    """All problems in one line; the last ones are counted where the line would get too long."""
+    """Join the problems in one line; the last ones are only counted if it gets too long."""
     lines = [f"{problem['path']}: {problem['message']}".removeprefix(": ") for problem in problems]
     shown, room = 0, MAX_MESSAGE_CHARS - len("; and 99 more")
     while shown < len(lines) and (shown == 0 or sum(map(len, lines[: shown + 1])) + 2 * shown <= room):
@@ -105,7 +107,7 @@ def _unknown(name: str, known: list[str]) -> str:
 
 
 def _place(detail: ErrorDetails) -> tuple[int | str, ...]:
-    """Where in the event, without tags."""
+    """Return the place in the event, without the tags of unions."""
     loc = detail["loc"]
     is_field = detail["type"] in ("missing", "extra_forbidden")  # of any name, also one like a tag
     last = [part for part in loc[-1:] if is_field or not _is_tag(part)]
@@ -113,12 +115,12 @@ def _place(detail: ErrorDetails) -> tuple[int | str, ...]:
 
 
 def _is_tag(part: int | str) -> bool:
-    """A name of a union's member, which only the models know."""
+    """True for the tag of a union's member, which only the models know."""
     return isinstance(part, str) and part.startswith("<") and part.endswith(">")
 
 
 def _path(place: tuple[int | str, ...]) -> str:
-    """`frames[3]`, `video.key`."""
+    """Format a place, such as `frames[3]` or `video.key`."""
     path = ""
     for part in place:
         if isinstance(part, int):

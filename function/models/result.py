@@ -7,6 +7,7 @@ from typing import Any, Final
 from function.models.selection import Model
 
 MAX_LISTED: Final = 1000
+MAX_ANSWER_BYTES: Final = 6 * 10**6  # Lambda's limit is 6 MiB, with what it wraps around the result
 
 
 class Written(Model):

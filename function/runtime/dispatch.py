@@ -1,4 +1,4 @@
-"""One request, from an event to a result."""
+"""Runs one request: validates the event, calls its action, and turns every failure into a FunctionError."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from function.session import Session
 
 
 def run(event: object, session: Session) -> dict[str, Any]:
-    """Does what the event asks and returns the result: JSON values, and lists of at most 1,000 items.
+    """Run the event's action and return its result: JSON values, lists of at most 1,000 items.
 
-    Raises FunctionError, whatever goes wrong.
+    Raises FunctionError, and nothing else.
     """
     try:
         return _do(event, session)
     except Exception as error:
-        told = from_exception(error)
+        failure = from_exception(error)
         if session.deadline.has_passed and not isinstance(error, FunctionError):
-            told = DeadlineExceeded(TOO_LATE)  # and so it failed
-        if isinstance(told, DeadlineExceeded):
-            told.detail |= session.progress()
-        if told is error:
+            failure = DeadlineExceeded(TOO_LATE)  # the deadline made it fail
+        if isinstance(failure, DeadlineExceeded):
+            failure.detail |= session.progress()
+        if failure is error:
             raise
-        raise told from error
+        raise failure from error
 
 
 def _do(event: object, session: Session) -> dict[str, Any]:
@@ -47,6 +47,6 @@ def _do(event: object, session: Session) -> dict[str, Any]:
         case SelfTest() as request:
             return selftest(request, session)
         case request:
-            from function.jobs import steps  # late, as few requests are about a job
+            from function.jobs import steps  # late import: few requests are about a job
 
             return steps.run(request, session, lambda one: run(one, Session(session.client, session.deadline)))

@@ -1,4 +1,4 @@
-"""The one line a request leaves in the log: JSON that CloudWatch also reads as metrics (embedded metric format)."""
+"""The log line of a request: JSON that CloudWatch also reads as metrics (embedded metric format)."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _COUNTERS: Final = {  # metric: (counter of a result, unit)
 }
 _MAX_DEPTH: Final = 4
 _MAX_ITEMS: Final = 100
-_MAX_SEEN_CHARS: Final = 2000  # of a text; public_text keeps 300, and takes long over a megabyte
-_LARGEST: Final = 2.0**360  # of a metric's value
+_MAX_SEEN_CHARS: Final = 2000  # of a text; public_text keeps 300, and is slow on a megabyte
+_MAX_VALUE: Final = 2.0**360  # of a metric
 _NAMESPACE = re.compile(r"(?!AWS/)[A-Za-z0-9._/#:-][A-Za-z0-9._/#: -]{0,254}")
 _TRACE_ROOT = re.compile(r"(?:^|;)\s*Root=([0-9A-Za-z-]{1,64})(?:;|$)")
 
@@ -41,20 +41,20 @@ def line(
     environment: Mapping[str, str] = os.environ,
     **more: object,
 ) -> str:
-    """The line, without its end. Raises nothing: what cannot be told is left out.
+    """Return the line without its newline. Never raises; values that cannot be serialised are omitted.
 
-    `code` is "ok" or an error's code; `trace_id` the value of _X_AMZN_TRACE_ID, of which the root is told;
-    `milliseconds` holds "total" and the phases; `counters` are those of a result; `more` is told as it is. No query
-    string, no credentials, and no text longer than 300 characters is told.
+    `code` is "ok" or an error's code; `trace_id` the value of _X_AMZN_TRACE_ID, of which the root is logged;
+    `milliseconds` holds "total" and the phases; `counters` are those of a result; `more` are further members. Texts
+    are cut to 300 characters, without query strings and credentials.
     """
     try:
         return _line(request_id, trace_id, action, code, milliseconds, counters, environment, more)
-    except Exception as error:  # a request must not fail by its log
+    except Exception as error:  # a failing log must not fail the request
         return json.dumps({"request_id": _text(request_id), "code": _text(code), "log": type(error).__name__})
 
 
 def trace_root(trace_id: str | None) -> str | None:
-    """`1-5759e988-bd862e3fe1be46a994272793` of `Root=1-5759e988-…;Parent=…;Sampled=1`."""
+    """Return the root of a trace header: `1-5759e988-bd86…` for `Root=1-5759e988-bd86…;Parent=…;Sampled=1`."""
     match = _TRACE_ROOT.search(trace_id) if isinstance(trace_id, str) else None
     return match[1] if match else None
 
@@ -87,8 +87,8 @@ def _line(
     metrics = [{"Name": name, "Unit": unit} for name, unit in units.items()]
     directive = {"Namespace": _namespace(environment), "Dimensions": _DIMENSIONS, "Metrics": metrics}
     emf = {"_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}, **dimensions, **values}
-    told = {name: value for name, value in dict(_members({**more, **about}, _MAX_DEPTH)).items() if name not in emf}
-    text = json.dumps({**emf, **told})
+    members = {name: value for name, value in _members({**more, **about}, _MAX_DEPTH) if name not in emf}
+    text = json.dumps({**emf, **members})
     return text if len(text) <= MAX_LINE_CHARS else json.dumps({**emf, "request_id": _text(request_id)})
 
 
@@ -104,39 +104,39 @@ def _measured(
             yield name, (value, unit)
 
 
-_UNTOLD: Final = object()
+_OMITTED: Final = object()
 
 
 def _public(value: object, depth: int) -> Any:
-    """The value as JSON can have it and anyone may see it; _UNTOLD if there is no such thing."""
+    """Return the value as public JSON, or _OMITTED if it has no such form."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, numbers.Real):
         number = _number(value)
-        return _UNTOLD if number is None else number
+        return _OMITTED if number is None else number
     if isinstance(value, Mapping) and depth > 0:
         return dict(_members(value, depth - 1))
     if isinstance(value, list | tuple | set | frozenset) and depth > 0:
-        told = [_public(item, depth - 1) for item in list(value)[:_MAX_ITEMS]]
-        return [item for item in told if item is not _UNTOLD]
-    return _UNTOLD
+        items = [_public(item, depth - 1) for item in list(value)[:_MAX_ITEMS]]
+        return [item for item in items if item is not _OMITTED]
+    return _OMITTED
 
 
 def _members(mapping: Mapping[Any, object], depth: int) -> Iterator[tuple[str, Any]]:
     for name, value in list(mapping.items())[:_MAX_ITEMS]:
-        told = _public(value, depth)
-        if isinstance(name, str) and told is not _UNTOLD:
-            yield _text(name), told
+        public = _public(value, depth)
+        if isinstance(name, str) and public is not _OMITTED:
+            yield _text(name), public
 
 
 def _number(value: object) -> int | float | None:
-    """The value, also one of numpy's, if it is a number that a metric can have."""
+    """Return the value as int or float (numpy's as well) if a metric can hold it, else None."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return None
     number = int(value) if isinstance(value, numbers.Integral) else float(value)
-    return number if abs(number) <= _LARGEST else None
+    return number if abs(number) <= _MAX_VALUE else None
 
 
 def _text(value: object) -> str:

@@ -1,4 +1,4 @@
-"""One invocation: what came in to requests, the requests to the worker, the outcomes to what Lambda returns."""
+"""One invocation: splits the event into requests, has the worker run each, logs it, and builds Lambda's answer."""
 
 from __future__ import annotations
 
@@ -17,13 +17,17 @@ _TOO_LATE_SECONDS: Final = KILL_SECONDS + 0.5  # no request of a batch is begun 
 
 
 class Context(Protocol):
+    """The parts of Lambda's context object in use here."""
+
     aws_request_id: str
 
-    def get_remaining_time_in_millis(self) -> int: ...
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until Lambda ends the invocation."""
+        ...
 
 
 def answer(event: object, context: Context, supervisor: Supervisor) -> Any:
-    """What Lambda returns. Raises FunctionError. One line is logged for each request."""
+    """Answer an invocation and log one line for each request. Returns JSON values; raises FunctionError."""
     if isinstance(event, dict) and event.get("action") == "part":
         return do_part(event, lambda one: _outcome(Request(one), context, supervisor))
     received = delivery.parse(event, os.environ)

@@ -2,8 +2,8 @@
 
     python -m function.runtime.stdio
 
-Takes {"event": …, "seconds": until it must have answered} on standard input, a line each, and answers {"result": …} or
-{"error": {code, message, retryable, detail}}. What the function logs goes to standard error.
+Each line of standard input is {"event": …, "seconds": time limit}; each line of standard output is {"result": …} or
+{"error": {code, message, retryable, detail}}. The function's log goes to standard error.
 """
 
 from __future__ import annotations
@@ -22,17 +22,19 @@ from function.runtime.supervisor import Supervisor
 
 
 class Context:
-    """What Lambda tells of an invocation."""
+    """Lambda's context of an invocation: a request id and the time that is left."""
 
     def __init__(self, seconds: float) -> None:
         self.aws_request_id = str(uuid.uuid4())
         self._until = time.monotonic() + seconds
 
     def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until the time limit, at least 0."""
         return max(0, int((self._until - time.monotonic()) * 1000))
 
 
 def main() -> None:
+    """Answer lines until standard input ends."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     supervisor = Supervisor(worker.main, function_memory())
@@ -47,8 +49,8 @@ def _answer(message: dict[str, Any], supervisor: Supervisor) -> dict[str, Any]:
     try:
         return {"result": invocation.answer(message["event"], Context(message["seconds"]), supervisor)}
     except FunctionError as error:
-        told = {"code": error.code, "message": error.message, "retryable": error.retryable, "detail": error.detail}
-        return {"error": told}
+        names = ("code", "message", "retryable", "detail")
+        return {"error": {name: getattr(error, name) for name in names}}
 
 
 if __name__ == "__main__":

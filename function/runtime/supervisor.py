@@ -1,4 +1,4 @@
-"""The worker process seen from the process that answers Lambda: asked, watched, replaced."""
+"""Runs requests in a worker process: watches it, ends it in time, and replaces it if it dies."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from function import scratch
 from function.deadline import TOO_LATE
 from function.errors import DeadlineExceeded, FunctionError, WorkerCrashed, from_exception, of_code
 
-# Before Lambda ends the invocation: the worker stops by itself, is stopped, and the answer is on its way.
+# Seconds before Lambda ends the invocation: the worker stops itself, the worker is killed, the answer is sent.
 STOP_SECONDS: Final = 1.5
 KILL_SECONDS: Final = 1.0
 ANSWER_SECONDS: Final = 0.6
 
 _POLL_SECONDS: Final = 1.0
-_MOST_SILENT_POLLS: Final = 5  # a worker tells that it runs twice in each
-_OWN_BYTES: Final = 32 << 20  # of this process, of the function's memory
+_MAX_SILENT_POLLS: Final = 5  # a worker sends two beats in each
+_OWN_BYTES: Final = 32 << 20  # of the function's memory, for this process
 
 
 Work = Callable[[Connection, int | None], None]
 
 
-class _Gone(Exception):  # noqa: N818 - every way in which a worker can leave
-    """The worker has died, hangs, or took too long; it does not run any more. `untouched`: it never saw the request."""
+class _Gone(Exception):  # noqa: N818 - covers every way in which a worker can end
+    """The worker died, hung or took too long, and does not run any more. `untouched`: it never saw the request."""
 
     def __init__(self, error: FunctionError, *, untouched: bool = False) -> None:
         super().__init__(error.message)
@@ -41,11 +41,11 @@ class _Gone(Exception):  # noqa: N818 - every way in which a worker can leave
 
 
 class Supervisor:
-    """One worker, forked from this process, which must have no other threads at work then.
+    """Owns one worker, forked from this process, which must run no other threads at that moment.
 
-    The worker inherits what is imported here, so that a new one is there within milliseconds and most of its memory
-    is shared. `work`: what it does with its end of a connection and the bytes that it may take, until the connection
-    ends (function.runtime.worker.main). `memory`: the function's, in bytes; None: unlimited. One request at a time.
+    The worker inherits all imports, so that a new one starts within milliseconds and shares most of its memory.
+    `work(connection, memory)` is the worker's main function (function.runtime.worker.main); it returns when the
+    connection ends. `memory`: the function's memory in bytes; None: unlimited. One request at a time.
     """
 
     def __init__(self, work: Work, memory: int | None = None) -> None:
@@ -54,10 +54,12 @@ class Supervisor:
         self._pid = 0
         self._connection: Connection | None = None
         self._sender: threading.Thread | None = None
-        self._leftovers: list[tuple[str, list[dict[str, Any]]]] = []  # runs that died, and what they had begun
+        self._leftovers: list[
+            tuple[str, list[dict[str, Any]]]
+        ] = []  # runs that died, and the entries of their journals
 
     def start(self) -> None:
-        """A worker, unless there is one. What an earlier one left in temporary storage goes. Raises LimitExceeded."""
+        """Start a worker unless one runs, and clear the temporary storage of the last one. Raises LimitExceeded."""
         if self._pid and not self._has_died():
             return
         scratch.clean()
@@ -80,16 +82,16 @@ class Supervisor:
         self._pid, self._connection = pid, ours
 
     def stop(self) -> None:
-        """End the worker, whatever it does."""
+        """Kill the worker."""
         if self._pid:
             with suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGKILL)
             self._reap()
 
     def run(self, event: object, seconds_left: float) -> dict[str, Any]:
-        """The result. `seconds_left`: until Lambda ends the invocation.
+        """Run one request and return its result. `seconds_left`: until Lambda ends the invocation.
 
-        Raises FunctionError: what the worker raised, WorkerCrashed, DeadlineExceeded; in time.
+        Raises, always before that time, the worker's FunctionError, WorkerCrashed or DeadlineExceeded.
         """
         now = time.monotonic()
         answer_by = now + seconds_left - ANSWER_SECONDS
@@ -104,7 +106,7 @@ class Supervisor:
             except _Gone as gone:
                 if not gone.untouched:
                     raise
-                self.start()  # it was dying already
+                self.start()  # the worker was dying before the request came
                 answer = self._ask(request, now + seconds_left - KILL_SECONDS, begun)
         except _Gone as gone:
             if begun:
@@ -119,7 +121,7 @@ class Supervisor:
         return result
 
     def _withdraw(self, until: float) -> None:
-        """Has a worker take back what dead ones left behind; what it cannot in time is left for the next request."""
+        """Have a worker delete the unfinished objects of dead ones; the next request goes on if time runs out."""
         while self._leftovers:
             run, entries = self._leftovers[0]
             answer = self._ask({"withdraw": entries, "run": run}, until, [])
@@ -128,9 +130,9 @@ class Supervisor:
             self._leftovers.pop(0)
 
     def _ask(self, message: dict[str, Any], until: float, begun: list[dict[str, Any]]) -> dict[str, Any]:
-        """The worker's answer; meanwhile `begun` gets what it tells of its writing. Raises _Gone."""
+        """Send a message and return the worker's answer; append its journal entries to `begun`. Raises _Gone."""
         assert self._connection
-        # In a thread, as a worker that does not read would hold this one up for ever.
+        # In a thread, as a worker that does not read would block this process for ever.
         sender = threading.Thread(target=_send, args=(self._connection, message), daemon=True)
         try:
             sender.start()
@@ -147,7 +149,7 @@ class Supervisor:
             try:
                 if not self._connection.poll(min(left, _POLL_SECONDS)):
                     silent += 1
-                    if silent >= _MOST_SILENT_POLLS:
+                    if silent >= _MAX_SILENT_POLLS:
                         self.stop()
                         raise _Gone(WorkerCrashed("the worker did not answer any more, and was replaced"))
                     continue
@@ -166,7 +168,7 @@ class Supervisor:
                 return answer
 
     def _has_died(self) -> bool:
-        """Since its last answer; then it is replaced, and no request has come to harm."""
+        """True if the worker died after its last answer, so that no request was lost."""
         died, _ = os.waitpid(self._pid, os.WNOHANG)
         if died:
             assert self._connection
@@ -175,10 +177,10 @@ class Supervisor:
         return died != 0
 
     def _reap(self) -> int:
-        """Its exit status, as subprocess has it: negative for a signal."""
+        """Kill and wait for the worker; return its exit status, negative for a signal."""
         assert self._connection
         with suppress(ProcessLookupError):
-            os.kill(self._pid, signal.SIGKILL)  # it has closed its end, or is ended: it shall not linger
+            os.kill(self._pid, signal.SIGKILL)  # it may still run after it closed its end
         _, status = os.waitpid(self._pid, 0)
         if self._sender:
             self._sender.join()  # its writes fail now
@@ -188,7 +190,7 @@ class Supervisor:
 
 
 def _close_all_but(kept: int) -> None:
-    """The worker has nothing of this process's, above all not its connection to Lambda."""
+    """Close the inherited descriptors, above all the connection to Lambda."""
     for descriptor in map(int, os.listdir("/proc/self/fd")):  # noqa: PTH208 - numbers, not paths
         if descriptor > 2 and descriptor != kept:
             with suppress(OSError):
@@ -196,14 +198,13 @@ def _close_all_but(kept: int) -> None:
 
 
 def _send(connection: Connection, message: dict[str, Any]) -> None:
-    with suppress(OSError):  # it is gone, which the reader finds out
+    with suppress(OSError):  # the worker is gone, which the reader notices
         connection.send_bytes(json.dumps(message).encode())
 
 
-def _error(told: dict[str, Any]) -> FunctionError:
-    """The error as the worker has described it."""
-    error = of_code(told["code"], told["message"], told["detail"], told["retryable"])
-    error.trace = told.get("trace", ())
+def _error(described: dict[str, Any]) -> FunctionError:
+    error = of_code(described["code"], described["message"], described["detail"], described["retryable"])
+    error.trace = described.get("trace", ())
     return error
 
 

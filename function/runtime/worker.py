@@ -1,4 +1,4 @@
-"""The process that does the work: takes requests from the supervisor, one after another, and answers each."""
+"""The worker process: takes requests from the supervisor, one after another, and answers each."""
 
 from __future__ import annotations
 
@@ -28,31 +28,33 @@ from function.session import Session
 BEAT_SECONDS: Final = 0.5
 _LIBC: Final = ctypes.CDLL(None)
 _M_ARENA_MAX: Final = -8  # glibc's number
-_ARENAS: Final = 2  # one for each of many threads would keep what none of them uses any more
+_ARENAS: Final = 2  # more arenas, one for each thread, would keep freed memory
 
 
 class Channel:
-    """Messages as JSON objects; sent from several threads."""
+    """Sends and receives JSON objects; any thread may send."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._lock = threading.Lock()
 
     def send(self, message: dict[str, Any]) -> None:
+        """Send one message. Raises OSError if the supervisor is gone."""
         data = json.dumps(message).encode()
         with self._lock:
             self._connection.send_bytes(data)
 
     def receive(self) -> dict[str, Any]:
+        """Wait for the next message. Raises EOFError or OSError if the supervisor is gone."""
         message: dict[str, Any] = json.loads(self._connection.recv_bytes())
         return message
 
 
 def main(connection: Connection, memory: int | None) -> None:
-    """Serves until the supervisor is gone. `memory`: bytes that this process may take."""
+    """Answer requests until the supervisor is gone. `memory`: bytes that this process may allocate."""
     _prepare(memory)
     _warm_up()
-    gc.freeze()  # what requests find here is not looked through after each
+    gc.freeze()  # later collections skip the objects that exist now
     channel = Channel(connection)
     watchdog.give_up = lambda error: _leave(channel, error)
     with suppress(EOFError, OSError):  # the supervisor is gone
@@ -62,7 +64,7 @@ def main(connection: Connection, memory: int | None) -> None:
             answer = _answer(message, channel)
             channel.send(answer)
             del message, answer
-            _let_go()
+            _release_memory()
 
 
 def _prepare(memory: int | None) -> None:
@@ -73,14 +75,14 @@ def _prepare(memory: int | None) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if memory:
         resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
-    with suppress(OSError):  # where memory runs out, it is this process that goes, not the one that answers
+    with suppress(OSError):  # the kernel shall end this process, not the one that answers Lambda
         Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def _warm_up() -> None:
-    """What requests need and the process that answers Lambda does not: it goes on meanwhile."""
+    """Prepare what only requests need; the process that answers Lambda starts meanwhile."""
     EVENT.rebuild()
-    with suppress(Internal):  # each request says so
+    with suppress(Internal):  # each request reports it
         s3.client()
 
 
@@ -89,20 +91,21 @@ def _answer(message: dict[str, Any], channel: Channel) -> dict[str, Any]:
         session = _session(message, channel)
         with _beating(channel, session):
             return _withdrawn(message) if "withdraw" in message else _answered(message["event"], session)
-    except (Internal, RuntimeError) as error:  # there is no client, or there are too many threads for one more
+    except (Internal, RuntimeError) as error:  # no S3 client, or no further thread
         return {"error": _described(from_exception(error))}
 
 
 def _leave(channel: Channel, error: FunctionError) -> None:
-    """Ends this process in the middle of a request; the supervisor has the next one clear up."""
+    """End this process in the middle of a request; the next worker deletes its unfinished objects."""
     with suppress(OSError):
         channel.send({"error": _described(error), "gone": True})
     os._exit(0)
 
 
-def _let_go() -> None:
-    """Gives back what the last request had: a caught exception may hold all of it, decoders and their threads too, and
-    the allocator keeps what was freed.
+def _release_memory() -> None:
+    """Return the last request's memory to the system.
+
+    A caught exception may hold all of it, decoders and their threads as well, and the allocator keeps freed memory.
     """
     gc.collect()
     trim = getattr(_LIBC, "malloc_trim", None)  # glibc's
@@ -112,7 +115,7 @@ def _let_go() -> None:
 
 @contextmanager
 def _beating(channel: Channel, session: Session) -> Iterator[None]:
-    """Tells from time to time that this process runs, and how far. Ends it when nobody listens any more."""
+    """Send the progress twice a second, as a sign of life. Ends the process if the supervisor is gone."""
     done = threading.Event()
 
     def beat() -> None:
@@ -142,25 +145,25 @@ def _answered(event: object, session: Session) -> dict[str, Any]:
             return {"result": dispatch.run(event, session)}
     except FunctionError as error:
         return {"error": _described(error)}
-    except OSError as error:  # not even a folder could be made
+    except OSError as error:  # no temporary folder could be created
         return {"error": _described(from_exception(error))}
 
 
 def _described(error: FunctionError) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    described: dict[str, Any] = {
         "code": error.code,
         "message": error.message,
         "detail": error.detail,
         "retryable": error.retryable,
     }
     if isinstance(error, Internal):
-        # Only where it happened: the text of an unknown exception may hold anything.
+        # Only the stack: the text of an unknown exception may hold secrets.
         cause = error.__cause__ or error
-        told["trace"] = [*traceback.format_tb(cause.__traceback__), type(cause).__name__]
-    return told
+        described["trace"] = [*traceback.format_tb(cause.__traceback__), type(cause).__name__]
+    return described
 
 
 def _withdrawn(message: dict[str, Any]) -> dict[str, Any]:
-    """Takes back what a worker that died has left behind."""
+    """Delete the unfinished objects of a worker that died."""
     Journal.of(message["run"], message["withdraw"]).withdraw(s3.client())
     return {"withdrawn": True}

@@ -1,7 +1,7 @@
-"""Which network addresses a URL from an event may reach.
+"""The policy that decides which network addresses a URL from an event may reach.
 
-Checked as imgproxy does it: after the name is resolved, for every address, at every connection and after every
-redirect; the caller connects to exactly the address that was checked.
+Every address of a name is checked after it is resolved, at every connection and after every redirect; the caller
+connects to exactly the address that was checked.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _RUNTIME_API: Final = "127.0.0.1:9001"
 
 @dataclass(frozen=True)
 class Policy:
-    """What may be reached: public addresses under these host names, and `networks` although they are not public.
+    """Allows public addresses under these host names, and `networks` although they are not public.
 
     `hosts` are names in lower case, `*.example.org` for all names below one, `*` for any. `runtime_api` is the host
-    and port that Lambda hands out events and takes results at.
+    and port of Lambda's runtime API.
     """
 
     hosts: tuple[str, ...] = (_ANY_HOST,)
@@ -42,7 +42,7 @@ class Policy:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Policy:
-        """By HWANG_HTTPS_HOSTS, HWANG_ALLOW_NETWORKS, HWANG_ALLOW_HTTP. Raises ValueError that names the variable."""
+        """Read HWANG_HTTPS_HOSTS, HWANG_ALLOW_NETWORKS, HWANG_ALLOW_HTTP. Raises ValueError that names one."""
         allow_http = environment.get("HWANG_ALLOW_HTTP", "")
         if allow_http not in ("", "0", "1"):
             raise ValueError("HWANG_ALLOW_HTTP: must be 1, or absent")
@@ -54,7 +54,7 @@ class Policy:
         )
 
     def check_url(self, url: str) -> Target:
-        """Where the address leads. A host that is an IP address is checked at once, a name when it is resolved.
+        """Parse and check a URL. A host that is an IP address is checked at once, a name when it is resolved.
 
         Raises Blocked, and nothing else.
         """
@@ -69,27 +69,27 @@ class Policy:
         return target
 
     def check_redirect(self, source: Target, location: str) -> Target:
-        """Where an answer's Location leads; it may be relative. Raises Blocked. Hops are the caller's to count."""
+        """Check an answer's Location, which may be relative. Raises Blocked. The caller counts the hops."""
         if not location:
             raise Blocked(f"{source.shown} redirects without saying where to")
         try:
             # urljoin quietly drops spaces and line breaks, which check_url must see
             target = self.check_url(location if FORBIDDEN.search(location) else urljoin(source.url, location))
         except ValueError as error:
-            reason = error if isinstance(error, Blocked) else "what is not an address"
+            reason = error if isinstance(error, Blocked) else "an invalid address"
             raise Blocked(f"{source.shown} redirects to {reason}") from None
         if source.scheme == "https" and target.scheme != "https":
             raise Blocked(f"{source.shown} redirects from https to {target.shown}")
         return target
 
     def check_address(self, address: str, port: int) -> None:
-        """Raises Blocked if no connection may be made to this IP address and port."""
+        """Raise Blocked if no connection may be made to this IP address and port."""
         parsed = _parsed(address)
         if not parsed:
             raise Blocked("the host has an address that is not a plain IP address")
-        what = refusal(parsed, self.networks)
-        if what:
-            raise Blocked(f"{parsed} is not a public address ({what})")
+        reason = refusal(parsed, self.networks)
+        if reason:
+            raise Blocked(f"{parsed} is not a public address ({reason})")
         if not 1 <= port <= 65535:
             raise Blocked(f"{parsed} has no port {port}")
         if self._is_runtime_api(parsed, port):
@@ -100,7 +100,7 @@ class Policy:
         if port != its_port:
             return False
         api, places = _parsed(host), destinations(address)
-        if api is None:  # a name: whichever of the opened addresses it may have
+        if api is None:  # a name: it may have any of the opened addresses
             return any(closed_range(place) for place in places)
         return api in places or (api.is_loopback and any(place.is_loopback for place in places))
 
@@ -110,10 +110,10 @@ def _lookup(host: str, port: int) -> Sequence[tuple[Any, ...]]:
 
 
 def resolve(policy: Policy, host: str, port: int, timeout: float, getaddrinfo: Lookup = _lookup) -> list[SocketAddress]:
-    """Every address of the host, as (family, address for socket.connect), all of them checked, in the resolver's order.
+    """Return every address of the host, checked, as (family, address for socket.connect), in the resolver's order.
 
-    One that may not be reached refuses the host: a server that mixes them plays with the next lookup. Raises Blocked,
-    TimeoutError after `timeout` seconds, OSError where the name has no address. Connect to these, never to the name.
+    One forbidden address refuses the host: a name server that mixes them may answer differently the next time. Raises
+    Blocked, TimeoutError after `timeout` seconds, OSError if the name has no address. Connect to these addresses only.
     """
     if _parsed(host):
         found = [host]
@@ -135,7 +135,7 @@ def resolve(policy: Policy, host: str, port: int, timeout: float, getaddrinfo: L
 
 
 def _within(timeout: float, getaddrinfo: Lookup, host: str, port: int) -> Sequence[tuple[Any, ...]]:
-    """What the resolver says. It has no time limit of its own: where it takes long it is left behind in its thread."""
+    """Return the resolver's answer. The resolver has no time limit: it runs in a thread that is abandoned."""
     answers: queue.SimpleQueue[Sequence[tuple[Any, ...]] | Exception] = queue.SimpleQueue()
 
     def ask() -> None:
@@ -155,7 +155,7 @@ def _within(timeout: float, getaddrinfo: Lookup, host: str, port: int) -> Sequen
 
 
 def _parsed(address: str) -> Address | None:
-    """An IP address, None for anything else; one with a zone is bound to a link and never public."""
+    """Return the IP address, or None; an address with a zone is link-local and never public."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
@@ -183,7 +183,7 @@ def _host_pattern(text: str) -> str:
 
 
 def _each(variable: str, text: str | None, parse: Callable[[str], Any]) -> tuple[Any, ...]:
-    """The comma-separated items. Raises ValueError that names the variable, also for an empty item."""
+    """Parse comma-separated items. Raises ValueError that names the variable, also for an empty item."""
     items = []
     for item in text.split(",") if text is not None else ():
         try:

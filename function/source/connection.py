@@ -1,4 +1,4 @@
-"""HTTP connections that keep time: headers and bodies that only drip are given up, whatever a single read does."""
+"""HTTP connections with a time limit for headers and bodies, also against servers that send a byte at a time."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from typing import Any, Final
 
 STALL_SECONDS: Final = 3.0
 BLOCK_BYTES: Final = 64 * 1024  # of a body, within STALL_SECONDS
-MOST_IDLE: Final = 8
-MOST_IDLE_SECONDS: Final = 10.0
+MAX_IDLE: Final = 8
+MAX_IDLE_SECONDS: Final = 10.0
 
 _USER_AGENT: Final = "hwang-lambda"
 
 
 class _Timed:
-    """Reads end with TimeoutError when `expires`, on the monotonic clock, has passed."""
+    """Mixin: reads raise TimeoutError after `expires` on the monotonic clock."""
 
     expires = math.inf
 
@@ -43,7 +43,7 @@ class TimedTlsSocket(_Timed, ssl.SSLSocket):
 
 
 def connect(family: int, address: tuple[Any, ...], seconds: float) -> TimedSocket:
-    """A TCP connection to exactly this address. Raises OSError."""
+    """Open a TCP connection to exactly this address. Raises OSError."""
     connection = TimedSocket(family, socket.SOCK_STREAM)
     try:
         connection.settimeout(seconds)
@@ -56,7 +56,7 @@ def connect(family: int, address: tuple[Any, ...], seconds: float) -> TimedSocke
 
 
 def secure(connection: TimedSocket, host: str, context: ssl.SSLContext) -> TimedTlsSocket:
-    """The same connection with TLS, its certificate checked against `host`. Raises ssl.SSLError, OSError."""
+    """Start TLS on the connection and check its certificate against `host`. Raises ssl.SSLError, OSError."""
     try:
         secured = context.wrap_socket(connection, server_hostname=host)
     except BaseException:
@@ -67,7 +67,7 @@ def secure(connection: TimedSocket, host: str, context: ssl.SSLContext) -> Timed
 
 
 def tls_context(authorities: str | None = None) -> ssl.SSLContext:
-    """Trusts the system's authorities, or those of the file `authorities`."""
+    """Return a context that trusts the system's authorities, or those of the file `authorities`."""
     context = ssl.create_default_context(cafile=authorities)
     context.sslsocket_class = TimedTlsSocket
     return context
@@ -84,7 +84,7 @@ class Connection:
         self._http.sock = transport
 
     def get(self, path: str, headers: Mapping[str, str], expires: float) -> http.client.HTTPResponse:
-        """The answer's head, which must be there within STALL_SECONDS and before `expires` (monotonic)."""
+        """Send a GET and return the answer's head. Raises TimeoutError after STALL_SECONDS or at `expires`."""
         self._extend(expires)
         self._http.putrequest("GET", path, skip_host=True)
         for name, value in {"Host": self._host, "User-Agent": _USER_AGENT, **headers}.items():
@@ -93,16 +93,17 @@ class Connection:
         return self._http.getresponse()
 
     def read_into(self, answer: http.client.HTTPResponse, view: memoryview, expires: float) -> int:
-        """Bytes read into `view`: a block of at most BLOCK_BYTES; 0 at the end of the body."""
+        """Read at most BLOCK_BYTES of the body into `view`; return their number, 0 at the end."""
         self._extend(expires)
         return answer.readinto(view[:BLOCK_BYTES])
 
     def abort(self) -> None:
-        """Ends a read that is going on in another thread."""
+        """Interrupt a read in another thread."""
         with contextlib.suppress(OSError):
             self._transport.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
+        """Close the connection."""
         self._http.close()
 
     def _extend(self, expires: float) -> None:
@@ -110,7 +111,7 @@ class Connection:
 
 
 class Pool:
-    """Idle connections to one place, used again while they are likely to be alive. Any number of threads."""
+    """Keeps idle connections to one server for reuse while they are likely to be alive. Thread-safe."""
 
     def __init__(self, open_connection: Callable[[], Connection]) -> None:
         self._open = open_connection
@@ -118,14 +119,14 @@ class Pool:
         self._idle: list[tuple[float, Connection]] = []
 
     def take(self) -> tuple[Connection, bool]:
-        """A connection, and whether it has been used before. Raises what opening raises."""
+        """Return a connection and True if it has been used before. Raises the errors of opening one."""
         stale: list[Connection] = []
         found: Connection | None = None
         with self._lock:
             while self._idle and found is None:
                 since, connection = self._idle.pop()
-                # By the clock on the wall: the other one may stand still while Lambda freezes the function.
-                if abs(time.time() - since) < MOST_IDLE_SECONDS:
+                # Wall-clock time: the monotonic clock may stand still while Lambda freezes the function.
+                if abs(time.time() - since) < MAX_IDLE_SECONDS:
                     found = connection
                 else:
                     stale.append(connection)
@@ -134,14 +135,15 @@ class Pool:
         return (found, True) if found else (self._open(), False)
 
     def give_back(self, connection: Connection) -> None:
-        """The last answer must have been read to its end."""
+        """Keep a connection for reuse; its last answer must have been read to the end."""
         with self._lock:
-            if len(self._idle) < MOST_IDLE:
+            if len(self._idle) < MAX_IDLE:
                 self._idle.append((time.time(), connection))
                 return
         connection.close()
 
     def close(self) -> None:
+        """Close the idle connections."""
         with self._lock:
             idle, self._idle = self._idle, []
         for _, connection in idle:

@@ -1,4 +1,4 @@
-"""Indexes kept in S3, so that the next request for a video reads no header: found by the video's ETag."""
+"""The cache of indexes in S3, keyed by the video's ETag, so that later requests read no header."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class IndexCache:
-    """Where the index of one version of a video is kept."""
+    """The place of the cached index of one version of a video."""
 
     bucket: str
     key: str
 
     @classmethod
     def of(cls, video: S3Object | Url, etag: str, setting: str | None = None) -> Self | None:
-        """By the variable HWANG_INDEX_CACHE: "s3://bucket/prefix/", or "beside" the video. None if it is not set."""
+        """Return the place that HWANG_INDEX_CACHE sets: "s3://bucket/prefix/", or "beside" the video. None if unset."""
         setting = os.environ.get(VARIABLE, "") if setting is None else setting
         version = etag.strip('"')
         if not setting or not version:
@@ -50,10 +50,11 @@ class IndexCache:
 
     @property
     def uri(self) -> str:
+        """The place as s3://bucket/key."""
         return f"s3://{self.bucket}/{self.key}"
 
     def get(self, client: S3Client, source_bytes: int) -> VideoIndex | None:
-        """The index that is kept, if there is one and it fits a video of this size."""
+        """Return the cached index, or None if there is none that fits a video of this size."""
         try:
             data = get(client, self.bucket, self.key)
             index = VideoIndex.deserialize(data)
@@ -67,7 +68,7 @@ class IndexCache:
         return index if fits else None
 
     def put(self, client: S3Client, index: VideoIndex) -> None:
-        """Keeps it. A failure costs the next request a little, and this one nothing."""
+        """Store the index. A failure is logged, not raised: the next request only reads the headers again."""
         try:
             ask(client.put_object, Bucket=self.bucket, Key=self.key, Body=index.serialize())
         except S3Error as failure:

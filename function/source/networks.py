@@ -1,7 +1,7 @@
-"""Which IP addresses belong to servers of the public internet, also where an IPv6 address carries an IPv4 one.
+"""Separates public IP addresses from all others, also IPv4 addresses inside IPv6 ones.
 
-The ranges are those of IANA's special-purpose registries, and what is carried in others. Python's own `is_global` is
-not asked: it differs between patch releases, and calls multicast and tunnels public.
+The ranges are those of IANA's special-purpose registries, and those that carry other addresses. Python's `is_global`
+is not used: it differs between patch releases, and calls multicast and tunnels public.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 @dataclass(frozen=True)
 class Closed:
-    """A range that is not public. `openable`: configuration may make parts of it reachable."""
+    """A range that is not public. `openable`: the configuration may allow parts of it."""
 
     network: Network
-    what: str
+    reason: str
     openable: bool = True
 
 
-def _closed(network: str, what: str, *, openable: bool = True) -> Closed:
-    return Closed(ipaddress.ip_network(network), what, openable)
+def _closed(network: str, reason: str, *, openable: bool = True) -> Closed:
+    return Closed(ipaddress.ip_network(network), reason, openable)
 
 
-# The first that holds an address counts: a range stands before the larger one around it.
+# The first match counts, so a range stands before the larger one around it.
 _CLOSED: Final = (
     _closed("0.0.0.0/8", "this host itself", openable=False),
     _closed("10.0.0.0/8", "private"),
@@ -72,7 +72,7 @@ _ISATAP: Final = 0x0000_5EFE
 
 
 def destinations(address: Address) -> tuple[Address, ...]:
-    """Where packets to the address end up, as far as the address tells: its own place, and the IPv4 address in it."""
+    """Return the addresses that packets may reach: the address itself, or the IPv4 address inside it, or both."""
     if isinstance(address, ipaddress.IPv4Address):
         return (address,)
     carried = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
@@ -84,7 +84,7 @@ def destinations(address: Address) -> tuple[Address, ...]:
 
 
 def closed_range(address: Address) -> Closed | None:
-    """The range for which this very address, not one inside it, is not public; None for a public one."""
+    """Return the closed range of this address itself, not of one inside it; None if it is public."""
     for closed in _CLOSED:
         if address in closed.network:
             return closed
@@ -92,24 +92,24 @@ def closed_range(address: Address) -> Closed | None:
 
 
 def refusal(address: Address, opened: Iterable[Network]) -> str | None:
-    """What keeps the address from being reached; None if nothing does. `opened` are reachable although not public."""
+    """Return why the address is refused, or None. `opened` networks are allowed although not public."""
     opened = tuple(opened)
     for destination in destinations(address):
         closed = closed_range(destination)
         if closed and not (closed.openable and any(destination in network for network in opened)):
-            return closed.what
+            return closed.reason
     return None
 
 
 def parse_opened(text: str) -> Network:
-    """A network to open. Raises ValueError for what is none, and for one that no configuration can open."""
+    """Parse a network to open. Raises ValueError if it is invalid, or may never be opened."""
     network = ipaddress.ip_network(text)
     if _inside(network, _MAPPED) or _inside(network, _NAT64):
         raise ValueError(f"{network} is an IPv4 network in disguise; write it as one")
     for closed in _CLOSED:
         if _inside(network, closed.network):
             if not closed.openable:
-                raise ValueError(f"{network} cannot be opened ({closed.what})")
+                raise ValueError(f"{network} cannot be opened ({closed.reason})")
             break
     return network
 

@@ -1,4 +1,4 @@
-"""Where videos are: objects of S3 and addresses of the web, and what their servers' refusals mean."""
+"""Origins of videos, S3 objects and web addresses: how to reach them, and the errors that their refusals mean."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 CONNECT_SECONDS: Final = 3.0
-MOST_REDIRECTS: Final = 4
+MAX_REDIRECTS: Final = 4
 _PRESIGNED_SECONDS: Final = 900
 _RENEW_SECONDS: Final = 300
 _REDIRECTS: Final = frozenset([301, 302, 303, 307, 308])
@@ -57,25 +57,28 @@ class S3Origin:
         self._signed_again = False
 
     def pool(self) -> Pool:
+        """Return the process's pool of this server."""
         url = urlsplit(self._address())
         return _s3_pool(url.scheme, url.netloc)
 
     def request(self) -> tuple[str, Mapping[str, str]]:
+        """Return path and query of the presigned address; no further headers."""
         url = urlsplit(self._address())
         return f"{url.path}?{url.query}", {}
 
     def follow(self, refusal: Refusal) -> bool:
-        """A presigned address that has expired is signed again, once. S3's redirects lead to other regions."""
-        if self._signed_again or fault_of(*_told(refusal), refusal.status).fault is not Fault.EXPIRED:
+        """Sign an expired address again, once. S3's redirects lead to other regions and are errors."""
+        if self._signed_again or fault_of(*_code_and_message(refusal), refusal.status).fault is not Fault.EXPIRED:
             return False
         self._signed_again, self._renew_at = True, 0.0
         return True
 
     def close(self) -> None:
-        """Its connections serve the next request."""
+        """Keep the connections for the next request."""
 
     def error(self, refusal: Refusal) -> FunctionError:
-        return self._error(fault_of(*_told(refusal), refusal.status))
+        """Return the error that S3's refusal means."""
+        return self._error(fault_of(*_code_and_message(refusal), refusal.status))
 
     def _address(self) -> str:
         now = time.monotonic()
@@ -101,7 +104,7 @@ class S3Origin:
 
 @functools.cache
 def _s3_pool(scheme: str, netloc: str) -> Pool:
-    """Kept between requests: a handshake costs more than a small read."""
+    """Return the pool of a server, kept between requests: a handshake costs more than a small read."""
     url, tls = urlsplit(f"{scheme}://{netloc}"), scheme == "https"
 
     def open_connection() -> Connection:
@@ -114,7 +117,7 @@ def _s3_pool(scheme: str, netloc: str) -> Pool:
 
 
 class UrlOrigin:
-    """An address of the web. Each address is checked as it is connected to, and so is each redirect."""
+    """A web address. Each IP address is checked when it is connected to, and so is each redirect."""
 
     def __init__(self, video: Url) -> None:
         self._policy = Policy.from_environment(os.environ)
@@ -125,9 +128,11 @@ class UrlOrigin:
         self._pool = Pool(self._connect)
 
     def pool(self) -> Pool:
+        """Return the pool of the current target."""
         return self._pool
 
     def close(self) -> None:
+        """Close the connections."""
         self._pool.close()
 
     def _connect(self) -> Connection:
@@ -137,15 +142,16 @@ class UrlOrigin:
         return _first_that_connects(addresses, target.host if target.scheme == "https" else None, target.authority)
 
     def request(self) -> tuple[str, Mapping[str, str]]:
+        """Return path and query; no further headers."""
         return self._target.path, {}
 
     def follow(self, refusal: Refusal) -> bool:
-        """Raises SourceBlocked where it leads to what may not be read."""
+        """Follow a redirect. Raises SourceBlocked if its target is forbidden, or after too many."""
         if refusal.status not in _REDIRECTS:
             return False
         self._redirects += 1
-        if self._redirects > MOST_REDIRECTS:
-            raise SourceBlocked(f"video: {self.shown} redirects more than {MOST_REDIRECTS} times", video=self.shown)
+        if self._redirects > MAX_REDIRECTS:
+            raise SourceBlocked(f"video: {self.shown} redirects more than {MAX_REDIRECTS} times", video=self.shown)
         with _blocked():
             self._target = self._policy.check_redirect(self._target, refusal.headers.get("Location", ""))
         self._pool.close()
@@ -153,7 +159,8 @@ class UrlOrigin:
         return True
 
     def error(self, refusal: Refusal) -> FunctionError:
-        failure = fault_of(*_told(refusal), refusal.status)
+        """Return the error that the server's refusal means."""
+        failure = fault_of(*_code_and_message(refusal), refusal.status)
         code = _SOURCE_ERRORS.get(failure.fault, SourceUnavailable)
         return code(f"video: {self.shown} {failure}", video=self.shown, cause=failure.cause)
 
@@ -166,14 +173,14 @@ def _blocked() -> Iterator[None]:
         raise SourceBlocked(f"video: {refused}") from refused
 
 
-def _told(refusal: Refusal) -> tuple[str, str]:
-    """S3's code and message, where the body has them."""
+def _code_and_message(refusal: Refusal) -> tuple[str, str]:
+    """Return S3's error code and message, empty if the body has none."""
     code, message = _CODE.search(refusal.body), _MESSAGE.search(refusal.body)
     return code[1].decode() if code else "", message[1].decode(errors="replace") if message else ""
 
 
 def _first_that_connects(addresses: list[SocketAddress], tls_name: str | None, host: str) -> Connection:
-    """A connection to the first address that takes one. Raises OSError."""
+    """Connect to the first address that accepts. Raises OSError."""
     failure: OSError = OSError("the name has no address")
     for family, address in addresses:
         try:

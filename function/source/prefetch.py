@@ -1,4 +1,4 @@
-"""The bytes a plan needs, fetched ahead of the decoder over several connections, in bounded memory."""
+"""Fetches the bytes that a plan needs ahead of the decoder, over several connections, in bounded memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
-CONNECTIONS: Final = 8
+from function.s3 import CONNECTIONS
+
 BLOCK_BYTES: Final = 2 << 20
 WINDOW_BYTES: Final = 32 << 20  # fetched or being fetched, and not yet read
 
@@ -18,9 +19,9 @@ Fetch = Callable[[int, int], bytes | bytearray]
 
 
 class Blocks:
-    """Reads ranges; those expected are already on their way. Used from several threads.
+    """Reads ranges; expected ones are fetched ahead. Thread-safe.
 
-    fetch: gives exactly the bytes (offset, length).
+    `fetch(offset, length)` returns exactly these bytes.
     """
 
     def __init__(self, fetch: Fetch) -> None:
@@ -35,7 +36,7 @@ class Blocks:
         self._read: set[int] = set()
 
     def expect(self, ranges: Sequence[Range]) -> None:
-        """Begin to fetch these, ascending and disjoint, in this order; replaces what was expected before."""
+        """Begin to fetch these ranges, ascending and disjoint, in this order; replaces earlier expectations."""
         with self._lock:
             self._expected = [block for range_ in ranges for block in _blocks(range_)]
             self._starts = [offset for offset, _ in self._expected]
@@ -45,16 +46,17 @@ class Blocks:
             self._fill()
 
     def read(self, ranges: Sequence[Range]) -> list[bytes]:
-        """The bytes of each range, in order."""
+        """Return the bytes of each range, in order."""
         with self._lock:
             found = [list(self._pieces(offset, length)) for offset, length in ranges]
         return [b"".join(part() for part in parts) for parts in found]
 
     def close(self) -> None:
+        """Cancel pending fetches and wait for running ones."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _pieces(self, offset: int, length: int) -> Iterator[Callable[[], bytes | bytearray | memoryview]]:
-        """What gives each piece of a range when called: from the blocks that were expected, else fetched for it."""
+        """Yield a callable for each piece of a range; it returns bytes of an expected block, or fetches them."""
         end = offset + length
         while offset < end:
             at = bisect_right(self._starts, offset) - 1
@@ -80,7 +82,7 @@ class Blocks:
         return self._futures[at]
 
     def _mark_read(self, at: int) -> None:
-        """A block read to its end makes room for the next; the last ones read are kept as long as there is room."""
+        """Make room for the next block; keep the last blocks read as long as there is room."""
         if at in self._read:
             return
         self._read.add(at)

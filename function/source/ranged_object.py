@@ -1,4 +1,4 @@
-"""One remote object read in ranges: pinned to the version first seen, resumed where a connection broke."""
+"""Reads ranges of one remote object: pinned to the version first seen, resumed where a connection broke."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from function import backoff
-from function.backoff import LONGEST_PAUSE_SECONDS, MOST_TRIES, stated_seconds
+from function.backoff import MAX_ATTEMPTS, MAX_PAUSE_SECONDS, stated_seconds
 from function.deadline import Deadline
 from function.errors import CorruptMedia, FunctionError, SourceChanged, SourceForbidden, SourceUnavailable
 from function.source.connection import Connection, Pool
 
 HEAD_BYTES: Final = 64 * 1024
-_MOST_STALLS: Final = 2  # each takes STALL_SECONDS
-_MOST_ERROR_BYTES: Final = 4096
+_MAX_STALLS: Final = 2  # each takes STALL_SECONDS
+_MAX_ERROR_BYTES: Final = 4096
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _OVERLOADED: Final = frozenset([408, 425, 429, 500, 502, 503, 504])
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """An answer that is not the bytes asked for."""
+    """An HTTP answer without the requested bytes."""
 
     status: int
     headers: http.client.HTTPMessage
@@ -34,29 +34,33 @@ class Refusal:
 
 
 class Origin(Protocol):
-    """Where an object is, and what its server's refusals mean."""
+    """The place of an object, and the meaning of its server's refusals."""
 
     shown: str  # in messages, without secrets
 
     def pool(self) -> Pool:
-        """Where connections come from; asked for again after a redirect."""
+        """Return the pool of connections; called again after a redirect."""
         ...
 
     def request(self) -> tuple[str, Mapping[str, str]]:
-        """The path, with its query, and headers beside Range and If-Match."""
+        """Return path and query, and headers beside Range and If-Match."""
         ...
 
     def follow(self, refusal: Refusal) -> bool:
-        """Whether to ask again, as the refusal leads elsewhere or the request was out of date; both are mended now."""
+        """Follow a redirect or renew the request; return True if it shall be sent again."""
         ...
 
-    def error(self, refusal: Refusal) -> FunctionError: ...
+    def error(self, refusal: Refusal) -> FunctionError:
+        """Return the error that a refusal means."""
+        ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Release the connections."""
+        ...
 
 
 class _Again(Exception):  # noqa: N818 - not an error yet
-    """Something that may go better the next time."""
+    """A failure that another attempt may mend."""
 
     def __init__(self, cause: str, *, stalled: bool = False, pause_seconds: float | None = None) -> None:
         super().__init__(cause)
@@ -65,11 +69,10 @@ class _Again(Exception):  # noqa: N818 - not an error yet
 
 
 class RemoteObject:
-    """`size` in bytes, `etag`, and `head`, its first bytes, are known from the start.
+    """A remote object; `size` in bytes, `etag`, and `head`, its first bytes, are known from the start.
 
-    `requests` and `bytes_read` count what went over the network. Used from several threads. Raises what
-    `origin.error` gives, SourceChanged, SourceUnavailable, SourceForbidden (TLS), CorruptMedia for an empty object,
-    DeadlineExceeded.
+    `requests` and `bytes_read` count network traffic. Thread-safe. Raises the errors of `origin.error`, SourceChanged,
+    SourceUnavailable, SourceForbidden (TLS), CorruptMedia for an empty object, DeadlineExceeded.
     """
 
     def __init__(self, origin: Origin, deadline: Deadline) -> None:
@@ -82,13 +85,13 @@ class RemoteObject:
         self._closed = threading.Event()
         self._pinned: dict[str, str] = {}
         try:
-            self._persist(self._open, lambda: 0)
+            self._retry(self._open, lambda: 0)
         except BaseException:
             self.close()
             raise
 
     def read(self, offset: int, length: int) -> bytearray:
-        """Exactly these bytes; they must lie inside the object."""
+        """Return exactly these bytes, which must lie inside the object."""
         data = bytearray(length)
         view, done = memoryview(data), 0
 
@@ -104,11 +107,11 @@ class RemoteObject:
                     self._count(0, count)
                 answer.read()
 
-        self._persist(rest, lambda: done)
+        self._retry(rest, lambda: done)
         return data
 
     def close(self) -> None:
-        """Ends what other threads are still reading."""
+        """Interrupt the reads of other threads and release the connections."""
         self._closed.set()
         with self._lock:
             for connection in self._busy:
@@ -121,7 +124,7 @@ class RemoteObject:
             if answer.status == http.client.PARTIAL_CONTENT and span and span[1] == "0":
                 self.size = int(span[3])
             elif answer.status == http.client.OK and 0 <= (answer.length or 0) <= HEAD_BYTES and not answer.chunked:
-                self.size = answer.length or 0  # as small objects and empty ones are answered
+                self.size = answer.length or 0  # servers answer like this for small and empty objects
             else:
                 raise _Again("the server does not answer requests for byte ranges")
             length = min(self.size, HEAD_BYTES)
@@ -137,7 +140,7 @@ class RemoteObject:
 
     @contextmanager
     def _ask(self, first: int, last: int) -> Iterator[tuple[Connection, http.client.HTTPResponse]]:
-        """A connection and its answer with the bytes first..last. Refusals are raised."""
+        """Request the bytes first..last; yield the connection and its answer. Raises refusals as errors."""
         path, headers = self._origin.request()
         headers = {"Accept-Encoding": "identity", "Range": f"bytes={first}-{last}", **self._pinned, **headers}
         pool = self._origin.pool()
@@ -161,7 +164,7 @@ class RemoteObject:
     def _answered(
         self, pool: Pool, path: str, headers: Mapping[str, str]
     ) -> tuple[Connection, http.client.HTTPResponse]:
-        """Idle connections that the server has closed meanwhile are replaced at once."""
+        """Send the request over an idle or new connection; retry at once if the server had closed an idle one."""
         connection, used = pool.take()
         with self._lock:
             self._busy.add(connection)
@@ -181,7 +184,7 @@ class RemoteObject:
             self._busy.discard(connection)
 
     def _refused(self, answer: http.client.HTTPResponse) -> None:
-        refusal = Refusal(answer.status, answer.headers, answer.read(_MOST_ERROR_BYTES))
+        refusal = Refusal(answer.status, answer.headers, answer.read(_MAX_ERROR_BYTES))
         if self._origin.follow(refusal):
             raise _Again(f"status {refusal.status}", pause_seconds=0)
         if refusal.status in _OVERLOADED:
@@ -203,8 +206,8 @@ class RemoteObject:
         if (int(span[1]), int(span[2]) + 1) != (first, end) or answer.length not in (None, end - first):
             raise _Again("the server answers with other bytes than it was asked for")
 
-    def _persist(self, step: Callable[[], None], progress: Callable[[], int]) -> None:
-        """Carries out `step`, again from where it got to as long as that may help."""
+    def _retry(self, step: Callable[[], None], progress: Callable[[], int]) -> None:
+        """Run `step`, which resumes where it got to, until it succeeds or another attempt cannot help."""
         failures = stalls = reached = 0
         while True:
             self._deadline.check()
@@ -227,7 +230,7 @@ class RemoteObject:
                 reached, failures, stalls = progress(), 0, 0
             failures, stalls = failures + 1, stalls + failed.stalled
             pause = failed.pause_seconds
-            if failures >= MOST_TRIES or stalls >= _MOST_STALLS or (pause or 0) > LONGEST_PAUSE_SECONDS:
+            if failures >= MAX_ATTEMPTS or stalls >= _MAX_STALLS or (pause or 0) > MAX_PAUSE_SECONDS:
                 self._deadline.check()
                 raise self._unavailable(str(failed)) from failed
             if pause is None:

@@ -1,4 +1,4 @@
-"""The video as ranged reads of one object, in S3 or behind HTTPS, all of one version of it."""
+"""The source of a video: ranged reads of one version of an object, in S3 or behind HTTPS."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ _GB: Final = 10**9
 
 
 class Source:
-    """An object that `hwang.Decoder` can read.
+    """A remote video that `hwang.Decoder` reads.
 
-    `size` is in bytes; `requests` and `bytes_read` count what went over the network. Raises the Source errors,
-    CorruptMedia for an empty object, DeadlineExceeded.
+    Raises the Source… errors, CorruptMedia for an empty object, DeadlineExceeded.
     """
 
     def __init__(self, client: S3Client, video: S3Object | Url, deadline: Deadline) -> None:
@@ -42,31 +41,34 @@ class Source:
 
     @property
     def size(self) -> int:
+        """Size of the object in bytes."""
         return self._remote.size
 
     @property
     def etag(self) -> str:
-        """As the server gave it, with its quotes; empty if it gave none."""
+        """The server's ETag with its quotes; empty if there is none."""
         return self._remote.etag
 
     @property
     def requests(self) -> int:
+        """Number of HTTP requests so far."""
         return self._remote.requests
 
     @property
     def bytes_read(self) -> int:
+        """Bytes read over the network so far."""
         return self._remote.bytes_read
 
     def expect(self, ranges: Sequence[Range]) -> None:
         """Begin to fetch these ranges, ascending and disjoint, in this order, ahead of their use."""
         known = len(self._remote.head)
-        there = [(offset, min(length, self.size - offset)) for offset, length in ranges if offset < self.size]
-        self._blocks.expect([_behind(known, *part) for part in there if sum(part) > known])
+        inside = [(offset, min(length, self.size - offset)) for offset, length in ranges if offset < self.size]
+        self._blocks.expect([_behind(known, *part) for part in inside if sum(part) > known])
 
     def read_ranges(self, ranges: Sequence[Range]) -> list[bytes]:
-        """The bytes of each (offset, length), in order, fetched at the same time over a few connections.
+        """Return the bytes of each (offset, length), in order, fetched in parallel.
 
-        Each has its full length. Raises CorruptMedia for a range that is not inside the object.
+        Raises CorruptMedia for a range that is not inside the object.
         """
         for offset, length in ranges:
             if offset < 0 or length < 0 or offset + length > self.size:
@@ -84,12 +86,12 @@ class Source:
         ]
 
     def close(self) -> None:
-        """Ends what is still being fetched."""
+        """Cancel all fetches and release the connections."""
         self._remote.close()
         self._blocks.close()
 
 
 def _behind(known: int, offset: int, length: int) -> Range:
-    """The part of a range that lies behind the first `known` bytes."""
+    """Return the part of a range behind the first `known` bytes."""
     start = max(offset, known)
     return start, offset + length - start

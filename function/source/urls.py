@@ -1,4 +1,4 @@
-"""An address from an event, taken apart strictly: what two parsers could read differently is refused."""
+"""A strict URL parser: refuses every address that two parsers could read differently."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-MAX_URL_CHARS: Final = 8192
+from function.models.places import MAX_URL_CHARS
+
 PORTS: Final = {"https": 443, "http": 80}
 
 _MAX_SHOWN_CHARS: Final = 200
@@ -21,13 +22,13 @@ _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
 _PLAIN_PART = re.compile(r'[!"$->@-\[\]-~]*')  # printable ASCII without ? # and backslash
 
 
-class Blocked(ValueError):  # noqa: N818 - it is told as SourceBlocked
-    """An address that may not be reached. The message names it without query, fragment, user name and password."""
+class Blocked(ValueError):  # noqa: N818 - becomes SourceBlocked
+    """A forbidden address. The message names it without query, fragment, user name and password."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where a request goes.
+    """The target of a request.
 
     `host` is in lower case, an IP address in its one canonical form and without brackets. `path` holds the query.
     `shown` is the address for messages, without query and fragment.
@@ -41,18 +42,18 @@ class Target:
 
     @property
     def authority(self) -> str:
-        """As the Host header has it: the port only where it is not the scheme's own."""
+        """The value of the Host header: with the port only if it is not the scheme's default."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
 
     @property
     def url(self) -> str:
-        """With the query: not for messages."""
+        """The whole address with its query: not for messages."""
         return f"{self.scheme}://{self.authority}{self.path}"
 
 
 def parse_url(url: str, *, allow_http: bool) -> Target:
-    """The address taken apart. Raises Blocked, and nothing else, whatever the string holds."""
+    """Parse an address. Raises Blocked, and nothing else, for any string."""
     problem = _problem(url, allow_http)
     if problem:
         raise Blocked(f"{_roughly(url)}: {problem}")
@@ -70,9 +71,9 @@ def parse_url(url: str, *, allow_http: bool) -> Target:
 
 
 def normal_host(text: str) -> str:
-    """A host name or IPv4 address in lower case, without a name's final dot. Raises ValueError for anything unusual.
+    """Return a host name or IPv4 address in lower case, without a final dot. Raises ValueError for anything unusual.
 
-    What ends in a number is an IPv4 address to some parsers, whatever its form; it must be one to all of them.
+    Some parsers read any name that ends in a number as an IPv4 address; it must be one for all of them.
     """
     name = text.lower().removesuffix(".")
     labels = name.split(".")
@@ -106,7 +107,7 @@ def _problem(url: str, allow_http: bool) -> str | None:
 
 
 def _place(authority: str, usual_port: int) -> tuple[str, int]:
-    """Host and port. Raises ValueError with what is wrong."""
+    """Return host and port. Raises ValueError that says the problem."""
     if authority.startswith("["):
         match = _BRACKETED.fullmatch(authority)
         if not match:
@@ -128,7 +129,7 @@ def _place(authority: str, usual_port: int) -> tuple[str, int]:
 
 
 def _roughly(url: str) -> str:
-    """As much of a malformed address as surely holds no secret."""
+    """Return the part of a malformed address that surely holds no secret."""
     match = _SCHEME.match(url)
     if match and not url.startswith("//", match.end()):
         return f"{match[1][:20]}:…"
@@ -136,7 +137,7 @@ def _roughly(url: str) -> str:
     plain = _PLAIN_PART.match(url, start)
     assert plain
     head, tail = plain[0], url[plain.end() :]
-    if "@" in tail:  # what stands before may be half a password
+    if "@" in tail:  # the text before it may be part of a password
         return f"{url[:start]}…"
     if "@" in head:
         head = "…@" + head.rpartition("@")[2]

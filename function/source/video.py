@@ -1,4 +1,4 @@
-"""A video that is open: its bytes, its decoder, what it is."""
+"""An open video: its source, its decoder, its index, and facts about it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hwang.index import VideoIndex
 
 @dataclass(frozen=True)
 class OpenVideo:
-    """`index` may be one that was kept (indexcache); if there was none it is kept when the work is done."""
+    """A video in use. Its index comes from the cache if possible; a new one is cached after the work."""
 
     source: Source
     decoder: Decoder
@@ -29,7 +29,7 @@ class OpenVideo:
     @classmethod
     @contextmanager
     def of(cls, session: Session, video: S3Object | Url) -> Iterator[Self]:
-        """Raises FunctionError, also for what the block raises of the decoder's errors."""
+        """Open a video for the block. Raises FunctionError, also for the decoder's errors inside the block."""
         with session.clock.phase("open"):
             source = Source(session.client, video, session.deadline)
         try:
@@ -53,6 +53,7 @@ class OpenVideo:
 
     @property
     def facts(self) -> VideoFacts:
+        """The facts about the video that results state."""
         index = self.index
         return VideoFacts(
             uri=self.source.uri,
@@ -71,6 +72,7 @@ class OpenVideo:
 
     @property
     def counters(self) -> Counters:
+        """Requests, bytes and samples so far."""
         stats = self.decoder.stats
         return Counters(
             bytes_read=self.source.bytes_read,

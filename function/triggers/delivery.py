@@ -1,7 +1,7 @@
-"""From an event as it comes to requests, and from their outcomes to what Lambda must return.
+"""Splits an incoming event into requests, and turns their outcomes into the answer that Lambda must return.
 
-An event is a request itself, or news of uploads (from S3 or EventBridge), or a batch of messages from SQS with either
-in them, or an HTTP request to the function's URL.
+An event is a request itself, a notification of uploads (from S3 or EventBridge), a batch of SQS messages that hold
+either, or an HTTP request to the function's URL.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from function.models.problems import json_type
 from function.triggers import function_url
 from function.triggers.uploads import OnUpload, Upload
 
-MAX_RECORDS: Final = 10_000  # as many as a batch of SQS can have
+MAX_RECORDS: Final = 10_000  # the most of an SQS batch
 
 Outcome = dict[str, Any] | FunctionError
+"""The end of a request: its result or its error."""
 
 
 class Kind(Enum):
-    """Who delivers the event, and so expects which answer."""
+    """Kind of event; it decides the form of the answer."""
 
     DIRECT = "a request itself"
     UPLOADS = "S3 or EventBridge"
@@ -34,10 +35,10 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Request:
-    """A request to carry out.
+    """A request to run.
 
-    `key` is what the answer calls it: a message id, an object's URI. `asynchronous`: nobody waits for its result.
-    `etag` is the video's as it was announced, empty where it was not.
+    `key` names it in the answer: a message id or an object's URI. `asynchronous`: no caller waits for its result.
+    `etag` is the announced ETag of the video, empty if unknown.
     """
 
     event: dict[str, Any]
@@ -48,7 +49,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Refused:
-    """A part of the event that is no request."""
+    """A part of the event that is an invalid request."""
 
     error: BadRequest
     key: str = ""
@@ -74,14 +75,14 @@ class Delivery:
 
     @property
     def requests(self) -> tuple[Request, ...]:
-        """What is to be carried out, in this order."""
+        """The requests to run, in this order."""
         return tuple(item for item in self.items if isinstance(item, Request))
 
     def answer(self, outcomes: Sequence[Outcome], request_id: str = "") -> Any:
-        """What Lambda must return, given the result or error of each request.
+        """Return the answer for Lambda from the outcome of each request.
 
-        Raises the error where a return value could not tell it: to whoever invokes directly, and where Lambda itself
-        tries again and keeps what failed. Of several errors that is the first that may go better the next time.
+        Raises the error of a direct invocation, and of an asynchronous one, which Lambda retries. Of several errors
+        the first retryable one is raised.
         """
         ended = self._ended(outcomes)
         failures = [(item.key, outcome) for item, outcome in ended if isinstance(outcome, FunctionError)]
@@ -90,7 +91,7 @@ class Delivery:
                 return function_url.answer(_only(ended), request_id)
             case Kind.QUEUE:
                 for key, error in failures:
-                    if not key:  # it cannot be named, so the whole batch has to come again
+                    if not key:  # without an id only the whole batch can be retried
                         raise error
                 return {"batchItemFailures": [{"itemIdentifier": key} for key in dict.fromkeys(dict(failures))]}
             case Kind.DIRECT | Kind.UPLOADS:
@@ -99,10 +100,10 @@ class Delivery:
                     raise next((error for error in errors if error.retryable), errors[0])
         if self.kind is Kind.DIRECT:
             return _only(ended)
-        return {"results": [_told(item, outcome) for item, outcome in ended]}
+        return {"results": [_result(item, outcome) for item, outcome in ended]}
 
     def _ended(self, outcomes: Sequence[Outcome]) -> list[tuple[Item, Outcome]]:
-        """Each item with how it ended; what was ignored ended without a result."""
+        """Pair each item with its outcome; an ignored item has an empty result."""
         given = iter(outcomes)
         if len(outcomes) != len(self.requests):
             raise ValueError(f"{len(outcomes)} outcomes for {len(self.requests)} requests")
@@ -119,7 +120,7 @@ class Delivery:
 
 
 def parse(event: object, environment: Mapping[str, str]) -> Delivery:
-    """The event taken apart; what is wrong with it is among the items. `environment` is where HWANG_ON_UPLOAD is."""
+    """Split an event. Invalid parts become Refused items. `environment` holds HWANG_ON_UPLOAD."""
     if not isinstance(event, dict):
         error = BadRequest(f"the event must be a JSON object, not {json_type(event)}", problems=[])
         return Delivery(Kind.DIRECT, (Refused(error),))
@@ -128,8 +129,8 @@ def parse(event: object, environment: Mapping[str, str]) -> Delivery:
     records = event.get("Records")
     if isinstance(records, list) and records and _source(records[0]) == "aws:sqs":
         return Delivery(Kind.QUEUE, tuple(item for record in records for item in _message(record, environment)))
-    if _is_news(event):
-        return Delivery(Kind.UPLOADS, _guarded(_news, event, environment))
+    if _is_notification(event):
+        return Delivery(Kind.UPLOADS, _guarded(_notification, event, environment))
     return Delivery(Kind.DIRECT, (Request(event),))
 
 
@@ -138,7 +139,7 @@ def _posted(event: Mapping[str, Any]) -> tuple[Item, ...]:
 
 
 def _message(record: object, environment: Mapping[str, str]) -> tuple[Item, ...]:
-    """What one message of SQS holds, under its id."""
+    """Return the items of one SQS message, with its id as key."""
     key = record.get("messageId") if isinstance(record, dict) else None
     return tuple(
         replace(item, key=key if isinstance(key, str) else "") for item in _guarded(_held, record, environment)
@@ -151,17 +152,17 @@ def _held(record: object, environment: Mapping[str, str]) -> tuple[Item, ...]:
     document = json_object(text_at(record, "body"), "body")
     if document.get("Type") == "Notification" and "TopicArn" in document:  # sent on by SNS
         document = json_object(document.get("Message"), "body.Message")
-    if _is_news(document):
-        return _news(document, environment)
+    if _is_notification(document):
+        return _notification(document, environment)
     return (Request(document, asynchronous=True),)
 
 
-def _is_news(document: Mapping[str, Any]) -> bool:
-    """Whether it tells of something that happened, rather than asks for something."""
+def _is_notification(document: Mapping[str, Any]) -> bool:
+    """True for a notification, false for a request."""
     return "Records" in document or "detail-type" in document or document.get("Event") == "s3:TestEvent"
 
 
-def _news(document: Mapping[str, Any], environment: Mapping[str, str]) -> tuple[Item, ...]:
+def _notification(document: Mapping[str, Any], environment: Mapping[str, str]) -> tuple[Item, ...]:
     if document.get("Event") == "s3:TestEvent":
         return (Ignored("S3 tests whether its notifications arrive"),)
     if "Records" not in document:
@@ -173,7 +174,7 @@ def _news(document: Mapping[str, Any], environment: Mapping[str, str]) -> tuple[
 
 
 def _record(record: object, environment: Mapping[str, str]) -> tuple[Item, ...]:
-    """One record of an S3 notification; its key is URL-encoded, as in a form."""
+    """Return the item of one record of an S3 notification; its key is URL-encoded, as in a form."""
     source = _source(record)
     if source != "aws:s3":
         taken = "only those of aws:s3 are taken, and a batch of aws:sqs that is not within another"
@@ -194,7 +195,7 @@ def _record(record: object, environment: Mapping[str, str]) -> tuple[Item, ...]:
 
 
 def _event_bridge(document: Mapping[str, Any], environment: Mapping[str, str]) -> tuple[Item, ...]:
-    """An event of EventBridge; its key is as it is."""
+    """Return the item of an EventBridge event; its key is not encoded."""
     source, name = text_at(document, "source"), text_at(document, "detail-type")
     if source != "aws.s3":
         raise wrong("source", f"is {source}; of EventBridge's events this function takes those of aws.s3")
@@ -228,7 +229,7 @@ def _guarded(items: Callable[..., tuple[Item, ...]], *arguments: object) -> tupl
 
 
 def _source(record: object) -> str | None:
-    """As S3 and SQS name themselves, or SNS and others in another spelling."""
+    """Return the record's event source, in S3's and SQS's spelling or in SNS's."""
     if not isinstance(record, dict):
         return None
     source = record.get("eventSource", record.get("EventSource"))
@@ -236,7 +237,7 @@ def _source(record: object) -> str | None:
 
 
 def _version(version_id: str | None) -> str | None:
-    """Of a bucket without versions the only one is called null, or nothing."""
+    """Return the version id, or None: a bucket without versions says null, or nothing."""
     return None if version_id in ("", "null") else version_id
 
 
@@ -245,7 +246,7 @@ def _only(ended: Sequence[tuple[Item, Outcome]]) -> Outcome:
     return outcome
 
 
-def _told(item: Item, outcome: Outcome) -> dict[str, Any]:
+def _result(item: Item, outcome: Outcome) -> dict[str, Any]:
     if isinstance(item, Ignored):
         return {"key": item.key, "ignored": item.reason}
     return {"key": item.key, "result": outcome}

@@ -1,6 +1,6 @@
-"""Requests and answers of a function URL: JSON in the body of a POST, and a status for every error code.
+"""Requests and answers of a function URL: JSON in the body of a POST, and an HTTP status for every error code.
 
-Cross-origin headers are set by Lambda, as configured with the URL.
+Lambda sets the cross-origin headers, as configured with the URL.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from typing import Any, Final
 
 from function.errors import FunctionError, LimitExceeded
 from function.models.incoming import json_object, optional_text_at, wrong
-
-MAX_ANSWER_BYTES: Final = 6 * 10**6  # Lambda's limit is 6 MiB and a little, of the answer around the body
+from function.models.result import MAX_ANSWER_BYTES
 
 _STATUS: Final = {
     "BadRequest": 400,
@@ -39,17 +38,18 @@ _STATUS: Final = {
 
 
 def status(error: FunctionError) -> int:
-    """The HTTP status of an error: 503 says to try again, 500 that the function is at fault."""
+    """Return the HTTP status of an error: 503 if retryable, 500 for a defect of the function."""
     return _STATUS.get(error.code, 503 if error.retryable else 500)
 
 
 def is_http(event: Mapping[str, Any]) -> bool:
+    """True if the event is an HTTP request."""
     context = event.get("requestContext")
     return isinstance(context, dict) and isinstance(context.get("http"), dict)
 
 
 def request_in(event: Mapping[str, Any]) -> dict[str, Any]:
-    """The request in the body. Raises BadRequest."""
+    """Return the request in the body. Raises BadRequest."""
     method = optional_text_at(event, "requestContext", "http", "method")
     if method != "POST":
         raise wrong("method", f"must be POST, not {method}, with the request as JSON in the body")
@@ -65,12 +65,12 @@ def request_in(event: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def answer(outcome: dict[str, Any] | FunctionError, request_id: str) -> dict[str, Any]:
-    """The HTTP answer: the result, or {code, message, retryable, detail, request_id}."""
+    """Return the HTTP answer: the result, or {code, message, retryable, detail, request_id}."""
     if isinstance(outcome, FunctionError):
         return _answer(status(outcome), {"code": outcome.code, **json.loads(outcome.report(request_id))})
     answered = _answer(200, outcome)
     body = answered["body"]
-    size = len(body) + body.count('"') + body.count("\\")  # it is JSON within JSON
+    size = len(body) + body.count('"') + body.count("\\")  # as JSON within JSON
     if size <= MAX_ANSWER_BYTES:
         return answered
     error = LimitExceeded(

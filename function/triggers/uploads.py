@@ -1,4 +1,4 @@
-"""What to do with an object that S3 says is new: the request that HWANG_ON_UPLOAD describes, made for this object."""
+"""Makes the request for a new S3 object from the template in HWANG_ON_UPLOAD."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from function.models.incoming import json_object, wrong
+from function.models.places import S3_URI
 from function.models.problems import json_type
 
 VARIABLE: Final = "HWANG_ON_UPLOAD"
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-_URI = re.compile(r"s3://([^/]*)/(.*)", re.DOTALL)
 _EXAMPLE: Final = '{"frames": {"count": 16}, "output": "s3://results/{key}.jpg"}'
 
 
 @dataclass(frozen=True)
 class Upload:
-    """An object as S3 announced it. `etag` is without quotes, empty where it was not told."""
+    """An object as S3 announced it. `etag` is without quotes, empty if unknown."""
 
     bucket: str
     key: str
@@ -28,17 +28,19 @@ class Upload:
 
     @property
     def uri(self) -> str:
+        """The object as s3://bucket/key."""
         return f"s3://{self.bucket}/{self.key}"
 
     @property
     def placeholders(self) -> dict[str, str]:
+        """Values of the placeholders of an output template."""
         name = self.key.rpartition("/")[2]
         return {"bucket": self.bucket, "key": self.key, "name": name, "stem": name.rpartition(".")[0] or name}
 
 
 @dataclass(frozen=True)
 class OnUpload:
-    """The configuration: a request without its video, and which part of the bucket the trigger listens on."""
+    """The configuration: a request without its video, and the prefix of the trigger."""
 
     request: Mapping[str, Any]
     prefix: str
@@ -46,10 +48,10 @@ class OnUpload:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> OnUpload:
-        """Raises BadRequest, as the mistake shows at the first upload only."""
+        """Read HWANG_ON_UPLOAD. Raises BadRequest: a mistake shows at the first upload only."""
         text = environment.get(VARIABLE)
         if not text:
-            raise wrong(VARIABLE, f"is not set; it says what to do with an uploaded object, like {_EXAMPLE}")
+            raise wrong(VARIABLE, f"is not set; it holds the request for an uploaded object, like {_EXAMPLE}")
         request = json_object(text, VARIABLE)
         prefix, allow = request.pop("prefix", ""), request.pop("allow_same_prefix", False)
         if not isinstance(prefix, str):
@@ -61,7 +63,7 @@ class OnUpload:
         return cls(request, prefix, allow)
 
     def why_not(self, upload: Upload) -> str | None:
-        """Why the object is left alone; None if it is to be worked on."""
+        """Return why the object is ignored, or None."""
         if not upload.key.startswith(self.prefix):
             return f"its key does not begin with the prefix of {VARIABLE}"
         if upload.key.endswith("/"):
@@ -69,7 +71,7 @@ class OnUpload:
         return None
 
     def request_for(self, upload: Upload) -> dict[str, Any]:
-        """The request. Raises BadRequest for an output that would trigger the next request, and so on without end."""
+        """Return the request. Raises BadRequest for an output that would trigger this function again."""
         video = {"bucket": upload.bucket, "key": upload.key}
         if upload.version_id:
             video["version_id"] = upload.version_id
@@ -80,10 +82,10 @@ class OnUpload:
         return request
 
     def _check_recursion(self, output: str, upload: Upload) -> None:
-        match = _URI.fullmatch(output)
+        match = S3_URI.fullmatch(output)
         if not match or match[1] != upload.bucket or self.allow_same_prefix:
             return
-        # Also where the prefix is the longer one: names are appended to an output.
+        # Also if the prefix is the longer one: names are appended to an output.
         if match[2].startswith(self.prefix) or self.prefix.startswith(match[2]):
             where = f"below {self.prefix!r} in" if self.prefix else "in"
             raise wrong(
@@ -94,7 +96,7 @@ class OnUpload:
 
 
 def _filled(template: str, upload: Upload) -> str:
-    """The template with its placeholders replaced once; what replaces them is not looked at again."""
+    """Replace the placeholders once; the values are not searched for placeholders again."""
     values = upload.placeholders
 
     def value(match: re.Match[str]) -> str:

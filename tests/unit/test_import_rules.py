@@ -30,7 +30,7 @@ PLANTED: Final = {  # contract: file and import
 
 
 def lint(tree: Path) -> str:
-    command = [Path(sys.executable).parent / "lint-imports", "--no-logo", "--no-cache"]
+    command = [str(Path(sys.executable).parent / "lint-imports"), "--no-logo", "--no-cache"]
     environment = {**os.environ, "PYTHONPATH": str(tree / "build_stages"), "COLUMNS": "200"}
     return subprocess.run(command, cwd=tree, capture_output=True, text=True, env=environment).stdout
 

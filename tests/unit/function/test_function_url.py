@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from function import errors
+from function.models.result import MAX_ANSWER_BYTES
 from function.triggers.delivery import Kind, Request, parse
-from function.triggers.function_url import MAX_ANSWER_BYTES, status
+from function.triggers.function_url import status
 from tests.unit.function.deliveries import http_request, s3_notification, s3_record
 
 PLAIN = {"video": "s3://films/clip.mp4", "frames": [0], "format": "inline"}

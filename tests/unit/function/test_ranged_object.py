@@ -220,7 +220,7 @@ def test_connections_that_were_idle_for_long_are_not_used_again(
     server: FlakyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     video = opened(server)
-    later = time.time() + connection.MOST_IDLE_SECONDS
+    later = time.time() + connection.MAX_IDLE_SECONDS
     monkeypatch.setattr(time, "time", lambda: later)
     assert video.read(0, 10) == CONTENT[:10]
     assert server.connections == 2
