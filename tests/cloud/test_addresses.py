@@ -1,6 +1,6 @@
 """Addresses of the web in events: what may be read is read exactly, all else is refused before a connection is made.
 
-S4 to S8 and S11 of the list of bad inputs. The one network that is opened is the web server's own address.
+S4 to S8 and S11 of docs/robustness.md. The one network that is opened is the web server's own address.
 """
 
 from __future__ import annotations

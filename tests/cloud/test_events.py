@@ -1,6 +1,6 @@
 """Events that are not what they should be, by form: refused in words, before anything is read.
 
-E1 to E7 of the list of bad inputs. What a field may mean is in test_selection.py and test_forms.py, what triggers send
+E1 to E7 of docs/robustness.md. What a field may mean is in test_selection.py and test_forms.py, what triggers send
 in test_triggers.py, names in test_names.py.
 """
 

@@ -1,6 +1,6 @@
 """How results are asked for: wrong ways are refused before any work, and what is large is written in parts.
 
-O7 of the list of bad inputs.
+O7 of docs/robustness.md.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Videos of an unexpected kind, and damaged ones: every frame that is given is exact, all others are named.
 
-M3, M5, M6, M8 to M11, M16, M18, M19 and M21 of the list of bad inputs.
+M3, M5, M6, M8 to M11, M16, M18, M19 and M21 of docs/robustness.md.
 """
 
 from __future__ import annotations

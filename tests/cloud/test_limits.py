@@ -1,6 +1,6 @@
 """What the function is given: too little memory, storage, time, files or processes is an answer in words.
 
-R1, R3, R4, R5 and R9 of the list of bad inputs.
+R1, R3, R4, R5 and R9 of docs/robustness.md.
 """
 
 from __future__ import annotations

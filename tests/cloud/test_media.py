@@ -1,6 +1,6 @@
 """Videos that are broken, lie or bomb: refused in words, soon, in little memory.
 
-M1, M2, M4, M6, M7, M12 to M17 and M20 of the list of bad inputs. Those that give frames are in test_frames.py.
+M1, M2, M4, M6, M7, M12 to M17 and M20 of docs/robustness.md. Those that give frames are in test_frames.py.
 """
 
 from __future__ import annotations

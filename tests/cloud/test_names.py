@@ -1,6 +1,6 @@
 """Names that look like something else: taken as they are, byte for byte, and never obeyed.
 
-E9 and E12 of the list of bad inputs.
+E9 and E12 of docs/robustness.md.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Results that cannot be written, or only with trouble: written whole after all, or nothing left and the reason named.
 
-O1 to O6 of the list of bad inputs. The request writes 44 MB as one array; O6 writes pictures.
+O1 to O6 of docs/robustness.md. The request writes 44 MB as one array; O6 writes pictures.
 """
 
 from __future__ import annotations

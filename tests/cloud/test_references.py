@@ -1,6 +1,6 @@
 """Files that refer to others, named like a video: refused or read alone; what they refer to is never asked for.
 
-S9 and S10 of the list of bad inputs. From S3 and over HTTPS from a server that stands beside what is referred to.
+S9 and S10 of docs/robustness.md. From S3 and over HTTPS from a server that stands beside what is referred to.
 """
 
 from __future__ import annotations

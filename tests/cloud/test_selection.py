@@ -1,6 +1,6 @@
 """Which frames: every way to say it, and every way to say it wrong.
 
-F1 to F10 of the list of bad inputs. The video has 40 frames at 25 a second.
+F1 to F10 of docs/robustness.md. The video has 40 frames at 25 a second.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Videos that are missing, denied, replaced or badly served: survived with the exact result, or named.
 
-S1, S2, S3, S12 to S18 and S20 of the list of bad inputs. The request reads most of a video of 1 MB.
+S1, S2, S3, S12 to S18 and S20 of docs/robustness.md. The request reads most of a video of 1 MB.
 """
 
 from __future__ import annotations

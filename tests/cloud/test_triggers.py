@@ -1,6 +1,6 @@
 """Events as triggers send them: news of uploads, queues, HTTP; each gets the answer that its sender understands.
 
-E8, E10 and E11 of the list of bad inputs. What is done with an upload is in the function's environment.
+E8, E10 and E11 of docs/robustness.md. What is done with an upload is in the function's environment.
 """
 
 from __future__ import annotations

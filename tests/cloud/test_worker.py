@@ -1,6 +1,6 @@
 """What happens to the worker: whatever it is, the request has an answer, and the next one a new worker.
 
-R2, R6, R7 and R8 of the list of bad inputs.
+R2, R6, R7 and R8 of docs/robustness.md.
 """
 
 from __future__ import annotations
