@@ -30,7 +30,8 @@ from hwang.picture import (
     picture_layout,
     planes_of,
 )
-from hwang.plan import Plan, Rows, make_plan
+from hwang.plan import Plan, make_plan
+from hwang.rows import Rows
 from hwang.source import CountingSource, FileSource, Video, open_source
 from hwang.spool import Spool
 

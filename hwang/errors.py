@@ -23,11 +23,15 @@ __all__ = [
 
 
 class HwangError(Exception):
-    """Base of all errors of this package."""
+    """Base of all errors of this package. `detail` holds the numbers of a message, for programs; often it is empty."""
+
+    def __init__(self, *args: object, **detail: object) -> None:
+        super().__init__(*args)
+        self.detail = detail
 
 
 class FrameIndexError(HwangError, IndexError):
-    """A row outside [0, len(video)). Rows do not count from the end."""
+    """A row outside [0, len(video)), or a time at which no row is on display. Rows do not count from the end."""
 
 
 class UnsupportedMediaError(HwangError, ValueError):

@@ -9,8 +9,9 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hwang.errors import CorruptMediaError, FrameIndexError, LimitExceededError
+from hwang.errors import CorruptMediaError, LimitExceededError
 from hwang.parameters import annexb_parameter_sets
+from hwang.rows import rows_on_display
 
 __all__ = [
     "MAX_REORDER",
@@ -25,8 +26,6 @@ __all__ = [
 
 MAX_SAMPLES = 1 << 24
 """Most samples an index may have: 77 hours at 60 frames per second."""
-
-_TIME_TOLERANCE = 1e-6  # seconds: times are written with a few decimals, 0.041667 means 1/24
 
 MAX_REORDER = 16
 """Most pictures that any decoder holds back."""
@@ -172,21 +171,9 @@ class VideoIndex:
         Raises FrameIndexError for a time before the first row or behind the last.
         """
         times = np.atleast_1d(np.asarray(seconds, np.float64))
-        began = self.timestamps()
         if times.ndim != 1:
             raise TypeError(f"seconds must be a number or a sequence of numbers, not {times.ndim}-D")
-        first, end = (float(began[0]), float(began[-1]) + self._row_interval()) if len(began) else (0.0, 0.0)
-        outside = ~((times >= first - _TIME_TOLERANCE) & (times <= end + _TIME_TOLERANCE)) | (len(began) == 0)
-        if outside.any():
-            raise FrameIndexError(
-                f"no frame is on display at {times[outside][0]:.6g} s: the video shows {first:.6g} s to {end:.6g} s"
-            )
-        return np.searchsorted(began, times + _TIME_TOLERANCE, "right") - 1
-
-    def _row_interval(self) -> float:
-        fps = self.fps()
-        last = self.row_pts[-2:] * (self.time_base[0] / self.time_base[1])
-        return max(1 / fps if fps > 0 else 0.0, float(last[-1] - last[0]))
+        return rows_on_display(times, self)
 
     # The names below are those of scanner-research/hwang, so that scripts written for it run.
 

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import SupportsIndex, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwang.errors import FrameIndexError
 from hwang.index import VideoIndex
 from hwang.ranges import ByteRange, coalesce
+from hwang.rows import Rows, check_rows
 from hwang.start import start_samples
 
 __all__ = [
     "REQUEST_COST_BYTES",
     "Plan",
-    "Rows",
     "Run",
-    "check_rows",
     "earlier_start",
     "make_plan",
     "slice_into_video_intervals",
@@ -35,8 +31,6 @@ bytes are paid for and requests are not.
 """
 
 _Integer = TypeVar("_Integer", bound=np.integer)
-
-Rows = Sequence[SupportsIndex] | Iterable[SupportsIndex] | range | NDArray[np.integer]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,47 +64,6 @@ class Plan:
 
 def _counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def check_rows(rows: Rows, count: int) -> NDArray[np.int64]:
-    """Give `rows` as int64 [n], order and duplicates kept.
-
-    Raises TypeError for anything but integers (bool is none), FrameIndexError for one outside [0, count).
-    """
-    if isinstance(rows, np.ndarray):
-        if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
-            raise TypeError(f"rows must be a 1-D array of integers, not {rows.ndim}-D {rows.dtype}")
-        if rows.size:
-            _check_bounds(int(rows.min()), int(rows.max()), count)
-        return rows.astype(np.int64)
-    if isinstance(rows, range):
-        if not rows:
-            return np.empty(0, np.int64)
-        _check_bounds(min(rows[0], rows[-1]), max(rows[0], rows[-1]), count)
-        step = rows.step if len(rows) > 1 else 1  # a lone row may come with any step
-        return rows[0] + step * np.arange(len(rows), dtype=np.int64)
-    if isinstance(rows, str | bytes) or not isinstance(rows, Iterable):
-        raise TypeError(f"rows must be a sequence of integers, not {type(rows).__name__}")
-    numbers = [_row(row) for row in rows]
-    if numbers:
-        _check_bounds(min(numbers), max(numbers), count)
-    return np.array(numbers, np.int64)
-
-
-def _row(row: SupportsIndex) -> int:
-    if isinstance(row, bool | np.bool_):
-        raise TypeError("a row is a bool; for a mask, pass numpy.flatnonzero(mask)")
-    try:
-        return operator.index(row)
-    except TypeError:
-        raise TypeError(f"a row is {row!r} ({type(row).__name__}); rows are integers") from None
-
-
-def _check_bounds(lowest: int, highest: int, count: int) -> None:
-    for row in (lowest, highest):
-        if not 0 <= row < count:
-            hint = "; rows do not count from the end" if row < 0 else ""
-            raise FrameIndexError(f"row {row} is outside the video, which has {count} frames{hint}")
 
 
 def make_plan(index: VideoIndex, rows: Rows, *, request_cost_bytes: int = REQUEST_COST_BYTES) -> Plan:

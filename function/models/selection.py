@@ -1,18 +1,20 @@
-"""The event's `frames`: every way to say which frames are meant."""
+"""The event's `frames`: the ways to select frames, as models, and as the selections of hwang.rows."""
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, assert_never
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, FiniteFloat, Tag, WithJsonSchema
 from pydantic_core import PydanticCustomError
+
+from hwang import rows
 
 _RANGE = re.compile(r"([0-9]*):([0-9]*)(?::([0-9]+))?")
 
 
 class Model(BaseModel):
-    """Of the types of JSON exactly, nothing unknown, never changed."""
+    """Base model: strict JSON types, unknown fields rejected, immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
@@ -103,3 +105,22 @@ Frames = Annotated[
         "timestamps, every_seconds, keyframes or count",
     ),
 ]
+
+
+def selection_of(frames: Frames) -> rows.Selection:
+    """The same selection in the types of hwang.rows."""
+    match frames:
+        case list():
+            return rows.RowList(frames)
+        case Range():
+            return rows.RowRange(frames.start, frames.stop, frames.step)
+        case Timestamps():
+            return rows.Times(frames.timestamps)
+        case EverySeconds():
+            return rows.Every(frames.every_seconds)
+        case Keyframes():
+            return rows.Keyframes()
+        case Count():
+            return rows.Spread(frames.count)
+        case _:
+            assert_never(frames)

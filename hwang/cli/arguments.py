@@ -8,8 +8,9 @@ from typing import NoReturn
 
 from hwang.cli import frames, index, info, plan
 from hwang.cli.exits import ExitCode
-from hwang.cli.rows import ROWS_HELP, Every, parse_rows
+from hwang.cli.rows import ROWS_HELP, parse_rows
 from hwang.plan import REQUEST_COST_BYTES
+from hwang.rows import Every
 
 __all__ = ["make_parser"]
 

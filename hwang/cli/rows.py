@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import re
 from argparse import Namespace
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwang.cli.exits import UsageError
+from hwang.errors import LimitExceededError
 from hwang.index import MAX_SAMPLES, VideoIndex
-from hwang.plan import check_rows
+from hwang.rows import Keyframes, RowList, RowRange, Selection, Times, resolve
 
-__all__ = ["ROWS_HELP", "Every", "Keyframes", "Moment", "Selection", "Span", "parse_rows", "requested_rows"]
+__all__ = ["ROWS_HELP", "parse_rows", "requested_rows"]
 
 ROWS_HELP = """\
 ROWS is a list of any of these, with commas between them; order and duplicates are kept:
@@ -25,36 +24,6 @@ ROWS is a list of any of these, with commas between them; order and duplicates a
   all          every row
 """
 
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Rows start, start + step, ... below stop; None is the end of the video."""
-
-    start: int
-    stop: int | None
-    step: int
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """The frame on display at a time."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Every:
-    """The frames on display at the first row's time and each `seconds` from then on."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Keyframes:
-    """Rows that show a sync sample."""
-
-
-Selection = int | Span | Moment | Every | Keyframes
 
 _NUMBER = re.compile(r"\d+", re.ASCII)
 _SPAN = re.compile(r"(\d*):(\d*)(?::(\d*))?", re.ASCII)
@@ -68,19 +37,19 @@ def parse_rows(text: str) -> tuple[Selection, ...]:
 
 def _parse_item(item: str) -> Selection:
     if item == "all":
-        return Span(0, None, 1)
+        return RowRange(0, None, 1)
     if item == "keyframes":
         return Keyframes()
     if _NUMBER.fullmatch(item):
-        return int(item)
+        return RowList((int(item),))
     if match := _MOMENT.fullmatch(item):
-        return Moment(float(match[1]))
+        return Times((float(match[1]),))
     if match := _SPAN.fullmatch(item):
         start, stop, step = match.groups()
-        span = Span(int(start or 0), int(stop) if stop else None, int(step or 1))
-        if span.step == 0 or (span.stop is not None and span.stop <= span.start):
+        rows = RowRange(int(start or 0), int(stop) if stop else None, int(step or 1))
+        if rows.step == 0 or (rows.stop is not None and rows.stop <= rows.start):
             raise ValueError(f"'{item}' selects no rows")
-        return span
+        return rows
     hint = "rows do not count from the end" if item.startswith("-") else "rows are like 7, 0:1000:10, 1.5s, keyframes"
     raise ValueError(f"'{item}' is no row; {hint}")
 
@@ -90,32 +59,7 @@ def requested_rows(arguments: Namespace, index: VideoIndex) -> NDArray[np.int64]
     if (arguments.rows is None) == (arguments.every is None):
         raise UsageError("which rows? Give either ROWS, such as 0,100,5000 or all, or --every SECONDS")
     selections: tuple[Selection, ...] = arguments.rows or (arguments.every,)
-    rows = np.concatenate([_resolve(selection, index) for selection in selections])
-    if not len(rows):
-        raise UsageError(f"there are no such rows in the video, which has {len(index)} frames")
-    return rows
-
-
-def _resolve(selection: Selection, index: VideoIndex) -> NDArray[np.int64]:
-    match selection:
-        case int():
-            return check_rows([selection], len(index))
-        case Span():
-            stop = len(index) if selection.stop is None else selection.stop
-            return check_rows(range(selection.start, max(stop, selection.start), selection.step), len(index))
-        case Moment():
-            return index.rows_at(selection.seconds)
-        case Every():
-            return index.rows_at(_times(selection.seconds, index))
-        case Keyframes():
-            return np.flatnonzero(index.sync[index.order])
-
-
-def _times(interval: float, index: VideoIndex) -> NDArray[np.float64]:
-    began = index.timestamps()
-    if not len(began):
-        return np.empty(0)
-    steps = (float(began[-1]) - float(began[0])) / interval
-    if steps >= MAX_SAMPLES:
-        raise UsageError(f"a frame each {interval:g} s makes more than {MAX_SAMPLES:,} frames; take a longer interval")
-    return float(began[0]) + interval * np.arange(math.floor(steps) + 1, dtype=np.float64)
+    try:
+        return np.concatenate([resolve(selection, index, MAX_SAMPLES) for selection in selections])
+    except LimitExceededError as error:
+        raise UsageError(f"{error}; take a longer interval") from None

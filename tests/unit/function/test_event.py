@@ -14,7 +14,7 @@ from function.frames.rows import resolve_rows
 from function.models.event import ACTIONS, Combine, Decode, parse_event
 from function.models.places import S3Object, Url
 from function.models.problems import MAX_PROBLEMS
-from tests.unit.build.standinindex import StandInIndex
+from tests.unit.hwang.timelines import constant_rate
 
 GOOD: dict[str, Any] = {
     "video": "s3://films/clip.mp4",
@@ -324,7 +324,7 @@ def test_any_event_is_accepted_or_refused_with_a_typed_error(body: dict[str, Any
     try:
         request = parse_event(GOOD | body if from_good else body)
         if isinstance(request, Decode):
-            resolve_rows(request.frames, StandInIndex(50))
+            resolve_rows(request.frames, constant_rate(50))
     except FunctionError as error:
         refused = error
     if refused:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from fractions import Fraction
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import hwang
 from function.errors import FrameOutOfRange, LimitExceeded
-from function.frames.rows import resolve_rows
+from function.frames.rows import MAX_FRAMES, resolve_rows
 from function.models.event import Decode, parse_event
 from function.models.selection import Frames
-from tests.unit.build.standinindex import StandInIndex
+from hwang.cli.arguments import make_parser
+from hwang.cli.rows import requested_rows
+from hwang.index import VideoIndex
+from tests.unit.hwang.timelines import constant_rate, timelines
 
 
 def _frames(frames: object) -> Frames:
@@ -23,7 +26,7 @@ def _frames(frames: object) -> Frames:
     return request.frames
 
 
-def rows(frames: object, index: StandInIndex) -> list[int]:
+def rows(frames: object, index: VideoIndex) -> list[int]:
     found: list[int] = resolve_rows(_frames(frames), index).tolist()
     return found
 
@@ -51,7 +54,7 @@ def rows(frames: object, index: StandInIndex) -> list[int]:
     ],
 )
 def test_frames_mean_rows(frames: object, expected: list[int]) -> None:
-    assert rows(frames, StandInIndex(50)) == expected
+    assert rows(frames, constant_rate(50)) == expected
 
 
 @pytest.mark.parametrize(
@@ -70,46 +73,106 @@ def test_frames_mean_rows(frames: object, expected: list[int]) -> None:
         ("50:", "50"),
         ("0:1000000000000", "999999999999"),
         ({"count": 51}, "51"),
-        ({"count": 10**40}, "too many"),
+        ({"count": 10**40}, "1e+40"),
         ({"timestamps": [0, -0.5]}, "timestamps[1]"),
         ({"timestamps": [2.2]}, "timestamps[0]"),
     ],
 )
 def test_a_frame_outside_the_video_is_named_with_the_count(frames: object, named: str) -> None:
     with pytest.raises(FrameOutOfRange) as caught:
-        rows(frames, StandInIndex(50))
+        rows(frames, constant_rate(50))
     assert named in caught.value.message
     assert "50" in caught.value.message or "2.08333 s" in caught.value.message
 
 
 def test_a_video_without_frames_is_out_of_range() -> None:
     with pytest.raises(FrameOutOfRange):
-        rows("all", StandInIndex(0))
+        rows("all", constant_rate(0))
 
 
 def test_a_tiny_interval_is_refused_by_arithmetic() -> None:
     for interval in (1e-9, 5e-324):
         with pytest.raises(LimitExceeded):
-            rows({"every_seconds": interval}, StandInIndex(50))
+            rows({"every_seconds": interval}, constant_rate(50))
 
 
 def test_a_time_before_a_late_first_frame_is_out_of_range_but_intervals_start_there() -> None:
-    late = StandInIndex(50, start_seconds=1.0)
+    late = constant_rate(50, first=24)
     with pytest.raises(FrameOutOfRange):
         rows({"timestamps": [0.5]}, late)
     assert rows({"every_seconds": 1}, late) == [0, 24, 48]
 
 
-@given(st.integers(1, 500), st.sampled_from([24.0, 25.0, 30.0, 30000 / 1001, 60.0]), st.data())
-def test_a_frames_own_time_finds_it_also_when_rounded_to_microseconds(count: int, fps: float, data: Any) -> None:
-    row = data.draw(st.integers(0, count - 1))
-    index = StandInIndex(count, rate=fps)
-    seconds = float(index.timestamps()[row])
-    assert rows({"timestamps": [seconds, round(seconds, 6)]}, index) == [row, row]
+def on_the_command_line(arguments: list[str], index: VideoIndex) -> list[int]:
+    parsed = make_parser().parse_args(["plan", "clip.mp4", *arguments])
+    found: list[int] = requested_rows(parsed, index).tolist()
+    return found
 
 
-@given(st.integers(1, 10_000), st.data())
-def test_spread_rows_are_the_middles_of_equal_parts(count: int, data: Any) -> None:
-    wanted = data.draw(st.integers(1, min(count, 200)))
-    middles = [math.floor(Fraction((2 * part + 1) * count, 2 * wanted)) for part in range(wanted)]
-    assert rows({"count": wanted}, StandInIndex(count)) == middles
+def outcome(resolve: Callable[[], list[int]]) -> list[int] | str:
+    try:
+        return resolve()
+    except (FrameOutOfRange, hwang.FrameIndexError):
+        return "outside"
+
+
+@settings(deadline=None)
+@given(timelines(), st.data())
+def test_an_event_and_the_command_line_mean_the_same_rows(index: VideoIndex, data: st.DataObject) -> None:
+    row = st.integers(0, 40)
+    begins = [round(seconds, 6) for seconds in index.timestamps().tolist()]
+    time = st.sampled_from(begins) | st.integers(0, 2000).map(lambda part: round(begins[0] + part / 1000, 6))
+    ranges = st.builds("{}:{}:{}".format, row | st.just(""), row | st.just(""), st.integers(1, 9))
+    seconds = st.sampled_from([0.04, 0.1, 1 / 3, 1.001, 60.0]) | st.floats(0.01, 10)
+    frames: Any = data.draw(
+        st.lists(row, min_size=1)
+        | ranges.filter(lambda text: _is_range(text))
+        | st.just("all")
+        | st.just({"keyframes": True})
+        | st.builds(lambda times: {"timestamps": times}, st.lists(time, min_size=1, max_size=9))
+        | st.builds(lambda interval: {"every_seconds": interval}, seconds)
+    )
+    match frames:
+        case {"keyframes": True}:
+            arguments = ["keyframes"]
+        case {"timestamps": times}:
+            arguments = ["--", ",".join(f"{time:.6f}s" for time in times)]
+        case {"every_seconds": interval}:
+            arguments = ["--every", repr(interval)]
+        case str():
+            arguments = [frames]
+        case numbers:
+            arguments = [",".join(map(str, numbers))]
+    expected = outcome(lambda: rows(frames, index))
+    assert outcome(lambda: on_the_command_line(arguments, index)) == expected
+    if "timestamps" in frames:
+        assert outcome(lambda: index.rows_at(frames["timestamps"]).tolist()) == expected
+
+
+def _is_range(text: str) -> bool:
+    start, stop, _ = text.split(":")
+    return not stop or int(stop) > int(start or 0)
+
+
+def test_ten_frames_at_thirty_a_second_are_four_tenths_of_a_second_apart() -> None:
+    index = constant_rate(10, (1, 30))
+    assert rows({"every_seconds": 0.1}, index) == [0, 3, 6, 9]
+    assert on_the_command_line(["--every", "0.1"], index) == [0, 3, 6, 9]
+    assert index.rows_at([0, 0.1, 0.2, 0.3]).tolist() == [0, 3, 6, 9]
+
+
+def test_the_facts_of_a_refusal_are_in_its_detail() -> None:
+    index = constant_rate(50)
+    for frames, detail in (
+        ([7, 50], {"row": 50, "frames": 50}),
+        (
+            {"timestamps": [0, 9]},
+            {"position": 1, "seconds": 9, "first_seconds": 0, "end_seconds": pytest.approx(50 / 24)},
+        ),
+    ):
+        with pytest.raises(FrameOutOfRange) as caught:
+            rows(frames, index)
+        assert caught.value.detail == detail
+    with pytest.raises(LimitExceeded) as exceeded:
+        rows({"every_seconds": 1e-7}, index)
+    assert exceeded.value.detail == {"limit": "frames", "wanted": 20416677, "maximum": MAX_FRAMES}

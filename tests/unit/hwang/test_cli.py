@@ -15,9 +15,10 @@ from hwang.cli.exits import ExitCode, UsageError
 from hwang.cli.files import replacing
 from hwang.cli.main import main
 from hwang.cli.outputs import ArrayFile, parse_destination
-from hwang.cli.rows import Keyframes, Moment, Span, parse_rows
+from hwang.cli.rows import parse_rows
 from hwang.cli.text import aligned, row_list, size
 from hwang.index import VideoIndex
+from hwang.rows import Keyframes, RowList, RowRange, Times
 
 MakeClip = Callable[[str], Path]
 Captured = pytest.CaptureFixture[str]
@@ -43,14 +44,14 @@ def one_line(text: str) -> str:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("7", (7,)),
-        ("5, 3,3", (5, 3, 3)),
-        ("0:10:2,99", (Span(0, 10, 2), 99)),
-        (":", (Span(0, None, 1),)),
-        ("5::3", (Span(5, None, 3),)),
-        ("all", (Span(0, None, 1),)),
-        ("keyframes,1.5s,.5s,2s", (Keyframes(), Moment(1.5), Moment(0.5), Moment(2))),
-        ("-0.5s", (Moment(-0.5),)),
+        ("7", (RowList((7,)),)),
+        ("5, 3,3", (RowList((5,)), RowList((3,)), RowList((3,)))),
+        ("0:10:2,99", (RowRange(0, 10, 2), RowList((99,)))),
+        (":", (RowRange(),)),
+        ("5::3", (RowRange(5, None, 3),)),
+        ("all", (RowRange(),)),
+        ("keyframes,1.5s,.5s,2s", (Keyframes(), Times((1.5,)), Times((0.5,)), Times((2.0,)))),
+        ("-0.5s", (Times((-0.5,)),)),
     ],
 )
 def test_rows_are_understood(text: str, expected: object) -> None:
@@ -147,7 +148,9 @@ def test_an_index_is_written_next_to_the_video_and_serves(clip: MakeClip, tmp_pa
     [
         (["plan", "VIDEO", "40"], ExitCode.USAGE, "40 frames"),
         (["plan", "VIDEO", "0:41"], ExitCode.USAGE, "row 40"),
-        (["plan", "VIDEO", "50:"], ExitCode.USAGE, "no such rows"),
+        (["plan", "VIDEO", "50:"], ExitCode.USAGE, "row 50"),
+        (["plan", "VIDEO", "0,50:"], ExitCode.USAGE, "row 50"),
+        (["plan", "VIDEO", "0:42:20"], ExitCode.USAGE, "row 41"),
         (["plan", "VIDEO", "9s"], ExitCode.USAGE, "9 s"),
         (["plan", "VIDEO"], ExitCode.USAGE, "which rows"),
         (["plan", "VIDEO", "1", "--every", "1"], ExitCode.USAGE, "either"),
