@@ -1,1 +1,1 @@
-"""The command line, `python -m hwang`: a file per command, and what they share. `import hwang` loads none of it."""
+"""The command line, `python -m hwang`. `import hwang` loads none of it."""

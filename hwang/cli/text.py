@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
-
-__all__ = ["aligned", "counted", "print_json", "row_list", "size"]
 
 
 def counted(number: int, noun: str) -> str:
@@ -28,7 +24,7 @@ def size(count: int) -> str:
 
 
 def row_list(rows: Sequence[int], most: int = 6) -> str:
-    """Ascending rows in short: 0, 5-9, 100."""
+    """Ascending rows in short, at most `most` stretches of them: 0, 5-9, 100."""
     starts = [0, *(place + 1 for place, (a, b) in enumerate(pairwise(rows)) if b != a + 1), len(rows)]
     parts = [(rows[a], rows[b - 1]) for a, b in pairwise(starts)] if rows else []
     named = [f"{first}" if first == last else f"{first}-{last}" for first, last in parts[:most]]
@@ -36,7 +32,7 @@ def row_list(rows: Sequence[int], most: int = 6) -> str:
 
 
 def aligned(table: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
-    """Columns as wide as they need to be; those numbered in `right` end on one line."""
+    """Columns as wide as they need to be; those numbered in `right` are aligned to the right."""
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return "\n".join(
         "  ".join(
@@ -45,7 +41,3 @@ def aligned(table: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str
         ).rstrip()
         for line in table
     )
-
-
-def print_json(result: dict[str, Any]) -> None:
-    print(json.dumps(result, indent=2))

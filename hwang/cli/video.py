@@ -1,31 +1,43 @@
-"""The video that a command is about, and its index."""
+"""The video that a command is about, its index, and the rows that ROWS and --every select."""
 
 from __future__ import annotations
 
+import math
+import re
 import sys
 import time
-from dataclasses import dataclass
+from argparse import ArgumentTypeError, Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from hwang.cli.exits import UsageError
-from hwang.index import VideoIndex
+import numpy as np
+from numpy.typing import NDArray
+
+from hwang.errors import LimitExceededError
+from hwang.index import MAX_SAMPLES, VideoIndex
 from hwang.isobmff.file import read_index
-from hwang.source import CountingSource, FileSource, open_source
+from hwang.rows import Every, Keyframes, RowList, RowRange, Selection, Times, resolve
+from hwang.source import CountingSource, FileSource, MemorySource
 
-__all__ = ["STANDARD_INPUT", "Indexed", "index_video", "open_video", "stored_index"]
+if TYPE_CHECKING:
+    from hwang.decoder import Stats
 
 STANDARD_INPUT = "-"
+ROWS_HELP = """\
+ROWS is a list of any of these, with commas between them; order and duplicates are kept:
+  7            a row: rows are frames in the order in which they are shown, from 0
+  0:1000:10    rows 0, 10, ... 990: START:STOP[:STEP], below STOP; without one from the first, to the last row
+  1.5s         the frame on display at that time
+  keyframes    rows that decoding can start at
+  all          every row
+"""
+
+_RANGE = re.compile(r"(\d*):(\d*)(?::(\d*))?", re.ASCII)
+_TIME = re.compile(r"(-?(?:\d+\.?\d*|\.\d+))s", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Indexed:
-    """An index, and what it took to get it."""
-
-    index: VideoIndex
-    file_bytes: int
-    bytes_read: int
-    requests: int
-    seconds: float
+class UsageError(Exception):
+    """The command makes no sense for this video or this disk; the message names what would."""
 
 
 def open_video(file: str) -> str | bytes:
@@ -33,39 +45,80 @@ def open_video(file: str) -> str | bytes:
     if file != STANDARD_INPUT:
         return file
     if sys.stdin.isatty():
-        raise UsageError("standard input is a terminal; pipe a video into it, or give a file name")
+        raise UsageError("standard input is a terminal; pipe a video into it, or name a file")
     return sys.stdin.buffer.read()
 
 
-def stored_index(path: str | None) -> VideoIndex | None:
+def file_bytes(video: str | bytes) -> int:
+    """The size of what open_video() returned."""
+    return len(video) if isinstance(video, bytes) else Path(video).stat().st_size
+
+
+def stored_index(arguments: Namespace) -> VideoIndex | None:
     """The index that the option --index names."""
-    return None if path is None else VideoIndex.from_file(path)
+    return VideoIndex.from_file(arguments.index) if arguments.index else None
 
 
-def index_video(video: str | bytes, track: int | None = None, stored: VideoIndex | None = None) -> Indexed:
-    """Index `video`, unless a complete index is there. Needs the compiled core for all but MP4 and MOV."""
-    file_bytes = len(video) if isinstance(video, bytes) else Path(video).stat().st_size
-    if stored is not None and stored.complete:
-        return Indexed(stored, file_bytes, 0, 0, 0.0)
+def index_video(video: str | bytes, track: int | None) -> tuple[VideoIndex, dict[str, Any]]:
+    """The index of `video`, and what was read to make it. Needs the compiled core for all but MP4 and MOV."""
     start = time.perf_counter()
+    read: Stats | CountingSource
     try:
         from hwang.decoder import Decoder
     except ImportError:
-        index, bytes_read, requests = _index_without_core(video, track)
+        index, read = _index_without_core(video, track)
     else:
         with Decoder(video, track=track) as decoder:
-            index, bytes_read, requests = decoder.video_index, decoder.stats.bytes_read, decoder.stats.requests
-    return Indexed(index, file_bytes, bytes_read, requests, time.perf_counter() - start)
+            index, read = decoder.video_index, decoder.stats
+    milliseconds = round((time.perf_counter() - start) * 1000, 1)
+    return index, {"bytes": read.bytes_read, "requests": read.requests, "milliseconds": milliseconds}
 
 
-def _index_without_core(video: str | bytes, track: int | None) -> tuple[VideoIndex, int, int]:
-    """Sample tables alone: exact, unless the video begins in the middle of a group of pictures."""
-    source = CountingSource(open_source(video))
+def parse_rows(text: str) -> tuple[Selection, ...]:
+    """ROWS as selections. Raises ArgumentTypeError for anything else."""
+    return tuple(_parse_item(item.strip()) for item in text.split(","))
+
+
+def parse_every(text: str) -> tuple[Selection, ...]:
+    """The SECONDS of --every as a selection. Raises ArgumentTypeError or ValueError for anything else."""
+    seconds = float(text.removesuffix("s"))
+    if not 0 < seconds < math.inf:
+        raise ArgumentTypeError(f"'{text}' is no interval; it must be more than 0 seconds")
+    return (Every(seconds),)
+
+
+def selected_rows(arguments: Namespace, index: VideoIndex) -> NDArray[np.int64]:
+    """int64 [n], n > 0, of ROWS or --every. Raises UsageError for too many, FrameIndexError outside the video."""
     try:
-        index = read_index(source, track)
-    finally:
-        if isinstance(source.source, FileSource):
-            source.source.close()
+        return np.concatenate([resolve(item, index, MAX_SAMPLES) for item in arguments.rows or arguments.every])
+    except LimitExceededError as error:
+        raise UsageError(f"{error}; take a longer interval") from None
+
+
+def _parse_item(item: str) -> Selection:
+    if item == "all":
+        return RowRange()
+    if item == "keyframes":
+        return Keyframes()
+    if item.isascii() and item.isdigit():
+        return RowList((int(item),))
+    if match := _TIME.fullmatch(item):
+        return Times((float(match[1]),))
+    if match := _RANGE.fullmatch(item):
+        start, stop, step = match.groups()
+        rows = RowRange(int(start or 0), int(stop) if stop else None, int(step or 1))
+        if rows.step == 0 or (rows.stop is not None and rows.stop <= rows.start):
+            raise ArgumentTypeError(f"'{item}' selects no rows")
+        return rows
+    hint = "rows do not count from the end" if item.startswith("-") else "rows are like 7, 0:1000:10, 1.5s, keyframes"
+    raise ArgumentTypeError(f"'{item}' is no row; {hint}")
+
+
+def _index_without_core(video: str | bytes, track: int | None) -> tuple[VideoIndex, CountingSource]:
+    """Sample tables alone: exact, unless the video begins in the middle of a group of pictures."""
+    with MemorySource(video) if isinstance(video, bytes) else FileSource(video) as source:
+        counting = CountingSource(source)
+        index = read_index(counting, track)
     if index is None:
         raise UsageError("only MP4 and MOV can be read without hwang's compiled core, which is not installed here")
-    return index, source.bytes_read, source.requests
+    return index, counting

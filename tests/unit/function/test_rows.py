@@ -14,8 +14,8 @@ from function.errors import FrameOutOfRange, LimitExceeded
 from function.frames.rows import MAX_FRAMES, resolve_rows
 from function.models.event import Decode, parse_event
 from function.models.selection import Frames
-from hwang.cli.arguments import make_parser
-from hwang.cli.rows import requested_rows
+from hwang.cli.main import make_parser
+from hwang.cli.video import selected_rows
 from hwang.index import VideoIndex
 from tests.unit.hwang.timelines import constant_rate, timelines
 
@@ -105,7 +105,7 @@ def test_a_time_before_a_late_first_frame_is_out_of_range_but_intervals_start_th
 
 def on_the_command_line(arguments: list[str], index: VideoIndex) -> list[int]:
     parsed = make_parser().parse_args(["plan", "clip.mp4", *arguments])
-    found: list[int] = requested_rows(parsed, index).tolist()
+    found: list[int] = selected_rows(parsed, index).tolist()
     return found
 
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from argparse import ArgumentTypeError
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hwang.cli.exits import ExitCode, UsageError
-from hwang.cli.files import replacing
-from hwang.cli.main import main
-from hwang.cli.outputs import ArrayFile, parse_destination
-from hwang.cli.rows import parse_rows
+from hwang.cli.images import ArrayFile, parse_destination, replacing
+from hwang.cli.inspect import color_names
+from hwang.cli.main import ExitCode, main
 from hwang.cli.text import aligned, row_list, size
-from hwang.index import VideoIndex
+from hwang.cli.video import UsageError, parse_rows
+from hwang.index import Color, VideoIndex
 from hwang.rows import Keyframes, RowList, RowRange, Times
 
 MakeClip = Callable[[str], Path]
@@ -62,7 +62,7 @@ def test_rows_are_understood(text: str, expected: object) -> None:
     "text", ["", "1,", "-1", "1.5", "a", "5:5", "9:3", "1:9:0", "1:2:3:4", "s", "1e3s", "٣", "0x1"]
 )
 def test_rows_that_are_none_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="row"):
+    with pytest.raises(ArgumentTypeError, match="row"):
         parse_rows(text)
 
 
@@ -120,6 +120,21 @@ def test_info_says_what_is_in_the_video(clip: MakeClip, capsys: Captured) -> Non
     assert "h264 in mov" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("color", "names"),
+    [
+        ((1, 1, 0, 1), "bt709 bt709 gbr limited"),
+        ((9, 16, 9, 2), "bt2020 smpte2084 bt2020nc full"),
+        ((22, 18, 14, 0), "ebu3213 arib-std-b67 ictcp unknown"),
+        ((3, 0, 3, 0), "3 0 3 unknown"),
+        ((13, 19, 256, 1), "13 19 256 limited"),
+    ],
+)
+def test_colors_have_the_names_of_the_ffmpeg_tool(color: Color, names: str) -> None:
+    named = dict(zip(("primaries", "transfer", "matrix", "range"), names.split(), strict=True))
+    assert color_names(color) == named
+
+
 def test_info_reads_the_header_alone(video: str, tmp_path: Path, capsys: Captured) -> None:
     padded = tmp_path / "padded.mp4"
     padded.write_bytes(Path(video).read_bytes() + (1 << 20).to_bytes(4, "big") + b"free" + bytes((1 << 20) - 8))
@@ -152,8 +167,6 @@ def test_an_index_is_written_next_to_the_video_and_serves(clip: MakeClip, tmp_pa
         (["plan", "VIDEO", "0,50:"], ExitCode.USAGE, "row 50"),
         (["plan", "VIDEO", "0:42:20"], ExitCode.USAGE, "row 41"),
         (["plan", "VIDEO", "9s"], ExitCode.USAGE, "9 s"),
-        (["plan", "VIDEO"], ExitCode.USAGE, "which rows"),
-        (["plan", "VIDEO", "1", "--every", "1"], ExitCode.USAGE, "either"),
         (["plan", "VIDEO", "--every", "1e-9"], ExitCode.USAGE, "longer interval"),
         (["info", "missing.mp4"], ExitCode.INPUT_OUTPUT, "missing.mp4: No such file"),
         (["info", "."], ExitCode.INPUT_OUTPUT, "directory"),
@@ -182,6 +195,8 @@ def test_a_mistake_is_one_line_and_an_exit_code(
         (["decode"], "invalid choice"),
         (["info"], "FILE"),
         (["info", "a.mp4", "--fast"], "--fast"),
+        (["plan", "a.mp4"], "ROWS --every"),
+        (["plan", "a.mp4", "1", "--every", "1"], "not allowed with"),
         (["plan", "a.mp4", "x"], "'x' is no row"),
         (["plan", "a.mp4", "-1"], "do not count from the end"),
         (["plan", "a.mp4", "--every", "0"], "more than 0"),

@@ -1,23 +1,19 @@
-"""Where frames go: images, a file each, or one array."""
+"""Where frames go: images, a file each, or one array. Files are there whole or not at all."""
 
 from __future__ import annotations
 
 import os
-import string
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwang.cli.exits import UsageError
-from hwang.cli.files import refuse_to_overwrite, replacing
-
-__all__ = ["Destination", "Output", "parse_destination"]
+from hwang.cli.video import UsageError
 
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 _IN_A_DIRECTORY = "{row:06d}.png"
@@ -25,27 +21,39 @@ _IMAGE_PIXELS = ("rgb24", "gray8")
 _PNG_LEVEL = 1  # of 9: a quarter of the time of Pillow's own choice, 6, for a tenth more bytes
 
 
-class Output(Protocol):
-    """Takes frames as they come."""
+def refuse_to_overwrite(targets: Iterable[Path]) -> None:
+    """Raise UsageError for the first target that exists."""
+    for target in targets:
+        if os.path.lexists(target):
+            raise UsageError(f"{target} is there already; --force overwrites it")
 
-    def add(self, rows: NDArray[np.int64], frames: NDArray[Any]) -> None:
-        """The frames [n, ...] of `rows`."""
 
-    def drop(self, rows: Collection[int]) -> None:
-        """Take back what was added of these rows: they turned out to be damaged."""
+@contextmanager
+def replacing(target: Path) -> Iterator[BinaryIO]:
+    """A new file that gets the name `target` when the block ends; if it fails, nothing is left and nothing changed."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("w+b") as file:
+            yield file
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 class Images:
-    """One image a row. Saved by several threads: compressing takes longer than decoding."""
+    """One image a row, saved by several threads: compressing takes longer than decoding."""
 
-    def __init__(self, destination: Destination, quality: int, threads: ThreadPoolExecutor) -> None:
-        self._path, self._quality, self._threads = destination.path, quality, threads
+    def __init__(self, path: Callable[[int], Path], quality: int) -> None:
+        self._path, self._quality = path, quality
 
     def add(self, rows: NDArray[np.int64], frames: NDArray[Any]) -> None:
-        for _ in self._threads.map(self._save, rows.tolist(), frames):
-            pass
+        """Save the frames [n, ...] of `rows`."""
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0)), "hwang-save") as threads:
+            list(threads.map(self._save, rows.tolist(), frames))
 
     def drop(self, rows: Collection[int]) -> None:
+        """Delete the images of these rows: they turned out to be damaged."""
         for row in rows:
             self._path(row).unlink(missing_ok=True)
 
@@ -65,50 +73,51 @@ class ArrayFile:
         self._file = file
         self._rows: list[int] = []
         self._dropped: set[int] = set()
-        self._header: dict[str, Any] = {}
-        self._start = self._frame_bytes = 0
+        self._frame = np.empty(0)  # one of them, for its shape and dtype
 
     def add(self, rows: NDArray[np.int64], frames: NDArray[Any]) -> None:
+        """Append the frames [n, ...] of `rows`."""
         if not self._rows:
-            self._header = np.lib.format.header_data_from_array_1_0(frames)
-            self._frame_bytes = frames[0].nbytes
+            self._frame = frames[0]
             self._write_header(len(rows))
-            self._start = self._file.tell()
         self._file.write(np.ascontiguousarray(frames).data)
         self._rows += rows.tolist()
 
     def drop(self, rows: Collection[int]) -> None:
+        """Leave these rows out when the file is finished: they turned out to be damaged."""
         self._dropped.update(rows)
 
     def finish(self) -> None:
         """Close the gaps that dropped rows leave, and state the true length."""
         kept = [place for place, row in enumerate(self._rows) if row not in self._dropped]
+        self._file.seek(0)
+        self._write_header(len(kept))  # numpy leaves room in the header for the first axis to grow
+        start = self._file.tell()
+        frames = np.memmap(self._file, self._frame.dtype, "r+", start, (len(self._rows), *self._frame.shape))
         for place, source in enumerate(kept):
             if place != source:
-                self._file.seek(self._start + source * self._frame_bytes)
-                frame = self._file.read(self._frame_bytes)
-                self._file.seek(self._start + place * self._frame_bytes)
-                self._file.write(frame)
-        self._file.truncate(self._start + len(kept) * self._frame_bytes)
-        self._file.seek(0)
-        self._write_header(len(kept))
-        assert self._file.tell() == self._start, "numpy leaves room in the header for the first axis to grow"
+                frames[place] = frames[source]
+        frames.flush()
+        self._file.truncate(start + len(kept) * self._frame.nbytes)
 
     def _write_header(self, count: int) -> None:
-        header = {**self._header, "shape": (count, *self._header["shape"][1:]), "fortran_order": False}
+        header = np.lib.format.header_data_from_array_1_0(self._frame) | {"shape": (count, *self._frame.shape)}
         np.lib.format.write_array_header_1_0(self._file, header)
+
+
+Output = Images | ArrayFile
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """What the option --output means."""
+    """The file or files that the option --output names."""
 
-    name: str  # of the array, or a pattern for the images with {row} in it
-    is_array: bool
-    is_pattern: bool
+    name: str  # with {row} in it, if there is a file for each row
+    is_array: bool = False
 
     def path(self, row: int) -> Path:
-        return Path(self.name.format(row=row) if self.is_pattern else self.name)
+        """The file that the frame of `row` goes to."""
+        return Path(self.name if self.is_array else self.name.format(row=row))
 
     def check(self, rows: NDArray[np.int64], pixel_format: str, force: bool) -> None:
         """Raise UsageError for what would fail after decoding."""
@@ -126,42 +135,33 @@ class Destination:
     @contextmanager
     def open(self, quality: int) -> Iterator[Output]:
         """Images get their names one by one, an array when the block ends; neither if it fails."""
-        if self.is_array:
-            with replacing(Path(self.name)) as file:
-                array = ArrayFile(file)
-                yield array
-                array.finish()
-        else:
-            with ThreadPoolExecutor(len(os.sched_getaffinity(0)), "hwang-save") as threads:
-                yield Images(self, quality, threads)
+        if not self.is_array:
+            yield Images(self.path, quality)
+            return
+        with replacing(Path(self.name)) as file:
+            array = ArrayFile(file)
+            yield array
+            array.finish()
 
 
 def parse_destination(name: str) -> Destination:
-    """Raises UsageError for a name that says no format, or a pattern that is none."""
+    """The destination of that name. Raises UsageError for one without a known format, or a pattern that is none."""
     suffix = Path(name).suffix.lower()
     if suffix == ".npy":
-        return Destination(name, is_array=True, is_pattern=False)
+        return Destination(name, is_array=True)
     if name.endswith(os.sep) or Path(name).is_dir() or not suffix:
         directory = name.replace("{", "{{").replace("}", "}}")
-        return Destination(str(Path(directory) / _IN_A_DIRECTORY), is_array=False, is_pattern=True)
+        return Destination(str(Path(directory) / _IN_A_DIRECTORY))
     if suffix not in _FORMATS:
         raise UsageError(
             f"{name}: frames are written as {', '.join(format_[1:] for format_ in _FORMATS)} or npy; "
             "for a directory end the name with /"
         )
-    return Destination(name, is_array=False, is_pattern=_is_pattern(name))
-
-
-def _is_pattern(name: str) -> bool:
-    """Whether `name` has {row} in it. Raises UsageError for other fields, and for formats that integers do not have."""
     try:
-        fields = {field for _, field, _, _ in string.Formatter().parse(name) if field is not None}
-        if fields - {"row"}:
-            raise UsageError(f"{name}: only {{row}} is replaced, not {{{(fields - {'row'}).pop()}}}")
         name.format(row=0)
-    except (ValueError, LookupError) as error:
-        raise UsageError(f"{name} is no pattern ({error}); write {{row}} or {{row:06d}}") from None
-    return bool(fields)
+    except (ValueError, LookupError, AttributeError) as error:
+        raise UsageError(f"{name} is no pattern ({error}); only {{row}} is replaced, as in {{row:06d}}") from None
+    return Destination(name)
 
 
 def _require_pillow() -> None:
