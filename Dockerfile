@@ -51,14 +51,7 @@ RUN --mount=type=cache,id=hwang-sources,target=/cache --mount=type=bind,from=sou
 # The add-ons: a folder each, and the sources of those that are switched on.
 FROM scratch AS add-ons-recipes
 COPY build_stages/add-ons.sh /
-COPY build_stages/fdk-aac /fdk-aac/
-COPY build_stages/lame /lame/
-COPY build_stages/ogg /ogg/
-COPY build_stages/opus /opus/
-COPY build_stages/theora /theora/
-COPY build_stages/vorbis /vorbis/
-COPY build_stages/vpx /vpx/
-COPY build_stages/xvid /xvid/
+COPY build_stages/add-ons /add-ons/
 COPY build_stages/ffmpeg/source.toml /ffmpeg/
 COPY build_stages/dav1d/source.toml /dav1d/
 COPY build_stages/x264/source.toml /x264/
@@ -117,7 +110,7 @@ COPY --link --from=nasm /opt /opt
 COPY --from=add-ons-recipes / ./
 RUN --mount=type=bind,source=build_stages/online.sh,target=online.sh \
     --mount=type=bind,source=build_stages/system_packages.py,target=system_packages.py \
-    --mount=type=bind,source=build_stages/vpx/packages.toml,target=packages.toml \
+    --mount=type=bind,source=build_stages/add-ons/vpx/packages.toml,target=packages.toml \
     --mount=type=secret,id=ca,target=/run/ca.crt \
     [ "$WITH_VPX" = 0 ] || ./online.sh python3 system_packages.py vpx
 RUN --network=none --mount=type=bind,from=add-ons-source,source=/source,target=/source \

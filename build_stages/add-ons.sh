@@ -10,6 +10,6 @@ names=$(python3 recipe.py add-ons)
 for name in $names; do
     case $1 in
         fetch) python3 fetch.py "$name" "/source/$name" --cache /cache --cache /sources ;;
-        build) SOURCE=/source/$name "$name/build.sh" ;;
+        build) SOURCE=/source/$name "add-ons/$name/build.sh" ;;
     esac
 done

@@ -5,7 +5,7 @@
 set -euo pipefail
 
 product=$(basename "$(dirname "$(realpath "$0")")")
-stages=$(dirname "$(dirname "$(realpath "$0")")")
+stages=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 work=/tmp/build${SOURCE:+/$product}
 export PKG_CONFIG_PATH=/opt/lib/pkgconfig
 export CFLAGS="-O3 -fPIC -fstack-protector-strong -D_FORTIFY_SOURCE=2"

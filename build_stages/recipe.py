@@ -141,7 +141,12 @@ def licence(switched_on: frozenset[str] = DEFAULTS) -> str:
 
 def products() -> Iterator[str]:
     """Every product that has facts."""
-    return (path.parent.name for path in sorted(STAGES.glob("*/source.toml")))
+    return iter(sorted(path.parent.name for path in STAGES.rglob("source.toml")))
+
+
+def source_file(product: str) -> Path:
+    """Where its facts are."""
+    return STAGES / ("add-ons" if product in ADD_ONS else "") / product / "source.toml"
 
 
 def archive(
@@ -167,7 +172,7 @@ def _refusal(product: str, source: dict[str, Any], switched_on: frozenset[str]) 
 
 
 def _read(product: str) -> dict[str, Any]:
-    return tomllib.loads((STAGES / product / "source.toml").read_text())
+    return tomllib.loads(source_file(product).read_text())
 
 
 def _configure(facts: dict[str, Any]) -> list[str]:

@@ -120,7 +120,7 @@ def _newest_of_debian(product: recipe.Recipe, rule: Rule, debian: Debian, silenc
 
 def bump(name: str, options: Options, debian: Debian) -> str:
     """Pins the newest version of one product and says what was found. Raises UnreachableError, BumpError."""
-    path = recipe.STAGES / name / "source.toml"
+    path = recipe.source_file(name)
     text = path.read_text()
     product, rule = recipe.load(name), Rule(**tomllib.loads(text)["upstream"])
     found = newest(product, rule, options.mirrors, debian)
@@ -225,11 +225,7 @@ def short(version: str) -> str:
 
 def bumpable() -> list[str]:
     """Everything with a pin of its own, and the base."""
-    own = [
-        name
-        for name in recipe.products()
-        if "of" not in tomllib.loads((recipe.STAGES / name / "source.toml").read_text())
-    ]
+    own = [name for name in recipe.products() if "of" not in tomllib.loads(recipe.source_file(name).read_text())]
     return [*own, BASE]
 
 

@@ -65,7 +65,7 @@ class Tree:
 @pytest.fixture
 def tree(tmp_path: Path) -> Tree:
     root = tmp_path / "tree"
-    for path in [*ROOT.glob("build_stages/**/*.py"), *ROOT.glob("build_stages/*/source.toml"), ROOT / "Dockerfile"]:
+    for path in [*ROOT.glob("build_stages/**/*.py"), *ROOT.glob("build_stages/**/source.toml"), ROOT / "Dockerfile"]:
         copy = root / path.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # MP3, which everything plays.
-. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../../lib.sh"
 
 unpack
 read_configure

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Sound for Ogg and WebM. The encoder is a library of its own, over the other.
-. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../../lib.sh"
 
 unpack
 read_configure

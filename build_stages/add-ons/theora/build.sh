@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Video for Ogg. The encoder is linked to the decoder.
-. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../../lib.sh"
 
 unpack
 read_configure

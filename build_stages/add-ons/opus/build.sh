@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Sound for WebM, Ogg and Matroska.
-. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../../lib.sh"
 
 unpack
 read_configure

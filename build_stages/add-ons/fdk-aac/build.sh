@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # AAC as Android has it. Nobody may be given FFmpeg with it in.
-. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../../lib.sh"
 
 unpack
 read_configure

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # VP8 and VP9 for WebM. Its tables of functions are made by Perl, its x86 code by nasm.
-. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../../lib.sh"
 
 unpack
 read_configure

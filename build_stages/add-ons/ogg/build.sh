@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What Vorbis and Theora are linked to.
-. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../../lib.sh"
 
 unpack
 read_configure

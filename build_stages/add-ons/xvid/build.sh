@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # MPEG-4 part 2 for players that know nothing newer. GPL: an image with it in is GPL as a whole.
-. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../../lib.sh"
 
 unpack
 read_configure
