@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # What every build.sh shares. A build script runs inside the Dockerfile, without network, in one order:
-# why, configure, make, install, prove. It finds its source in /source (an add-on's: SOURCE) and installs below /opt;
+# why, configure, make, install, prove. It finds its source in /source (an add-on's: in SOURCE) and installs below /opt;
 # `ship` copies what goes into the image to /ship/lib.
 set -euo pipefail
 
@@ -14,11 +14,11 @@ export LDFLAGS="-Wl,-z,relro,-z,now"
 
 recipe() { python3 "$stages/recipe.py" "$product" "$1"; }
 
-# The arguments of its recipe as the array `configure`; ends the build where the recipe refuses.
+# The arguments of its recipe as the array `configure`; ends the build if the recipe refuses.
 read_configure() {
     local arguments
     arguments=$(recipe configure)
-    # shellcheck disable=SC2034 # for who calls
+    # shellcheck disable=SC2034 # used by the caller
     mapfile -t configure <<<"$arguments"
 }
 

@@ -1,11 +1,13 @@
-"""Reads a product's facts, build_stages/PRODUCT/source.toml, for fetch.py and for the build scripts.
+"""Reads the facts of products, their source.toml, for fetch.py, the build scripts and the judge.
 
-recipe.py PRODUCT version       the pinned version
-recipe.py PRODUCT configure     the configure arguments, one a line
-recipe.py add-ons               the add-ons to compile, one a line, each after what it is linked to
+recipe.py PRODUCT version       print the pinned version
+recipe.py PRODUCT configure     print the configure arguments, one a line
+recipe.py add-ons               print the add-ons that are switched on, one a line
+recipe.py libraries             print those of them that are compiled, each after what it is linked to
 
-Facts below `[with.OPTION]` count where the option is on, as the Dockerfile's arguments in the environment say:
-`x264` unless WITH_X264 is 0, `nonfree` if NONFREE is 1, an add-on such as `vpx` if WITH_VPX is 1 or another needs it.
+The Dockerfile's arguments in the environment switch options on: `x264` unless WITH_X264 is 0, `nonfree` if NONFREE is
+1, and each add-on that ADD_ONS names or that such an add-on needs. Facts below `[with.OPTION]` count if the option is
+on; an add-on's own facts below `[ffmpeg]` are added to FFmpeg's.
 """
 
 from __future__ import annotations
@@ -13,41 +15,38 @@ from __future__ import annotations
 import os
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 STAGES = Path(__file__).resolve().parent
-ADD_ONS = ("fdk-aac", "lame", "ogg", "opus", "theora", "vorbis", "vpx", "xvid")
-VARIABLES = {"x264": "WITH_X264", "nonfree": "NONFREE"} | {
-    name: f"WITH_{name.replace('-', '_').upper()}" for name in ADD_ONS
-}
-NEEDS = {"theora": "ogg", "vorbis": "ogg"}  # their files are Ogg's
+FLAGS = {"x264": "WITH_X264", "nonfree": "NONFREE"}
 DEFAULTS = frozenset({"x264"})
 OWN_LICENCE = "Apache-2.0"
 
 
 class RecipeError(Exception):
-    """The facts contradict each other, or what was asked for."""
+    """Facts that contradict each other or the build's arguments."""
 
 
 @dataclass(frozen=True)
 class Archive:
-    """One known archive of a pinned source: its name, where it is to be had, and what identifies it.
+    """One known archive of a pinned source: its name, its addresses, and what identifies it.
 
     `digest` is "sha256:…" or "sha512:…" of its bytes, or "git-tree:…" of its files, however they are packed.
     """
 
     name: str
     urls: tuple[str, ...]  # none if only Debian has it
-    size: int | None
+    size: int | None  # bytes
     digest: str
 
     @property
     def tree(self) -> str | None:
-        """Git's id of the tree that its files are, if that is what is pinned."""
+        """Git's id of the tree of its files, if that is what is pinned."""
         return self.digest.removeprefix("git-tree:") if self.digest.startswith("git-tree:") else None
 
     @property
@@ -66,7 +65,7 @@ class Debian:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is built, from which bytes, and how it is configured."""
+    """A product, the archives it is built from, and how it is configured."""
 
     product: str
     version: str
@@ -79,13 +78,28 @@ class Recipe:
 
 
 def options(environment: Mapping[str, str] = os.environ) -> frozenset[str]:
-    """What is switched on, and what that needs. Raises RecipeError for values that are neither 0 nor 1."""
-    asked_for = {option for option, variable in VARIABLES.items() if is_on(variable, option in DEFAULTS, environment)}
-    return frozenset(asked_for | {NEEDS[option] for option in asked_for & NEEDS.keys()})
+    """Return the options that are switched on, with the add-ons that they need.
+
+    Raises RecipeError for a flag that is neither 0 nor 1, for names that are no add-ons, for an add-on under the GPL
+    without x264, and for the arguments that add-ons had before ADD_ONS.
+    """
+    flags = {option for option, variable in FLAGS.items() if is_on(variable, option in DEFAULTS, environment)}
+    for name in add_ons():
+        old = f"WITH_{name.replace('-', '_').upper()}"
+        if environment.get(old, "0") != "0":
+            raise RecipeError(f'{old}={environment[old]}: this argument is now ADD_ONS="{name}"')
+    names = environment.get("ADD_ONS", "").split()
+    for name in names:  # which grows
+        if name not in add_ons():
+            raise RecipeError(f'ADD_ONS="{name}": no such add-on; there are {", ".join(add_ons())}')
+        if facts(name)["licence"].startswith("GPL") and "x264" not in flags:
+            raise RecipeError(f'ADD_ONS="{name}": it is under the GPL, and so is the image only with WITH_X264=1')
+        names += facts(name).get("needs", ())
+    return frozenset(flags | {*names})
 
 
 def is_on(variable: str, default: bool = False, environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether the Dockerfile's argument of this name is 1. Raises RecipeError for what is neither 0 nor 1."""
+    """Return True if the Dockerfile's argument of this name is 1. Raises RecipeError if it is neither 0 nor 1."""
     value = environment.get(variable, "1" if default else "0")
     if value not in ("0", "1"):
         raise RecipeError(f"{variable}={value}: say 1 or 0")
@@ -93,103 +107,120 @@ def is_on(variable: str, default: bool = False, environment: Mapping[str, str] =
 
 
 def load(product: str, switched_on: frozenset[str] = DEFAULTS) -> Recipe:
-    """The facts of one product. `of = "OTHER"` takes over OTHER's source and adds to its configure arguments.
+    """Return the recipe of one product. `of = "OTHER"` takes OTHER's source and adds to its configure arguments.
 
     Raises RecipeError for what must not be passed on, unless `nonfree` is switched on.
     """
-    facts = _read(product)
-    source = _read(facts["of"]) if "of" in facts else facts
-    parts = [source] if source is facts else [source, facts]
-    parts += [part for name, part in source.get("with", {}).items() if name in switched_on]
+    own = facts(product)
+    of = own.get("of", product)
+    source = facts(of)
+    added = {name: facts(name).get(of, {}) for name in chosen(switched_on)}
+    parts = [source] if of == product else [source, own]
+    parts += [part for option, part in source.get("with", {}).items() if option in switched_on]
+    parts += added.values()
     configure = tuple(dict.fromkeys(argument for part in parts for argument in _configure(part)))
     if "--enable-nonfree" in configure and "nonfree" not in switched_on:
-        raise RecipeError(_refusal(product, source, switched_on))
+        by = "".join(f'ADD_ONS="{name}": ' for name, part in added.items() if "--enable-nonfree" in _configure(part))
+        raise RecipeError(f"{by}{product} with --enable-nonfree must not be passed on: say so with NONFREE=1")
     return Recipe(
         product=product,
         version=source["version"],
         licence=[part["licence"] for part in parts if "licence" in part][-1],
-        archives=tuple(archive(**facts) for facts in source["archive"]),
+        archives=tuple(archive(**known) for known in source["archive"]),
         debian=Debian(**source["debian"]) if "debian" in source else None,
         configure=configure,
-        links=tuple(name for part in parts for name in part.get("links", ())),
+        links=tuple(name for part in parts for key in ("links", "needs") for name in part.get(key, ())),
         libraries=tuple(source.get("libraries", [product])),
     )
 
 
 def shipped(switched_on: frozenset[str] = DEFAULTS) -> tuple[Recipe, ...]:
-    """What is compiled here and ships as a library: FFmpeg, and what it is linked to, each before what that needs."""
-    names = ["ffmpeg"]
-    for name in names:  # which grows
-        names += load(name, switched_on).links
-    last_mentions = [*dict.fromkeys(reversed(names))]
-    return tuple(load(name, switched_on) for name in reversed(last_mentions))
+    """Return everything that ships as a library: FFmpeg, then all that it is linked to, each before what that needs."""
+    return tuple(load(name, switched_on) for name in _linked(["ffmpeg"], switched_on))
 
 
-def add_ons(switched_on: frozenset[str]) -> tuple[str, ...]:
-    """What to compile of them, each after what it is linked to. Ogg files alone need none: FFmpeg has its own."""
-    return tuple(product.product for product in reversed(shipped(switched_on)) if product.product in ADD_ONS)
+def add_ons() -> tuple[str, ...]:
+    """Return the names of all add-ons: each is a folder in add-ons/."""
+    return tuple(sorted(path.parent.name for path in STAGES.glob("add-ons/*/source.toml")))
+
+
+def chosen(switched_on: frozenset[str]) -> tuple[str, ...]:
+    """Return the names of the add-ons that are switched on."""
+    return tuple(name for name in add_ons() if name in switched_on)
+
+
+def libraries(switched_on: frozenset[str]) -> tuple[str, ...]:
+    """Return the add-ons to compile, each after what it is linked to. Ogg files alone need none: FFmpeg has its own."""
+    links = [link for name in chosen(switched_on) for link in facts(name)["ffmpeg"].get("links", ())]
+    return tuple(reversed(_linked(links)))
 
 
 def licence(switched_on: frozenset[str] = DEFAULTS) -> str:
-    """Of an image as a whole, as an SPDX expression: our own code's, and FFmpeg's with all that it is linked to.
+    """Return the licence of an image as a whole, an SPDX expression: our own code's, and FFmpeg's with what is linked.
 
-    Where something nonfree is in it, that alone. The permissive licences of parts ask for nothing but their texts.
+    If something nonfree is in it, that alone. The permissive licences of parts ask for nothing but their texts.
     """
     whole = load("ffmpeg", switched_on).licence
     return whole if "nonfree" in switched_on else f"{OWN_LICENCE} AND {whole}"
 
 
-def products() -> Iterator[str]:
-    """Every product that has facts."""
-    return iter(sorted(path.parent.name for path in STAGES.rglob("source.toml")))
+def products() -> list[str]:
+    """Return the names of all products that have facts."""
+    return sorted(path.parent.name for path in STAGES.rglob("source.toml"))
 
 
 def source_file(product: str) -> Path:
-    """Where its facts are."""
-    return STAGES / ("add-ons" if product in ADD_ONS else "") / product / "source.toml"
+    """Return the file of a product's facts."""
+    add_on = STAGES / "add-ons" / product / "source.toml"
+    return add_on if add_on.exists() else STAGES / product / "source.toml"
+
+
+def facts(product: str) -> dict[str, Any]:
+    """Return a product's source.toml as it is written."""
+    return _read(source_file(product))
 
 
 def archive(
     digest: str, url: str | None = None, urls: Sequence[str] = (), name: str | None = None, size: int | None = None
 ) -> Archive:
-    """The archive that an [[archive]] tells of: one address is its `url`, several are its `urls`."""
+    """Return the archive of an [[archive]]: one address is its `url`, several are its `urls`."""
     addresses = (url, *urls) if url else tuple(urls)
     return Archive(name or file_name(addresses[0]), addresses, size, digest)
 
 
 def file_name(url: str) -> str:
+    """Return the last part of an address, as a file is called."""
     return unquote(url.rpartition("/")[2])
 
 
-def _refusal(product: str, source: dict[str, Any], switched_on: frozenset[str]) -> str:
-    """Why a configuration with --enable-nonfree is not built."""
-    asking = [
-        f"{VARIABLES[name]}=1: "
-        for name, part in source.get("with", {}).items()
-        if name in switched_on and "--enable-nonfree" in _configure(part)
-    ]
-    return "".join(asking) + f"{product} with --enable-nonfree must not be passed on: say so with NONFREE=1"
+def _linked(names: list[str], switched_on: frozenset[str] = DEFAULTS) -> list[str]:
+    """Return these products and all that they are linked to, each before what it is linked to."""
+    for name in names:  # which grows
+        names += load(name, switched_on).links
+    return list(reversed(dict.fromkeys(reversed(names))))
 
 
-def _read(product: str) -> dict[str, Any]:
-    return tomllib.loads(source_file(product).read_text())
+@cache
+def _read(file: Path) -> dict[str, Any]:
+    return tomllib.loads(file.read_text())
 
 
-def _configure(facts: dict[str, Any]) -> list[str]:
-    arguments = list(facts.get("configure", []))
-    for kind, names in facts.get("enable", {}).items():
-        arguments += [f"--enable-{kind}={name}" for name in names]
-    return arguments
+def _configure(part: dict[str, Any]) -> list[str]:
+    enabled = [f"--enable-{kind}={name}" for kind, names in part.get("enable", {}).items() for name in names]
+    return [*part.get("configure", []), *enabled]
 
 
 def main(arguments: list[str]) -> None:
+    """Print what the arguments ask for; end with a sentence if the recipe refuses."""
     try:
         switched_on = options()
         match arguments:
             case ["add-ons"]:
-                lines: tuple[str, ...] = add_ons(switched_on)
+                lines: Sequence[str] = chosen(switched_on)
+            case ["libraries"]:
+                lines = libraries(switched_on)
             case [product, "version"]:
-                lines = (load(product, switched_on).version,)
+                lines = [load(product, switched_on).version]
             case [product, "configure"]:
                 lines = load(product, switched_on).configure
             case _:

@@ -15,7 +15,7 @@
 # LAMBDA_PYTHON=3.13   the version of Lambda's base, or of the stand-in: 3.13 or 3.14
 # CA=FILE              a CA bundle to trust (by default the one that SSL_CERT_FILE, PIP_CERT, … name)
 # SOURCES=DIR          a folder with the source archives, for a build without internet
-# BUILD_ARGS='A=1 B=0' the Dockerfile's arguments (docs/build.md)
+# BUILD_ARGS='A=1 B=0' the Dockerfile's arguments (docs/build.md); quotes hold one together: BUILD_ARGS='ADD_ONS="vpx opus"'
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . local/within.sh
@@ -54,9 +54,10 @@ ca=${CA:-${SSL_CERT_FILE:-${PIP_CERT:-${REQUESTS_CA_BUNDLE:-${CURL_CA_BUNDLE:-}}
 arguments=()
 [ ! -s "$ca" ] || arguments+=(--secret "id=ca,src=$ca")
 [ -z "${SOURCES:-}" ] || arguments+=(--build-context "sources=$SOURCES")
-for argument in ${BUILD_ARGS:-}; do
-    arguments+=(--build-arg "$argument")
-done
+build_args=$(xargs -n 1 printf '%s\n' <<<"${BUILD_ARGS:-}")
+while read -r argument; do
+    [ -z "$argument" ] || arguments+=(--build-arg "$argument")
+done <<<"$build_args"
 standin=hwang-lambda-standin:$python
 [ "$architecture" = amd64 ] || standin+=-$architecture
 make_standin() { DOCKER=$docker CA=$([ -s "$ca" ] && echo "$ca" || true) build_stages/standin/build.sh "$standin" "$platform" "$python"; }

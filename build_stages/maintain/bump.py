@@ -225,7 +225,7 @@ def short(version: str) -> str:
 
 def bumpable() -> list[str]:
     """Everything with a pin of its own, and the base."""
-    own = [name for name in recipe.products() if "of" not in tomllib.loads(recipe.source_file(name).read_text())]
+    own = [name for name in recipe.products() if "of" not in recipe.facts(name)]
     return [*own, BASE]
 
 

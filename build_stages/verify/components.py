@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import recipe
+
 GOLDEN = Path(__file__).with_name("components.txt")
 _CODECS_OF_A_PARSER = 7
 
@@ -86,9 +88,10 @@ class Libraries:
 
 
 def expected(switched_on: frozenset[str]) -> list[str]:
-    """The golden list. Further words in a line are the options each of which brings the component."""
+    """Return the golden list and what add-ons bring. A line's further words are options that bring its component."""
     lines = [line.split() for line in GOLDEN.read_text().splitlines() if line and not line.startswith("#")]
-    return sorted(f"{kind} {name}" for kind, name, *options in lines if not options or switched_on & {*options})
+    wanted = {f"{kind} {name}" for kind, name, *options in lines if not options or switched_on & {*options}}
+    return sorted(wanted.union(*(recipe.facts(name)["judge"]["components"] for name in recipe.chosen(switched_on))))
 
 
 def problems(libraries: Libraries, switched_on: frozenset[str]) -> list[str]:

@@ -11,8 +11,8 @@ import recipe
 from verify.tree import Addition
 
 LARGE_BYTES = 1_000_000
-MOST_BYTES = 80_000_000
-MOST_BYTES_OF_AN_ADD_ON = 5_000_000
+MAX_BYTES = 80_000_000
+MAX_ADD_ON_BYTES = 5_000_000  # more for each add-on
 REASONS = Path(__file__).with_name("large.toml")
 
 
@@ -48,14 +48,16 @@ def idle(addition: Addition, reasons: dict[str, str]) -> list[str]:
 
 
 def too_much(addition: Addition, switched_on: frozenset[str]) -> list[str]:
-    most = MOST_BYTES + MOST_BYTES_OF_AN_ADD_ON * len(switched_on & {*recipe.ADD_ONS})
-    if addition.bytes <= most:
+    """Return a problem if more is added than is allowed."""
+    allowed = MAX_BYTES + MAX_ADD_ON_BYTES * len(recipe.chosen(switched_on))
+    if addition.bytes <= allowed:
         return []
-    return [f"{addition.bytes:,} bytes are added to the base; {most:,} are allowed"]
+    return [f"{addition.bytes:,} bytes are added to the base; {allowed:,} are allowed"]
 
 
 def reasons(switched_on: frozenset[str]) -> dict[str, str]:
-    """By pattern of paths; with those of the add-ons where one is switched on."""
-    read = tomllib.loads(REASONS.read_text())
-    of_add_ons: dict[str, str] = read.pop("add-ons")
-    return read | of_add_ons if switched_on & {*recipe.ADD_ONS} else read
+    """Return the reasons by pattern of paths: those of large.toml, and those of the add-ons that are switched on."""
+    found: dict[str, str] = tomllib.loads(REASONS.read_text())
+    for name in recipe.chosen(switched_on):
+        found |= recipe.facts(name)["judge"].get("large", {})
+    return found

@@ -17,8 +17,8 @@ from verify.components import expected
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = os.environ.get("ADD_ONS_IMAGE", "hwang-lambda:add-ons")
-SWITCHED_ON = {"WITH_OPUS": "1", "WITH_THEORA": "1", "WITH_VORBIS": "1", "WITH_VPX": "1"}
-OPTIONS = recipe.options(SWITCHED_ON)
+NAMES = "opus theora vorbis vpx"
+OPTIONS = recipe.options({"ADD_ONS": NAMES})
 LOOK = """
 import json, sys, hwang
 with hwang.Decoder(sys.argv[1]) as decoder:
@@ -27,11 +27,10 @@ with hwang.Decoder(sys.argv[1]) as decoder:
 """
 
 
-def build(target: str, *where: str) -> None:
-    environment = {**os.environ, "BUILD_ARGS": " ".join(f"{name}={value}" for name, value in SWITCHED_ON.items())}
+def build(target: str, *where: str, arguments: str = f'ADD_ONS="{NAMES}"') -> None:
+    """Builds a target, or raises CalledProcessError with the log as its `stderr`."""
     command = [str(ROOT / "local/image.sh"), target, *where]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    assert done.returncode == 0, done.stderr[-4000:]
+    subprocess.run(command, capture_output=True, text=True, env={**os.environ, "BUILD_ARGS": arguments}, check=True)
 
 
 def inside(program: str, *arguments: str, clips: Path) -> str:
@@ -61,6 +60,22 @@ def stamp(clips: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("ADD_ONS=theroa", f'ADD_ONS="theroa": no such add-on; there are {", ".join(recipe.add_ons())}'),
+        ("WITH_VPX=1", 'WITH_VPX=1: this argument is now ADD_ONS="vpx"'),
+        ("ADD_ONS=xvid WITH_X264=0", 'ADD_ONS="xvid": it is under the GPL, and so is the image only with WITH_X264=1'),
+    ],
+)
+def test_a_build_with_arguments_that_it_does_not_know_ends_with_those_it_knows(arguments: str, said: str) -> None:
+    """Docker itself only warns of an argument that no stage names."""
+    with pytest.raises(subprocess.CalledProcessError) as failure:
+        build("ffmpeg", "hwang-lambda:refused", arguments=arguments)
+    assert f"recipe: {said}\n" in failure.value.stderr
+
+
 def test_the_libraries_list_what_the_add_ons_bring_and_nothing_else(clips: Path) -> None:
     listed = inside("python3", "/build_stages/verify/components.py", "/opt/lib", clips=clips).splitlines()
     brought = sorted(set(listed) - set(expected(recipe.DEFAULTS)))
@@ -72,7 +87,7 @@ def test_the_libraries_list_what_the_add_ons_bring_and_nothing_else(clips: Path)
 def test_the_loader_finds_every_library_and_the_image_names_them(clips: Path, stamp: dict[str, Any]) -> None:
     said = inside("sh", "-c", "ldd /opt/lib/*.so.*", clips=clips)
     assert "not found" not in said
-    libraries = {library for name in recipe.add_ons(OPTIONS) for library in recipe.load(name).libraries}
+    libraries = {library for name in recipe.libraries(OPTIONS) for library in recipe.load(name).libraries}
     compiled = {re.sub(r".*/lib(.*)\.so.*", r"\1", path) for path in stamp["libraries"]["compiled_here"]}
     assert libraries == {"ogg", "opus", "theoradec", "theoraenc", "vorbis", "vorbisenc", "vpx"}
     assert libraries <= compiled
@@ -85,7 +100,7 @@ def test_the_licence_and_the_papers_know_the_add_ons(clips: Path, stamp: dict[st
     assert labels["org.opencontainers.image.licenses"] == stamp["licence"] == recipe.licence(OPTIONS)
     bill = json.loads(inside("cat", "/opt/share/hwang-lambda/sbom.cdx.json", clips=clips))
     licences = {component["name"]: component["licenses"] for component in bill["components"]}
-    for name in recipe.add_ons(OPTIONS):
+    for name in recipe.libraries(OPTIONS):
         assert licences[name] == [{"license": {"id": recipe.load(name).licence}}]
         assert inside("ls", f"/opt/share/hwang-lambda/LICENSES/{name}", clips=clips)
 

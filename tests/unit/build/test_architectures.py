@@ -47,6 +47,17 @@ def test_an_image_is_for_this_machine_or_what_is_asked(
     assert arguments[arguments.index("--platform") + 1] == built
 
 
+def test_build_arguments_are_words_and_quotes_hold_one_together(machine: dict[str, str]) -> None:
+    asked = {"MACHINE": "x86_64", "BUILD_ARGS": """A=1 ADD_ONS="vpx opus" B='$(c) *' """}
+    done = run("local/image.sh", "function", "it:1", **machine | asked)
+    assert done.returncode == 0, done.stderr
+    words = Path(machine["BUILT"]).read_text().splitlines()
+    given = [words[at + 1] for at, word in enumerate(words) if word == "--build-arg"]
+    assert [word for word in given if word[:2] in ("A=", "AD", "B=")] == ["A=1", "ADD_ONS=vpx opus", "B=$(c) *"]
+    done = run("local/image.sh", "function", "it:1", **machine | asked | {"BUILD_ARGS": 'ADD_ONS="vpx'})
+    assert (done.returncode != 0, "unmatched" in done.stderr) == (True, True)
+
+
 @pytest.mark.parametrize("asked", ["arm64", "x86_64"])
 def test_where_the_engine_brings_an_emulator_none_is_installed(asked: str, machine: dict[str, str]) -> None:
     mac = machine | {"SYSTEM": "Darwin", "MACHINE": "arm64", "ARCHITECTURE": asked}

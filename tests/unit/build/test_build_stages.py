@@ -30,7 +30,7 @@ def test_every_source_is_pinned(product: str) -> None:
 
 @pytest.mark.parametrize("product", PRODUCTS)
 def test_every_pin_has_a_place_where_newer_versions_are_listed(product: str) -> None:
-    facts = tomllib.loads(recipe.source_file(product).read_text())
+    facts = recipe.facts(product)
     if "of" not in facts:
         rule = upstream.Rule(**facts["upstream"])
         assert rule.place.startswith("https://")

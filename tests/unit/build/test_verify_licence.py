@@ -10,7 +10,7 @@ import pytest
 
 import licences
 import recipe
-from verify import components, licence
+from verify import components, licence, size
 
 ROOT = Path(__file__).resolve().parents[3]
 STAGES = ROOT / "build_stages"
@@ -22,12 +22,19 @@ NEEDED = {
     "/opt/lib/libdav1d.so.7": [],
 }
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
-EVERY_COMBINATION = [
-    switched_on
-    for values in itertools.product("01", repeat=len(recipe.VARIABLES))
-    if "fdk-aac" not in (switched_on := recipe.options(dict(zip(recipe.VARIABLES.values(), values, strict=True))))
-    or "nonfree" in switched_on
+ARGUMENTS = [
+    {"WITH_X264": x264, "NONFREE": nonfree, "ADD_ONS": " ".join(names)}
+    for x264, nonfree in itertools.product("01", repeat=2)
+    for count in range(len(recipe.add_ons()) + 1)
+    for names in itertools.combinations(recipe.add_ons(), count)
 ]
+REFUSED = [
+    arguments
+    for arguments in ARGUMENTS
+    if ("fdk-aac" in arguments["ADD_ONS"] and arguments["NONFREE"] == "0")
+    or ("xvid" in arguments["ADD_ONS"] and arguments["WITH_X264"] == "0")
+]
+EVERY_COMBINATION = [recipe.options(arguments) for arguments in ARGUMENTS if arguments not in REFUSED]
 WITHOUT_X264 = {
     path: [name for name in names if "x264" not in name] for path, names in NEEDED.items() if "x264" not in path
 }
@@ -144,7 +151,7 @@ def dockerfiles_labels(switched_on: frozenset[str]) -> dict[str, str]:
     while stage != "tree":
         labels = dict(re.findall(r'^LABEL (\S+?)="(.*)"$', stages[stage], re.MULTILINE)) | labels
         stage = bases[stage]
-        for option, variable in recipe.VARIABLES.items():
+        for option, variable in recipe.FLAGS.items():
             stage = stage.replace(f"${{{variable}}}", "1" if option in switched_on else "0")
     return labels
 
@@ -160,15 +167,15 @@ def test_the_licence_is_the_gpl_where_anything_under_it_is_linked() -> None:
     for switched_on in EVERY_COMBINATION:
         products = recipe.shipped(switched_on)
         is_gpl = any(found.licence.startswith("GPL") for found in products[1:])
-        assert ("--enable-gpl" in products[0].configure) == is_gpl == bool(switched_on & {"x264", "xvid"})
+        assert ("--enable-gpl" in products[0].configure) == is_gpl == ("x264" in switched_on)
         if "nonfree" not in switched_on:
             assert recipe.licence(switched_on) == f"Apache-2.0 AND {'GPL-2.0' if is_gpl else 'LGPL-2.1'}-or-later"
 
 
 def test_what_is_switched_on_is_built_after_what_it_is_linked_to_and_nothing_else_is() -> None:
     for switched_on in EVERY_COMBINATION:
-        built = recipe.add_ons(switched_on)
-        assert set(built) - {"ogg"} == switched_on & set(recipe.ADD_ONS) - {"ogg"}
+        built = recipe.libraries(switched_on)
+        assert set(built) - {"ogg"} == switched_on & set(recipe.add_ons()) - {"ogg"}
         assert ("ogg" in built) == bool(switched_on & {"vorbis", "theora"})
         for at, name in enumerate(built):
             assert set(recipe.load(name).links) <= set(built[:at])
@@ -178,24 +185,96 @@ def test_what_is_switched_on_is_built_after_what_it_is_linked_to_and_nothing_els
 
 def test_every_add_on_switches_on_something_and_is_off_by_default() -> None:
     plain = components.expected(X264)
-    for name in recipe.ADD_ONS:
-        switched_on = recipe.options({f"WITH_{name.upper().replace('-', '_')}": "1", "NONFREE": "1"})
+    for name in recipe.add_ons():
+        switched_on = recipe.options({"ADD_ONS": name, "NONFREE": "1"})
         assert set(components.expected(switched_on)) > set(plain)
         assert name not in recipe.options({})
-    assert recipe.options({"WITH_VORBIS": "1"}) == {"x264", "vorbis", "ogg"}
+    assert recipe.options({"ADD_ONS": "vorbis"}) == {"x264", "vorbis", "ogg"}
+    assert recipe.options({"ADD_ONS": " vpx opus  vpx "}) == {"x264", "vpx", "opus"}
 
 
-def test_fdk_aac_is_refused_without_nonfree() -> None:
-    with pytest.raises(recipe.RecipeError, match=r"^WITH_FDK_AAC=1: .* must not be passed on: say so with NONFREE=1$"):
-        recipe.shipped(recipe.options({"WITH_FDK_AAC": "1"}))
-    assert recipe.licence(recipe.options({"WITH_FDK_AAC": "1", "NONFREE": "1"})) == "LicenseRef-FFmpeg-nonfree"
+def test_what_may_not_be_passed_on_is_refused_unless_the_image_may_not_be_either() -> None:
+    for arguments in REFUSED:
+        with pytest.raises(recipe.RecipeError):
+            recipe.shipped(recipe.options(arguments))
+    with pytest.raises(
+        recipe.RecipeError, match=r'^ADD_ONS="fdk-aac": .* must not be passed on: say so with NONFREE=1$'
+    ):
+        recipe.shipped(recipe.options({"ADD_ONS": "fdk-aac"}))
+    assert recipe.licence(recipe.options({"ADD_ONS": "fdk-aac", "NONFREE": "1"})) == "LicenseRef-FFmpeg-nonfree"
+    with pytest.raises(recipe.RecipeError, match=r'^ADD_ONS="xvid": it is under the GPL, .* WITH_X264=1$'):
+        recipe.options({"ADD_ONS": "vpx xvid", "WITH_X264": "0"})
+
+
+def test_a_name_that_is_no_add_on_is_refused_with_those_there_are() -> None:
+    with pytest.raises(recipe.RecipeError) as refusal:
+        recipe.options({"ADD_ONS": "vpx theroa"})
+    assert str(refusal.value) == f'ADD_ONS="theroa": no such add-on; there are {", ".join(recipe.add_ons())}'
+
+
+def test_the_arguments_of_version_1_are_refused_with_what_replaces_them() -> None:
+    for name in recipe.add_ons():
+        variable = f"WITH_{name.replace('-', '_').upper()}"
+        with pytest.raises(recipe.RecipeError, match=f'^{variable}=1: this argument is now ADD_ONS="{name}"$'):
+            recipe.options({variable: "1"})
+        assert recipe.options({variable: "0"}) == recipe.DEFAULTS
+        assert re.search(rf"^ARG .*\b{variable}\b", DOCKERFILE, re.MULTILINE)
+
+
+SPEEX = """
+version = "1.2.1"
+licence = "BSD-3-Clause"
+needs = ["ogg"]
+
+[ffmpeg]
+links = ["speex"]
+configure = ["--enable-libspeex"]
+enable = { encoder = ["libspeex"] }
+
+[judge]
+components = ["encoder libspeex"]
+large = { "/opt/lib/libspeex.so.*" = "a made-up reason" }
+
+[[archive]]
+url = "https://example.org/speex-1.2.1.tar.gz"
+digest = "sha256:0"
+"""
+
+
+def test_another_add_on_is_another_folder_and_nothing_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for file in STAGES.rglob("source.toml"):
+        (tmp_path / file.relative_to(STAGES)).parent.mkdir(parents=True)
+        (tmp_path / file.relative_to(STAGES)).write_text(file.read_text())
+    (tmp_path / "add-ons/speex").mkdir()
+    (tmp_path / "add-ons/speex/source.toml").write_text(SPEEX)
+    monkeypatch.setattr(recipe, "STAGES", tmp_path)
+    switched_on = recipe.options({"ADD_ONS": "speex"})
+    assert switched_on == {"x264", "speex", "ogg"}
+    assert recipe.libraries(switched_on) == ("ogg", "speex")
+    ffmpeg = recipe.load("ffmpeg", switched_on)
+    assert {"--enable-libspeex", "--enable-encoder=libspeex", "--enable-demuxer=ogg"} <= set(ffmpeg.configure)
+    assert {product.product for product in recipe.shipped(switched_on)} >= {"speex", "ogg"}
+    assert "encoder libspeex" in components.expected(switched_on)
+    assert "/opt/lib/libspeex.so.*" in size.reasons(switched_on)
+    assert "speex" in recipe.products()  # so fetch.py takes it, and bump.py looks for newer ones
+    needed = {**NEEDED, "/opt/lib/libspeex.so.1": ["libogg.so.0"], "/opt/lib/libogg.so.0": []}
+    needed["/opt/lib/libavcodec.so.63"] = [*NEEDED["/opt/lib/libavcodec.so.63"], "libspeex.so.1"]
+    assert licence.problems("GPL-2.0-or-later", ffmpeg.configure, needed, switched_on) == []
 
 
 def test_every_build_of_ffmpeg_is_told_the_options() -> None:
     stages = re.split(r"\n(?=FROM )", (ROOT / "Dockerfile").read_text())
-    for script in ("add-ons.sh fetch", "add-ons.sh build", "ffmpeg/build.sh", "oracle/build.sh", "-m verify"):
+    for script in (
+        "add-ons.sh select",
+        "add-ons.sh fetch",
+        "add-ons.sh packages",
+        "add-ons.sh build",
+        "ffmpeg/build.sh",
+        "oracle/build.sh",
+        "-m verify",
+    ):
         (stage,) = (text for text in stages if script in text)
-        assert f"\nARG {' '.join(recipe.VARIABLES.values())}\n" in stage, script
+        assert f"\nARG {' '.join(recipe.FLAGS.values())} ADD_ONS\n" in stage, script
 
 
 # The components.
