@@ -186,8 +186,8 @@ FROM licences AS papers
 COPY pyproject.toml /
 COPY requirements/build.txt /requirements/
 RUN --network=none --mount=type=bind,from=packages,source=/,target=/packages \
-    --mount=type=bind,source=build_stages/materials.py,target=materials.py \
-    python3 materials.py /source /packages /papers
+    --mount=type=bind,source=build_stages/sbom.py,target=sbom.py \
+    python3 sbom.py /source /packages /papers
 
 # Every library that ships, under its loader name.
 FROM scratch AS libraries

@@ -1,6 +1,6 @@
-"""The judge of the finished image: what it finds wrong ends the build, what it finds right is the image's stamp.
+"""Judges the finished image: a problem ends the build, and without problems the findings are the image's stamp.
 
-python3 -m verify ROOT BASE COMPILED STAMP     ROOT is the image, BASE what it stands on, COMPILED what of FFmpeg was
+python3 -m verify ROOT BASE COMPILED STAMP     ROOT is the image, BASE is its base, COMPILED lists FFmpeg's objects
 
 docs/build.md says what is proved and what the stamp holds. The answers to CVE records are written beside the stamp.
 """
@@ -11,24 +11,25 @@ import json
 import os
 import platform
 import sys
+from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import recipe
-from verify import advisories, closure, components, hardening, licence, size, strangers, versions, vex
+from verify import advisories, components, dynamic_linking, forbidden_files, hardening, licence, size, vex
+from verify.added_files import compare
 from verify.components import Libraries
 from verify.elf import Elf
-from verify.tree import compare
 
 LIBRARIES = "/opt/lib"
 CORE = "/var/task/hwang/_core.abi3.so"
 LICENSES = "/opt/share/hwang-lambda/LICENSES"
-MATERIALS = "/opt/share/hwang-lambda/sbom.cdx.json"
+SBOM = "/opt/share/hwang-lambda/sbom.cdx.json"
 ANSWERS = "vex.json"
 
 
 def judge(root: Path, base: Path, compiled: Path) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
-    """The stamp, the answers to CVE records, and all that is wrong."""
+    """Return the stamp, the answers to CVE records, and all problems."""
     switched_on, is_stand_in = recipe.options(), bool(os.environ.get("HWANG_STAND_IN"))
     is_whole = recipe.is_on("WHOLE_PACKAGES")
     addition = compare(root, base)
@@ -38,22 +39,23 @@ def judge(root: Path, base: Path, compiled: Path) -> tuple[dict[str, Any], dict[
     ffmpeg = Libraries.load(root / LIBRARIES[1:])
     built = advisories.Compiled.load(compiled, ffmpeg.components(), ffmpeg.version())
     known = advisories.load()
-    answered = advisories.verdicts(known, built)
+    verdicts = [advisories.judge(record, built) for record in known.records]
+    states = Counter(verdict.state for verdict in verdicts)
 
-    loaded, wrong = closure.problems(elves)
-    needed, too_new = versions.problems(elves, loaded, is_stand_in=is_stand_in)
+    loaded, wrong = dynamic_linking.load(elves)
+    wrong += dynamic_linking.too_new(elves, loaded, is_stand_in=is_stand_in)
     computed, disagreement = licence.of_ffmpeg(ffmpeg.licence(), ffmpeg.configuration())
     reasons = size.reasons(switched_on)
     large, unexplained = size.large(addition, reasons)
-    wrong += too_new + disagreement
+    wrong += disagreement
     wrong += hardening.problems(ours)
     wrong += hardening.exported(CORE, elves[CORE], frozenset({"PyInit__core"}))
     wrong += components.problems(ffmpeg, switched_on)
-    wrong += advisories.problems(answered, built)
+    wrong += advisories.problems(verdicts, built)
     needs = {path: elf.needed for path, elf in ours.items()}
     wrong += licence.problems(computed, ffmpeg.configuration(), needs, switched_on)
     wrong += licence.missing_texts(root / LICENSES[1:], switched_on)
-    wrong += strangers.problems(addition, whole_packages=is_whole)
+    wrong += forbidden_files.problems(addition, whole_packages=is_whole)
     if not is_whole:
         wrong += unexplained + size.too_much(addition, switched_on)
         wrong += size.idle(addition, reasons) if switched_on == recipe.DEFAULTS else []
@@ -69,20 +71,21 @@ def judge(root: Path, base: Path, compiled: Path) -> tuple[dict[str, Any], dict[
             "configuration": ffmpeg.configuration(),
             "components": len(ffmpeg.components()),
         },
-        "cve": {"as_of": str(known.as_of), "known": len(answered)} | advisories.counts(answered),
+        "cve": {"as_of": str(known.as_of), "known": len(verdicts)}
+        | {state: states[state] for state in get_args(advisories.State)},
         "versions": {product.product: product.version for product in recipe.shipped(switched_on)},
-        "needs": needed,
+        "needs": dynamic_linking.highest(version for elf in elves.values() for version in elf.versions_needed),
         "libraries": _libraries(ours, others, loaded),
         "added": {"bytes": addition.bytes, "files": len(addition.files), "digest": addition.digest()},
         "large": {file.path: {"bytes": file.bytes, "reason": file.reason} for file in large},
         "whole_packages": is_whole,
     }
-    bill = json.loads((root / MATERIALS[1:]).read_text())
-    return stamp, vex.document(known, answered, bill, built.version), wrong
+    bill = json.loads((root / SBOM[1:]).read_text())
+    return stamp, vex.document(known, verdicts, bill, built.version), wrong
 
 
 def _libraries(ours: dict[str, Elf], others: dict[str, Elf], loaded: dict[str, Path]) -> dict[str, Any]:
-    """`others` are third parties', of which nothing is required but that they load."""
+    """Return the stamp's part about libraries. Those of third parties, `others`, only have to load."""
     added = {str(elf.path.resolve()) for elf in (*ours.values(), *others.values())}
     return {
         "compiled_here": sorted(ours),
@@ -93,6 +96,7 @@ def _libraries(ours: dict[str, Elf], others: dict[str, Elf], loaded: dict[str, P
 
 
 def main(root: Path, base: Path, compiled: Path, stamp: Path) -> None:
+    """Write the stamp and the answers, or end with all problems."""
     found, answers, wrong = judge(root, base, compiled)
     if wrong:
         sys.exit("\n".join(["verify: the image is not what it should be:", *(f"  {problem}" for problem in wrong)]))

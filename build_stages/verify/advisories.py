@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -23,12 +22,12 @@ from typing import Any, Literal
 STAGES = Path(__file__).resolve().parents[1]
 FILE = STAGES / "ffmpeg/advisories.toml"
 READ = {"record": "the CVE record", "summary": "a summary of the CVE record", "unread": "the number alone"}
-State = Literal["not_affected", "affected", "fixed", "under_investigation"]
+State = Literal["not_affected", "fixed", "affected", "under_investigation"]
 
 
 @dataclass(frozen=True)
 class Advisory:
-    """One CVE record, as far as it is known.
+    """One CVE record, with all that is known of it.
 
     `files` are compiled each by itself, `components` are named as FFmpeg's configure does ("decoder hevc"). `needs` are
     names of config.h of which one has to be 1 for the code to be there or to be wrong. `fixed_in` has the first fixed
@@ -93,7 +92,7 @@ class Verdict:
 
 
 def load(file: Path = FILE) -> Advisories:
-    """Raises TypeError for facts that are not those of an Advisory."""
+    """Read the records. Raises TypeError for facts that are not those of an Advisory."""
     facts = tomllib.loads(file.read_text())
     answers = facts.get("answer", {})
     records = tuple(
@@ -106,7 +105,7 @@ def load(file: Path = FILE) -> Advisories:
 
 
 def judge(advisory: Advisory, compiled: Compiled) -> Verdict:
-    """Names that FFmpeg does not know are problems(), whatever this says."""
+    """Compute the state of one record. Names that FFmpeg does not know are reported by problems()."""
     fixed = next((release for release in advisory.fixed_in if _is_fixed(compiled.version, release)), None)
     linked = [file for file in advisory.files if _object(file) in compiled.objects]
     there = linked + [component for component in advisory.components if _has(component, compiled)]
@@ -124,18 +123,8 @@ def judge(advisory: Advisory, compiled: Compiled) -> Verdict:
     return Verdict(advisory, "under_investigation", f"Read of it: {READ[advisory.read]}, which names no code.")
 
 
-def verdicts(advisories: Advisories, compiled: Compiled) -> tuple[Verdict, ...]:
-    return tuple(judge(advisory, compiled) for advisory in advisories.records)
-
-
-def counts(found: Sequence[Verdict]) -> dict[str, int]:
-    counted = Counter(verdict.state for verdict in found)
-    states: tuple[State, ...] = ("not_affected", "fixed", "affected", "under_investigation")
-    return {state: counted[state] for state in states}
-
-
 def problems(found: Sequence[Verdict], compiled: Compiled) -> list[str]:
-    """Reasons to end the build: names that nothing compiled could have, and affected code without an answer."""
+    """Return reasons to end the build: names that nothing compiled could have, and affected code without an answer."""
     wrong = [problem for verdict in found for problem in _unknown(verdict.advisory, compiled)]
     for verdict in found:
         if verdict.state == "affected" and not verdict.detail:
@@ -162,7 +151,7 @@ def _tuples(known: dict[str, Any]) -> dict[str, Any]:
 
 
 def _unknown(advisory: Advisory, compiled: Compiled) -> Iterator[str]:
-    """A misspelt name, or one of a file that is compiled as part of others, would count as not compiled."""
+    """Yield a problem for a misspelt name, or a file that is compiled within others: both would count as absent."""
     for file in advisory.files:
         if _object(file) not in compiled.units or not re.search(r"\.(c|S|asm)$", file):
             yield f"{advisory.id} names {file}, which is none of the files that FFmpeg compiles each by itself"
@@ -189,13 +178,13 @@ def _object(file: str) -> str:
 
 
 def _unit(makefile: str, name: str) -> str:
-    """libavcodec/hevc/Makefile and hevc/ps.o make libavcodec/hevc/ps.o. Programs' makefiles have whole paths."""
+    """Return libavcodec/hevc/ps.o for libavcodec/hevc/Makefile and hevc/ps.o. Programs' makefiles have whole paths."""
     top = makefile.partition("/")[0]
     return name if name.startswith(f"{top}/") else f"{top}/{name}"
 
 
 def _is_fixed(version: str, release: str) -> bool:
-    """A later series may lack a fix that an earlier one has."""
+    """Return True if `release` is of the same series and not newer. A later series may lack an earlier one's fix."""
     ours, first = ([int(part) for part in re.findall(r"\d+", text)] for text in (version, release))
     return ours[:2] == first[:2] and ours >= first
 

@@ -1,6 +1,6 @@
-"""What FFmpeg can do, as its libraries themselves say.
+"""Lists the components of FFmpeg's libraries, and compares them with components.txt.
 
-components.py DIRECTORY     the list of the libraries there, as components.txt has it
+components.py DIRECTORY     print the list of the libraries there, as components.txt has it
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _CODECS_OF_A_PARSER = 7
 
 
 class _Named(ctypes.Structure):
-    """What FFmpeg's descriptions of components begin with."""
+    """The beginning of FFmpeg's descriptions of components."""
 
     _fields_ = (("name", ctypes.c_char_p),)
 
@@ -29,7 +29,7 @@ class _Parser(ctypes.Structure):
 
 @dataclass(frozen=True)
 class Libraries:
-    """FFmpeg's, as they lie in a directory."""
+    """FFmpeg's libraries, loaded from a directory."""
 
     codec: ctypes.CDLL
     format: ctypes.CDLL
@@ -37,14 +37,14 @@ class Libraries:
 
     @classmethod
     def load(cls, directory: Path) -> Libraries:
-        """Raises OSError if they are not there or cannot be loaded."""
+        """Load them. Raises OSError if they are not there or cannot be loaded."""
         codec, format_ = (_load(directory, name) for name in ("avcodec", "avformat"))
         if codec is None or format_ is None:
             raise OSError(f"{directory} has no libavcodec and libavformat")
         return cls(codec, format_, _load(directory, "avfilter"))
 
     def components(self) -> list[str]:
-        """Lines of KIND and NAME."""
+        """Return a line of KIND and NAME for each component."""
         kinds: dict[str, Iterator[str]] = {
             "bsf": _names(self.codec.av_bsf_iterate),
             "decoder": self._codecs(self.codec.av_codec_is_decoder),
@@ -58,12 +58,15 @@ class Libraries:
         return sorted({f"{kind} {name}" for kind, names in kinds.items() for name in names})
 
     def licence(self) -> str:
+        """Return the licence in FFmpeg's own words."""
         return _text(self.codec.avcodec_license)
 
     def configuration(self) -> list[str]:
+        """Return the arguments that FFmpeg was configured with."""
         return _text(self.codec.avcodec_configuration).split()
 
     def version(self) -> str:
+        """Return FFmpeg's version."""
         return _text(self.codec.av_version_info)
 
     def _codecs(self, wanted: Callable[[ctypes.c_void_p], int]) -> Iterator[str]:
@@ -95,6 +98,7 @@ def expected(switched_on: frozenset[str]) -> list[str]:
 
 
 def problems(libraries: Libraries, switched_on: frozenset[str]) -> list[str]:
+    """Return a problem for each component that is not expected, and for each that is missing."""
     found, wanted = set(libraries.components()), set(expected(switched_on))
     surplus = [f"FFmpeg has {line}, which components.txt has not" for line in sorted(found - wanted)]
     return surplus + [f"FFmpeg lacks {line}, which components.txt has" for line in sorted(wanted - found)]

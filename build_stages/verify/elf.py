@@ -1,6 +1,6 @@
-"""What an ELF file says of itself: whom it needs, what it takes and gives, and how it wants to be loaded.
+"""Reads ELF files: which libraries they need, which symbols they import and export, and how they are loaded.
 
-Of 64 bits and little endian, which is what Lambda runs.
+Only files of 64 bits and little endian, which Lambda runs.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ _SHARED = 3  # a file's type: a library, or a program that runs at any address
 
 @dataclass(frozen=True)
 class Segment:
+    """A program header: type, flags, and where it lies in the file and in memory."""
+
     kind: int
     flags: int
     offset: int
@@ -35,7 +37,7 @@ class Segment:
 
 
 class Elf:
-    """Raises ValueError for what is no such file, or is damaged."""
+    """A file's headers, dynamic section and symbols. Raises ValueError for a damaged file or another format."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -53,31 +55,30 @@ class Elf:
             raise ValueError(f"{path} is damaged: {error}") from error
 
     @property
-    def is_program(self) -> bool:
-        return self.interpreter is not None
-
-    @property
     def interpreter(self) -> str | None:
-        """The loader that a program asks for."""
+        """The loader that a program asks for; None for a library."""
         found = self._of_kind(_INTERP)
         return self._text(found[0].offset) if found else None
 
     @property
     def needed(self) -> list[str]:
+        """Names of the libraries that it is linked to."""
         return [self._string(value) for value in self._values(_NEEDED)]
 
     @property
     def search_path(self) -> list[str]:
-        """RPATH and RUNPATH."""
+        """Directories of RPATH and RUNPATH."""
         places = [self._string(value) for tag in (_RPATH, _RUNPATH) for value in self._values(tag)]
         return [place for line in places for place in line.split(":")]
 
     @property
     def has_relro(self) -> bool:
+        """True if the loader makes its tables of addresses read-only."""
         return bool(self._of_kind(_RELRO))
 
     @property
     def binds_now(self) -> bool:
+        """True if all symbols are resolved when it is loaded."""
         return bool(
             self._values(_BIND_NOW)
             or any(value & _DF_BIND_NOW for value in self._values(_FLAGS))
@@ -86,19 +87,20 @@ class Elf:
 
     @property
     def has_text_relocations(self) -> bool:
+        """True if the loader has to write to its code."""
         return bool(self._values(_TEXTREL) or any(value & _DF_TEXTREL for value in self._values(_FLAGS)))
 
     @property
     def executable_memory(self) -> list[str]:
-        """What of its memory can be both written and executed."""
-        found = [] if self._of_kind(_STACK) else ["the stack (nothing is said of it)"]
+        """Its memory that can be both written and executed."""
+        found = [] if self._of_kind(_STACK) else ["the stack (no header describes it)"]
         found += ["the stack" for segment in self._of_kind(_STACK) if segment.flags & _EXECUTABLE]
         both = _EXECUTABLE | _WRITABLE
         return found + ["a segment" for segment in self._of_kind(_LOAD) if segment.flags & both == both]
 
     @cached_property
     def _symbols(self) -> list[tuple[str, bool]]:
-        """Names, and whether they are defined here, of what is not local."""
+        """Names of all symbols that are not local, each with True if it is defined here."""
         found = []
         for number in range(self._section_count):
             header = struct.unpack_from("<IIQQQQ", self._data, self._sections + number * self._section_bytes)
@@ -112,15 +114,17 @@ class Elf:
 
     @property
     def imports(self) -> frozenset[str]:
+        """Symbols that other files define."""
         return frozenset(name for name, defined in self._symbols if not defined)
 
     @property
     def exports(self) -> frozenset[str]:
+        """Symbols that it defines for others."""
         return frozenset(name for name, defined in self._symbols if defined)
 
     @property
     def versions_needed(self) -> frozenset[str]:
-        """Such as GLIBC_2.34, of all the libraries it needs."""
+        """Versions such as GLIBC_2.34, of all the libraries it needs."""
         found = set()
         for need in self._chain(_VERNEED, _VERNEEDNUM, 12):
             _, count, _, first = struct.unpack_from("<HHII", self._data, need)
@@ -133,6 +137,7 @@ class Elf:
 
     @property
     def versions_defined(self) -> frozenset[str]:
+        """Versions such as GLIBC_2.34 that it defines."""
         found = set()
         for definition in self._chain(_VERDEF, _VERDEFNUM, 16):
             (first,) = struct.unpack_from("<I", self._data, definition + 12)
@@ -158,7 +163,7 @@ class Elf:
         return [value for found, value in self._dynamic if found == tag]
 
     def _chain(self, tag: int, count_tag: int, link: int) -> Iterator[int]:
-        """Offsets of records that each tell, `link` bytes before their ends, how far the next one is."""
+        """Offsets of records; `link` bytes into each one is the distance to the next."""
         for address, count in zip(self._values(tag), self._values(count_tag), strict=True):
             at = self._offset(address)
             for _ in range(count):
@@ -179,5 +184,6 @@ class Elf:
 
 
 def is_elf(path: Path) -> bool:
+    """Return True if the file begins as ELF files do."""
     with path.open("rb") as file:
         return file.read(4) == MAGIC

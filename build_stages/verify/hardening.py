@@ -1,4 +1,4 @@
-"""How libraries and programs were compiled: what makes a hole in them harder to use."""
+"""Checks how libraries and programs were compiled: options that make a hole in them harder to use."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 
 from verify.elf import Elf
 
-# With _FORTIFY_SOURCE the compiler calls one that checks in their place, but where it has checked the call itself.
+# With _FORTIFY_SOURCE the compiler calls a checking function instead, except where it has checked the call itself.
 _CHECKED = frozenset(["fprintf", "printf", "snprintf", "sprintf", "vfprintf", "vprintf", "vsnprintf", "vsprintf"])
-# Directories that only who made the image can write to.
+# Directories that only the image's maker can write to.
 _OURS = ("$ORIGIN", "/opt/lib", "/var/task", "/var/lang/lib")
 
 RULES: Mapping[str, Callable[[Elf], bool]] = {
@@ -24,17 +24,17 @@ RULES: Mapping[str, Callable[[Elf], bool]] = {
 
 
 def lacking(elves: Mapping[str, Elf]) -> dict[str, list[str]]:
-    """For each rule the files that do not keep it."""
+    """Return the files that break a rule, for each rule that is broken."""
     found = {rule: [path for path, elf in elves.items() if not kept(elf)] for rule, kept in RULES.items()}
     return {rule: paths for rule, paths in found.items() if paths}
 
 
 def problems(elves: Mapping[str, Elf]) -> list[str]:
-    """Of what is compiled here."""
+    """Return a problem for each rule that a file compiled here breaks."""
     return [f"{path} is compiled without: {rule}" for rule, paths in lacking(elves).items() for path in paths]
 
 
 def exported(path: str, elf: Elf, allowed: frozenset[str]) -> list[str]:
-    """What a library offers others beside what it is for."""
+    """Return a problem if a library exports symbols beside those that are allowed."""
     more = sorted(elf.exports - allowed)
     return [f"{path} exports {len(more)} symbols that are not for others: {', '.join(more[:3])}"] if more else []

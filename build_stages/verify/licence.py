@@ -1,4 +1,4 @@
-"""Under which licence the image is: as FFmpeg was configured and as its libraries are linked, not as somebody says."""
+"""Computes the licence from FFmpeg's configure line and from what is linked, and compares it with the recipes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import recipe
 
-# What FFmpeg's libraries answer, and what that is called elsewhere.
+# Answers of FFmpeg's libraries, and their SPDX names.
 _SPDX = {
     "LGPL version 2.1 or later": "LGPL-2.1-or-later",
     "LGPL version 3 or later": "LGPL-3.0-or-later",
@@ -19,7 +19,7 @@ _OF_FFMPEG = ("avcodec", "avfilter", "avformat", "avutil", "swresample", "swscal
 
 
 def of_ffmpeg(said: str, configuration: Sequence[str]) -> tuple[str, list[str]]:
-    """FFmpeg's, from its configure line; and whether its libraries say the same."""
+    """Return FFmpeg's licence by its configure line, and a problem if its libraries say another one."""
     gpl, version3, nonfree = (f"--enable-{flag}" in configuration for flag in ("gpl", "version3", "nonfree"))
     version = ("3.0" if version3 else "2.0") if gpl else ("3.0" if version3 else "2.1")
     computed = "LicenseRef-FFmpeg-nonfree" if nonfree else f"{'GPL' if gpl else 'LGPL'}-{version}-or-later"
@@ -29,9 +29,9 @@ def of_ffmpeg(said: str, configuration: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def linked(needed: Mapping[str, Sequence[str]]) -> list[str]:
-    """What libraries are linked to, of what is compiled here, but FFmpeg's own: `x264` of libx264.so.164.
+    """Return the libraries that are compiled here and linked to, except FFmpeg's own: `x264` of libx264.so.164.
 
-    `needed` has for each file that is compiled here the names of what it needs.
+    `needed` has the names of the libraries that each file needs, for all files that are compiled here.
     """
     ours = {Path(path).name for path in needed}
     names = {name for names in needed.values() for name in names if name in ours}
@@ -41,7 +41,7 @@ def linked(needed: Mapping[str, Sequence[str]]) -> list[str]:
 def problems(
     ffmpeg: str, configuration: Sequence[str], needed: Mapping[str, Sequence[str]], switched_on: frozenset[str]
 ) -> list[str]:
-    """`ffmpeg` is FFmpeg's computed licence, `needed` as for `linked`."""
+    """Return what differs from the recipes. `ffmpeg` is FFmpeg's computed licence, `needed` is as for `linked`."""
     declared = recipe.load("ffmpeg", switched_on)
     wrong = []
     if ffmpeg != declared.licence:
@@ -59,7 +59,7 @@ def problems(
 
 
 def missing_texts(directory: Path, switched_on: frozenset[str]) -> list[str]:
-    """Of the licences, and of where the source is, in the image."""
+    """Return a problem for each licence text that the image lacks, and for each source that its offer does not name."""
     wrong = []
     products = recipe.shipped(switched_on)
     for product in ("hwang", *(found.product for found in products)):

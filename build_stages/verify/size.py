@@ -1,4 +1,4 @@
-"""How much is added, and why each large file is there."""
+"""Checks how much is added, and that each large file has a reason."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import recipe
-from verify.tree import Addition
+from verify.added_files import Addition
 
 LARGE_BYTES = 1_000_000
 MAX_BYTES = 80_000_000
@@ -18,13 +18,15 @@ REASONS = Path(__file__).with_name("large.toml")
 
 @dataclass(frozen=True)
 class Large:
+    """A large file with the reason why it is in the image."""
+
     path: str
     bytes: int
     reason: str
 
 
 def large(addition: Addition, reasons: dict[str, str]) -> tuple[list[Large], list[str]]:
-    """The large files with their reasons, the largest first; and those without one."""
+    """Return the large files with their reasons, the largest first, and a problem for each that has none."""
     found, wrong = [], []
     for item in sorted(addition.files, key=lambda item: (-item.size, item.path)):
         if item.size <= LARGE_BYTES:
@@ -38,7 +40,7 @@ def large(addition: Addition, reasons: dict[str, str]) -> tuple[list[Large], lis
 
 
 def idle(addition: Addition, reasons: dict[str, str]) -> list[str]:
-    """Reasons for files that are not there. One that is may be large on another architecture alone."""
+    """Return a problem for each reason without a file. A small file may have one: on the other architecture it is large."""
     paths = [item.path for item in addition.files]
     return [
         f"large.toml has a reason for {pattern}, which is not there"

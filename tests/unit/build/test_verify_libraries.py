@@ -22,7 +22,7 @@ from tests.unit.build.elves import (
     spoiled,
 )
 from tests.unit.build.elves import nothing as whole
-from verify import closure, hardening, versions
+from verify import dynamic_linking, hardening
 from verify.elf import Elf
 
 Spoil = Callable[[bytearray], None]
@@ -52,7 +52,7 @@ def test_a_library_tells_whom_it_needs_and_what_it_gives(library: Path) -> None:
     assert IMPORT in elf.imports
     assert IMPORT not in elf.exports
     assert "PyInit__multiarray_umath" in elf.exports
-    assert (elf.is_program, elf.is_position_independent) == (False, True)
+    assert (elf.interpreter, elf.is_position_independent) == (None, True)
 
 
 def test_versions_are_those_of_the_libraries_it_was_linked_to(library: Path, libc: Elf) -> None:
@@ -74,7 +74,7 @@ def test_what_is_no_library_or_a_part_of_one_is_refused(library: Path, tmp_path:
 
 def test_what_the_loader_finds_is_told(library: Path) -> None:
     elf = Elf(library)
-    loaded, problems = closure.problems({"/numpy": elf})
+    loaded, problems = dynamic_linking.load({"/numpy": elf})
     assert problems == []
     assert set(elf.needed) <= {*loaded, *(name for name in elf.needed if name.startswith("ld-linux"))}
     assert all(path.exists() for path in loaded.values())
@@ -83,44 +83,46 @@ def test_what_the_loader_finds_is_told(library: Path) -> None:
 def test_a_library_that_is_not_there_is_named(library: Path) -> None:
     (missing,) = (name for name in Elf(library).needed if name.startswith("libscipy_openblas"))
     (library.parents[2] / "numpy.libs" / missing).unlink()
-    _, problems = closure.problems({"/numpy": Elf(library)})
+    _, problems = dynamic_linking.load({"/numpy": Elf(library)})
     assert problems == [f"/numpy: {missing} => not found"]
 
 
 @pytest.mark.parametrize(("machine", "called"), [(62, "x86_64"), (183, "aarch64"), (243, "machine 243")])
 def test_a_library_for_another_architecture_is_told(machine: int, called: str, library: Path) -> None:
-    _, problems = closure.problems({"/numpy": spoiled(library, of_machine(machine))})
+    _, problems = dynamic_linking.load({"/numpy": spoiled(library, of_machine(machine))})
     here = platform.machine()
     assert problems == ([] if called == here else [f"/numpy is for {called}, the image is for {here}"])
 
 
 def newest(library: Path) -> str:
-    return versions.highest(Elf(library).versions_needed)["GLIBC"]
+    return dynamic_linking.highest(Elf(library).versions_needed)["GLIBC"]
 
 
 def test_a_release_of_the_c_library_that_the_base_has_not_is_named(library: Path) -> None:
     elf = spoiled(library, renamed(newest(library), "GLIBC_9.1"))
-    loaded, complaints = closure.problems({"/numpy": elf})
+    loaded, complaints = dynamic_linking.load({"/numpy": elf})
     assert any("GLIBC_9.1' not found" in complaint for complaint in complaints)
-    needed, problems = versions.problems({"/numpy": elf}, loaded, is_stand_in=True)
-    assert needed["GLIBC"] == "GLIBC_9.1"
+    assert dynamic_linking.highest(elf.versions_needed)["GLIBC"] == "GLIBC_9.1"
+    problems = dynamic_linking.too_new({"/numpy": elf}, loaded, is_stand_in=True)
     assert len(problems) == 1
     assert problems[0].startswith("/numpy needs GLIBC_9.1; there is GLIBC_2.")
 
 
 def test_on_the_real_base_nothing_may_need_more_than_amazon_linux_2023_has(library: Path, libc: Elf) -> None:
-    loaded, _ = closure.problems({"/numpy": Elf(library)})
-    assert versions.problems({"/numpy": Elf(library)}, loaded, is_stand_in=False)[1] == []
+    loaded, _ = dynamic_linking.load({"/numpy": Elf(library)})
+    assert dynamic_linking.too_new({"/numpy": Elf(library)}, loaded, is_stand_in=False) == []
     elf = spoiled(library, renamed(newest(library), "GLIBC_2.35"))
-    assert versions.problems({"/numpy": elf}, loaded, is_stand_in=False)[1] == [
+    assert dynamic_linking.too_new({"/numpy": elf}, loaded, is_stand_in=False) == [
         "/numpy needs GLIBC_2.35; there is GLIBC_2.34"
     ]
     if "GLIBC_2.35" in libc.versions_defined:
-        assert versions.problems({"/numpy": elf}, loaded, is_stand_in=True)[1] == []
+        assert dynamic_linking.too_new({"/numpy": elf}, loaded, is_stand_in=True) == []
 
 
 def test_the_highest_version_is_by_number_and_not_by_letters() -> None:
-    found = versions.highest(["GLIBC_2.4", "GLIBC_2.34", "GLIBC_PRIVATE", "GLIBCXX_3.4.9", "GLIBCXX_3.4.29", "GCC_3.0"])
+    found = dynamic_linking.highest(
+        ["GLIBC_2.4", "GLIBC_2.34", "GLIBC_PRIVATE", "GLIBCXX_3.4.9", "GLIBCXX_3.4.29", "GCC_3.0"]
+    )
     assert found == {"GLIBC": "GLIBC_2.34", "GLIBCXX": "GLIBCXX_3.4.29"}
 
 

@@ -1,4 +1,4 @@
-"""What must not be in the image: what could be used against it, and what only building needs."""
+"""Finds files that must not be in the image: dangerous modes, tools and files of the build, stale bytecode."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from verify.tree import Addition, Item
+from verify.added_files import Addition, Item
 
 _PACKAGES = "/var/task"
 _PROGRAMS = frozenset([
@@ -22,7 +22,7 @@ _HEADER_BYTES = 16  # of bytecode: magic number, flags, hash of the source
 
 
 def problems(addition: Addition, *, whole_packages: bool = False) -> list[str]:
-    """`whole_packages`: third-party packages have their tests and headers, and may."""
+    """Return a problem for each such file. With `whole_packages` third-party packages may have tests and headers."""
     wrong = [f"{path} of the base is changed" for path in addition.changed]
     wrong += [f"{path} of the base is gone" for path in addition.removed]
     for item in addition.items:
@@ -55,7 +55,7 @@ def _not_for_running(path: PurePosixPath) -> Iterator[str]:
 
 
 def _stale(item: Item, path: PurePosixPath) -> Iterator[str]:
-    """Bytecode that Python would not use, or that is of another source than the one beside it."""
+    """Yield a problem if Python would not use this bytecode, or if its source is not the one beside it."""
     found = _BYTECODE.fullmatch(path.name)
     source = item.place.parent.parent / f"{found[1]}.py" if found else None
     if found is None or source is None or not source.exists():

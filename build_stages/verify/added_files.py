@@ -1,4 +1,4 @@
-"""Two trees of files, and what one has that the other has not: what an image adds to its base."""
+"""Compares two trees of files: the image and its base."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from verify.elf import Elf, is_elf
 
 @dataclass(frozen=True)
 class Item:
-    """A file or a link. `path` is as the image has it, from its root; `place` is where it lies now."""
+    """A file or a link. `path` is its path in the image, `place` is where it lies now."""
 
     path: str
     place: Path
@@ -23,11 +23,12 @@ class Item:
 
     @property
     def is_file(self) -> bool:
+        """False for a link."""
         return stat.S_ISREG(self.status.st_mode)
 
     @property
     def size(self) -> int:
-        """Bytes; of a link none."""
+        """Bytes; 0 for a link."""
         return self.status.st_size if self.is_file else 0
 
 
@@ -41,19 +42,21 @@ class Addition:
 
     @property
     def files(self) -> tuple[Item, ...]:
+        """New files, without links."""
         return tuple(item for item in self.items if item.is_file)
 
     @cached_property
     def elves(self) -> dict[str, Elf]:
-        """Programs and libraries, by path. Raises ValueError for one that is damaged."""
+        """New programs and libraries, by path. Raises ValueError for a damaged one."""
         return {item.path: Elf(item.place) for item in self.files if is_elf(item.place)}
 
     @property
     def bytes(self) -> int:
+        """Size of all new files together."""
         return sum(item.size for item in self.items)
 
     def digest(self) -> str:
-        """Of the paths, modes and contents of what is new, and of nothing else: neither owners nor times."""
+        """Return a hash of the paths, modes and contents of everything new, and of neither owners nor times."""
         digest = hashlib.sha256()
         for item in self.items:
             if item.is_file:
@@ -65,7 +68,7 @@ class Addition:
 
 
 def compare(root: Path, base: Path) -> Addition:
-    """What `root` has and `base` has not. Where something is mounted, what is seen is not the image's, and left out."""
+    """Return how `root` differs from `base`. Mounted directories are left out: they are not the image's."""
     mounted = frozenset(f"/{mount.relative_to(root)}" for mount in _mounts() if mount.is_relative_to(root))
     before = {item.path: item for item in _items(base, mounted)}
     after = {item.path: item for item in _items(root, mounted)}
@@ -86,7 +89,7 @@ def _differs(before: Item, after: Item) -> bool:
 
 
 def _items(root: Path, but: frozenset[str]) -> Iterator[Item]:
-    """Every file and link below, but for these paths, in the order of their names."""
+    """Yield every file and link below `root` except these paths, in the order of their names."""
     for directory, names, files in os.walk(root):
         inner = Path("/") / Path(directory).relative_to(root)
         names[:] = sorted(name for name in names if str(inner / name) not in but)

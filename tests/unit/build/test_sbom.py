@@ -14,8 +14,8 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 import git_tree
-import materials
 import recipe
+import sbom
 from tests.unit.build.test_git_tree import packed_otherwise, read
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -71,7 +71,7 @@ def components(bill: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize("switched_on", [X264, NOTHING, X264 | {"nonfree"}])
 def test_it_is_of_the_official_form(switched_on: frozenset[str], sources: Path, packages: Path) -> None:
-    bill = materials.bill(sources, packages, switched_on)
+    bill = sbom.bill(sources, packages, switched_on)
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(bill)) is None
     references = {entry["ref"] for entry in bill["dependencies"]} | {
         ref for entry in bill["dependencies"] for ref in entry["dependsOn"]
@@ -81,7 +81,7 @@ def test_it_is_of_the_official_form(switched_on: frozenset[str], sources: Path, 
 
 def test_the_same_is_written_each_time(sources: Path, packages: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
-        materials.main(sources, packages, tmp_path / name)
+        sbom.main(sources, packages, tmp_path / name)
     for file in ("sbom.cdx.json", "versions.json"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
     text = (tmp_path / "one/sbom.cdx.json").read_text()
@@ -89,7 +89,7 @@ def test_the_same_is_written_each_time(sources: Path, packages: Path, tmp_path: 
 
 
 def test_what_is_compiled_has_its_version_its_bytes_and_its_addresses(sources: Path, packages: Path) -> None:
-    found = components(materials.bill(sources, packages, X264))
+    found = components(sbom.bill(sources, packages, X264))
     for product in recipe.shipped(X264):
         component = found[product.product]
         assert component["version"] == product.version
@@ -117,7 +117,7 @@ def test_a_source_that_is_pinned_by_its_tree_is_identified_by_it_however_it_was_
     bills = []
     for content in (packed, gzip.compress(packed)):
         (sources / "x264/source.tar").write_bytes(content)
-        bills.append(materials.bill(sources, packages, X264))
+        bills.append(sbom.bill(sources, packages, X264))
     assert bills[0] == bills[1]
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(bills[0])) is None
     x264 = components(bills[0])["x264"]
@@ -129,7 +129,7 @@ def test_a_source_that_is_pinned_by_its_tree_is_identified_by_it_however_it_was_
 
 def test_a_source_that_is_not_the_pinned_one_is_not_passed_off_as_it(sources: Path, packages: Path) -> None:
     (sources / "ffmpeg/origin").write_text("Debian ffmpeg 9.0.3-1, NOT the pinned 9.0.2 (stand-in build)\n")
-    found = components(materials.bill(sources, packages, X264))["ffmpeg"]
+    found = components(sbom.bill(sources, packages, X264))["ffmpeg"]
     assert found["version"] == f"not {recipe.load('ffmpeg').version}"
     assert "9.0.3" in str(found["properties"])
 
@@ -141,7 +141,7 @@ def test_nothing_is_compiled_with_patches_as_the_bill_says() -> None:
 
 
 def test_packages_have_the_hash_they_were_installed_with_and_their_licences(sources: Path, packages: Path) -> None:
-    found = components(materials.bill(sources, packages, X264))
+    found = components(sbom.bill(sources, packages, X264))
     assert found["numpy"]["hashes"] == [{"alg": "SHA-256", "content": SHA256}]
     assert found["numpy"]["licenses"] == [{"expression": "BSD-3-Clause AND MIT"}]
     assert found["six"]["licenses"] == [{"license": {"id": "MIT"}}]
@@ -151,13 +151,13 @@ def test_packages_have_the_hash_they_were_installed_with_and_their_licences(sour
 
 
 def test_what_a_wheel_lists_of_itself_is_referred_to(sources: Path, packages: Path) -> None:
-    references = components(materials.bill(sources, packages, X264))["numpy"]["externalReferences"]
+    references = components(sbom.bill(sources, packages, X264))["numpy"]["externalReferences"]
     inner = [reference["url"] for reference in references if reference["type"] == "bom"]
     assert inner == ["var/task/numpy-2.5.5.dist-info/sboms/auditwheel.cdx.json"]
 
 
 def test_dependencies_are_those_that_are_installed_and_no_extras(sources: Path, packages: Path) -> None:
-    bill = materials.bill(sources, packages, NOTHING)
+    bill = sbom.bill(sources, packages, NOTHING)
     depends = {entry["ref"]: entry["dependsOn"] for entry in bill["dependencies"]}
     assert depends["python-dateutil"] == ["six"]
     assert depends["ffmpeg"] == ["dav1d"]
@@ -165,7 +165,7 @@ def test_dependencies_are_those_that_are_installed_and_no_extras(sources: Path, 
 
 
 def test_versions_are_the_pins(sources: Path, packages: Path, tmp_path: Path) -> None:
-    materials.main(sources, packages, tmp_path / "out")
+    sbom.main(sources, packages, tmp_path / "out")
     found = json.loads((tmp_path / "out/versions.json").read_text())
     assert found.pop("packages") == {"numpy": "2.5.5", "py-odd-name": "1", "python-dateutil": "2.9.0", "six": "1.17.0"}
     assert (

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 import recipe
-from verify import size, strangers
+from verify import forbidden_files, size
+from verify.added_files import Addition, compare
 from verify.size import LARGE_BYTES, MAX_ADD_ON_BYTES, MAX_BYTES
-from verify.tree import Addition, compare
 
 Made = Callable[..., Addition]
 
@@ -115,20 +115,20 @@ def test_a_digest_is_of_names_modes_and_contents_and_of_no_time(root: Path, base
 def test_what_is_not_for_running_is_named(name: str, mode: int, problem: str, root: Path, base: Path) -> None:
     filled(root, {name: b""})
     (root / name).chmod(mode)
-    assert strangers.problems(compare(root, base)) == [f"/{name} {problem}"]
+    assert forbidden_files.problems(compare(root, base)) == [f"/{name} {problem}"]
 
 
 def test_packages_that_are_whole_may_have_their_tests_and_nothing_else_may(root: Path, base: Path) -> None:
     filled(root, {"var/task/numpy/tests/x.py": b"", "var/task/numpy/x.h": b"", "opt/x.h": b"", "var/task/a": b""})
     (root / "var/task/a").chmod(0o4755)
-    problems = strangers.problems(compare(root, base), whole_packages=True)
+    problems = forbidden_files.problems(compare(root, base), whole_packages=True)
     assert sorted(problems) == ["/opt/x.h is for compiling", "/var/task/a is setuid or setgid"]
 
 
 def test_a_base_that_is_changed_is_a_problem(root: Path, base: Path) -> None:
     (root / "etc/name").write_bytes(b"mine")
     (root / "bin/sh").unlink()
-    assert strangers.problems(compare(root, base)) == [
+    assert forbidden_files.problems(compare(root, base)) == [
         "/etc/name of the base is changed",
         "/bin/sh of the base is gone",
     ]
@@ -145,7 +145,7 @@ def compiled(root: Path, mode: py_compile.PycInvalidationMode) -> Path:
 
 def test_bytecode_of_the_source_beside_it_is_right(root: Path, base: Path) -> None:
     compiled(root, py_compile.PycInvalidationMode.UNCHECKED_HASH)
-    assert strangers.problems(compare(root, base)) == []
+    assert forbidden_files.problems(compare(root, base)) == []
 
 
 def without_source(bytecode: Path) -> None:
@@ -177,13 +177,13 @@ def test_bytecode_that_python_would_not_use_or_that_is_stale_is_named(
     spoil: Callable[[Path], object], problem: str, root: Path, base: Path
 ) -> None:
     spoil(compiled(root, py_compile.PycInvalidationMode.UNCHECKED_HASH))
-    (found,) = strangers.problems(compare(root, base))
+    (found,) = forbidden_files.problems(compare(root, base))
     assert found.endswith(problem)
 
 
 def test_bytecode_that_depends_on_a_time_is_named(root: Path, base: Path) -> None:
     compiled(root, py_compile.PycInvalidationMode.TIMESTAMP)
-    (found,) = strangers.problems(compare(root, base))
+    (found,) = forbidden_files.problems(compare(root, base))
     assert found.endswith("is bytecode that depends on a time")
 
 
