@@ -38,7 +38,7 @@ class FetchError(Exception):
 
 @dataclass(frozen=True)
 class Source:
-    """An archive that is here, which pin it fulfils (None: a stand-in for it), and where it came from."""
+    """An archive on this machine, the pin that it fulfils (None: a stand-in for it), and its origin."""
 
     path: Path
     pin: recipe.Archive | None
@@ -46,7 +46,7 @@ class Source:
 
 
 def fetch(product: recipe.Recipe, caches: list[Path], policy: download.DownloadPolicy | None = None) -> Source:
-    """The archive in the first cache that has it, put into the first if it came from elsewhere."""
+    """Return the archive, from the first cache that has it; from elsewhere it is put into the first cache."""
     for cache in caches:
         for archive in product.archives:
             for name in archive.names:
@@ -86,7 +86,7 @@ def _remedies(product: recipe.Recipe, tried: Iterable[str]) -> list[str]:
 
 
 def identify(path: Path, algorithm: str) -> str:
-    """The file's digest by this algorithm, as a pin has it: "sha256:…", "git-tree:…". Raises git_tree.ArchiveError."""
+    """Return the file's digest as a pin has it: "sha256:…", "git-tree:…". Raises git_tree.ArchiveError."""
     if algorithm == "git-tree":
         return f"git-tree:{git_tree.tree_id(git_tree.read(path))}"
     with path.open("rb") as file:
@@ -94,7 +94,7 @@ def identify(path: Path, algorithm: str) -> str:
 
 
 def mismatch(path: Path, archive: recipe.Archive) -> str:
-    """Why the file is not the pinned archive; nothing if it is."""
+    """Return why the file is not the pinned archive; an empty string if it is."""
     if archive.size not in (None, path.stat().st_size):
         return f"{path.stat().st_size} bytes instead of the {archive.size} that are pinned"
     try:
@@ -105,11 +105,12 @@ def mismatch(path: Path, archive: recipe.Archive) -> str:
 
 
 def is_pinned(path: Path, archive: recipe.Archive) -> bool:
+    """Return True if the file is the pinned archive."""
     return not mismatch(path, archive)
 
 
 def from_address(archive: recipe.Archive, url: str, into: Path, policy: download.DownloadPolicy) -> Path:
-    """Downloads to a temporary name; the archive gets its own name only once it is proved. Raises AddressError."""
+    """Download to a temporary name; rename the archive once it is proved. Raises AddressError."""
     with tempfile.NamedTemporaryFile(dir=into, prefix=".partial-", delete=False) as partial:
         try:
             download.retrieve(url, partial, archive.size, MAX_ARCHIVE, policy)
@@ -122,7 +123,7 @@ def from_address(archive: recipe.Archive, url: str, into: Path, policy: download
 
 
 def deliver(source: Source, product: recipe.Recipe, directory: Path) -> None:
-    """Writes `source.tar` and `origin`."""
+    """Write `source.tar` and `origin`."""
     if source.pin and source.pin.tree:
         git_tree.pack(git_tree.read(source.path), f"{product.product}-{product.version}", directory / "source.tar")
     else:
@@ -131,11 +132,11 @@ def deliver(source: Source, product: recipe.Recipe, directory: Path) -> None:
 
 
 def from_debian(product: recipe.Recipe, debian: recipe.Debian, into: Path) -> Source:
-    """The upstream archive in a Debian source package: the pinned release, else the newest one of its series."""
+    """Return the upstream archive in a Debian source package: the pinned release, else the newest of its series."""
     with tempfile.TemporaryDirectory() as scratch:
         apt = AptSources(Path(scratch))
         releases = apt.releases(debian.source)
-        upstream = {release: re.sub(r"^\d+:|-[^-]*$", "", release) for release in releases}
+        upstream = {release: upstream_version(release) for release in releases}
         series = debian.version.rpartition(".")[0] + "."
         wanted = [r for r in releases if upstream[r] == debian.version]
         wanted += sorted((r for r in releases if r not in wanted and upstream[r].startswith(series)), reverse=True)
@@ -150,6 +151,11 @@ def from_debian(product: recipe.Recipe, debian: recipe.Debian, into: Path) -> So
                     return Source(Path(shutil.move(path, into / path.name)), None, origin)
         found = ", ".join(releases) or "no release"
         raise FetchError(f"it has {found}; nothing of it is the pinned archive")
+
+
+def upstream_version(release: str) -> str:
+    """Return the upstream version in the name of a Debian release."""
+    return re.sub(r"^\d+:|-[^-]*$", "", release)
 
 
 class AptSources:
@@ -177,17 +183,19 @@ class AptSources:
         run(["apt-get", *self._options, "update", "--quiet"])
 
     def releases(self, source: str) -> list[str]:
+        """Return the releases of a source package."""
         listed = run(["apt-cache", *self._options, "showsrc", "--only-source", source])
         return re.findall(r"^Version: (\S+)$", listed, re.MULTILINE)
 
     def archives(self, source: str, release: str) -> list[Path]:
-        """Upstream's archives of one release, as far as the mirror gives them (mirrors lag)."""
+        """Return upstream's archives of one release, if the mirror has them (mirrors lag)."""
         command = ["apt-get", *self._options, "source", "--download-only", "--tar-only", f"{source}={release}"]
         subprocess.run(command, cwd=self._scratch, capture_output=True, check=False)
         return [path for path in self._scratch.glob("*.orig.tar.*") if path.suffix != ".asc"]
 
 
 def run(command: list[str]) -> str:
+    """Return a program's output. Raises FetchError, with the end of its messages, if it fails."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise FetchError(f"{command[0]} failed: {done.stderr.strip()[-400:]}")
@@ -195,6 +203,7 @@ def run(command: list[str]) -> str:
 
 
 def main() -> None:
+    """Fetch a product and write its source and origin, or end with the reasons why there is none."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("product", choices=list(recipe.products()))
     parser.add_argument("directory", type=Path)

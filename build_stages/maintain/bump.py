@@ -20,10 +20,10 @@ import tempfile
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from http.client import HTTPException
+from functools import cached_property
 from pathlib import Path
 
+import download
 import fetch
 import git_tree
 import recipe
@@ -32,6 +32,7 @@ from maintain.upstream import Mirrors, Rule, UnreachableError, numbers, versions
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = "base"
+POLICY = download.DownloadPolicy(attempts=1)
 
 
 class BumpError(Exception):
@@ -50,18 +51,20 @@ class Found:
 
 @dataclass(frozen=True)
 class Options:
+    """The command's options."""
+
     mirrors: Mirrors
     dry_run: bool
     commit: bool
 
 
 class Debian:
-    """Debian's index of sources, fetched once, if this machine has apt."""
+    """Debian's index of sources, fetched when it is first asked. Each method raises FetchError without apt."""
 
     def __init__(self, scratch: Path) -> None:
         self._scratch = scratch
 
-    @cache  # noqa: B019 - one object a run
+    @cached_property
     def _apt(self) -> fetch.AptSources:
         try:
             return fetch.AptSources(self._scratch)
@@ -69,24 +72,20 @@ class Debian:
             raise fetch.FetchError(f"no apt here ({error})") from error
 
     def versions(self, source: str) -> dict[str, str]:
-        """Upstream's version of each release that Debian has, and the release."""
-        return {self._upstreams(release): release for release in self._apt().releases(source)}
+        """Return Debian's releases by upstream's version."""
+        return {fetch.upstream_version(release): release for release in self._apt.releases(source)}
 
     def archive(self, source: str, release: str) -> Path:
-        """Upstream's archive in one release. Raises FetchError where a mirror that lags does not have it yet."""
-        wanted = f"{source}_{self._upstreams(release)}.orig.tar."
-        for path in self._apt().archives(source, release):
+        """Return upstream's archive of one release. Raises FetchError if a mirror that lags does not have it yet."""
+        wanted = f"{source}_{fetch.upstream_version(release)}.orig.tar."
+        for path in self._apt.archives(source, release):
             if path.name.startswith(wanted):
                 return path
         raise fetch.FetchError(f"its mirror lists {source} {release}, but does not have the archive")
 
-    @staticmethod
-    def _upstreams(release: str) -> str:
-        return re.sub(r"^\d+:|-[^-]*$", "", release)
-
 
 def newest(product: recipe.Recipe, rule: Rule, mirrors: Mirrors, debian: Debian) -> Found:
-    """Raises UnreachableError where neither upstream nor Debian can say."""
+    """Return the newest version. Raises UnreachableError if neither upstream nor Debian lists any."""
     try:
         listed = versions(rule, mirrors)
     except UnreachableError as silence:
@@ -119,7 +118,7 @@ def _newest_of_debian(product: recipe.Recipe, rule: Rule, debian: Debian, silenc
 
 
 def bump(name: str, options: Options, debian: Debian) -> str:
-    """Pins the newest version of one product and says what was found. Raises UnreachableError, BumpError."""
+    """Pin the newest version of one product; return what was found. Raises UnreachableError and BumpError."""
     path = recipe.source_file(name)
     text = path.read_text()
     product, rule = recipe.load(name), Rule(**tomllib.loads(text)["upstream"])
@@ -147,7 +146,7 @@ def bump(name: str, options: Options, debian: Debian) -> str:
 def _renewed(
     archive: recipe.Archive, product: recipe.Recipe, found: Found, mirrors: Mirrors, debian: Debian
 ) -> recipe.Archive | None:
-    """The same archive of the other version; None for one without an address of it, as Debian's own of a commit."""
+    """Return the same archive of the other version; None if it has no address, as Debian's own of a commit."""
     if not any(product.version in url for url in archive.urls):
         return None
     urls = tuple(url.replace(product.version, found.version) for url in archive.urls)
@@ -164,38 +163,28 @@ def _renewed(
 
 
 def _first(urls: Sequence[str], path: Path, mirrors: Mirrors) -> Path:
-    """The archive from the first address that has it. Raises UnreachableError or BumpError, with all reasons."""
-    failed: list[BumpError | UnreachableError] = []
+    """Return the archive from the first address that has it. Raises BumpError, with all reasons."""
+    failed = []
     for url in urls:
         try:
-            return _download(url, path, mirrors)
-        except (BumpError, UnreachableError) as error:
-            failed.append(error)
-    raise type(failed[0])("; ".join(map(str, failed)))
-
-
-def _download(url: str, path: Path, mirrors: Mirrors) -> Path:
-    try:
-        with mirrors.open(url) as answer, path.open("wb") as file:
-            while block := answer.read(1 << 20):
-                file.write(block)
-            if answer.length:
-                raise UnreachableError(f"{url}: it ends {answer.length} bytes early")
-    except (OSError, HTTPException) as error:
-        raise UnreachableError(f"{url}: {error}") from error
-    if not tarfile.is_tarfile(path):
-        raise BumpError(f"{url} is no archive ({path.stat().st_size} bytes)")
-    return path
+            with path.open("wb") as file:
+                download.retrieve(mirrors.of(url), file, None, fetch.MAX_ARCHIVE, POLICY)
+            if tarfile.is_tarfile(path):
+                return path
+            failed.append(f"{url} is no archive ({path.stat().st_size} bytes)")
+        except download.AddressError as error:
+            failed.append(f"{url}: {error}")
+    raise BumpError("; ".join(failed))
 
 
 def bump_base(options: Options) -> str:
-    """Pins the digest that the base image's registry has for its tag. Raises UnreachableError."""
+    """Pin the digest that the base image's registry has for its tag. Raises UnreachableError and BumpError."""
     path = ROOT / "Dockerfile"
     text = path.read_text()
     pinned = base_image.parse(re.findall(r"^ARG LAMBDA_BASE=(\S+)$", text, re.MULTILINE)[0])
     try:
         now = replace(pinned, digest=base_image.digest(pinned, options.mirrors))
-    except base_image.NoDigestError as error:
+    except UnreachableError as error:
         state = "stays at its digest" if pinned.digest else "is not pinned by digest"
         raise UnreachableError(f"its registry does not answer ({error}); {pinned} {state}") from error
     if now == pinned:
@@ -207,7 +196,7 @@ def bump_base(options: Options) -> str:
 
 
 def _write(path: Path, text: str, subject: str, body: str, options: Options) -> None:
-    """Replaces the file and commits it alone; a file with changes of its own is left alone."""
+    """Replace the file and commit it alone. Raises BumpError for a file with changes of its own, which stay."""
     git = ["git", "-C", str(ROOT)]
     if options.commit and subprocess.run([*git, "diff", "--quiet", "HEAD", "--", str(path)]).returncode:
         raise BumpError(f"{path.relative_to(ROOT)} has changes that are not committed (or this is no git repository)")
@@ -220,23 +209,22 @@ def _write(path: Path, text: str, subject: str, body: str, options: Options) -> 
 
 
 def short(version: str) -> str:
+    """Return the beginning of a commit, and any other version as it is."""
     return version[:8] if re.fullmatch(r"[0-9a-f]{40}", version) else version
 
 
 def bumpable() -> list[str]:
-    """Everything with a pin of its own, and the base."""
-    own = [name for name in recipe.products() if "of" not in recipe.facts(name)]
-    return [*own, BASE]
+    """Return the names of all products with a pin of their own, and the base."""
+    return [*(name for name in recipe.products() if "of" not in recipe.facts(name)), BASE]
 
 
 def main() -> int:
+    """Look for everything that is asked for, a line each; return the status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("product", nargs="*", metavar="PRODUCT", help=f"of {', '.join(bumpable())}; all by default")
     parser.add_argument("--dry-run", action="store_true", help="look, download nothing, change nothing")
     parser.add_argument("--no-commit", action="store_true", help="change the files, commit nothing")
-    parser.add_argument(
-        "--mirror", action="append", default=[], metavar="FROM=TO", help="ask TO for addresses below FROM"
-    )
+    parser.add_argument("--mirror", action="append", default=[], metavar="FROM=TO", help="ask TO instead of FROM")
     arguments = parser.parse_args()
     if unknown := set(arguments.product) - set(bumpable()):
         parser.error(f"{', '.join(sorted(unknown))}: there are {', '.join(bumpable())}")
@@ -248,11 +236,10 @@ def main() -> int:
         for name in arguments.product or bumpable():
             try:
                 said = bump_base(options) if name == BASE else bump(name, options, debian)
-            except (UnreachableError, BumpError) as problem:
-                status, said = (
-                    1,
-                    f"NOT KNOWN: {problem}" if isinstance(problem, UnreachableError) else f"FAILED: {problem}",
-                )
+            except UnreachableError as problem:
+                status, said = 1, f"NOT KNOWN: {problem}"
+            except BumpError as problem:
+                status, said = 1, f"FAILED: {problem}"
             print(f"{name}: {said}", flush=True)
     return status
 

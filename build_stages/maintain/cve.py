@@ -14,22 +14,21 @@ import json
 import re
 import sys
 import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from http.client import HTTPException
 from typing import Any
 
-from maintain.upstream import TIMEOUT_SECONDS, Mirrors, UnreachableError
+from maintain.upstream import Mirrors, UnreachableError
 from verify import advisories
 
 PRODUCTS = ("ffmpeg", "x264", "dav1d")
 OSV = "https://api.osv.dev/v1/query"
 NVD = "https://services.nvd.nist.gov/rest/json/cves/2.0"
 CVE_LIST = "https://cveawg.mitre.org/api/cve/"
-MAX_ANSWER_BYTES = 64 << 20
 MAX_PAGES = 50
+# An answer of another form than the database's is no answer.
+NO_ANSWER = (UnreachableError, AttributeError, LookupError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -42,13 +41,13 @@ class Found:
 
 
 class Databases:
-    """Everybody who is asked. Each method raises UnreachableError unless the whole answer came."""
+    """The databases that are asked. Each method raises one of NO_ANSWER unless the whole answer came."""
 
     def __init__(self, mirrors: Mirrors) -> None:
         self._mirrors = mirrors
 
     def osv(self, product: str) -> Iterator[Found]:
-        """All that Debian tracks of its source package, whatever the release."""
+        """Yield all records that Debian tracks of its source package, whatever the release."""
         query: dict[str, Any] = {"package": {"ecosystem": "Debian", "name": product}}
         for _ in range(MAX_PAGES):
             page = self._ask(OSV, query)
@@ -62,7 +61,7 @@ class Databases:
         raise UnreachableError(f"{OSV}: more than {MAX_PAGES} pages")
 
     def nvd(self, product: str) -> Iterator[Found]:
-        """All whose text has the product's name."""
+        """Yield all records whose text has the product's name."""
         at = 0
         for _ in range(MAX_PAGES):
             page = self._ask(f"{NVD}?{urllib.parse.urlencode({'keywordSearch': product, 'startIndex': at})}")
@@ -77,35 +76,17 @@ class Databases:
         raise UnreachableError(f"{NVD}: {at} of its records came, which are not all")
 
     def record(self, name: str) -> dict[str, Any]:
-        """The record itself: what its publisher says."""
+        """Return the record itself, as its publisher wrote it."""
         record: dict[str, Any] = self._ask(CVE_LIST + name)["containers"]["cna"]
         return record
 
     def _ask(self, url: str, query: dict[str, Any] | None = None) -> Any:
         body = None if query is None else json.dumps(query).encode()
-        request = urllib.request.Request(self._mirrors.of(url), body, {"Content-Type": "application/json"})  # noqa: S310
-        try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - the addresses above
-                return _Answer(json.loads(answer.read(MAX_ANSWER_BYTES)), url)
-        except (OSError, HTTPException, ValueError) as error:
-            raise UnreachableError(f"{url}: {error}") from error
-
-
-class _Answer(dict[str, Any]):
-    """An object of JSON; what it lacks makes the whole answer none."""
-
-    def __init__(self, content: Any, url: str) -> None:
-        if not isinstance(content, dict):
-            raise UnreachableError(f"{url}: its answer is no object")
-        super().__init__(content)
-        self._url = url
-
-    def __missing__(self, key: str) -> Any:
-        raise UnreachableError(f"{self._url}: its answer has no {key}")
+        return json.loads(self._mirrors.read(url, body, **{"Content-Type": "application/json"}))
 
 
 def stub(name: str, record: dict[str, Any] | None) -> str:
-    """A line for advisories.toml: the files that the record names, and its title to be said in other words."""
+    """Return a line for advisories.toml: the files that the record names, and its title to be put in other words."""
     text = json.dumps(record) if record else ""
     files = sorted(set(re.findall(r"\blib(?:av|sw)\w+/[\w/-]+\.(?:c|S|asm)\b", text)))
     title = str((record or {}).get("title", "TO BE READ")).replace('"', "'")
@@ -114,7 +95,7 @@ def stub(name: str, record: dict[str, Any] | None) -> str:
 
 
 def of_product(record: dict[str, Any], product: str) -> bool:
-    """True if the publisher says that the record is of this very product."""
+    """Return True if the record's publisher names this very product."""
     said = {str(entry.get(key, "")).lower() for entry in record.get("affected", []) for key in ("product", "vendor")}
     return product in said
 
@@ -124,7 +105,7 @@ def _day(time: str) -> date:
 
 
 def look(databases: Databases, known: advisories.Advisories) -> bool:
-    """Prints what was found. True if everybody answered and nothing is new."""
+    """Print the findings; return True if every database answered and nothing is new."""
     have = {advisory.id for advisory in known.records}
     told: set[str] = set()
     clean = True
@@ -150,17 +131,21 @@ def look(databases: Databases, known: advisories.Advisories) -> bool:
                     f"{product}: {name} has {len(listed)} records since {known.since}: {answered} known here,"
                     f" {len(fresh) - others} new, {others} of other software"
                 )
-            except UnreachableError as error:
+            except NO_ANSWER as error:
                 clean = False
-                print(f"{product}: NOT KNOWN: {name} did not answer ({error})")
+                print(f"{product}: NOT KNOWN: {name} did not answer ({_reason(error)})")
     return clean
 
 
 def _record(databases: Databases, name: str) -> tuple[dict[str, Any] | None, str]:
     try:
         return databases.record(name), ""
-    except UnreachableError as error:
-        return None, f"; the record itself was not read ({error})"
+    except NO_ANSWER as error:
+        return None, f"; the record itself was not read ({_reason(error)})"
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, UnreachableError) else f"its answer has another form: {error!r}"
 
 
 def _number(name: str) -> tuple[int, ...]:
@@ -168,10 +153,9 @@ def _number(name: str) -> tuple[int, ...]:
 
 
 def main() -> int:
+    """Look for new records; return the status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--mirror", action="append", default=[], metavar="FROM=TO", help="ask TO for addresses below FROM"
-    )
+    parser.add_argument("--mirror", action="append", default=[], metavar="FROM=TO", help="ask TO instead of FROM")
     mirrors = Mirrors(dict(mirror.split("=", 1) for mirror in parser.parse_args().mirror))
     known = advisories.load()
     clean = look(Databases(mirrors), known)

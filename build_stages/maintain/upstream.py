@@ -4,7 +4,7 @@
     git = "https://….git", tag = "v{version}"                  a repository with a tag for each release
     git = "https://….git", branch = "stable"                   one without releases: the branch's last commit
 
-`series = "9.0"` keeps to versions that begin so. Candidates and betas are none of the versions.
+`series = "9.0"` keeps to versions that begin so. Candidates and betas do not count as versions.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import subprocess
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException
 
 TIMEOUT_SECONDS = 20
-LARGEST_INDEX = 8 << 20  # bytes
+MAX_ANSWER = 64 << 20  # bytes
 
 
 class UnreachableError(Exception):
-    """Upstream does not answer, or not with what the rule says that it lists."""
+    """A server does not answer, or not as it should."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,11 @@ class Rule:
 
     @property
     def place(self) -> str:
+        """The address that is asked."""
         return self.index or self.git
 
     def admits(self, version: str) -> bool:
+        """Return True for a version of the series."""
         return not self.series or f"{version}.".startswith(f"{self.series}.")
 
 
@@ -51,29 +53,35 @@ class Mirrors:
     prefixes: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, url: str) -> str:
+        """Return the address to ask for this one."""
         for prefix, mirror in self.prefixes.items():
             if url.startswith(prefix):
                 return mirror + url.removeprefix(prefix)
         return url
 
-    def open(self, url: str) -> HTTPResponse:
-        """The answer to a GET, to be closed by the caller. Raises UnreachableError."""
+    def read(self, url: str, body: bytes | None = None, **headers: str) -> bytes:
+        """Return the answer to a GET, or to a POST of `body`. Raises UnreachableError from the error that caused it."""
+        request = urllib.request.Request(self.of(url), body, headers)  # noqa: S310 - from source.toml, or a constant
         try:
-            answer: HTTPResponse = urllib.request.urlopen(self.of(url), timeout=TIMEOUT_SECONDS)  # noqa: S310 - from source.toml
-        except (OSError, HTTPException) as error:
+            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
+                content: bytes = answer.read(MAX_ANSWER)
+                if answer.length:
+                    raise OSError(f"{answer.length} bytes of its answer are missing")
+                return content
+        except (OSError, HTTPException, ValueError) as error:
             raise UnreachableError(f"{url}: {error}") from error
-        return answer
 
 
 def versions(rule: Rule, mirrors: Mirrors) -> list[str]:
-    """All that upstream lists, oldest first; of a branch its last commit alone. Raises UnreachableError."""
+    """Return all versions that upstream lists, oldest first; of a branch its last commit. Raises UnreachableError."""
     if rule.branch:
         return [_references(rule.git, f"refs/heads/{rule.branch}", mirrors)[0][0]]
     if rule.tag:
         listed = [name.removeprefix("refs/tags/") for _, name in _references(rule.git, "refs/tags/*", mirrors)]
         template = rule.tag
     else:
-        listed = re.findall(r"""href=["']?(?:[^"'> ]*/)?([^"'/> ]+/?)["'> ]""", _page(rule.index, mirrors))
+        page = mirrors.read(rule.index).decode(errors="replace")
+        listed = re.findall(r"""href=["']?(?:[^"'> ]*/)?([^"'/> ]+/?)["'> ]""", page)
         template = rule.entry
     pattern = re.compile(re.escape(template).replace(r"\{version\}", r"(\d+(?:\.\d+)+)"))
     found = {match[1] for name in listed if (match := pattern.fullmatch(name))}
@@ -83,20 +91,12 @@ def versions(rule: Rule, mirrors: Mirrors) -> list[str]:
 
 
 def numbers(version: str) -> tuple[int, ...]:
-    """What versions are ordered by: 2.16.03 is before 2.16.10."""
+    """Return a key that orders versions: 2.16.03 comes before 2.16.10."""
     return tuple(int(part) for part in re.findall(r"\d+", version))
 
 
-def _page(url: str, mirrors: Mirrors) -> str:
-    try:
-        with mirrors.open(url) as answer:
-            return answer.read(LARGEST_INDEX).decode(errors="replace")
-    except (OSError, HTTPException) as error:
-        raise UnreachableError(f"{url}: {error}") from error
-
-
 def _references(repository: str, pattern: str, mirrors: Mirrors) -> list[tuple[str, str]]:
-    """Commits and names of a repository's references, without cloning it."""
+    """Return commits and names of a repository's references, without cloning it."""
     command = ["git", "ls-remote", "--refs", "--exit-code", "--", mirrors.of(repository), pattern]
     environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
     try:

@@ -40,7 +40,7 @@ def large(addition: Addition, reasons: dict[str, str]) -> tuple[list[Large], lis
 
 
 def idle(addition: Addition, reasons: dict[str, str]) -> list[str]:
-    """Return a problem for each reason without a file. A small file may have one: on the other architecture it is large."""
+    """Return a problem for each reason without a file. A small file may have one: elsewhere it is large."""
     paths = [item.path for item in addition.files]
     return [
         f"large.toml has a reason for {pattern}, which is not there"

@@ -258,16 +258,18 @@ def test_a_commit_whose_archive_is_not_to_be_trusted_is_not_pinned(
     before = tree.text("x264")
     done = tree.bump("x264", *encoder.mirror, "--mirror", f"{X264}={upstream.url}/videolan/")
     assert (done.returncode, done.stdout.startswith("x264: FAILED: ")) == (1, True), done.stdout
-    assert {"link": "is a symbolic link", "page": "is no archive", "missing": "HTTP Error 404"}[harm] in done.stdout
+    assert {"link": "is a symbolic link", "page": "an HTML page", "missing": "HTTP 404"}[harm] in done.stdout
     assert (tree.text("x264"), tree.subjects()) == (before, [])
 
 
-@pytest.mark.parametrize("harm", ["page", "short", "missing"])
+@pytest.mark.parametrize("harm", ["page", "text", "short", "missing"])
 def test_what_is_no_whole_archive_is_not_pinned(tree: Tree, upstream: Upstream, harm: str) -> None:
     release_dav1d(upstream, "1.6.0")
     path = "dav1d/1.6.0/dav1d-1.6.0.tar.xz"
     if harm == "page":
         upstream.put(path, b"<html>Please log in</html>")
+    elif harm == "text":
+        upstream.put(path, b"Please log in")
     elif harm == "short":
         upstream.truncated.add(f"/{path}")
     else:
@@ -275,7 +277,9 @@ def test_what_is_no_whole_archive_is_not_pinned(tree: Tree, upstream: Upstream, 
     before = tree.text("dav1d")
     done = tree.bump("dav1d", "--mirror", f"{DAV1D}={upstream.url}/dav1d/")
     assert (done.returncode, done.stdout.startswith("dav1d: FAILED: ")) == (1, True), done.stdout
-    assert {"page": "is no archive", "short": "bytes early", "missing": "HTTP Error 404"}[harm] in done.stdout
+    assert {"page": "an HTML page", "text": "is no archive", "short": "bytes early", "missing": "HTTP 404"}[
+        harm
+    ] in done.stdout
     assert (tree.text("dav1d"), tree.subjects()) == (before, [])
 
 
