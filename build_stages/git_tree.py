@@ -18,7 +18,6 @@ import lzma
 import sys
 import tarfile
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TypeAlias, cast
@@ -44,18 +43,17 @@ class ArchiveError(Exception):
 
 @dataclass(frozen=True)
 class File:
+    """A file of a tree."""
+
     content: bytes
     is_executable: bool
 
 
-Directory: TypeAlias = "dict[bytes, File | Directory]"
+Tree: TypeAlias = dict[bytes, File]  # by path; directories without files are left out, as git has none
 
 
-def read(path: Path) -> Directory:
-    """The files below the archive's top directory; directories without files are left out, as git has none.
-
-    Raises ArchiveError, which names the member that it is about.
-    """
+def read(path: Path) -> Tree:
+    """Return the files below the archive's top directory. Raises ArchiveError, which names the member."""
     with path.open("rb") as file:
         try:
             return _read(_Bounded(_unpacked(file)))
@@ -63,23 +61,26 @@ def read(path: Path) -> Directory:
             raise ArchiveError(f"damaged, or no tar archive ({error or type(error).__name__})") from error
 
 
-def tree_id(directory: Directory) -> str:
-    """Git's id of the tree, 40 hexadecimal digits."""
-    return _tree(directory).hex()
+def tree_id(tree: Tree) -> str:
+    """Return git's id of the tree, 40 hexadecimal digits."""
+    return _tree(tree).hex()
 
 
-def pack(directory: Directory, top: str, path: Path) -> None:
-    """Writes the tree as a tar archive whose bytes depend on nothing but the tree and the name of its top directory."""
+def pack(tree: Tree, top: str, path: Path) -> None:
+    """Write the tree as a tar archive whose bytes depend on nothing but the tree and the name of its top directory."""
+    packed: set[str] = set()
     with tarfile.open(path, "w", format=tarfile.PAX_FORMAT, encoding="utf-8", errors="surrogateescape") as archive:
-        for name, entry in _walk(directory, top):
-            member = tarfile.TarInfo(name)
-            if isinstance(entry, File):
-                member.mode = 0o755 if entry.is_executable else 0o644
-                member.size = len(entry.content)
-                archive.addfile(member, io.BytesIO(entry.content))
-            else:
+        for name, file in sorted(tree.items(), key=lambda item: item[0].split(b"/")):
+            parts = [top, *name.decode("utf-8", "surrogateescape").split("/")]
+            directories = ["/".join(parts[:depth]) for depth in range(1, len(parts))]
+            for directory in (directory for directory in directories if directory not in packed):
+                member = tarfile.TarInfo(directory)
                 member.mode, member.type = 0o755, tarfile.DIRTYPE
                 archive.addfile(member)
+                packed.add(directory)
+            member = tarfile.TarInfo("/".join(parts))
+            member.mode, member.size = 0o755 if file.is_executable else 0o644, len(file.content)
+            archive.addfile(member, io.BytesIO(file.content))
 
 
 class _Bounded(io.RawIOBase):
@@ -109,33 +110,38 @@ def _unpacked(file: IO[bytes]) -> IO[bytes]:
     return file
 
 
-def _read(file: _Bounded) -> Directory:
-    root: Directory = {}
-    seen: set[bytes] = set()
+def _read(file: _Bounded) -> Tree:
+    found: dict[bytes, File | None] = {}  # None is a directory
+    listed: set[bytes] = set()
     total = 0
     with tarfile.open(fileobj=file, mode="r|", encoding="utf-8", errors="surrogateescape") as archive:
         for member in archive:
             parts = _parts(member.name)
-            name = b"/".join(parts)
+            name, *above = (b"/".join(parts[:depth]) for depth in range(len(parts), 0, -1))
             total += member.size
-            if name in seen:
+            if name in listed:
                 raise ArchiveError(f"{_shown(member.name)} is in it twice")
-            seen.add(name)
-            if len(seen) > MAX_MEMBERS:
+            listed.add(name)
+            if len(listed) > MAX_MEMBERS:
                 raise ArchiveError(f"more than {MAX_MEMBERS} members, {_shown(member.name)} the first of them")
             if member.size < 0 or total > MAX_UNPACKED:
                 raise ArchiveError(f"{_shown(member.name)}: with it the files are larger than {MAX_UNPACKED} bytes")
-            _place(root, parts, _entry(archive, member))
-            if len(root) > 1:
+            entry = _entry(archive, member)
+            if any(found.get(directory) for directory in above):
+                raise ArchiveError(f"{_shown(member.name)} lies below a file")
+            if entry and name in found:
+                raise ArchiveError(f"{_shown(member.name)} is in it twice")
+            found |= {**dict.fromkeys(above), name: entry}
+            if parts[0] != next(iter(found)).partition(b"/")[0]:
                 raise ArchiveError(f"{_shown(member.name)} lies beside the top directory")
     while file.read(1 << 16):  # to the end, where compressed files have their checksum
         pass
-    if not root:
+    if not found:
         raise ArchiveError("nothing is in it")
-    (top,) = root.values()
-    if isinstance(top, File):
+    top = next(iter(found)).partition(b"/")[0]
+    if found[top]:
         raise ArchiveError("its only member is a file, not a directory")
-    return _pruned(top)
+    return {name.removeprefix(top + b"/"): entry for name, entry in found.items() if entry}
 
 
 def _parts(name: str) -> list[bytes]:
@@ -148,7 +154,7 @@ def _parts(name: str) -> list[bytes]:
 
 
 def _entry(archive: tarfile.TarFile, member: tarfile.TarInfo) -> File | None:
-    """The file, None for a directory."""
+    """Return the file; None for a directory."""
     if member.isdir():
         return None
     content = archive.extractfile(member) if member.type in (tarfile.REGTYPE, tarfile.AREGTYPE) else None
@@ -158,33 +164,17 @@ def _entry(archive: tarfile.TarFile, member: tarfile.TarInfo) -> File | None:
     return File(content.read(), bool(member.mode & 0o100))
 
 
-def _place(directory: Directory, parts: list[bytes], entry: File | None) -> None:
-    name = b"/".join(parts).decode(errors="replace")
-    for part in parts[:-1]:
-        child = directory.setdefault(part, {})
-        if isinstance(child, File):
-            raise ArchiveError(f"{_shown(name)} lies below a file")
-        directory = child
-    if entry is None and isinstance(directory.setdefault(parts[-1], {}), dict):
-        return
-    if entry is None or parts[-1] in directory:
-        raise ArchiveError(f"{_shown(name)} is in it twice")
-    directory[parts[-1]] = entry
-
-
-def _pruned(directory: Directory) -> Directory:
-    full = {name: _pruned(entry) if isinstance(entry, dict) else entry for name, entry in directory.items()}
-    return {name: entry for name, entry in full.items() if entry != {}}
-
-
-def _tree(directory: Directory) -> bytes:
-    entries = []
-    for name, entry in directory.items():
-        if isinstance(entry, File):
-            mode = b"100755" if entry.is_executable else b"100644"
-            entries.append((name, mode, _object(b"blob", entry.content)))
+def _tree(tree: Tree) -> bytes:
+    entries, directories = [], dict[bytes, Tree]()
+    for path, file in tree.items():
+        name, _, rest = path.partition(b"/")
+        if rest:
+            directories.setdefault(name, {})[rest] = file
         else:
-            entries.append((name + b"/", b"40000", _tree(entry)))  # with the slash that git sorts directories by
+            mode = b"100755" if file.is_executable else b"100644"
+            entries.append((name, mode, _object(b"blob", file.content)))
+    # With the slash that git sorts directories by.
+    entries += [(name + b"/", b"40000", _tree(inner)) for name, inner in directories.items()]
     lines = (mode + b" " + name.rstrip(b"/") + b"\0" + digest for name, mode, digest in sorted(entries))
     return _object(b"tree", b"".join(lines))
 
@@ -194,21 +184,12 @@ def _object(kind: bytes, content: bytes) -> bytes:
     return hashlib.sha1(header + content, usedforsecurity=False).digest()  # git's algorithm, not ours to choose
 
 
-def _walk(directory: Directory, path: str) -> Iterator[tuple[str, File | Directory]]:
-    yield path, directory
-    for name, entry in sorted(directory.items(), key=lambda item: item[0]):
-        below = f"{path}/{name.decode('utf-8', 'surrogateescape')}"
-        if isinstance(entry, File):
-            yield below, entry
-        else:
-            yield from _walk(entry, below)
-
-
 def _shown(name: str) -> str:
     return ascii(name if len(name) <= 200 else f"{name[:200]}…")
 
 
 def main() -> None:
+    """Print the id of an archive's tree, or end with the reason why it has none."""
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     try:

@@ -76,7 +76,7 @@ def tar(
     return buffer.getvalue()
 
 
-def read(tmp_path: Path, content: bytes) -> git_tree.Directory:
+def read(tmp_path: Path, content: bytes) -> git_tree.Tree:
     path = tmp_path / "archive"
     path.write_bytes(content)
     return git_tree.read(path)
