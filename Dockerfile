@@ -1,14 +1,14 @@
-# Frames out of videos on AWS Lambda: the function's image and everything that is shipped of it.
-# Facts (versions, hashes, flags) are in build_stages/*/source.toml, methods in build_stages/*/build.sh.
+# Frames out of videos on AWS Lambda: the function's image, and everything else that ships.
+# Facts (versions, hashes, flags) are in build_stages/**/source.toml, methods in build.sh beside them.
 ARG LAMBDA_BASE=public.ecr.aws/lambda/python:3.13
 ARG BUILD_BASE=${LAMBDA_BASE}
-# 0: without the encoder of clips, which is under the GPL.
+# 0 leaves out the encoder of clips, which is under the GPL.
 ARG WITH_X264=1
-# 1: with what FFmpeg calls nonfree. Such an image may be given to nobody.
+# 1 allows what FFmpeg calls nonfree. Nobody may be given such an image.
 ARG NONFREE=0
 # Names of add-ons, such as "vpx opus": docs/add-ons.md.
 ARG ADD_ONS=""
-# 1: third-party packages as they come, with what the function never uses and with their sources.
+# 1 leaves third-party packages whole, with their sources and all that the function never uses.
 ARG WHOLE_PACKAGES=0
 
 # Archives for a build without internet: --build-context sources=DIRECTORY
@@ -74,14 +74,14 @@ RUN --mount=type=bind,source=build_stages/online.sh,target=online.sh \
     --mount=type=bind,source=build_stages/packages.toml,target=packages.toml \
     --mount=type=secret,id=ca,target=/run/ca.crt \
     ./online.sh python3 system_packages.py compile
-# The system's programs run without the libraries of Lambda's Python, which have broken them before. It keeps its own one.
+# The system's programs run without the libraries of Lambda's Python, which have broken them before. Python keeps its own.
 RUN mkdir libpython && for library in /var/lang/lib/libpython3*; do [ ! -e "$library" ] || ln -s "$library" libpython/; done
 ENV LD_LIBRARY_PATH=/build_stages/libpython
 RUN --mount=type=bind,source=build_stages/online.sh,target=online.sh \
     --mount=type=bind,source=requirements/build.txt,target=build.txt \
     --mount=type=secret,id=ca,target=/run/ca.crt \
     ./online.sh pip3 install --quiet --no-cache-dir --require-hashes --requirement build.txt
-# The time that everything says it is of: midnight (UTC) of the version's release, as CHANGELOG.md has it.
+# The time of all files: midnight (UTC) of the version's release, as CHANGELOG.md has it.
 ENV SOURCE_DATE_EPOCH=1795478400
 COPY build_stages/recipe.py build_stages/lib.sh ./
 
@@ -105,7 +105,7 @@ RUN --network=none --mount=type=bind,from=dav1d-source,source=/source,target=/so
     --mount=type=bind,source=build_stages/dav1d,target=dav1d \
     dav1d/build.sh
 
-# The add-ons, one after the other. Without any there is nothing in it.
+# The add-ons, one after the other. Without any, nothing is in this stage.
 FROM compiler AS add-ons
 ARG WITH_X264 NONFREE ADD_ONS
 COPY --link --from=nasm /opt /opt
@@ -129,7 +129,7 @@ RUN --network=none --mount=type=bind,from=ffmpeg-source,source=/source,target=/s
     --mount=type=bind,source=build_stages/ffmpeg/build.sh,target=ffmpeg/build.sh \
     ffmpeg/build.sh
 
-# What of FFmpeg was compiled, for the judge alone: it does not ship.
+# Lists of FFmpeg's compiled objects, for the judge. They do not ship.
 FROM scratch AS compiled
 COPY --from=ffmpeg /ship/compiled /
 
@@ -140,12 +140,12 @@ WORKDIR /hwang
 COPY pyproject.toml LICENSE ./
 COPY docs/hwang.md docs/
 COPY hwang hwang
-# Whatever umask the sources were checked out with.
+# The result must not depend on the umask of the checkout.
 RUN --network=none chmod -R u=rwX,go=rX .
 RUN --network=none --mount=type=bind,source=build_stages/hwang/build.sh,target=/build_stages/hwang/build.sh \
     /build_stages/hwang/build.sh
 
-# Third-party packages as the function ships them: pinned, without what it never uses, compiled.
+# Third-party packages as the function ships them: pinned, trimmed, compiled.
 FROM compiler AS packages
 ARG WHOLE_PACKAGES
 RUN --mount=type=bind,source=build_stages/online.sh,target=online.sh \
@@ -162,14 +162,14 @@ COPY --from=hwang /ship/task /task
 COPY function /task/function
 RUN --network=none find /task -name '*.pyi' -delete && python3 -m compileall -q --invalidation-mode unchecked-hash /task
 
-# python3 finds the function's packages from any directory: behind what PYTHONPATH says, but before /var/runtime, which
+# python3 finds the function's packages from any directory: after PYTHONPATH's own entries, but before /var/runtime, which
 # Lambda's base puts there for every process that a handler starts.
 FROM compiler AS path
 RUN --network=none python3 -c 'import sysconfig, pathlib; \
 site = pathlib.Path("/root-of-path" + sysconfig.get_path("purelib")); site.mkdir(parents=True); \
 (site / "task.pth").write_text("import sys; sys.path.insert((sys.path + [\"/var/runtime\"]).index(\"/var/runtime\"), \"/var/task\")\n")'
 
-# The licence texts of what is compiled in, and where its source is: BSD and GPL ask that they go along.
+# The licence texts of everything compiled in, and where its source is: BSD and GPL require both.
 FROM add-ons-source AS licences
 COPY build_stages/ffmpeg/source.toml ffmpeg/
 COPY build_stages/dav1d/source.toml dav1d/
@@ -197,7 +197,7 @@ COPY --from=add-ons /ship/lib /opt/lib
 COPY --from=ffmpeg /ship/lib /opt/lib
 COPY --from=licences /licences /opt/share/hwang-lambda/LICENSES
 
-# What is added to the base, a directory for each layer, all of one time and of plain modes: the same files are the same
+# Everything that is added to the base, a directory for each layer. One time and plain modes make the same files the same
 # layers.
 FROM compiler AS layers
 COPY --from=path /root-of-path /layers/path
@@ -207,7 +207,7 @@ COPY --from=code /task /layers/code/var/task
 COPY --from=papers /papers /layers/papers/opt/share/hwang-lambda
 RUN --network=none chmod -R u=rwX,go=rX /layers && find /layers -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
 
-# The Lambda base with everything that we add to it.
+# The Lambda base with these layers.
 FROM ${LAMBDA_BASE} AS base
 FROM base AS tree
 COPY --link --from=layers /layers/path /
@@ -244,11 +244,11 @@ LABEL hwang-lambda.redistributable="no"
 
 FROM image-nonfree-${NONFREE} AS image
 COPY --link --from=stamp /stamp /
-# what ecr_push.py asks a new version before it gets traffic
+# The event that ecr_push.py sends to a new version before it gets traffic.
 LABEL hwang-lambda.smoke='{"action": "selftest"}'
 CMD ["function.handler.handler"]
 
-# The ffmpeg and ffprobe programs of the same sources, for the tests alone.
+# The ffmpeg and ffprobe programs of the same sources, for the tests only.
 FROM compiler AS oracle
 ARG WITH_X264 NONFREE ADD_ONS
 COPY --link --from=x264 /opt /opt
@@ -260,7 +260,7 @@ RUN --network=none --mount=type=bind,from=ffmpeg-source,source=/source,target=/s
     --mount=type=bind,source=build_stages/oracle,target=oracle \
     oracle/build.sh
 
-# A program that encodes with the image's libraries, for the tests of the add-ons alone.
+# A program that encodes with the image's libraries, for the tests of the add-ons only.
 FROM ffmpeg AS encode-program
 RUN --network=none --mount=type=bind,source=tests/image/encode.c,target=encode.c \
     cc -O2 -Wall -Werror -I/opt/include encode.c -o /encode -L/opt/lib -Wl,-rpath-link,/opt/lib \
@@ -269,7 +269,7 @@ RUN --network=none --mount=type=bind,source=tests/image/encode.c,target=encode.c
 FROM scratch AS encode
 COPY --from=encode-program /encode /
 
-# The same tree plus the tests: what decodes here is what ships.
+# The same tree plus the tests: they decode with the libraries that ship.
 FROM image AS test
 WORKDIR /var/task
 RUN --mount=type=bind,source=build_stages/online.sh,target=/online.sh \
@@ -284,7 +284,7 @@ ENV HWANG_ORACLE=/usr/local/bin/ffmpeg
 ENTRYPOINT ["python3", "-m", "pytest"]
 CMD ["tests/decoder"]
 
-# The decoder with sanitizers in it: what the fuzz runs torture. It never ships.
+# The decoder with sanitizers, for the fuzz runs. It never ships.
 FROM hwang AS sanitized
 WORKDIR /build_stages
 RUN --mount=type=bind,source=build_stages/online.sh,target=online.sh \
@@ -307,14 +307,14 @@ RUN --mount=type=bind,source=build_stages/online.sh,target=online.sh \
 RUN --network=none --mount=type=bind,source=build_stages/hwang/gcc11.sh,target=hwang/gcc11.sh \
     hwang/gcc11.sh build
 
-# Damaged videos without end, for the same tree with that decoder in it.
+# The same tree with that decoder, which is given damaged videos without end.
 FROM test AS fuzz
 COPY --link --from=sanitized /sanitized/lib /opt/sanitizers
 COPY --link --from=sanitized /sanitized/task/hwang /var/task/hwang
 ENTRYPOINT ["python3", "-m", "tests.fuzz"]
 CMD []
 
-# The benchmark's measuring stick: the least that a program over the same libraries needs.
+# The benchmark's lower bound: the least that a program over the same libraries needs.
 FROM ffmpeg AS bench-limit
 RUN --network=none --mount=type=bind,source=bench/limit,target=limit limit/build.sh
 
@@ -361,7 +361,7 @@ RUN --mount=type=bind,source=bench/peers/ffmpeg.sh,target=ffmpeg.sh \
     --mount=type=secret,id=ca,target=/run/ca.crt \
     ./online.sh ./ffmpeg.sh
 
-# What drives the contenders and draws the plot.
+# The harness that runs the contenders and draws the plot.
 FROM bench-peer AS bench-harness
 RUN --mount=type=bind,source=requirements/bench.txt,target=bench-harness.txt \
     --mount=type=secret,id=ca,target=/run/ca.crt \
@@ -392,7 +392,7 @@ RUN --mount=type=bind,source=build_stages/online.sh,target=/online.sh \
 ENV GATEWAY_PORT=4566
 ENTRYPOINT ["ministack"]
 
-# An S3 server that verifies signatures, conditions and checksums: what the fault tests have behind their proxy.
+# An S3 server that verifies signatures, conditions and checksums, behind the fault tests' proxy.
 FROM ${BUILD_BASE} AS s3
 RUN --mount=type=bind,source=build_stages/online.sh,target=/online.sh \
     --mount=type=bind,source=requirements/s3.txt,target=/s3.txt \
@@ -400,7 +400,7 @@ RUN --mount=type=bind,source=build_stages/online.sh,target=/online.sh \
     /online.sh pip3 install --quiet --no-cache-dir --require-hashes --requirement /s3.txt
 ENTRYPOINT ["weed"]
 
-# A browser that looks at the report's page, as anyone would, but for the network.
+# A browser that opens the report's page, without network.
 FROM ${BUILD_BASE} AS browser
 WORKDIR /browser
 RUN --mount=type=bind,source=build_stages/online.sh,target=online.sh \
@@ -448,5 +448,5 @@ RUN --network=none --mount=type=bind,source=build_stages/wheel,target=/build_sta
 FROM scratch AS wheel
 COPY --from=wheel-repaired /wheels /
 
-# The function's image is what a build without a target makes.
+# The default target is the function's image.
 FROM image AS function

@@ -11,11 +11,11 @@ import zipfile
 from pathlib import Path
 from time import gmtime
 
-LARGEST_UNPACKED = 250 << 20  # bytes: Lambda's limit for a function and its layers
+MAX_UNPACKED = 250 << 20  # bytes: Lambda's limit for a function and its layers
 
 
 def pack(tree: Path, archive: Path) -> int:
-    """Writes the archive and returns the unpacked size in bytes."""
+    """Write the archive and return the unpacked size in bytes."""
     unpacked = 0
     time = gmtime(int(os.environ["SOURCE_DATE_EPOCH"]))[:6]
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as packed:
@@ -33,6 +33,6 @@ if __name__ == "__main__":
     if len(sys.argv) != 3:
         sys.exit(__doc__)
     size = pack(Path(sys.argv[1]), Path(sys.argv[2]))
-    if size > LARGEST_UNPACKED:
-        sys.exit(f"archive: {size} bytes unpacked; Lambda takes at most {LARGEST_UNPACKED}")
+    if size > MAX_UNPACKED:
+        sys.exit(f"archive: {size} bytes unpacked; Lambda takes at most {MAX_UNPACKED}")
     print(f"archive: {Path(sys.argv[2]).stat().st_size} bytes, {size} unpacked")

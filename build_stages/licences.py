@@ -1,4 +1,4 @@
-"""Takes the licence texts out of the source archives of everything that ships, and writes down where the source is.
+"""Copies the licence texts from the source archives of everything that ships, and writes where the source is.
 
 licences.py SOURCES DIRECTORY     (SOURCES/PRODUCT/source.tar -> DIRECTORY/PRODUCT/COPYING…, DIRECTORY/SOURCE-OFFER.md)
 """
@@ -30,6 +30,7 @@ than it costs to send it. The same holds for everybody to whom you pass this ima
 
 
 def texts(archive: Path, into: Path) -> None:
+    """Write a source archive's licence texts into a new directory, or end if it has none."""
     into.mkdir(parents=True)
     with tarfile.open(archive) as members:
         for member in members:
@@ -42,10 +43,11 @@ def texts(archive: Path, into: Path) -> None:
 
 
 def offer(products: tuple[recipe.Recipe, ...]) -> str:
+    """Return the text that says where the source is and offers it."""
     listed = ""
     for product in products:
-        listed += f"{product.product} {product.version}, {product.licence}; any one of\n\n"
-        listed += "".join(_archive(archive) for archive in product.archives) + "\n"
+        archives = "".join(map(_archive, product.archives))
+        listed += f"{product.product} {product.version}, {product.licence}; any one of\n\n{archives}\n"
     return OFFER.format(products=listed)
 
 
@@ -56,6 +58,7 @@ def _archive(archive: recipe.Archive) -> str:
 
 
 def main(sources: Path, directory: Path) -> None:
+    """Write the texts of everything that ships, and the offer."""
     products = recipe.shipped(recipe.options())
     for product in products:
         texts(sources / product.product / "source.tar", directory / product.product)

@@ -1,9 +1,9 @@
-"""Reports what a Lambda base image is like, and compares it with contract.toml beside this file.
+"""Reports the properties of a Lambda base image, and compares it with contract.toml beside this file.
 
 contract.py IMAGE [--json]     (`make base-report` does it with Lambda's own base)
 
-The image runs this file as its handler, so that its own entrypoint, emulator and runtime tell. The status is 1 if
-something is otherwise that the build or the function counts on. Only the standard library is used: a base has no other.
+The image runs this file as its handler, so the report is of its own entrypoint, emulator and runtime. The status is 1
+if something differs that the build or the function counts on. Only the standard library is used: a base has no other.
 """
 
 from __future__ import annotations
@@ -26,27 +26,16 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 CPP_LIBRARIES = ("/usr/lib64/libstdc++.so.6", f"/usr/lib/{os.uname().machine}-linux-gnu/libstdc++.so.6")
-# An image may lack one of these on PATH, and nothing is lost.
+# Programs that an image may lack on PATH.
 OPTIONAL = {
-    "chroot",
-    "curl",
-    "dnf",
-    "gawk",
-    "gpg",
-    "iconv",
-    "ld.so",
-    "ldconfig",
-    "locale",
-    "localedef",
-    "microdnf",
-    "rpm",
-}
+    "chroot", "curl", "dnf", "gawk", "gpg", "iconv", "ld.so", "ldconfig", "locale", "localedef", "microdnf", "rpm",
+}  # fmt: skip
 START_SECONDS = 20
 Report = dict[str, Any]
 
 
 def load() -> dict[str, Any]:
-    """The contract."""
+    """Return the contract."""
     return tomllib.loads((HERE / "contract.toml").read_text())
 
 
@@ -54,7 +43,7 @@ def load() -> dict[str, Any]:
 
 
 def handler(_event: object, _context: object) -> Report:
-    """A Lambda handler that answers what the image is like, as the runtime has set it up."""
+    """Return the report, as a Lambda handler that the image's runtime calls."""
     import awslambdaric
 
     tell = "import json, os, sys; print(json.dumps([os.environ.get('PYTHONPATH'), sys.path]))"
@@ -107,7 +96,7 @@ def _packages() -> list[str]:
 
 
 def differences(report: Report) -> list[str]:
-    """Everything that the build or the function counts on and that the image has otherwise."""
+    """Return a line for each property that the build or the function counts on and that the image has otherwise."""
     contract = load()
     wanted = {
         "environment": contract["environment"]["variables"],
@@ -128,7 +117,7 @@ def differences(report: Report) -> list[str]:
 
 
 def surplus(report: Report) -> list[str]:
-    """Programs that the contract does not name. The rehearsal has none, though the real base may."""
+    """Return the programs that the contract does not name. The rehearsal has none, though the real base may."""
     programs = load()["programs"]
     own = {*programs["shipped"].split(), *programs["of_lambda"].split()}
     versions = re.compile(r"(2to3|idle|pip|pydoc|python)3?([-.].*)?")
@@ -136,7 +125,7 @@ def surplus(report: Report) -> list[str]:
 
 
 def answers(report: Report) -> list[str]:
-    """Lines that answer, for this image, what public sources do not tell."""
+    """Return lines about properties that no public source names."""
     managers = sorted({"apt-get", "dnf", "microdnf"} & {*report["programs"]})
     return [
         f"Python {report['python']} on {report['architecture']}; {report['glibc']}, {report['cpp_library']}",
@@ -149,8 +138,8 @@ def answers(report: Report) -> list[str]:
 
 
 def examine(image: str, docker: str) -> Report:
-    """The report of an image, which is started for it. Raises OSError or ValueError if it does not answer."""
-    # Without that Python would write the bytecode that is asked for.
+    """Start an image and return its report. Raises OSError or ValueError if it does not answer."""
+    # Otherwise Python would write the bytecode that the report is about.
     plain = ["--env", "PYTHONDONTWRITEBYTECODE=1", "--volume", f"{HERE}:/var/task:ro"]
     command = [docker, "run", "--detach", "--publish", "127.0.0.1::8080", *plain, image]
     started = subprocess.run([*command, "contract.handler"], capture_output=True, text=True, check=False)
@@ -182,6 +171,7 @@ def _invoke(url: str) -> Report:
 
 
 def main() -> int:
+    """Print the report of an image; return the status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("image")
     parser.add_argument("--json", action="store_true", help="print the whole report, too")

@@ -1,9 +1,9 @@
-"""Third-party packages as the function ships them: without what it never uses, and compiled.
+"""Prepares third-party packages for the function: removes everything that it never uses, and compiles the rest.
 
 trim.py DIRECTORY
 
 The image's root is read-only, so the bytecode has to be there. With WHOLE_PACKAGES=1 in the environment nothing else
-happens. Otherwise what goes is named below, debugging symbols go too, and of the modules the bytecode alone stays:
+happens. Otherwise the files named below and debugging symbols are removed, and modules stay as bytecode alone:
 tracebacks then show the file, the line's number and the function, not the line. Every library is loaded once at the
 end, as proof that it still can be.
 """
@@ -64,13 +64,12 @@ ENDPOINTS = SERVICES | {"oidc", "portal.sso"}
 # The runtime's client is where users look when a handler cannot be imported.
 WITH_SOURCE = frozenset({"awslambdaric"})
 UNCHECKED = py_compile.PycInvalidationMode.UNCHECKED_HASH
-LARGEST_PAGE = 1 << 16  # bytes, of either architecture
+MAX_PAGE = 1 << 16  # bytes, of either architecture
 
 
 def trim(tree: Path) -> None:
-    for pattern in DIRECTORIES:
-        remove(tree.glob(pattern))
-    for pattern in FILES:
+    """Remove everything that the function never uses."""
+    for pattern in (*DIRECTORIES, *FILES):
         remove(tree.glob(pattern))
     remove(path for path in (tree / "botocore/data").iterdir() if path.is_dir() and path.name not in SERVICES)
     keep_endpoints(tree / "botocore/data/endpoints.json")
@@ -81,6 +80,7 @@ def trim(tree: Path) -> None:
 
 
 def remove(paths: Iterable[Path]) -> None:
+    """Remove files, links and whole directories."""
     for path in list(paths):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -89,7 +89,7 @@ def remove(paths: Iterable[Path]) -> None:
 
 
 def keep_endpoints(file: Path) -> None:
-    """What botocore reads at every start, without the services whose models are gone."""
+    """Remove services whose models are gone from the file that botocore reads at every start."""
     document = json.loads(file.read_text())
     for partition in document["partitions"]:
         partition["services"] = {name: found for name, found in partition["services"].items() if name in ENDPOINTS}
@@ -97,7 +97,7 @@ def keep_endpoints(file: Path) -> None:
 
 
 def drop_documentation(model: Path) -> None:
-    """Two thirds of what botocore reads to make a client are texts for programmers."""
+    """Remove texts for programmers: they are two thirds of what botocore reads to make a client."""
 
     def without(node: Any) -> Any:
         if isinstance(node, dict):
@@ -110,11 +110,12 @@ def drop_documentation(model: Path) -> None:
 
 
 def libraries(tree: Path) -> Iterator[Path]:
+    """Yield every shared library."""
     return (path for path in sorted(tree.rglob("*.so*")) if path.read_bytes()[:4] == b"\x7fELF")
 
 
 def strip(library: Path) -> None:
-    """Without its symbols for debuggers, where that makes it smaller."""
+    """Remove symbols for debuggers if that makes the library smaller."""
     align_to_pages(library)
     stripped = library.with_name(f"{library.name}.stripped")
     subprocess.run(["strip", "--strip-unneeded", "-o", stripped, library], check=True)
@@ -124,19 +125,19 @@ def strip(library: Path) -> None:
 
 
 def align_to_pages(library: Path) -> None:
-    """A library that was patched may have its segments 2 MiB apart, with nothing between them: strip closes the gap."""
+    """Lower the alignment of segments to a page. A patched library may have them 2 MiB apart: strip closes the gap."""
     data = bytearray(library.read_bytes())
     (table,) = struct.unpack_from("<Q", data, 32)
     entry_bytes, count = struct.unpack_from("<HH", data, 54)
     for entry in range(table, table + count * entry_bytes, entry_bytes):
         (kind,), (alignment,) = struct.unpack_from("<I", data, entry), struct.unpack_from("<Q", data, entry + 48)
-        if kind == 1 and alignment > LARGEST_PAGE:  # PT_LOAD
-            struct.pack_into("<Q", data, entry + 48, LARGEST_PAGE)
+        if kind == 1 and alignment > MAX_PAGE:  # PT_LOAD
+            struct.pack_into("<Q", data, entry + 48, MAX_PAGE)
     library.write_bytes(data)
 
 
 def compile_sources(tree: Path, *, keep: bool) -> None:
-    """Bytecode for every module, in place of its source unless it is to be kept."""
+    """Compile every module, to bytecode in place of its source unless sources are kept."""
     for item in sorted(tree.iterdir()):
         beside = keep or item.name in WITH_SOURCE
         for source in [item] if item.suffix == ".py" else sorted(item.rglob("*.py")):
@@ -148,7 +149,7 @@ def compile_sources(tree: Path, *, keep: bool) -> None:
 
 
 def load_all(tree: Path) -> None:
-    """In processes of their own: what a library needs must not have been loaded by another one."""
+    """Load each library in a process of its own, where no other one has loaded what it needs."""
     # Libraries that Python's own modules need, ctypes among them, may lie there alone.
     places = f"/var/lang/lib:{os.environ.get('LD_LIBRARY_PATH', '')}"
     environment = {**os.environ, "PYTHONPATH": str(tree), "LD_LIBRARY_PATH": places}
@@ -158,14 +159,12 @@ def load_all(tree: Path) -> None:
 
 
 def main(tree: Path, *, whole: bool) -> None:
+    """Trim unless packages stay whole, compile, and prove that all libraries load."""
     if not whole:
         trim(tree)
     compile_sources(tree, keep=whole)
     load_all(tree)
-    sizes = {item: sum(f.stat().st_size for f in (item, *item.rglob("*")) if f.is_file()) for item in tree.iterdir()}
-    for item, size in sorted(sizes.items(), key=lambda pair: -pair[1])[:10]:
-        print(f"{size:>10,} {item.name}")
-    print(f"trim: {sum(sizes.values()):,} bytes")
+    print(f"trim: {sum(path.stat().st_size for path in tree.rglob('*') if path.is_file()):,} bytes")
 
 
 if __name__ == "__main__":

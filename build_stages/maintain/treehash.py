@@ -1,4 +1,4 @@
-"""Gives one hash to a tree of files, or says where two trees differ.
+"""Computes one hash of a tree of files, or lists where two trees differ.
 
     treehash.py TREE…              a line for each: the sha256 of everything that counts
     treehash.py --diff TREE TREE   what differs, a path a line; the status is 1 if anything does
@@ -24,7 +24,7 @@ Tree = dict[str, str]  # what is at each path, in words that are the same only i
 
 
 def read(path: Path) -> Tree:
-    """Raises OSError, or ValueError if it is neither a directory nor an archive."""
+    """Read a tree. Raises OSError, or ValueError if it is neither a directory nor an archive."""
     if path.is_dir():
         return dict(_of_directory(path))
     if zipfile.is_zipfile(path):
@@ -35,13 +35,13 @@ def read(path: Path) -> Tree:
 
 
 def digest(tree: Tree) -> str:
-    """The hash of the whole tree."""
+    """Return the hash of the whole tree."""
     lines = "".join(f"{path!r} {what}\n" for path, what in sorted(tree.items()))
     return f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
 
 
 def differences(one: Tree, other: Tree) -> list[str]:
-    """One line for each path that is not the same in both, by path."""
+    """Return a line for each path that is not the same in both, by path."""
     lines = []
     for path in sorted(one.keys() | other.keys()):
         if path not in other:
@@ -105,6 +105,7 @@ def _of_zip(archive: Path) -> Iterator[tuple[str, str]]:
 
 
 def main() -> int:
+    """Print hashes or differences; return the status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--diff", action="store_true", help="compare two trees")
     parser.add_argument("tree", type=Path, nargs="+", metavar="TREE")

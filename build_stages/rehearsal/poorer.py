@@ -1,9 +1,8 @@
-"""Makes a Debian system poorer than Lambda's base: only the programs that are known to be in that are left.
+"""Makes a Debian system poorer than Lambda's base: deletes all programs that are not known to be in that base.
 
 poorer.py CONTRACT STORE
 
-What a package of the contract brings goes into a folder of STORE, which microdnf beside this file installs from. Every
-other program is deleted.
+Programs of the contract's packages are moved into folders of STORE, which microdnf beside this file installs from.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ LIBRARIES = {
 
 
 def main(contract: Path, store: Path) -> None:
+    """Move and delete programs, as the contract says."""
     facts = tomllib.loads(contract.read_text())
     kept = {*facts["programs"]["shipped"].split(), *facts["programs"]["of_lambda"].split()}
     packages: dict[str, list[str]] = {name: text.split() for name, text in facts["packages"]["brings"].items()}
@@ -54,12 +54,12 @@ def main(contract: Path, store: Path) -> None:
 
 
 def real(places: list[Path]) -> list[Path]:
-    """The directories, without those that are links to one another."""
+    """Return the directories, without those that are links to one another."""
     return [place for place in places if place.is_dir() and not place.is_symlink()]
 
 
 def dereference(path: Path) -> None:
-    """Puts the program itself in the place of a link to it. Programs that are absent stay so."""
+    """Replace a link by a copy of the program that it leads to. A link to nothing stays."""
     if path.is_symlink() and path.exists():
         target = path.resolve()
         path.unlink()

@@ -77,7 +77,7 @@ def judge(root: Path, base: Path, compiled: Path) -> tuple[dict[str, Any], dict[
         "needs": dynamic_linking.highest(version for elf in elves.values() for version in elf.versions_needed),
         "libraries": _libraries(ours, others, loaded),
         "added": {"bytes": addition.bytes, "files": len(addition.files), "digest": addition.digest()},
-        "large": {file.path: {"bytes": file.bytes, "reason": file.reason} for file in large},
+        "large": large,
         "whole_packages": is_whole,
     }
     bill = json.loads((root / SBOM[1:]).read_text())

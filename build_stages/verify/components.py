@@ -70,9 +70,7 @@ class Libraries:
         return _text(self.codec.av_version_info)
 
     def _codecs(self, wanted: Callable[[ctypes.c_void_p], int]) -> Iterator[str]:
-        for at in _iterate(self.codec.av_codec_iterate):
-            if wanted(ctypes.c_void_p(at)):
-                yield _name(at)
+        return (_name(at) for at in _iterate(self.codec.av_codec_iterate) if wanted(ctypes.c_void_p(at)))
 
     def _parsers(self) -> Iterator[str]:
         name_of = self.codec.avcodec_get_name

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 MAGIC = b"\x7fELF"
 _MACHINES = {62: "x86_64", 183: "aarch64"}
@@ -25,8 +25,7 @@ _DYNSYM = 11  # a section's type
 _SHARED = 3  # a file's type: a library, or a program that runs at any address
 
 
-@dataclass(frozen=True)
-class Segment:
+class Segment(NamedTuple):
     """A program header: type, flags, and where it lies in the file and in memory."""
 
     kind: int

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 import recipe
 from verify.added_files import Addition
@@ -16,18 +16,10 @@ MAX_ADD_ON_BYTES = 5_000_000  # more for each add-on
 REASONS = Path(__file__).with_name("large.toml")
 
 
-@dataclass(frozen=True)
-class Large:
-    """A large file with the reason why it is in the image."""
-
-    path: str
-    bytes: int
-    reason: str
-
-
-def large(addition: Addition, reasons: dict[str, str]) -> tuple[list[Large], list[str]]:
-    """Return the large files with their reasons, the largest first, and a problem for each that has none."""
-    found, wrong = [], []
+def large(addition: Addition, reasons: dict[str, str]) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Return bytes and reason of each large file, the largest first, and a problem for each file without a reason."""
+    found: dict[str, dict[str, Any]] = {}
+    wrong = []
     for item in sorted(addition.files, key=lambda item: (-item.size, item.path)):
         if item.size <= LARGE_BYTES:
             break
@@ -35,7 +27,7 @@ def large(addition: Addition, reasons: dict[str, str]) -> tuple[list[Large], lis
         if reason is None:
             wrong.append(f"{item.path} has {item.size:,} bytes; large.toml has no reason for it")
         else:
-            found.append(Large(item.path, item.size, reason))
+            found[item.path] = {"bytes": item.size, "reason": reason}
     return found, wrong
 
 

@@ -205,9 +205,9 @@ def added(root: Path, base: Path) -> Made:
 
 def test_large_files_are_told_with_their_reasons_the_largest_first(added: Made) -> None:
     found, wrong = size.large(added(a=2 * LARGE_BYTES, b=3 * LARGE_BYTES, c=LARGE_BYTES), {"/opt/*": "they are needed"})
-    assert [(file.path, file.reason) for file in found] == [
-        ("/opt/b", "they are needed"),
-        ("/opt/a", "they are needed"),
+    assert list(found.items()) == [
+        ("/opt/b", {"bytes": 3 * LARGE_BYTES, "reason": "they are needed"}),
+        ("/opt/a", {"bytes": 2 * LARGE_BYTES, "reason": "they are needed"}),
     ]
     assert wrong == []
 
