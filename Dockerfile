@@ -74,7 +74,7 @@ RUN --mount=type=bind,source=build_stages/online.sh,target=online.sh \
     --mount=type=bind,source=build_stages/packages.toml,target=packages.toml \
     --mount=type=secret,id=ca,target=/run/ca.crt \
     ./online.sh python3 system_packages.py compile
-# The system's programs run without the libraries of Lambda's Python, which have broken them before. Python keeps its own.
+# The system's programs run without the libraries of Lambda's Python, which broke them before. Python keeps its own.
 RUN mkdir libpython && for library in /var/lang/lib/libpython3*; do [ ! -e "$library" ] || ln -s "$library" libpython/; done
 ENV LD_LIBRARY_PATH=/build_stages/libpython
 RUN --mount=type=bind,source=build_stages/online.sh,target=online.sh \
@@ -162,8 +162,8 @@ COPY --from=hwang /ship/task /task
 COPY function /task/function
 RUN --network=none find /task -name '*.pyi' -delete && python3 -m compileall -q --invalidation-mode unchecked-hash /task
 
-# python3 finds the function's packages from any directory: after PYTHONPATH's own entries, but before /var/runtime, which
-# Lambda's base puts there for every process that a handler starts.
+# python3 finds the function's packages from any directory: after PYTHONPATH's own entries, but before /var/runtime,
+# which Lambda's base puts there for every process that a handler starts.
 FROM compiler AS path
 RUN --network=none python3 -c 'import sysconfig, pathlib; \
 site = pathlib.Path("/root-of-path" + sysconfig.get_path("purelib")); site.mkdir(parents=True); \
@@ -197,8 +197,8 @@ COPY --from=add-ons /ship/lib /opt/lib
 COPY --from=ffmpeg /ship/lib /opt/lib
 COPY --from=licences /licences /opt/share/hwang-lambda/LICENSES
 
-# Everything that is added to the base, a directory for each layer. One time and plain modes make the same files the same
-# layers.
+# Everything that is added to the base, a directory for each layer. With one time and plain modes the same files are the
+# same layers.
 FROM compiler AS layers
 COPY --from=path /root-of-path /layers/path
 COPY --from=libraries /opt /layers/libraries/opt
