@@ -178,6 +178,7 @@ COPY --from=x264-source /source /source/x264
 COPY --from=dav1d-source /source /source/dav1d
 COPY --from=ffmpeg-source /source /source/ffmpeg
 RUN --network=none --mount=type=bind,source=build_stages/licences.py,target=licences.py \
+    --mount=type=bind,source=build_stages/source-offer.md,target=source-offer.md \
     python3 licences.py /source /licences
 COPY LICENSE NOTICE /licences/hwang/
 

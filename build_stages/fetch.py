@@ -159,11 +159,17 @@ def upstream_version(release: str) -> str:
 
 
 class AptSources:
-    """Source packages of the image's own mirror: those of its own suite and of sid, in an apt state of their own."""
+    """Source packages of the system's own mirror: those of its own suite and of sid, in an apt state of their own.
+
+    Everything raises FetchError if apt is missing or fails.
+    """
 
     def __init__(self, scratch: Path) -> None:
-        own_suite = platform.freedesktop_os_release()["VERSION_CODENAME"]
-        index = re.search(rf"'(\S+)/dists/{own_suite}/InRelease'", run(["apt-get", "--print-uris", "update"]))
+        try:
+            own_suite = platform.freedesktop_os_release()["VERSION_CODENAME"]
+            index = re.search(rf"'(\S+)/dists/{own_suite}/InRelease'", run(["apt-get", "--print-uris", "update"]))
+        except (OSError, KeyError) as error:
+            raise FetchError(f"no apt here ({error})") from error
         if index is None:
             raise FetchError(f"apt knows no mirror of {own_suite}")
         lines = [
@@ -191,7 +197,8 @@ class AptSources:
         """Return upstream's archives of one release, if the mirror has them (mirrors lag)."""
         command = ["apt-get", *self._options, "source", "--download-only", "--tar-only", f"{source}={release}"]
         subprocess.run(command, cwd=self._scratch, capture_output=True, check=False)
-        return [path for path in self._scratch.glob("*.orig.tar.*") if path.suffix != ".asc"]
+        paths = self._scratch.glob(f"{source}_{upstream_version(release)}.orig.tar.*")
+        return [path for path in paths if path.suffix != ".asc"]
 
 
 def run(command: list[str]) -> str:

@@ -13,20 +13,7 @@ from pathlib import Path
 import recipe
 
 LICENCE = re.compile(r"[^/]+/((?:COPYING|LICEN[CS]E|NOTICE|PATENTS)[^/]*)")
-OFFER = """\
-# Source of the libraries in this image
-
-What is in /opt/lib is compiled, without changes, from the archives below. Each one's licence is in the folder of its
-name beside this file. How they are compiled is told by the recipes and scripts in the folder build_stages of Hwang on
-Lambda, which, too, are part of the source.
-
-{products}
-## Offer
-
-Valid for three years from the day on which you received this image or anything made from it: whoever gave it to you
-gives you, on request, a complete machine-readable copy of that source on a medium customarily used for it, for no more
-than it costs to send it. The same holds for everybody to whom you pass this image on.
-"""
+OFFER = Path(__file__).with_name("source-offer.md")
 
 
 def texts(archive: Path, into: Path) -> None:
@@ -48,7 +35,7 @@ def offer(products: tuple[recipe.Recipe, ...]) -> str:
     for product in products:
         archives = "".join(map(_archive, product.archives))
         listed += f"{product.product} {product.version}, {product.licence}; any one of\n\n{archives}\n"
-    return OFFER.format(products=listed)
+    return OFFER.read_text().format(products=listed)
 
 
 def _archive(archive: recipe.Archive) -> str:

@@ -3,7 +3,7 @@
 trim.py DIRECTORY
 
 The image's root is read-only, so the bytecode has to be there. With WHOLE_PACKAGES=1 in the environment nothing else
-happens. Otherwise the files named below and debugging symbols are removed, and modules stay as bytecode alone:
+happens. Otherwise the files of trim.toml and debugging symbols are removed, and modules stay as bytecode alone:
 tracebacks then show the file, the line's number and the function, not the line. Every library is loaded once at the
 end, as proof that it still can be.
 """
@@ -18,60 +18,23 @@ import shutil
 import struct
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import recipe
 
-DIRECTORIES = (
-    "**/tests",
-    "**/test",
-    "bin",  # programs of packages
-    "boto3/data",  # resources, which are not used
-    "boto3/examples",
-    "numpy/_core/include",
-    "numpy/_core/lib",
-    "numpy/_pyinstaller",
-    "numpy/f2py",  # binds Fortran
-    "pydantic/v1",
-)
-FILES = (
-    "**/*.a",
-    "**/*.c",
-    "**/*.h",
-    "**/*.pxd",
-    "**/*.pyi",
-    "botocore/data/*/*/examples-1.json",
-    # AVIF is no output format here, and its library is as large as the rest of Pillow's.
-    "PIL/_avif.*.so",
-    "pillow.libs/libavif-*",
-    # Colour profiles of printers and screens, and windows.
-    "PIL/_imagingcms.*.so",
-    "pillow.libs/liblcms2-*",
-    "PIL/_imagingtk.*.so",
-    # Modules that numpy's own tests need.
-    "numpy/_core/_*_tests.*.so",
-    "numpy/_core/_simd.*.so",
-    "numpy/conftest.py",
-    "pydantic/_hypothesis_plugin.py",
-    "pydantic/mypy.py",
-)
-# Of AWS: the one service that is called, and those that hand out credentials for it. In endpoints.json the last two
-# have other names.
-SERVICES = frozenset({"s3", "signin", "sso", "sso-oidc", "sts"})
-ENDPOINTS = SERVICES | {"oidc", "portal.sso"}
-# The runtime's client is where users look when a handler cannot be imported.
-WITH_SOURCE = frozenset({"awslambdaric"})
+LISTS = tomllib.loads(Path(__file__).with_name("trim.toml").read_text())
 UNCHECKED = py_compile.PycInvalidationMode.UNCHECKED_HASH
 MAX_PAGE = 1 << 16  # bytes, of either architecture
 
 
 def trim(tree: Path) -> None:
     """Remove everything that the function never uses."""
-    for pattern in (*DIRECTORIES, *FILES):
+    for pattern in (*LISTS["directories"], *LISTS["files"]):
         remove(tree.glob(pattern))
-    remove(path for path in (tree / "botocore/data").iterdir() if path.is_dir() and path.name not in SERVICES)
+    remove(path for path in (tree / "botocore/data").iterdir() if path.is_dir() and path.name not in LISTS["services"])
     keep_endpoints(tree / "botocore/data/endpoints.json")
     for model in (tree / "botocore/data").rglob("service-2.json.gz"):
         drop_documentation(model)
@@ -92,7 +55,9 @@ def keep_endpoints(file: Path) -> None:
     """Remove services whose models are gone from the file that botocore reads at every start."""
     document = json.loads(file.read_text())
     for partition in document["partitions"]:
-        partition["services"] = {name: found for name, found in partition["services"].items() if name in ENDPOINTS}
+        partition["services"] = {
+            name: found for name, found in partition["services"].items() if name in LISTS["endpoints"]
+        }
     file.write_text(json.dumps(document, separators=(",", ":")))
 
 
@@ -139,7 +104,7 @@ def align_to_pages(library: Path) -> None:
 def compile_sources(tree: Path, *, keep: bool) -> None:
     """Compile every module, to bytecode in place of its source unless sources are kept."""
     for item in sorted(tree.iterdir()):
-        beside = keep or item.name in WITH_SOURCE
+        beside = keep or item.name in LISTS["with_source"]
         for source in [item] if item.suffix == ".py" else sorted(item.rglob("*.py")):
             shown = f"/var/task/{source.relative_to(tree)}"
             bytecode = None if beside else str(source.with_suffix(".pyc"))

@@ -18,10 +18,11 @@ import sys
 import tarfile
 import tempfile
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache
 from pathlib import Path
+from typing import TypeAlias
 
 import download
 import fetch
@@ -32,6 +33,7 @@ from maintain.upstream import Mirrors, Rule, UnreachableError, numbers, versions
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = "base"
+Apt: TypeAlias = Callable[[], fetch.AptSources]  # which fetches Debian's index when it is first called
 POLICY = download.DownloadPolicy(attempts=1)
 
 
@@ -58,38 +60,12 @@ class Options:
     commit: bool
 
 
-class Debian:
-    """Debian's index of sources, fetched when it is first asked. Each method raises FetchError without apt."""
-
-    def __init__(self, scratch: Path) -> None:
-        self._scratch = scratch
-
-    @cached_property
-    def _apt(self) -> fetch.AptSources:
-        try:
-            return fetch.AptSources(self._scratch)
-        except (OSError, KeyError) as error:
-            raise fetch.FetchError(f"no apt here ({error})") from error
-
-    def versions(self, source: str) -> dict[str, str]:
-        """Return Debian's releases by upstream's version."""
-        return {fetch.upstream_version(release): release for release in self._apt.releases(source)}
-
-    def archive(self, source: str, release: str) -> Path:
-        """Return upstream's archive of one release. Raises FetchError if a mirror that lags does not have it yet."""
-        wanted = f"{source}_{fetch.upstream_version(release)}.orig.tar."
-        for path in self._apt.archives(source, release):
-            if path.name.startswith(wanted):
-                return path
-        raise fetch.FetchError(f"its mirror lists {source} {release}, but does not have the archive")
-
-
-def newest(product: recipe.Recipe, rule: Rule, mirrors: Mirrors, debian: Debian) -> Found:
+def newest(product: recipe.Recipe, rule: Rule, mirrors: Mirrors, apt: Apt) -> Found:
     """Return the newest version. Raises UnreachableError if neither upstream nor Debian lists any."""
     try:
         listed = versions(rule, mirrors)
     except UnreachableError as silence:
-        return _newest_of_debian(product, rule, debian, str(silence))
+        return _newest_of_debian(product, rule, apt, str(silence))
     if rule.branch:
         return Found(listed[-1], rule.place)
     within = [version for version in listed if rule.admits(version)]
@@ -99,12 +75,12 @@ def newest(product: recipe.Recipe, rule: Rule, mirrors: Mirrors, debian: Debian)
     return Found(within[-1], rule.place, later)
 
 
-def _newest_of_debian(product: recipe.Recipe, rule: Rule, debian: Debian, silence: str) -> Found:
+def _newest_of_debian(product: recipe.Recipe, rule: Rule, apt: Apt, silence: str) -> Found:
     said = f"upstream does not answer ({silence})"
     if product.debian is None:
         raise UnreachableError(said)
     try:
-        listed = debian.versions(product.debian.source)
+        listed = {fetch.upstream_version(release): release for release in apt().releases(product.debian.source)}
     except fetch.FetchError as error:
         raise UnreachableError(f"{said}, nor does Debian ({error})") from error
     if rule.branch:
@@ -117,12 +93,12 @@ def _newest_of_debian(product: recipe.Recipe, rule: Rule, debian: Debian, silenc
     return Found(best, f"Debian's {product.debian.source} {listed[best]}", f"; {said}", listed[best])
 
 
-def bump(name: str, options: Options, debian: Debian) -> str:
+def bump(name: str, options: Options, apt: Apt) -> str:
     """Pin the newest version of one product; return what was found. Raises UnreachableError and BumpError."""
     path = recipe.source_file(name)
     text = path.read_text()
     product, rule = recipe.load(name), Rule(**tomllib.loads(text)["upstream"])
-    found = newest(product, rule, options.mirrors, debian)
+    found = newest(product, rule, options.mirrors, apt)
     if found.version == product.version:
         return f"{short(product.version)} is the newest, says {found.place}{found.remark}"
     if not rule.branch and numbers(found.version) < numbers(product.version):
@@ -131,12 +107,12 @@ def bump(name: str, options: Options, debian: Debian) -> str:
     if options.dry_run:
         return change
     try:
-        archives = [_renewed(archive, product, found, options.mirrors, debian) for archive in product.archives]
+        archives = [_renewed(archive, product, found, options.mirrors, apt) for archive in product.archives]
         if not any(archives):
             raise BumpError(f"no archive of {found.version} has an address")
         debian_name = found.version if product.debian and not rule.branch else None
         renewed = pins.rewrite(text, found.version, debian_name, archives)
-    except (UnreachableError, fetch.FetchError, git_tree.ArchiveError, pins.PinError) as error:
+    except (BumpError, fetch.FetchError, git_tree.ArchiveError, pins.PinError) as error:
         raise BumpError(f"{change}: {error}") from error
     pinned = "\n".join("\n".join([*archive.urls, archive.digest]) for archive in archives if archive)
     _write(path, renewed, f"Bump {name} to {short(found.version)}", f"Found at {found.place}.\n\n{pinned}", options)
@@ -144,7 +120,7 @@ def bump(name: str, options: Options, debian: Debian) -> str:
 
 
 def _renewed(
-    archive: recipe.Archive, product: recipe.Recipe, found: Found, mirrors: Mirrors, debian: Debian
+    archive: recipe.Archive, product: recipe.Recipe, found: Found, mirrors: Mirrors, apt: Apt
 ) -> recipe.Archive | None:
     """Return the same archive of the other version; None if it has no address, as Debian's own of a commit."""
     if not any(product.version in url for url in archive.urls):
@@ -153,7 +129,10 @@ def _renewed(
     name = recipe.file_name(urls[0])
     with tempfile.TemporaryDirectory() as scratch:
         if product.debian and found.release:
-            path = debian.archive(product.debian.source, found.release)
+            paths = apt().archives(product.debian.source, found.release)
+            if not paths:  # mirrors lag
+                raise BumpError(f"Debian's mirror lists {product.debian.source} {found.release} without its archive")
+            path = paths[0]
             if path.suffix != Path(name).suffix:
                 raise BumpError(f"Debian has {path.name}, which is not upstream's {name}")
         else:
@@ -232,10 +211,10 @@ def main() -> int:
     options = Options(mirrors, arguments.dry_run, not arguments.no_commit)
     status = 0
     with tempfile.TemporaryDirectory() as scratch:
-        debian = Debian(Path(scratch))
+        apt = cache(lambda: fetch.AptSources(Path(scratch)))
         for name in arguments.product or bumpable():
             try:
-                said = bump_base(options) if name == BASE else bump(name, options, debian)
+                said = bump_base(options) if name == BASE else bump(name, options, apt)
             except UnreachableError as problem:
                 status, said = 1, f"NOT KNOWN: {problem}"
             except BumpError as problem:

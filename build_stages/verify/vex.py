@@ -8,17 +8,12 @@ from typing import Any
 import sbom
 from verify.advisories import READ, Advisories, State, Verdict
 
-_STATES: dict[State, str] = {
-    "not_affected": "not_affected",
-    "fixed": "resolved",
-    "affected": "exploitable",
-    "under_investigation": "in_triage",
-}
-_VERSIONS: dict[State, str] = {
-    "not_affected": "unaffected",
-    "fixed": "unaffected",
-    "affected": "affected",
-    "under_investigation": "unknown",
+# CycloneDX's words for a state: of the analysis, and of the version.
+_WORDS: dict[State, tuple[str, str]] = {
+    "not_affected": ("not_affected", "unaffected"),
+    "fixed": ("resolved", "unaffected"),
+    "affected": ("exploitable", "affected"),
+    "under_investigation": ("in_triage", "unknown"),
 }
 
 
@@ -34,7 +29,8 @@ def document(advisories: Advisories, found: Sequence[Verdict], bill: dict[str, A
 
 def _vulnerability(verdict: Verdict, ffmpeg: str, version: str) -> dict[str, Any]:
     advisory = verdict.advisory
-    analysis: dict[str, Any] = {"state": _STATES[verdict.state], "detail": verdict.detail}
+    state, status = _WORDS[verdict.state]
+    analysis: dict[str, Any] = {"state": state, "detail": verdict.detail}
     if verdict.reason:
         analysis["justification"] = verdict.reason
     if verdict.state == "affected":
@@ -44,6 +40,6 @@ def _vulnerability(verdict: Verdict, ffmpeg: str, version: str) -> dict[str, Any
         "source": {"name": "CVE", "url": f"https://www.cve.org/CVERecord?id={advisory.id}"},
         "description": advisory.title,
         "analysis": analysis,
-        "affects": [{"ref": ffmpeg, "versions": [{"version": version, "status": _VERSIONS[verdict.state]}]}],
+        "affects": [{"ref": ffmpeg, "versions": [{"version": version, "status": status}]}],
         "properties": [{"name": "hwang-lambda:read", "value": READ[advisory.read]}],
     }
