@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Says what a first build costs, before it costs it.
+# Prints what a first build costs, before it begins.
 set -euo pipefail
 here=$(dirname "$0")
 if ! docker=$("$here/engine.sh" client 2>/dev/null) || ! "$docker" image inspect hwang-lambda:latest >/dev/null 2>&1; then

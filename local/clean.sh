@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Stops what this checkout started (down), and removes what this project made (all). Goes on where one thing fails.
+# Stops everything that this checkout started (down), and removes everything that this project made (all). Continues if a
+# step fails.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 status=0
@@ -18,7 +19,7 @@ containers_and_images() {
     images=$("$docker" image ls --format '{{.Repository}}:{{.Tag}}' | grep -E '^hwang-lambda(-standin|-rehearsal)?:')
     # shellcheck disable=SC2086
     [ -z "$images" ] || "$docker" image rm --force $images >/dev/null || status=1
-    # The build cache cannot be told apart by project: it goes only with an engine that is ours alone.
+    # The build cache does not know projects, so it is removed only from an engine that was started here.
     if local/engine.sh ours; then
         "$docker" builder prune --all --force >/dev/null && "$docker" image prune --force >/dev/null || status=1
     else

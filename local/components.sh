@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Rewrites build_stages/verify/components.txt from the FFmpeg of the image hwang-lambda:tree. The comments on top stay,
-# and so does which options bring a component, and what those bring that this image lacks.
+# Rewrites build_stages/verify/components.txt from the FFmpeg of the image hwang-lambda:tree, built without add-ons. The
+# comments on top stay, and the options in each line, and components of options that this image lacks.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 list=build_stages/verify/components.txt

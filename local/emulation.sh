@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # Lets this machine run programs of another architecture, in containers too: QEMU, registered with the kernel.
 #
-#   emulation.sh arm64|amd64    nothing is done where that is this machine's own, or where it runs already
+#   emulation.sh arm64|amd64    do nothing if that is this machine's own architecture, or if its programs run already
 #
 # Only Linux needs it: Docker Desktop, OrbStack and Colima bring their own.
 set -euo pipefail
 
 die() { echo "emulation: $*" >&2; exit 1; }
 
-# What the head of an ELF file of that machine looks like, its 18th byte being the machine's number, and which of its
-# bits count: any system's, programs and libraries.
+# The head of an ELF file of that machine, whose 18th byte is the machine's number, and a mask of the bits that count: for
+# any system, programs and libraries.
 elf() { printf '\\x7fELF\\x02\\x01\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x02\\x00\\x%s\\x00' "$1"; }
 mask='\xff\xff\xff\xff\xff\xfe\xfe\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff'
 
@@ -21,11 +21,11 @@ esac
 [ "$(uname -s)" = Linux ] && [ "$(uname -m)" != "$machine" ] || exit 0
 
 handlers=/proc/sys/fs/binfmt_misc
-# F: the kernel keeps the emulator open, so that it is there in a container, which has no such file.
+# F: the kernel keeps the emulator open, so that a container can use it without having the file.
 runs() { grep -qs '^enabled' "$handlers/qemu-$machine" && grep -qs '^flags:.*F' "$handlers/qemu-$machine"; }
 ! runs || exit 0
 
-# The emulator, where it needs no library: in a container there are only the other architecture's.
+# Prints an emulator that needs no library: a container has only the other architecture's.
 emulator() {
     local found
     for found in "$(command -v "qemu-$machine-static" || true)" "$(command -v "qemu-$machine" || true)"; do
@@ -49,7 +49,7 @@ program=$(emulator) || die "qemu-user-static has no emulator of $machine that is
     || die "this kernel has no binfmt_misc, or this container may not mount it: build on an $1 machine"
 if ! runs; then # the package may have registered it
     [ ! -e "$handlers/qemu-$machine" ] || echo -1 >"$handlers/qemu-$machine"
-    # P: programs see the name that they were called by.
+    # P: programs see the name by which they were called.
     printf ':qemu-%s:M::%s:%s:%s:PF' "$machine" "$magic" "$mask" "$program" >"$handlers/register" \
         || die "the kernel does not take $program as an emulator of $machine"
 fi

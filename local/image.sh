@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Builds one target of the Dockerfile on the base this machine can have.
+# Builds one target of the Dockerfile, on the best base that this machine can get.
 #
 #   image.sh TARGET TAG [OPTION…]        load it into the engine as TAG
-#   image.sh TARGET --to DIR [OPTION…]   write what the target holds to DIR (bundle, layer, wheel)
+#   image.sh TARGET --to DIR [OPTION…]   write the target's files to DIR (bundle, layer, wheel)
 #
 # Options are docker buildx build's own.
 #
@@ -10,7 +10,7 @@
 # BASE=auto (default)  Lambda's own base image if its registry answers, else a stand-in made of Debian's packages
 #      real            Lambda's own, or fail
 #      standin         the stand-in
-#      rehearsal       a base that is poorer than Lambda's own (make rehearse); RICH=1 has the better of what is not known
+#      rehearsal       a base that is poorer than Lambda's own (make rehearse); RICH=1 makes the better of two guesses
 #      IMAGE           any other base of the same contract
 # LAMBDA_PYTHON=3.13   the version of Lambda's base, or of the stand-in: 3.13 or 3.14
 # CA=FILE              a CA bundle to trust (by default the one that SSL_CERT_FILE, PIP_CERT, … name)
@@ -82,7 +82,7 @@ if [ "$2" = --to ]; then
 else
     arguments+=(--tag "$2" --load "${@:3}")
 fi
-# Two builds of the same files are one image then.
+# Then two builds of the same files are one image.
 arguments+=(--build-arg "$(sed -n 's/^ENV \(SOURCE_DATE_EPOCH=\)/\1/p' Dockerfile)")
 # An attestation would turn the image into an index, which Lambda refuses.
 "$docker" buildx build --platform "$platform" --provenance=false --sbom=false --target "$target" "${arguments[@]}" .

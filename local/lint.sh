@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The static checks of the whole tree. Each of them runs, so that one run shows all there is to mend.
+# Runs all static checks over the whole tree, also after one has failed.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 status=0

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds what ships on a base that is poorer than Lambda's own in all that matters (build_stages/rehearsal/), without the
-# stand-in's concessions, and tries it: the same pictures as the stand-in's image makes, and the decoder's tests.
+# Builds everything that ships on a base that is poorer than Lambda's own in all that matters (build_stages/rehearsal/),
+# without the stand-in's concessions, and tries it: the same pictures as the stand-in's image, and the decoder's tests.
 # The sources come from the cache that the stand-in's builds fill: the rehearsal's base has no apt-get.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -22,7 +22,7 @@ for target in nasm-source licences; do
 done
 say "the sources are in the cache"
 
-# The better of what is not known of Lambda's base, behind a private certificate authority.
+# The better guess about Lambda's base, behind a private certificate authority.
 {
     .venv/bin/python -c 'from pathlib import Path; import requests.certs; print(Path(requests.certs.where()).read_text())'
     cat "${CA:-${SSL_CERT_FILE:-/dev/null}}"
@@ -30,7 +30,7 @@ say "the sources are in the cache"
 RICH=1 CA=$work/authorities build compiler "$image:compiler"
 .venv/bin/python build_stages/base/contract.py "$image:rich-3.13" --docker "$docker"
 
-# The worse of it.
+# The worse guess.
 build function "$image:function"
 .venv/bin/python build_stages/base/contract.py "$image:3.13" --docker "$docker"
 for target in bundle layer wheel; do

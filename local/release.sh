@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Puts what a release publishes into dist/VERSION: bundle, layer, wheels, their hashes, and notes from CHANGELOG.md with
-# the image's name. $1 is the image, which is built as the others are (BASE=real for a release; ARCHITECTURE=arm64 makes
+# Writes a release's files into dist/VERSION: bundle, layer, wheels, their hashes, and notes from CHANGELOG.md with the
+# image's name. $1 is the image, which is built like the others (BASE=real for a release; ARCHITECTURE=arm64 makes
 # dist/arm64/VERSION).
 set -euo pipefail
 cd "$(dirname "$0")/.."

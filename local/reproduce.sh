@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the image, the bundle, the layer and the wheel twice, each time from nothing, and compares what came out: the
-# trees byte by byte, the archives as they are, and the images' own digests.
+# Builds the image, the bundle, the layer and the wheel twice, each time from nothing, and compares the results: the
+# trees byte by byte, the archives as files, and the images' own digests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 docker=$(local/engine.sh client)
@@ -21,7 +21,7 @@ for build in 1 2; do
     local/image.sh function "$name-$build" --no-cache --progress quiet
     tree "$name-$build" "$work/image-$build.tar"
     for target in bundle layer wheel; do
-        # The rest is as this round's image has it.
+        # The other stages are those of this round's image.
         local/image.sh "$target" --to "$work/$target-$build" --progress quiet \
             --no-cache-filter bundle-archive,layer-archive,wheel-repaired
     done

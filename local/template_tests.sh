@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs tests/template with what checks AWS's templates, in an environment of its own (requirements/template.txt).
+# Runs tests/template with the checkers of AWS's templates, in an environment of its own (requirements/template.txt).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 environment=.cache/template

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The host's Python tools in .venv, as pinned in requirements/host.txt. Does nothing if they are there.
+# Installs the host's Python tools in .venv, as pinned in requirements/host.txt. Does nothing if they are there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# As `pip install ./deploy` makes it, but of the sources here.
+# Makes the command of `pip install ./deploy`, but for the sources here.
 make_ecr_push() {
     [ -x .venv/bin/ecr-push ] && return
     printf '#!/bin/sh\nexec "%s/.venv/bin/python" "%s/ecr_push.py" "$@"\n' "$PWD" "$PWD" >.venv/bin/ecr-push
