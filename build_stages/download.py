@@ -1,4 +1,4 @@
-"""Downloads one file over HTTPS: tries again if that can help, and gives every way to fail a reason and a bound.
+"""Downloads one file over HTTPS: tries again if that can help; every failure has a reason and a bound.
 
 Nothing that a server does keeps a build waiting or fills a disk: silence, a crawl, a body without end and redirects in
 a circle end an attempt. If the reason may pass (connection, time-out, 429, 5xx, an early end), the same address is
@@ -39,7 +39,7 @@ _TAGS = re.compile(r"<(script|style)\b.*?(?:</\1>|$)|<!--.*?(?:-->|$)|<[^>]*(?:>
 
 @dataclass(frozen=True)
 class DownloadPolicy:
-    """How long to wait, and for what. Seconds."""
+    """Limits of a download, in seconds unless a comment names another unit."""
 
     attempts: int = 3  # for each address
     backoff: float = 1.0  # before the second attempt; doubled before each later one, then shortened by up to a half
@@ -52,7 +52,7 @@ class DownloadPolicy:
 
 
 class AddressError(Exception):
-    """An address did not give what was asked for."""
+    """An address did not answer with the file."""
 
     def __init__(self, reason: str, *, may_pass: bool = False, retry_after: float = 0.0) -> None:
         super().__init__(reason)
@@ -65,9 +65,9 @@ class StorageError(Exception):
 
 
 def retrieve(url: str, file: IO[bytes], size: int | None, max_bytes: int, policy: DownloadPolicy) -> None:
-    """Writes the body to `file`. At most `size` bytes are taken if that is known, else `max_bytes`.
+    """Write the body to `file`: at most `size` bytes if that is known, else at most `max_bytes`.
 
-    Says on stderr, a line each, which attempts failed and are repeated. Raises AddressError for the last one, and
+    Logs each failed attempt that is repeated, a line on stderr. Raises AddressError for the last attempt, and
     StorageError. Must run in the main thread, as it sets an alarm.
     """
     for attempt in range(1, policy.attempts + 1):
@@ -96,7 +96,7 @@ def _attempt(url: str, file: IO[bytes], size: int | None, max_bytes: int, policy
 
 
 def _open(url: str, policy: DownloadPolicy) -> http.client.HTTPResponse:
-    """The answer with status 200. Redirects are followed to https alone, from http (a mirror nearby) to http too."""
+    """Return the answer with status 200. Redirects lead to https only, from http (a mirror nearby) to http too."""
     opener = urllib.request.OpenerDirector()  # without handlers for files, and without its own ways with redirects
     opener.addheaders = [("User-Agent", USER_AGENT)]
     for handler in (urllib.request.ProxyHandler, urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
@@ -155,7 +155,7 @@ def _write(file: IO[bytes], block: bytes) -> None:
 
 @contextmanager
 def _alarm(seconds: float) -> Iterator[None]:
-    """Ends in AddressError whatever runs for longer, name look-up, TLS and headers byte by byte included."""
+    """Raise AddressError after this time, also in a name look-up, in TLS, and between single bytes of headers."""
 
     def ring(*_: object) -> None:
         raise AddressError(f"not finished after {seconds:g} s")
@@ -181,7 +181,7 @@ def _refusal(answer: http.client.HTTPResponse, policy: DownloadPolicy) -> Addres
 
 
 def _seconds(retry_after: str | None) -> float:
-    """Seconds that a Retry-After header asks for, as a number or a date; 0 if it is missing or neither."""
+    """Return the seconds that a Retry-After header asks for, as a number or a date; 0 if it is missing or neither."""
     if retry_after is None:
         return 0
     if re.fullmatch(r"\d{1,9}", retry_after.strip()):
@@ -218,7 +218,7 @@ def _too_long(size: int | None, max_bytes: int) -> str:
 
 
 def _page(head: bytes) -> str:
-    """A reason that names the page if a body that begins so is one for people; else nothing."""
+    """Return a reason that names the page if a body that begins so is a page for people; else an empty string."""
     if not head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
         return ""
     text = _TAGS.sub(" ", head.decode(errors="replace"))
@@ -226,5 +226,5 @@ def _page(head: bytes) -> str:
 
 
 def _shown(text: str) -> str:
-    """A server's words on one line, without anything that a terminal obeys."""
+    """Return a server's words on one line, without control characters."""
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())[:120]

@@ -2,11 +2,11 @@
 
     bump.py [PRODUCT…] [--dry-run] [--no-commit] [--mirror FROM=TO]…
 
-Each product is looked for where the [upstream] of its source.toml says; where that does not answer, in Debian's index
-of sources, whose archives are upstream's own. A newer archive is downloaded and its size and digests are written to
-source.toml; each bump is a commit of its own. `base` is the Dockerfile's LAMBDA_BASE. A line for each says what was
-found and who was asked. The status is 0 if every pin is the newest one then, and 1 if something is not known.
-Python packages are `make lock`'s.
+The [upstream] of each source.toml names where its versions are listed; if that does not answer, Debian's index of sources
+is asked, whose archives are upstream's own. A newer archive is downloaded and its size and digests are written to
+source.toml; each bump is a commit of its own. `base` is the Dockerfile's LAMBDA_BASE. A line for each names the version
+found and the server asked. The status is 0 if every pin is then the newest one, and 1 if something is not known.
+`make lock` renews Python packages.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class BumpError(Exception):
 
 @dataclass(frozen=True)
 class Found:
-    """The newest version within the rule's series, where it was found, and what else is to be said."""
+    """The newest version within the rule's series, where it was found, and a remark for the line about it."""
 
     version: str
     place: str

@@ -2,9 +2,9 @@
 
     cve.py [--mirror FROM=TO]…
 
-Asks OSV (what Debian tracks of each) and the NVD (by name); a record that another product published is left out, as the
-CVE list itself says. Prints what each of them answered, and for each record that is missing in ffmpeg/advisories.toml
-lines to begin with. The status is 0 if everybody answered and nothing is new, else 1.
+Asks OSV (for the records that Debian tracks) and the NVD (by name); a record of another product is left out, if the CVE
+list names that product. Prints a line about each answer, and for each record that is missing in ffmpeg/advisories.toml a
+line to begin with. The status is 0 if both answered and nothing is new, else 1.
 """
 
 from __future__ import annotations

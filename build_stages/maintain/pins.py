@@ -1,4 +1,4 @@
-"""Rewrites the pin in a source.toml, line by line, so that comments, order and layout stay."""
+"""Rewrites the pin in a source.toml, line by line: comments, order and layout stay."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class PinError(Exception):
 
 
 def rewrite(text: str, version: str, debian: str | None, archives: Sequence[Archive | None]) -> str:
-    """The same text with another pin.
+    """Return the same text with another pin.
 
-    `archives` has one entry for each [[archive]] of the text, None where that archive goes. `debian` is Debian's name
-    of the version, None to leave what is there. Raises PinError unless the result, read again, says exactly that.
+    `archives` has one entry for each [[archive]] of the text, None to remove it. `debian` is Debian's name of the
+    version, None to leave what is there. Raises PinError unless the result, read again, has exactly these facts.
     """
     head, *blocks = re.split(r"^(?=\[\[archive\]\]$)", text, flags=re.MULTILINE)
     if len(blocks) != len(archives):

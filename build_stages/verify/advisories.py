@@ -1,6 +1,6 @@
-"""Answers each known CVE record of FFmpeg from the objects that were really linked, never from the version alone.
+"""Answers each known CVE record of FFmpeg from the objects that were linked, never from the version alone.
 
-build_stages/ffmpeg/advisories.toml has what is known of a record: where its code is, since when it is fixed, and our
+build_stages/ffmpeg/advisories.toml has the facts of a record: where its code is, the releases that fix it, and our
 answer. A record is
 
     not_affected         if none of its files was linked and no component of it is there, or what it needs is off
