@@ -2,11 +2,11 @@
 
     bump.py [PRODUCT…] [--dry-run] [--no-commit] [--mirror FROM=TO]…
 
-The [upstream] of each source.toml names where its versions are listed; if that does not answer, Debian's index of sources
-is asked, whose archives are upstream's own. A newer archive is downloaded and its size and digests are written to
-source.toml; each bump is a commit of its own. `base` is the Dockerfile's LAMBDA_BASE. A line for each names the version
-found and the server asked. The status is 0 if every pin is then the newest one, and 1 if something is not known.
-`make lock` renews Python packages.
+The [upstream] of each source.toml names where its versions are listed; if that does not answer, Debian's index of
+sources is asked, whose archives are upstream's own. A newer archive is downloaded, and its size and digests are written
+to source.toml; each bump is a commit of its own. `base` is the Dockerfile's LAMBDA_BASE. A line for each names the
+version found and the server asked. The status is 0 if every pin is then the newest one, and 1 if something is not
+known. `make lock` renews Python packages.
 """
 
 from __future__ import annotations

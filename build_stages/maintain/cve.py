@@ -3,8 +3,8 @@
     cve.py [--mirror FROM=TO]…
 
 Asks OSV (for the records that Debian tracks) and the NVD (by name); a record of another product is left out, if the CVE
-list names that product. Prints a line about each answer, and for each record that is missing in ffmpeg/advisories.toml a
-line to begin with. The status is 0 if both answered and nothing is new, else 1.
+list names that product. Prints a line about each answer, and a line to begin with for each record that is missing in
+ffmpeg/advisories.toml. The status is 0 if both answered and nothing is new, else 1.
 """
 
 from __future__ import annotations
