@@ -78,16 +78,13 @@ class Elf:
     @property
     def binds_now(self) -> bool:
         """True if all symbols are resolved when it is loaded."""
-        return bool(
-            self._values(_BIND_NOW)
-            or any(value & _DF_BIND_NOW for value in self._values(_FLAGS))
-            or any(value & _DF_1_NOW for value in self._values(_FLAGS_1))
-        )
+        flagged = self._flagged(_FLAGS, _DF_BIND_NOW) or self._flagged(_FLAGS_1, _DF_1_NOW)
+        return flagged or bool(self._values(_BIND_NOW))
 
     @property
     def has_text_relocations(self) -> bool:
         """True if the loader has to write to its code."""
-        return bool(self._values(_TEXTREL) or any(value & _DF_TEXTREL for value in self._values(_FLAGS)))
+        return self._flagged(_FLAGS, _DF_TEXTREL) or bool(self._values(_TEXTREL))
 
     @property
     def executable_memory(self) -> list[str]:
@@ -160,6 +157,9 @@ class Elf:
 
     def _values(self, tag: int) -> list[int]:
         return [value for found, value in self._dynamic if found == tag]
+
+    def _flagged(self, tag: int, flag: int) -> bool:
+        return any(value & flag for value in self._values(tag))
 
     def _chain(self, tag: int, count_tag: int, link: int) -> Iterator[int]:
         """Offsets of records; `link` bytes into each one is the distance to the next."""

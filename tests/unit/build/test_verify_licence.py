@@ -260,6 +260,7 @@ def test_another_add_on_is_another_folder_and_nothing_else(monkeypatch: pytest.M
     needed = {**NEEDED, "/opt/lib/libspeex.so.1": ["libogg.so.0"], "/opt/lib/libogg.so.0": []}
     needed["/opt/lib/libavcodec.so.63"] = [*NEEDED["/opt/lib/libavcodec.so.63"], "libspeex.so.1"]
     assert licence.problems("GPL-2.0-or-later", ffmpeg.configure, needed, switched_on) == []
+    assert not re.search(r"add-ons/\w", DOCKERFILE)  # which copies the folder of folders, and names none of them
 
 
 def test_every_build_of_ffmpeg_is_told_the_options() -> None:
