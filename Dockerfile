@@ -319,16 +319,6 @@ CMD []
 FROM ffmpeg AS bench-limit
 RUN --network=none --mount=type=bind,source=bench/limit,target=limit limit/build.sh
 
-# The ways from YUV to RGB and what they cost: docs/decisions/rgb-conversion.md.
-FROM ffmpeg AS bench-conversion
-RUN --mount=type=bind,source=build_stages/online.sh,target=online.sh \
-    --mount=type=bind,source=build_stages/system_packages.py,target=system_packages.py \
-    --mount=type=bind,source=bench/conversion/packages.toml,target=packages.toml \
-    --mount=type=secret,id=ca,target=/run/ca.crt \
-    ./online.sh python3 system_packages.py conversion
-RUN --network=none --mount=type=bind,source=bench/limit,target=limit \
-    --mount=type=bind,source=bench/conversion,target=conversion conversion/build.sh
-
 # The decoders that hwang is compared with, each in an environment of its own.
 FROM ${BUILD_BASE} AS bench-peer
 ENTRYPOINT []
@@ -376,7 +366,6 @@ COPY --link --from=bench-decord /bench /bench
 COPY --link --from=bench-opencv /bench /bench
 COPY --link --from=bench-harness /bench /bench
 COPY --link --from=bench-limit /ship/bin /bench
-COPY --link --from=bench-conversion /ship/bin /bench
 WORKDIR /bench/tree
 COPY --chmod=0755 local local
 COPY --chmod=0755 tests tests
