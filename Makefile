@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-map test soak fuzz measure bench scale unit image bundle layer wheel smoke reproduce rehearse base-report release-files components engine lint bump cve lock down clean
+.PHONY: help demo demo-map test soak fuzz measure bench unit image bundle layer wheel smoke reproduce rehearse base-report release-files components engine lint bump cve lock down clean
 
 IMAGE := hwang-lambda:latest
 PYTHON := .venv/bin/python
@@ -70,10 +70,6 @@ measure: announce engine venv ## measure the numbers that the README states
 bench: announce engine venv ## measure hwang beside other decoders (QUICK=1, CLIPS=, WORKLOADS=, REPEAT=)
 	@local/image.sh bench hwang-lambda:bench
 	@bench/run.sh hwang-lambda:bench
-
-scale: announce engine ## simulate jobs of up to a million parts on AWS: docs/scale.md and its picture
-	@local/image.sh bench-harness hwang-lambda:harness
-	@bench/scale/run.sh hwang-lambda:harness
 
 unit: venv ## the tests that need neither engine nor compiler
 	@$(PYTHON) -m pytest tests/unit
