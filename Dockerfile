@@ -365,7 +365,7 @@ COPY --link --from=bench-pyav /bench /bench
 COPY --link --from=bench-decord /bench /bench
 COPY --link --from=bench-opencv /bench /bench
 COPY --link --from=bench-harness /bench /bench
-COPY --link --from=bench-limit /ship/bin /bench
+COPY --link --from=bench-limit /ship/bench /bench
 WORKDIR /bench/tree
 COPY --chmod=0755 local local
 COPY --chmod=0755 tests tests

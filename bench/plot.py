@@ -9,31 +9,26 @@ import matplotlib
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from bench import clips, stats
-from bench.contestants import HWANG, HWANG_OUT, LIMIT, PEERS
-from bench.results import Results
+from bench import clips
+from bench.contenders import HWANG, HWANG_OUT, LIMIT, PEERS
+from bench.results import Median, Results, best, medians
 from bench.workloads import WORKLOADS
 
-# Okabe and Ito's colours, told apart without colour by the markers.
-STYLES = {
-    HWANG.name: ("#000000", "o"),
-    HWANG_OUT.name: ("#0072B2", "D"),
-    "pyav": ("#E69F00", "s"),
-    "torchcodec-exact": ("#009E73", "^"),
-    "torchcodec-approximate": ("#56B4E9", "v"),
-    "decord": ("#CC79A7", "P"),
-    "opencv": ("#D55E00", "X"),
-}
+COMPARED = (HWANG, HWANG_OUT, *PEERS)
+COLORS = ("#000000", "#0072B2", "#E69F00", "#009E73", "#56B4E9", "#CC79A7", "#D55E00")  # Okabe and Ito's
+MARKERS = "oDs^vPX"
 TITLES = {w.name: f"{w.name}\n{fill(w.title, 9)}" for w in WORKLOADS}
-MOST = 8.0  # times the fastest; what is slower sits on the edge
+MAX_RATIO = 8.0  # times the fastest; what is slower sits on the edge
 COLUMNS = 2
 
 
 def draw(results: Results, path: Path) -> None:
-    """A PNG file with a panel for each clip that was measured."""
+    """Writes a PNG file with a panel for each clip that was measured, or none if there is none."""
     matplotlib.use("Agg")
-    cells = stats.medians(results.records)
+    cells = medians(results.of("warm"))
     names = list(dict.fromkeys(clip for clip, _ in cells))
+    if not names:
+        return
     lines = -(-len(names) // COLUMNS)
     figure, grid = plt.subplots(lines, COLUMNS, figsize=(11, 0.8 + 2.9 * lines), squeeze=False, layout="constrained")
     panels = list(grid.flat)
@@ -48,28 +43,21 @@ def draw(results: Results, path: Path) -> None:
     plt.close(figure)
 
 
-def _panel(axes: Axes, title: str, cells: dict[str, dict[str, stats.Median]]) -> None:
+def _panel(axes: Axes, title: str, cells: dict[str, dict[str, Median]]) -> None:
     peers = [peer.name for peer in PEERS]
-    references = {workload: stats.best(cell, peers) for workload, cell in cells.items()}
-    units = {workload: reference[1] for workload, reference in references.items() if reference}
+    units = {workload: reference[1] for workload, cell in cells.items() if (reference := best(cell, peers))}
     places = {workload: place for place, workload in enumerate(units)}
-    contestants = [HWANG, HWANG_OUT, *PEERS]
-    for number, contestant in enumerate(contestants):
-        points = [
-            (places[w] + (number - len(contestants) / 2) * 0.09, min(cells[w][contestant.name].wall / unit, MOST))
-            for w, unit in units.items()
-            if contestant.name in cells[w]
-        ]
-        colour, marker = STYLES[contestant.name]
-        x, y = zip(*points, strict=True) if points else ((), ())
-        axes.plot(x, y, marker, color=colour, label=contestant.title, markersize=6, zorder=3)
-    limit = [(places[w], cells[w][LIMIT.name].wall / unit) for w, unit in units.items() if LIMIT.name in cells[w]]
-    for i, (place, value) in enumerate(limit):
-        label = "limit of the libraries" if i == 0 else None
-        axes.hlines(value, place - 0.42, place + 0.42, colors="#555555", linewidth=2, label=label)
+    for number, (contender, color, marker) in enumerate(zip(COMPARED, COLORS, MARKERS, strict=True)):
+        shown = [workload for workload in units if contender.name in cells[workload]]
+        x = [places[workload] + (number - len(COMPARED) / 2) * 0.09 for workload in shown]
+        y = [min(cells[workload][contender.name].wall / units[workload], MAX_RATIO) for workload in shown]
+        axes.plot(x, y, marker, color=color, label=contender.title, markersize=6, zorder=3)
+    shown = [workload for workload in units if LIMIT.name in cells[workload]]
+    x, y = [places[w] - 0.42 for w in shown], [cells[w][LIMIT.name].wall / units[w] for w in shown]
+    axes.hlines(y, x, [left + 0.84 for left in x], colors="#555555", linewidth=2, label="limit of the libraries")
     axes.axhline(1, color="#BBBBBB", linewidth=0.8, linestyle="--", zorder=0)
     axes.set_yscale("log", base=2)
-    axes.set_ylim(0.2, MOST * 1.1)
+    axes.set_ylim(0.2, MAX_RATIO * 1.1)
     ticks = [0.25, 0.5, 1, 2, 4, 8]
     axes.set_yticks(ticks, [f"{tick:g} x" for tick in ticks])
     axes.set_xticks(range(len(places)), [TITLES[workload] for workload in places], fontsize=8)

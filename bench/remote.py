@@ -1,35 +1,83 @@
-"""A few frames of a large video behind HTTP: how many bytes and requests they take, and how many they must take."""
+"""A file behind HTTP, as few bytes of which as possible are to be read: a server that counts, and what must be read."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterable
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import BinaryIO
 
-from bench.contestants import LIMIT, Contestant
-from bench.process import ContestantError, Process
-from bench.rangeserver import RangeServer
 from bench.video import Video
 from bench.workloads import REMOTE
 
+CHUNK = 1 << 16
 
-@dataclass(frozen=True)
-class Fetched:
-    contestant: str
-    sent_bytes: int = 0
+
+@dataclass
+class Served:
+    """Where a file is, and what clients have asked for and got of it."""
+
+    url: str
     requests: int = 0
-    wall: float = 0.0
-    wrong: int = 0
-    error: str = ""
+    sent_bytes: int = 0
+
+
+@contextmanager
+def range_server(file: Path) -> Iterator[Served]:
+    """Serves the file on the loopback interface: HEAD and GET, with or without a range."""
+    size, lock = file.stat().st_size, threading.Lock()
+
+    class Handler(SimpleHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def send_head(self) -> BinaryIO:
+            """Answers with headers; returns the file at the first byte asked for, and remembers the last."""
+            with lock:
+                served.requests += 1
+            asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+            start = int(asked[1]) if asked else 0
+            self.end = min(int(asked[2]) + 1, size) if asked and asked[2] else size
+            self.send_response(206 if asked else 200)
+            self.send_header("Accept-Ranges", "bytes")
+            self.send_header("Content-Length", str(self.end - start))
+            if asked:
+                self.send_header("Content-Range", f"bytes {start}-{self.end - 1}/{size}")
+            if self.close_connection:  # a client that asked for it and is not told may go on asking here
+                self.send_header("Connection", "close")
+            self.end_headers()
+            stream = file.open("rb")
+            stream.seek(start)
+            return stream
+
+        def copyfile(self, source: BinaryIO, outputfile: BinaryIO) -> None:  # type: ignore[override]
+            """Sends the bytes that were asked for, as long as the client takes them."""
+            try:
+                while chunk := source.read(min(CHUNK, self.end - source.tell())):
+                    outputfile.write(chunk)
+                    with lock:
+                        served.sent_bytes += len(chunk)
+            except OSError:  # the client has had enough
+                self.close_connection = True
+
+        def log_message(self, *_: object) -> None:
+            """Nothing is logged."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        served = Served(f"http://127.0.0.1:{server.server_port}/{file.name}")
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield served
+        server.shutdown()
 
 
 def floor_bytes(video: Video) -> int:
     """The index (all of the file but its media) and the groups of pictures up to the last row wanted of each."""
-    with Process(LIMIT) as process:
-        process.open(video, {})
-        groups: int = process.plan(video, REMOTE(len(video.numbers)))["bytes"]
-    return index_bytes(Path(video.path)) + groups
+    from bench.contenders.limit import Movie  # a library of the bench image
+
+    return index_bytes(Path(video.path)) + Movie(video.path, None, {}).needed_bytes(REMOTE.rows(len(video.numbers)))
 
 
 def index_bytes(file: Path) -> int:
@@ -44,30 +92,3 @@ def index_bytes(file: Path) -> int:
             position += size
             stream.seek(position)
     return total
-
-
-def fetch_all(video: Video, contestants: Iterable[Contestant], tell: Callable[[str], None]) -> list[Fetched]:
-    """Each contestant opens the video by URL in a fresh process and asks for the same rows."""
-    with RangeServer(Path(video.path)) as server:
-        behind = dataclasses.replace(video, path=server.url)
-        fetched = []
-        for contestant in contestants:
-            if contestant.remote is not None:
-                tell(f"remote: {contestant.title}")
-                server.reset()
-                fetched.append(_fetch(behind, contestant, server))
-    return fetched
-
-
-def _fetch(video: Video, contestant: Contestant, server: RangeServer) -> Fetched:
-    rows = REMOTE(len(video.numbers))
-    options = contestant.remote or {}
-    try:
-        with Process(contestant) as process:
-            opened = process.open(video, options)
-            answer = process.run(video, options, rows)
-    except ContestantError as error:
-        return Fetched(contestant.name, error=str(error))
-    counters = server.counters
-    wall = opened["wall"] + answer["wall"]
-    return Fetched(contestant.name, counters.sent_bytes, counters.requests, wall, video.wrong(rows, answer["numbers"]))

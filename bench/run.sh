@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes the timing clips where they are missing, then measures in the bench image: without network, in one container that
-# goes when this script goes. $1 is the image. QUICK, CLIPS, WORKLOADS and REPEAT say how much (bench/settings.py).
+# Makes the timing clips that are needed and missing, then measures in the bench image: without network, in one container that
+# goes when this script goes. $1 is the image. QUICK, CLIPS, WORKLOADS and REPEAT choose how much (bench/workloads.py).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 image=$1

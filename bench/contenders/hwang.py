@@ -1,48 +1,68 @@
-"""hwang. Options: `out` to decode into the same array every time."""
+"""hwang. Option `out`: decode into the same array every time."""
 
 from __future__ import annotations
 
+import http.client
 import importlib.metadata
+import threading
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.contenders.base import Size
+from bench.contenders import Size
 from hwang import Decoder
-from hwang.source import RangeSource
 
 VERSION = importlib.metadata.version("hwang")
 
 
+class HttpSource:
+    """Ranges of a video behind HTTP for `hwang.Decoder`, over one kept connection a thread."""
+
+    def __init__(self, url: str) -> None:
+        self._url = urlsplit(url)
+        self._local = threading.local()
+        self.size = int(self._request("HEAD", {})[0]["Content-Length"])
+
+    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        """The bytes of each (offset, length)."""
+        spans = (f"bytes={offset}-{offset + length - 1}" for offset, length in ranges)
+        return [self._request("GET", {"Range": span})[1] for span in spans]
+
+    def _request(self, method: str, headers: dict[str, str]) -> tuple[http.client.HTTPMessage, bytes]:
+        if not hasattr(self._local, "connection"):
+            self._local.connection = http.client.HTTPConnection(self._url.netloc, timeout=60)
+        self._local.connection.request(method, self._url.path, headers=headers)
+        with self._local.connection.getresponse() as response:
+            return response.headers, response.read()
+
+
 class Movie:
+    """An opened and indexed video."""
+
     def __init__(self, path: str, size: Size | None, options: dict[str, Any]) -> None:
-        self._decoder = Decoder(_over_http(path) if path.startswith("http:") else path)
-        self._scale = {"width": size[0], "height": size[1]} if size else {}
-        self._reuse = bool(options.get("out"))
-        self._out: NDArray[np.uint8] | None = None
+        self._decoder = Decoder(HttpSource(path) if path.startswith("http:") else path)
         index = self._decoder.video_index
+        self._arguments: dict[str, Any] = {"width": size[0], "height": size[1]} if size else {}
         self._shape = (*(size or (index.width, index.height))[::-1], 3)
+        self._reuse = bool(options.get("out"))
 
     def __len__(self) -> int:
         return len(self._decoder)
 
+    def reserve(self, count: int) -> None:
+        """Makes the array that `count` frames go into."""
+        if self._reuse and ("out" not in self._arguments or len(self._arguments["out"]) != count):
+            self._arguments["out"] = np.ones((count, *self._shape), np.uint8)
+
     def frames(self, rows: Sequence[int]) -> NDArray[np.uint8]:
-        arguments: dict[str, Any] = dict(self._scale)
-        if self._reuse:
-            shape = (len(rows), *self._shape)
-            if self._out is None or self._out.shape != shape:
-                self._out = np.zeros(shape, np.uint8)
-            arguments["out"] = self._out
-        frames: NDArray[np.uint8] = self._decoder.frames(list(rows), **arguments)
+        """One frame for each of `rows`, in any order: uint8 [N, H, W, 3]."""
+        self.reserve(len(rows))
+        frames: NDArray[np.uint8] = self._decoder.frames(list(rows), **self._arguments)
         return frames
 
     def close(self) -> None:
+        """Closes the decoder and its source."""
         self._decoder.close()
-
-
-def _over_http(url: str) -> RangeSource:
-    from bench.rangesource import HttpSource  # not what importing hwang costs
-
-    return HttpSource(url)

@@ -9,13 +9,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.contenders.base import Size
+from bench.contenders import Size
 
 VERSION = cv2.__version__
 NEAR = 16  # frames: up to here, going through them is cheaper than a seek
 
 
 class Movie:
+    """An opened and indexed video."""
+
     def __init__(self, path: str, size: Size | None, options: dict[str, Any]) -> None:  # noqa: ARG002 - has none
         self._capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG)
         if not self._capture.isOpened():
@@ -27,6 +29,7 @@ class Movie:
         return int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
 
     def frames(self, rows: Sequence[int]) -> list[NDArray[np.uint8]]:
+        """One frame for each of `rows`, in any order: uint8 [H, W, 3] each, BGR."""
         found: dict[int, NDArray[np.uint8]] = {}
         for row in sorted(set(rows)):
             if 0 <= row - self._next <= NEAR:
@@ -42,4 +45,5 @@ class Movie:
         return [found[row] for row in rows]
 
     def close(self) -> None:
+        """Closes the file."""
         self._capture.release()

@@ -1,4 +1,4 @@
-"""PyAV: rows by the time stamps of a packet scan, a seek only where it skips something, automatic threading.
+"""PyAV: rows by the time stamps of a packet scan, a seek only if it skips something, automatic threading.
 
 Option `scan`: False finds a row's time by the frame rate instead, for videos that are too far away to be scanned.
 """
@@ -13,12 +13,14 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.contenders.base import Size
+from bench.contenders import Size
 
 VERSION = av.__version__
 
 
 class Movie:
+    """An opened and indexed video."""
+
     def __init__(self, path: str, size: Size | None, options: dict[str, Any]) -> None:
         self._container = av.open(path)
         self._stream = self._container.streams.video[0]
@@ -47,6 +49,7 @@ class Movie:
         return len(self._times)
 
     def frames(self, rows: Sequence[int]) -> list[NDArray[np.uint8]]:
+        """One frame for each of `rows`, in any order: uint8 [H, W, 3] each."""
         self._shown = None
         found: dict[int, NDArray[np.uint8]] = {}
         for row in sorted(set(rows)):
@@ -66,4 +69,5 @@ class Movie:
         raise ValueError(f"the video ends before time {time}")
 
     def close(self) -> None:
+        """Closes the file."""
         self._container.close()

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from torchcodec.decoders import VideoDecoder
 from torchcodec.transforms import Resize
 
-from bench.contenders.base import Size
+from bench.contenders import Size
 
 VERSION = torchcodec.__version__
 
 
 class Movie:
+    """An opened and indexed video."""
+
     def __init__(self, path: str, size: Size | None, options: dict[str, Any]) -> None:
         self._decoder = VideoDecoder(
             path,
@@ -30,8 +32,10 @@ class Movie:
         return len(self._decoder)
 
     def frames(self, rows: Sequence[int]) -> NDArray[np.uint8]:
+        """One frame for each of `rows`, in any order: uint8 [N, H, W, 3]."""
         frames: NDArray[np.uint8] = self._decoder.get_frames_at(indices=list(rows)).data.numpy()
         return frames
 
     def close(self) -> None:
+        """Closes the file."""
         del self._decoder

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# The limit program, linked to the FFmpeg that hwang uses. It is not shipped.
+# The limit as a library, linked to the FFmpeg that hwang uses. It is not shipped.
 . /build_stages/lib.sh
 
-mkdir -p /ship/bin
+mkdir -p /ship/bench
 read -ra libraries < <(pkg-config --cflags --libs libavformat libavcodec libswscale libavutil)
-step compile g++ -std=c++20 -O3 -Wall -Wextra -Werror -pthread limit/*.cpp -o /ship/bin/limit "${libraries[@]}" -Wl,-rpath,/opt/lib
-! echo '' | LD_LIBRARY_PATH=/opt/lib /ship/bin/limit >/dev/null || { echo "limit: takes an empty request" >&2; exit 1; }
+step compile g++ -std=c++20 -O3 -fPIC -shared -Wall -Wextra -Werror -pthread limit/*.cpp -o /ship/bench/limit.so "${libraries[@]}" -Wl,-rpath,/opt/lib
+LD_LIBRARY_PATH=/opt/lib python3 -c 'import ctypes; limit = ctypes.CDLL("/ship/bench/limit.so"); assert not limit.limit_open(b"/nothing", None)'

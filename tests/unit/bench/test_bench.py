@@ -6,24 +6,27 @@ import contextlib
 import os
 import sys
 import time
-import urllib.error
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
+from textwrap import dedent
+from typing import Any
 
 import numpy as np
 import pytest
 
-from bench import stats
-from bench.barcode import TIMING, Layout
-from bench.contestants import Contestant
-from bench.process import Process
-from bench.rangeserver import RangeServer
-from bench.record import Record
-from bench.remote import index_bytes
-from bench.settings import Settings
-from bench.video import Video
-from bench.workloads import BY_NAME, OF_CLIP, WORKLOADS, Workload
+from bench import report
+from bench.contenders import EVERYONE, Contender
+from bench.process import ContenderError, Process
+from bench.remote import index_bytes, range_server
+from bench.results import Median, Record, Results, best, medians, ratio
+from bench.run import opened_and_run, rotated, warm
+from bench.video import TIMING, Layout, Video
+from bench.workloads import BY_NAME, OF_CLIP, WORKLOADS, Settings, Workload
 from local.stack import DIRECT
+
+ROOT = Path(__file__).resolve().parents[3]
+TABLES = ("hwang, relative", "All decoders", "Cold", "Wrong frames while racing", "Exactness", "Frames over HTTP")
 
 
 @pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
@@ -69,19 +72,19 @@ def test_frames_with_another_or_no_number_are_wrong() -> None:
 
 def test_medians_are_of_the_variant_that_went_on() -> None:
     def run(variant: str, wall: float) -> Record:
-        return Record("clip", "W1", "peer", "warm", variant, wall, 2 * wall)
+        return Record("warm", "clip", "W1", "peer", variant, wall, 2 * wall)
 
     records = [run("a", 1.0), run("b", 2.0), run("a", 4.0), run("a", 3.0)]
-    failed = Record("clip", "W1", "other", "warm", error="broken")
-    cell = stats.medians([*records, failed])["clip", "W1"]
-    assert cell == {"peer": stats.Median(3.0, 6.0, 3, "a")}
-    assert stats.best(cell, ["other"]) is None
-    assert stats.ratio(cell, ["peer"], ["peer"], "cpu") == 1.0
+    failed = Record("warm", "clip", "W1", "other", error="broken")
+    cell = medians([*records, failed])["clip", "W1"]
+    assert cell == {"peer": Median(3.0, 6.0, 3, "a")}
+    assert best(cell, ["other"]) is None
+    assert ratio(cell, ["peer"], ["peer"], "cpu") == 1.0
 
 
 def test_each_round_begins_with_another() -> None:
-    assert [stats.rotated("abc", n)[0] for n in range(4)] == ["a", "b", "c", "a"]
-    assert stats.rotated([], 3) == []
+    assert [rotated("abc", n)[0] for n in range(4)] == ["a", "b", "c", "a"]
+    assert rotated([], 3) == []
 
 
 def test_settings_know_the_names_and_refuse_others() -> None:
@@ -95,14 +98,14 @@ def test_settings_know_the_names_and_refuse_others() -> None:
 
 def test_the_server_answers_ranges_and_counts_what_it_sends(tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").write_bytes(bytes(range(200)))
-    with RangeServer(tmp_path / "clip.mp4") as server:
-        asked = urllib.request.Request(server.url, headers={"Range": "bytes=10-19"})  # noqa: S310 - the loopback's own
+    with range_server(tmp_path / "clip.mp4") as served:
+        asked = urllib.request.Request(served.url, headers={"Range": "bytes=10-19"})  # noqa: S310 - the loopback's own
         with DIRECT.open(asked, timeout=10) as response:
             assert response.status == 206
             assert response.read() == bytes(range(10, 20))
-        with DIRECT.open(urllib.request.Request(server.url, method="HEAD"), timeout=10) as response:  # noqa: S310
+        with DIRECT.open(urllib.request.Request(served.url, method="HEAD"), timeout=10) as response:  # noqa: S310
             assert response.headers["Content-Length"] == "200"
-        assert (server.counters.requests, server.counters.sent_bytes) == (2, 10)
+        assert (served.requests, served.sent_bytes) == (2, 10)
 
 
 def test_the_index_is_all_that_is_not_media(tmp_path: Path) -> None:
@@ -112,24 +115,93 @@ def test_the_index_is_all_that_is_not_media(tmp_path: Path) -> None:
     assert index_bytes(tmp_path / "clip.mp4") == 20 + 16 + 308
 
 
-def test_a_contestant_stands_still_once_it_has_answered() -> None:
-    busy = (
-        "# busy\n"
-        "import json, sys, threading\n"
-        "threading.Thread(target=lambda: [None for _ in iter(int, 1)], daemon=True).start()\n"
-        'print(json.dumps({"import_seconds": 0.0, "version": "1"}), flush=True)\n'
-        "for line in sys.stdin: print(json.dumps({'wall': 1.0}), flush=True)\n"
-    )
-    with Process(Contestant("busy", "busy", (sys.executable, "-c", busy))) as process:
-        process.start()
-        assert process.run(Video("v", TIMING, [0]), {}, [0]) == {"wall": 1.0}
+ROWS = Workload("W1", "", lambda frames: list(range(frames)))
+# A worker whose answers are made by `answer(request)`, which a test defines.
+WORKER = """# {name}
+import json, sys, threading, time
+{code}
+print(json.dumps({{"import_seconds": 0.0, "version": "1"}}), flush=True)
+for line in sys.stdin:
+    print(json.dumps(answer(json.loads(line))), flush=True)
+"""
+
+
+def contender(name: str, code: str, **more: Any) -> Contender:
+    return Contender(name, name, (sys.executable, "-c", WORKER.format(name=name, code=dedent(code))), **more)
+
+
+COST = (
+    '{"wall": 0.0, "cpu": 0.0, "peak_bytes": 0, "read_bytes": 0, "output_bytes": 0, "frames": 3, "numbers": [5, 6, 7]}'
+)
+VIDEO = Video("v", TIMING, [5, 6, 7])
+
+
+def test_a_contender_stands_still_once_it_has_answered() -> None:
+    busy = f"""
+        threading.Thread(target=lambda: [None for _ in iter(int, 1)], daemon=True).start()
+        answer = lambda _: {COST}
+    """
+    with Process(contender("busy", busy)) as process:
+        assert process.start().run(VIDEO, {}, ROWS)["wrong"] == 0
         deadline = time.monotonic() + 10
         while child("busy")[0] != "T":
             assert time.monotonic() < deadline
         _, spent = child("busy")
         time.sleep(0.3)  # the time in which it would work
         assert child("busy") == ("T", spent)
-        assert process.run(Video("v", TIMING, [0]), {}, [0]) == {"wall": 1.0}
+        assert process.run(VIDEO, {}, ROWS)["wrong"] == 0
+
+
+def test_a_contender_that_dies_is_an_error_with_its_last_words_and_starts_again() -> None:
+    dying = """
+        def answer(request):
+            sys.exit("the end") if request["do"] == "open" else None
+            return {"numbers": [5, 6, 0]}
+    """
+    with Process(contender("dying", dying)) as process:
+        with pytest.raises(ContenderError, match="ended with status 1: the end"):
+            process.open(VIDEO, {}, ROWS)
+        assert process.run(VIDEO, {}, ROWS)["wrong"] == 1
+
+
+def test_missing_rows_are_wrong_frames() -> None:
+    short = f"answer = lambda _: {COST.replace('3', '2')}"
+    with Process(contender("short", short)) as process:
+        record = opened_and_run("exact", "clip", VIDEO, ROWS, process, {"some": 1})
+    assert (record.kind, record.error, record.wrong, record.variant) == ("exact", "", 1, '{"some": 1}')
+
+
+def test_later_rounds_go_on_with_the_fastest_variant_and_without_the_hopeless() -> None:
+    code = f"answer = lambda request: {{**{COST}, 'wall': request['options']['wall']}}"
+    quick = contender("quick", code, variants=({"wall": 3.0}, {"wall": 2.0}))
+    slow = contender("slow", code, variants=({"wall": 9.0},))
+    settings = replace(Settings.of({"REPEAT": "2"}), budget_seconds=100)
+    with Process(quick) as one, Process(slow) as other:
+        records = [(run.contender, run.wall) for run in warm("clip", VIDEO, ROWS, [one, other], settings, {})]
+    assert records == [("quick", 3.0), ("quick", 2.0), ("slow", 9.0), ("quick", 2.0)]
+
+
+def test_the_page_has_a_table_of_each_kind_of_result() -> None:
+    results = Results("CPU", 2, "6.18", "2026-11-24", remote_floor_bytes=1_000_000)
+    names = [one.name for one in EVERYONE]
+    for number, name in enumerate(names):
+        warm_run = Record("warm", "h264-720p", "W3", name, "{}", 1.0 + number, 2.0, read_bytes=3_000_000)
+        results.records += [warm_run, replace(warm_run, kind="cold"), replace(warm_run, kind="remote", requests=number)]
+    results.records.append(Record("exact", "vp9", "exact", "pyav", wrong=2))
+    page = report.markdown(results)
+    assert "Measured on CPU, 2 cores, Linux 6.18, on 2026-11-24." in page
+    titles = [line for line in page.splitlines() if line.startswith("## ")]
+    assert titles == [f"## {title}" for title in TABLES]
+    assert "| H.264 720p, GOP 250 | W3 10 random | 0.67 | 1.00 | 0.25 | 1.00 | PyAV, 4.000 s |" in page
+    assert "| PyAV | vp9 | 0 | 0 | 1 |" in page
+    assert "| PyAV |  | 3.00 | 3.00 | 3 | 4.00 | 0 |" in page
+
+
+def test_the_page_in_the_tree_is_introduced_as_the_next_one_will_be() -> None:
+    def words(page: str) -> list[str]:
+        return page.partition("* Every decoder")[2].partition("## ")[0].split()
+
+    assert words((ROOT / "docs/bench.md").read_text()) == words(report.INTRODUCTION)
 
 
 def child(word: str) -> tuple[str, int]:
