@@ -62,10 +62,6 @@ measure: announce engine venv ## measure the numbers that the README states
 	@local/image.sh test hwang-lambda:test
 	@local/image.sh s3 hwang-lambda:s3
 	@$(PYTHON) -m local.measure
-	@$(PYTHON) -m local.measure_start
-	@$(PYTHON) -m local.measure_function
-	@$(PYTHON) -m local.measure_deploy
-	@$(PYTHON) -m local.measure_map
 
 bench: announce engine venv ## measure hwang beside other decoders (QUICK=1, CLIPS=, WORKLOADS=, REPEAT=)
 	@local/image.sh bench hwang-lambda:bench

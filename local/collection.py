@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,18 +29,17 @@ class Recipe:
 
     @property
     def path(self) -> Path:
+        """Where it is, or will be."""
         return cache() / "collection" / self.name
 
     def make(self) -> Path:
-        """The real clip forth and back as long as needed. What is there stays."""
+        """Makes it of the real clip, forth and back as long as needed, unless it is there."""
         if self.path.exists():
             return self.path
         self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_suffix(".partial.mp4")
         width, height = self.size
-        film = (
-            f"split[forth][b];[b]reverse[back];[forth][back]concat,loop=-1:264:0,scale={width}:{height},format=yuv420p"
-        )
+        film = f"split[f][b];[b]reverse[r];[f][r]concat,loop=-1:264:0,scale={width}:{height},format=yuv420p"
         codec = ["-c:v", "libx264", "-preset", "veryfast", "-crf", "26", "-threads", "1"]
         keys = ["-x264-params", f"keyint={self.gop}:min-keyint={self.gop}:scenecut=0"]
         source, target = ["-i", str(fetch())], ["-an", "-frames:v", str(self.frames), "-r", str(FPS), str(partial)]
@@ -49,24 +49,17 @@ class Recipe:
         return self.path
 
 
-def _recipes() -> Iterator[Recipe]:
-    number = 0
-    for gop in GOPS:
-        for width, height in SIZES:
-            for half in (0, 1):
-                frames = max(48 + 37 * ((3 * number) % 7) + 60 * half, gop + 30 if height < 720 else 0)
-                yield Recipe(f"{number:02d}-{height}p-gop{gop}.mp4", (width, height), gop, frames)
-                number += 1
+def _recipe(number: int, gop: int, size: tuple[int, int], half: int) -> Recipe:
+    frames = max(48 + 37 * ((3 * number) % 7) + 60 * half, gop + 30 if size[1] < 720 else 0)
+    return Recipe(f"{number:02d}-{size[1]}p-gop{gop}.mp4", size, gop, frames)
 
 
-RECIPES = tuple(_recipes())
+RECIPES = tuple(_recipe(number, *form) for number, form in enumerate(itertools.product(GOPS, SIZES, (0, 1))))
 
 
-def make_all(told: Callable[[int], object] = lambda _: None) -> list[Path]:
-    """All of them; `told` hears how many are there."""
-    paths = []
+def make_all(progress: Callable[[int, int], object] = lambda *_: None) -> list[Path]:
+    """Makes all that are missing; calls `progress` with the number that are there, and of all."""
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        for path in pool.map(Recipe.make, RECIPES):
-            paths.append(path)
-            told(len(paths))
-    return paths
+        for number, _ in enumerate(pool.map(Recipe.make, RECIPES), 1):
+            progress(number, len(RECIPES))
+    return [recipe.path for recipe in RECIPES]

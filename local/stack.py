@@ -1,15 +1,18 @@
-"""The function and the emulated AWS in containers, as local/compose.yml describes them."""
+"""The function and the emulated AWS in containers, as local/compose.yml and compose.map.yml describe them."""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,39 +21,73 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPOSE_FILE = ROOT / "local/compose.yml"
-
+MEMORY_MB = 3008  # of the function that jobs invoke
+ACCOUNT = "000000000000"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/frames"
+POLL_SECONDS = 0.3
+Progress = Callable[[str, int, int], object]
+"""Called with a map of the state machine: its name, how many of its items are done, of how many."""
 
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # the loopback interface needs no proxy
 
 
 class StackError(Exception):
-    """The containers do not come up, or do not answer."""
+    """The containers do not come up, do not answer, or answer with an error."""
 
 
+class JobError(StackError):
+    """The execution failed: its error and cause."""
+
+
+@contextmanager
+def reported(program: str) -> Iterator[None]:
+    """Ends the program with a line instead of a traceback: after a StackError, and after Ctrl-C."""
+    try:
+        yield
+    except StackError as error:
+        sys.exit(f"{program}: {error}")
+    except KeyboardInterrupt:
+        sys.exit(f"{program}: interrupted; 'make down' stops what is still running")
+
+
+def output(*command: str | Path, environment: Mapping[str, str] | None = None) -> str:
+    """Runs a command with added variables and returns what it prints. Raises StackError with its complaint."""
+    variables = {**os.environ, **(environment or {})}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=variables)
+    if done.returncode:
+        raise StackError(f"{Path(command[0]).name}: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
+@cache
 def docker() -> str:
     """The docker client that has compose."""
-    found = subprocess.run([ROOT / "local/engine.sh", "client"], capture_output=True, text=True, check=False)
-    if found.returncode:
-        raise StackError(found.stderr.strip())
-    return found.stdout.strip()
+    return output(ROOT / "local/engine.sh", "client")
+
+
+def run_python(image: str, code: str, *arguments: str, options: tuple[str, ...] = ()) -> str:
+    """Runs Python code in a container of the image, returns what it prints. `options` are those of `docker run`."""
+    return output(docker(), "run", "--rm", *options, "--entrypoint", "python3", image, "-c", code, *arguments)
 
 
 @dataclass(frozen=True)
 class Stack:
-    """Containers of one compose project. `up` twice is `up` once."""
+    """The containers of one compose project. `up` twice is `up` once."""
 
     project: str
     image: str = "hwang-lambda:latest"
     overrides: tuple[Path, ...] = ()  # compose files on top
+    variables: Mapping[str, str] = field(default_factory=dict)  # that those refer to
 
     @property
     def files(self) -> tuple[Path, ...]:
+        """The compose files, the later ones on top."""
         return (COMPOSE_FILE, *self.overrides)
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the compose files refer to."""
-        return {"HWANG_IMAGE": self.image, "HWANG_CHECKOUT": str(ROOT)}
+        """The variables that the compose files refer to."""
+        return {"HWANG_IMAGE": self.image, "HWANG_CHECKOUT": str(ROOT), **self.variables}
 
     @cached_property
     def _compose(self) -> list[str]:
@@ -58,13 +95,8 @@ class Stack:
         return [docker(), "compose", "--project-name", self.project, *files]
 
     def compose(self, *arguments: str) -> str:
-        environment = {**os.environ, **self.environment}
-        done = subprocess.run(
-            [*self._compose, *arguments], capture_output=True, text=True, check=False, env=environment
-        )
-        if done.returncode:
-            raise StackError(f"docker compose {arguments[0]}: {done.stderr.strip()}")
-        return done.stdout
+        """Runs a command of docker compose and returns what it prints. Raises StackError."""
+        return output(*self._compose, *arguments, environment=self.environment)
 
     def up(self, seconds: float = 60) -> None:
         """Starts what is not running, and waits until both answer."""
@@ -81,45 +113,139 @@ class Stack:
                 time.sleep(0.1)
 
     def down(self) -> None:
+        """Stops and removes the containers, with what they hold."""
         self.compose("down", "--volumes", "--remove-orphans", "--timeout", "2")
 
     def logs(self) -> str:
+        """The last hundred lines of each container."""
         return self.compose("logs", "--no-color", "--tail", "100")
 
     def container(self, service: str) -> str:
-        return self.compose("ps", "--quiet", service).strip()
+        """The id of a service's container."""
+        return self.compose("ps", "--quiet", service)
 
     def url(self, service: str, port: int) -> str:
         """Where a port of a service is on this machine."""
-        return f"http://{self.compose('port', service, str(port)).strip()}"
+        return f"http://{self.compose('port', service, str(port))}"
 
     @cached_property
     def cloud(self) -> str:
+        """The address of the emulated AWS."""
         return self.url("cloud", 4566)
 
     @cached_property
     def function(self) -> str:
+        """The address of the Runtime Interface Emulator."""
         return self.url("function", 8080)
 
     @cached_property
     def s3(self) -> S3Client:
+        """A client of the emulated S3."""
         client: S3Client = aws_client("s3", self.cloud)
         return client
 
+    def make_bucket(self, name: str) -> None:
+        """Makes a bucket if it is not there."""
+        if name not in {bucket["Name"] for bucket in self.s3.list_buckets()["Buckets"]}:
+            self.s3.create_bucket(Bucket=name)
+
     def invoke(self, event: object) -> dict[str, Any]:
-        """What the function answers: its result, or the error object that Lambda would report."""
+        """The function's answer: its result, or the error object that Lambda would report."""
         payload = event if isinstance(event, bytes) else json.dumps(event).encode()
-        answer = self._lambda.invoke(FunctionName="function", Payload=payload)
-        text = answer["Payload"].read()
+        text = self._lambda.invoke(FunctionName="function", Payload=payload)["Payload"].read()
         try:
             result: dict[str, Any] = json.loads(text)
         except ValueError:
             raise StackError(f"the emulator answered {text[:300]!r}") from None
         return result
 
+    def ask(self, event: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
+        """The function's result, and the seconds that the caller waited. Raises StackError if it is an error."""
+        start = time.perf_counter()
+        result = self.invoke(event)
+        seconds = time.perf_counter() - start
+        if "errorType" in result:
+            problem = f"{result['errorType']}: {result.get('errorMessage')}"
+            raise StackError(f"{event} was answered with {problem}\n{self.logs()}")
+        return result, seconds
+
     @cached_property
     def _lambda(self) -> Any:
         return aws_client("lambda", self.function)
+
+
+@dataclass(frozen=True)
+class MapStack(Stack):
+    """The stack of compose.map.yml beside this file, where Step Functions invokes the function."""
+
+    variables: Mapping[str, str] = field(default_factory=lambda: {"HWANG_MEMORY_MB": str(MEMORY_MB)})
+    concurrency: int = 2  # the emulator starts as many containers as it is asked for
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The compose files, the later ones on top."""
+        return (ROOT / "local/compose.map.yml", *self.overrides)
+
+    def up(self, seconds: float = 60) -> None:
+        """Starts the emulated AWS, and makes function and state machine in it if they are not there."""
+        self.compose("up", "--detach")
+        self.wait(seconds, f"{self.cloud}/_ministack/health")
+        if not any(machine["name"] == "frames" for machine in self.states.list_state_machines()["stateMachines"]):
+            self._deploy()
+
+    def down(self) -> None:
+        """Stops and removes the containers; the functions' are the emulator's, which removes them."""
+        DIRECT.open(urllib.request.Request(f"{self.cloud}/_ministack/reset", method="POST"), timeout=60).close()  # noqa: S310
+        super().down()
+
+    def run(self, job: dict[str, Any], progress: Progress = lambda *_: None) -> dict[str, Any]:
+        """Runs a job and returns the answer of its execution. Raises JobError."""
+        started = self.states.start_execution(stateMachineArn=self.machine, input=json.dumps(job))
+        while True:
+            found = self.states.describe_execution(executionArn=started["executionArn"])
+            for run in self.states.list_map_runs(executionArn=started["executionArn"])["mapRuns"]:
+                counts = self.states.describe_map_run(mapRunArn=run["mapRunArn"])["itemCounts"]
+                name = run["mapRunArn"].split("/")[-1].partition(":")[0]
+                progress(name, counts["succeeded"] + counts["failed"], counts["total"])
+            if found["status"] != "RUNNING":
+                break
+            time.sleep(POLL_SECONDS)
+        if found["status"] != "SUCCEEDED":
+            raise JobError(f"{found['status']}: {found.get('error')}: {found.get('cause')}")
+        result: dict[str, Any] = json.loads(found["output"])
+        return result
+
+    @cached_property
+    def states(self) -> Any:
+        """A client of the emulated Step Functions."""
+        return aws_client("stepfunctions", self.cloud)
+
+    @property
+    def machine(self) -> str:
+        """The ARN of the state machine."""
+        return f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:frames"
+
+    def _deploy(self) -> None:
+        functions = aws_client("lambda", self.cloud)
+        made = functions.create_function(
+            FunctionName="frames",
+            PackageType="Image",
+            Code={"ImageUri": self.image},
+            Role=ROLE,
+            Timeout=120,
+            MemorySize=MEMORY_MB,
+            Environment={"Variables": {"HWANG_INDEX_CACHE": "s3://indexes/"}},
+        )
+        self.make_bucket("indexes")
+        deadline = time.monotonic() + 60
+        while functions.get_function(FunctionName="frames")["Configuration"]["State"] == "Pending":
+            if time.monotonic() > deadline:
+                raise StackError(f"the function is still pending\n{self.logs()}")
+            time.sleep(POLL_SECONDS)
+        text = (ROOT / "deploy/frames.asl.json").read_text().replace("${FunctionArn}", made["FunctionArn"])
+        # The emulator knows this limit as a number only.
+        text = text.replace('"MaxConcurrencyPath": "$.concurrency"', f'"MaxConcurrency": {self.concurrency}')
+        self.states.create_state_machine(name="frames", definition=text, roleArn=ROLE)
 
 
 def aws_client(
@@ -146,8 +272,6 @@ def aws_client(
 def _answers(url: str) -> bool:
     try:
         DIRECT.open(url, timeout=2).close()
-    except urllib.error.HTTPError:
-        return True
-    except OSError:
-        return False
+    except OSError as error:
+        return isinstance(error, urllib.error.HTTPError)
     return True

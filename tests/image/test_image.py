@@ -9,7 +9,7 @@ import tarfile
 
 import pytest
 
-from local.measure import SIZES
+from local.measure.image import SIZES
 
 IMAGE = "hwang-lambda:latest"
 COMPILED_LIMIT = 16_000_000

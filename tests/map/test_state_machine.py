@@ -14,8 +14,7 @@ import numpy as np
 import pytest
 
 from local import collection
-from local.mapstack import JobError, MapStack
-from local.stack import docker
+from local.stack import JobError, MapStack, docker
 from tests.image.conftest import engine  # noqa: F401 - a fixture
 from tests.support.clips import linear_decode
 

@@ -1,0 +1,127 @@
+"""The image: what it adds to the base, how soon a new container answers, and a warm request beside ffmpeg."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from local import clip, demo
+from local.measure import IMAGE, Row
+from local.stack import DIRECT, Stack, StackError, docker, output, run_python
+
+ROUNDS = 15
+STARTS = 10
+MAX_START_SECONDS = 30
+# What ffmpeg takes for the same frames without doing anything with them, timed where it runs.
+NULL_DECODE = f"""
+import subprocess, time
+start = time.perf_counter()
+subprocess.run("ffmpeg -v error -nostdin -i /clips/{clip.NAME} -map 0:v -frames:v 100 -f null -".split(), check=True)
+print(time.perf_counter() - start)
+"""
+SIZES = """
+import json, pathlib
+def size(*paths):
+    return sum(file.stat().st_size for path in paths for file in [path, *path.rglob("*")] if file.is_file())
+lib, task = pathlib.Path("/opt/lib"), pathlib.Path("/var/task")
+parts = {file.name: size(file) for file in sorted(lib.iterdir())}
+parts |= {"hwang (extension)": size(*(task / "hwang").glob("_core*.so"))}
+print(json.dumps({"compiled": parts, "packages": size(task) - parts["hwang (extension)"]}))
+"""
+EMPTY = "def handler(event, context):\n    return {}\n"
+IMPORT = """
+import json, statistics, subprocess, sys, time
+seconds = []
+for _ in range(15):
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", "import function.handler, os; os._exit(0)"], check=True)
+    seconds.append(time.perf_counter() - start)
+print(json.dumps(statistics.median(seconds)))
+"""
+
+
+def measure() -> Iterator[Row]:
+    """Sizes, a warm request, and starts."""
+    yield from _sizes()
+    yield from _warm()
+    yield from _starts()
+
+
+def _sizes() -> Iterator[Row]:
+    found = json.loads(run_python(IMAGE, SIZES))
+    compiled, packages = sum(found["compiled"].values()), found["packages"]
+    sizes = found["compiled"] | {"compiled by us": compiled, "packages and function": packages}
+    for name, size in (sizes | {"added to the base": compiled + packages}).items():
+        yield f"size of the image: {name}", "", f"{size / 1e6:.2f} MB"
+
+
+def _warm() -> Iterator[Row]:
+    """The demo's request and ffmpeg's decode of the same frames in turn, each in its container with Lambda's limits."""
+    stack = Stack("hwang-demo")
+    stack.up()
+    demo.upload(stack)
+    limits = ["--read-only", "--tmpfs", "/tmp", "--memory", "3008m", "--user", "993:990"]  # noqa: S108 - Lambda's own
+    mount = ["--volume", f"{clip.fetch()}:/clips/{clip.NAME}:ro", "--entrypoint", "sleep"]
+    container = output(docker(), "run", "--rm", "--detach", *limits, *mount, "hwang-lambda:test", "600")
+    ours, theirs = [], []
+    try:
+        stack.ask(demo.SUM)
+        for _ in range(ROUNDS):
+            ours.append(stack.ask(demo.SUM)[1])
+            theirs.append(float(output(docker(), "exec", container, "python3", "-c", NULL_DECODE)))
+    finally:
+        output(docker(), "rm", "--force", container)
+    mine, reference = statistics.median(ours), statistics.median(theirs)
+    asked = f"sum of frames 0:100 of s3://{demo.BUCKET}/{clip.NAME}, warm, median of {ROUNDS}"
+    yield asked, "", f"{mine * 1000:.0f} ms"
+    yield "ffmpeg -f null over the same frames of the local file", "", f"{reference * 1000:.0f} ms"
+    yield "ratio", "", f"{mine / reference:.2f}"
+
+
+def _starts() -> Iterator[Row]:
+    """How soon a new container answers beyond an empty handler on the same base, and what Python takes of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        empty = Path(folder) / "empty.py"
+        empty.write_text(EMPTY)
+        nothing = ["--volume", f"{empty}:/var/task/empty.py:ro", IMAGE, "empty.handler"]
+        ours, theirs = [], []
+        for _ in range(STARTS):
+            ours.append(_first_answer('{"action": "selftest"}', IMAGE))
+            theirs.append(_first_answer("{}", *nothing))
+    mine, none = statistics.median(ours) * 1000, statistics.median(theirs) * 1000
+    what = f"docker run to the first selftest's answer, beyond an empty handler; medians of {STARTS}"
+    yield what, "350 ms", f"{mine - none:.0f} ms ({mine:.0f} ms, {none:.0f} ms)"
+    imported = float(run_python(IMAGE, IMPORT, options=("--env", "AWS_REGION=us-east-1")))
+    yield "Python's start and import of the handler", "250 ms", f"{imported * 1000:.0f} ms"
+
+
+def _first_answer(event: str, *image: str) -> float:
+    """Seconds from `docker run` to the answer. Raises StackError if it is an error, or none comes."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    limits = ["--read-only", "--tmpfs", "/tmp", "--memory", "1769m", "--env", "AWS_REGION=us-east-1"]  # noqa: S108
+    publish = ["--publish", f"127.0.0.1:{port}:8080"]
+    url = f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations"
+    start = time.perf_counter()
+    container = output(docker(), "run", "--rm", "--detach", *limits, *publish, *image)
+    try:
+        while time.perf_counter() < start + MAX_START_SECONDS:
+            with suppress(OSError, http.client.HTTPException):  # it does not listen yet
+                with DIRECT.open(url, event.encode(), timeout=MAX_START_SECONDS) as response:
+                    answer = json.load(response)
+                seconds = time.perf_counter() - start
+                if "errorType" in answer:
+                    raise StackError(f"{event} was answered with {answer}")
+                return seconds
+            time.sleep(0.002)
+        raise StackError(f"no answer within {MAX_START_SECONDS} s")
+    finally:
+        output(docker(), "rm", "--force", container)
