@@ -17,8 +17,8 @@ NONE = "-"
 
 INTRODUCTION = """# Benchmark
 
-hwang beside other decoders and beside a *limit*: a small C++ program over the very libraries that hwang uses, which
-does nothing but decode the samples that are needed and convert the frames that are asked for.
+hwang beside other decoders and beside a *limit*: some C++ over the very libraries that hwang uses, which does nothing
+but decode the samples that are needed and convert the frames that are asked for.
 
 ![Time on the clock, relative to the fastest other decoder](bench.png)
 
