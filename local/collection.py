@@ -38,8 +38,7 @@ class Recipe:
             return self.path
         self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_suffix(".partial.mp4")
-        width, height = self.size
-        film = f"split[f][b];[b]reverse[r];[f][r]concat,loop=-1:264:0,scale={width}:{height},format=yuv420p"
+        film = "split[f][b];[b]reverse[r];[f][r]concat,loop=-1:264:0,scale={}:{},format=yuv420p".format(*self.size)
         codec = ["-c:v", "libx264", "-preset", "veryfast", "-crf", "26", "-threads", "1"]
         keys = ["-x264-params", f"keyint={self.gop}:min-keyint={self.gop}:scenecut=0"]
         source, target = ["-i", str(fetch())], ["-an", "-frames:v", str(self.frames), "-r", str(FPS), str(partial)]
