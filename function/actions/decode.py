@@ -1,4 +1,4 @@
-"""The story of a decode: open the video, see whether it fits, decode, write, tell."""
+"""The decode action: open the video, check that the request fits, decode, write, return the result."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any, Final
 import numpy as np
 
 import hwang
-from function.actions.limits import Work, batch_bytes, check, function_memory
+from function.actions.limits import DecodeEstimate, batch_bytes, check, function_memory
 from function.errors import BadRequest
 from function.frames.pictures import Pictures, Shape
-from function.frames.reduce import Reduced, dtype_of, reducer
+from function.frames.reduce import REDUCTIONS, Reduced
 from function.frames.rows import resolve_rows
-from function.frames.sheet import layout
 from function.models.event import Decode
 from function.models.fingerprint import fingerprint
+from function.models.formats import FORMATS
 from function.models.places import Output
 from function.models.result import DecodeResult, FrameList, Partial, Written, as_json, returned
-from function.output import formats
+from function.output.formats import DecodedFrames, inline, write, write_npy
 from function.output.publish import Publication, check_bucket, finished
 from function.output.undo_log import Journal
 from function.session import Session
@@ -32,25 +32,25 @@ MAX_UNDONE_LISTED: Final = 1000
 
 
 def decode(request: Decode, session: Session) -> dict[str, Any]:
-    """The result as it is returned. Raises FunctionError; then nothing of the request is left in the output."""
+    """Decode, write, and return the result. Raises FunctionError; then nothing of the request is left in the output."""
     with _bucket_checked(session, request.output) as checked, OpenVideo.of(session, request.video) as video:
         with session.clock.phase("open"):
             checked()
         asked = fingerprint(request, [video.source.etag])
         if request.output and (before := finished(session.client, request.output, request, asked)):
             return returned(before) | {"kept": True}
-        job = _Job(request, session, video, asked)
-        session.progress = job.progress
-        check(job.work, function_memory())
+        run = _DecodeRun(request, session, video, asked)
+        session.progress = run.progress
+        check(run.estimate, function_memory())
         if video.index.byte_addressable:
-            video.source.expect(job.work.plan.ranges)
-        whole = job.publish(request.output) if request.output else job.result([])
+            video.source.expect(run.estimate.plan.ranges)
+        whole = run.publish(request.output) if request.output else run.result([])
     return returned(whole) | {"milliseconds": session.clock.milliseconds()}
 
 
 @contextmanager
 def _bucket_checked(session: Session, output: Output | None) -> Iterator[Callable[[], None]]:
-    """Looks at the output's bucket while the video is opened; the call raises what it found."""
+    """Check the output's bucket while the video is opened; the callable waits for that and raises its error."""
     if output is None:
         yield lambda: None
         return
@@ -59,13 +59,13 @@ def _bucket_checked(session: Session, output: Output | None) -> Iterator[Callabl
 
 
 def _require_encoder() -> None:
-    """Raises BadRequest in an image that was built without one."""
+    """Raises BadRequest in an image that was built without an H.264 encoder."""
     if not hwang.can_encode():
         message = "this image was built without the H.264 encoder, which an mp4 needs"
         raise BadRequest(f"format: {message}", problems=[{"path": "format", "message": message}])
 
 
-class _Job:
+class _DecodeRun:
     """One decode whose video is open."""
 
     def __init__(self, request: Decode, session: Session, video: OpenVideo, asked: str) -> None:
@@ -73,11 +73,11 @@ class _Job:
         rows = resolve_rows(request.frames, index)
         written_as = request.resolved_format(len(rows))
         shape = Shape.of((index.width, index.height), request.size, index.rotation if request.rotate else 0)
-        if written_as == "mp4":
+        if FORMATS[written_as].writer == "clip":
             _require_encoder()
             shape = shape.even()
         plan = make_plan(index, rows)
-        self.work = Work(index, plan, shape, written_as, request.reduce, video.source.size)
+        self.estimate = DecodeEstimate(index, plan, shape, written_as, request.reduce, video.source.size)
         self._request, self._session, self._video, self._asked = request, session, video, asked
         self._pictures = Pictures(video.decoder, rows, shape, session.clock, batch_bytes(shape))
         self._seconds: list[float] = index.timestamps()[rows].tolist()
@@ -90,12 +90,15 @@ class _Job:
             if self._request.reduce:
                 reduced = self._reduced()
                 with session.clock.phase("write"):
-                    parts = [np.asarray(reduced)]
-                    written = [formats.write_npy(publication, output.key, reduced.shape, reduced.dtype, parts)]
+                    written = [write_npy(publication, output.key, reduced.shape, reduced.dtype, [reduced])]
                 whole = self.result(written, reduced)
             else:
                 with session.clock.phase("write"):
-                    written = self._write(publication, output)
+                    name = self._video.source.uri.rpartition("/")[2]
+                    frames = DecodedFrames(
+                        self._request, output, self.estimate.written_as, self._pictures, self._seconds, name
+                    )
+                    written = write(publication, frames)
                 whole = self.result(written)
             session.deadline.check()
             with session.clock.phase("write"):
@@ -105,9 +108,9 @@ class _Job:
     def result(self, written: list[Written], reduced: Reduced | None = None) -> dict[str, Any]:
         """The whole result, as JSON has it. Without an output, the frames or their reduction are in it."""
         request, rows = self._request, self._pictures.rows
-        inline = None
+        answer = None
         if request.output is None:
-            inline, reduced = self._inline()
+            answer, reduced = self._inline()
         result = DecodeResult(
             request=self._asked,
             video=self._video.facts,
@@ -117,7 +120,7 @@ class _Job:
             manifest=f"s3://{request.output.bucket}/{request.output.manifest_key}" if request.output else None,
             reduced=int(reduced) if reduced is not None and reduced.ndim == 0 else None,
             partial=Partial(reduce=request.reduce, frames=len(rows)) if request.reduce else None,
-            inline=inline,
+            inline=answer,
             counters=self._video.counters,
         )
         return as_json(result)
@@ -130,7 +133,7 @@ class _Job:
 
     def _reduced(self) -> Reduced:
         assert self._request.reduce
-        result = reducer(self._request.reduce)
+        result = REDUCTIONS[self._request.reduce].new()
         # Their order does not matter to a reduction, and distinct ascending rows decode each sample once.
         distinct, counts = np.unique(self._pictures.rows, return_counts=True)
         for part, frames in self._pictures.batches(distinct):
@@ -141,29 +144,6 @@ class _Job:
     def _inline(self) -> tuple[Any, Reduced | None]:
         if self._request.reduce:
             reduced = self._reduced()
-            return formats.inline(reduced.shape, dtype_of(self._request.reduce), [np.asarray(reduced)]), reduced
-        shape = (len(self._pictures.rows), self.work.shape.height, self.work.shape.width, 3)
-        return formats.inline(shape, np.dtype(np.uint8), self._pictures.in_order()), None
-
-    def _write(self, publication: Publication, output: Output) -> list[Written]:
-        request, pictures, seconds, shape = self._request, self._pictures, self._seconds, self.work.shape
-        match self.work.written_as:
-            case "npy":
-                whole = (len(pictures.rows), shape.height, shape.width, 3)
-                parts = pictures.in_order()
-                return [formats.write_npy(publication, output.key, whole, np.dtype(np.uint8), parts)]
-            case "npz":
-                return [formats.write_npz(publication, output.key, pictures, seconds)]
-            case "mp4":
-                fps = request.fps or self._video.index.fps() or 25.0
-                return [formats.write_mp4(publication, output.key, pictures, fps, request.quality)]
-            case "sheet":
-                index = self._video.index
-                name = self._video.source.uri.rpartition("/")[2]
-                title = f"{name}   {index.width}x{index.height}   {index.fps():.5g} fps"
-                sheet = layout(len(pictures.rows), shape.width, shape.height)
-                return [formats.write_sheet(publication, output, sheet, title, request.quality, pictures, seconds)]
-            case "jpeg" | "png" | "webp" as kind:
-                template, quality = request.template, request.quality
-                return formats.write_pictures(publication, output, kind, quality, template, pictures, seconds)
-        raise AssertionError(self.work.written_as)
+            return inline(reduced.shape, reduced.dtype, [reduced]), reduced
+        shape = (len(self._pictures.rows), self.estimate.shape.height, self.estimate.shape.width, 3)
+        return inline(shape, np.dtype(np.uint8), self._pictures.in_order()), None

@@ -6,12 +6,12 @@ import math
 from typing import Any
 
 from function.actions.cost import BYTES_PER_SECOND, REQUEST_SECONDS, Rates, cores_of
-from function.actions.limits import Work, function_memory
+from function.actions.limits import DecodeEstimate, function_memory
 from function.errors import BadRequest
 from function.frames.pictures import Shape
 from function.frames.rows import resolve_rows
 from function.models.event import Index, Plan, Probe
-from function.models.form import Format
+from function.models.formats import REDUCTION_FORMAT
 from function.models.places import Output
 from function.models.result import Cost, FrameList, IndexResult, PlanResult, ProbeResult, Result, as_json, returned
 from function.output.publish import Publication
@@ -35,8 +35,8 @@ def plan(request: Plan, session: Session) -> dict[str, Any]:
         index = video.index
         rows = resolve_rows(request.frames, index)
         size = (index.width, index.height)
-        written_as: Format = "npy" if request.reduce else request.format or "npy"
-        work = Work(
+        written_as = REDUCTION_FORMAT if request.reduce else request.format or REDUCTION_FORMAT
+        estimate = DecodeEstimate(
             index,
             make_plan(index, rows),
             Shape.of(size, request.size, 0),
@@ -49,15 +49,15 @@ def plan(request: Plan, session: Session) -> dict[str, Any]:
             video=video.facts,
             frames=FrameList(count=len(rows), rows=rows.tolist(), timestamps=index.timestamps()[rows].tolist()),
             cost=Cost(
-                requests=len(work.plan.ranges),
-                bytes=work.plan.bytes_to_read,
-                runs=len(work.plan.runs),
-                samples=work.plan.samples_decoded,
-                memory_mb=work.memory_mb,
-                milliseconds=math.ceil(_seconds(work, memory) * 1000),
-                output_bytes=work.output_bytes,
+                requests=len(estimate.plan.ranges),
+                bytes=estimate.plan.bytes_to_read,
+                runs=len(estimate.plan.runs),
+                samples=estimate.plan.samples_decoded,
+                memory_mb=estimate.memory_mb,
+                milliseconds=math.ceil(_seconds(estimate, memory) * 1000),
+                output_bytes=estimate.output_bytes,
             ),
-            fits=memory is None or work.memory_bytes <= memory,
+            fits=memory is None or estimate.memory_bytes <= memory,
             counters=video.counters,
         )
         return _answer(result, session)
@@ -79,12 +79,14 @@ def index(request: Index, session: Session) -> dict[str, Any]:
         return _answer(IndexResult(video=video.facts, output=[written], counters=video.counters), session)
 
 
-def _seconds(work: Work, memory: int | None) -> float:
+def _seconds(estimate: DecodeEstimate, memory: int | None) -> float:
     """Predict the seconds of a decode: fetching and decoding overlap, so the longer one counts."""
-    at_once = min(cores_of(memory), max(1, len(work.plan.runs)))
-    rates = Rates.of(work.index, work.shape, work.written_as, work.reduce, at_once)
-    fetch = REQUEST_SECONDS * math.ceil(len(work.plan.ranges) / CONNECTIONS) + work.fetched_bytes / BYTES_PER_SECOND
-    return rates.request + max(fetch, float(rates.of_runs(work.index, work.plan).sum()))
+    at_once = min(cores_of(memory), max(1, len(estimate.plan.runs)))
+    rates = Rates.of(estimate.index, estimate.shape, estimate.written_as, estimate.reduce, at_once)
+    fetch = (
+        REQUEST_SECONDS * math.ceil(len(estimate.plan.ranges) / CONNECTIONS) + estimate.fetched_bytes / BYTES_PER_SECOND
+    )
+    return rates.request + max(fetch, float(rates.of_runs(estimate.index, estimate.plan).sum()))
 
 
 def _answer(result: Result, session: Session) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Whether a request fits into the function, found out by arithmetic before anything is allocated."""
+"""Checks that a request fits into the function, by arithmetic before anything is allocated."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from typing import Final
 
 from function.errors import LimitExceeded, StorageFull
 from function.frames.pictures import Shape
-from function.frames.reduce import MEMORY_FACTORS, dtype_of
-from function.frames.sheet import MAX_SHEET_FRAMES, layout
-from function.models.form import PICTURES, Format, Reduce
-from function.output.publish import ONE_PUT_BYTES
+from function.frames.reduce import REDUCTIONS
+from function.frames.sheet import layout
+from function.models.form import Reduce
+from function.models.formats import FORMATS, Format
+from function.output.publish import MAX_PUT_BYTES
 from function.source.prefetch import WINDOW_BYTES
 from hwang.index import VideoIndex
 from hwang.plan import Plan
@@ -25,13 +26,12 @@ BATCH_BYTES: Final = 8 * MIB  # small: the first touch of fresh memory costs sev
 MAX_ANSWER_BYTES: Final = 6 * 10**6  # of a synchronous invocation
 _AT_REST_BYTES: Final = 96 * MIB  # interpreter, libraries, client
 _DECODER_BYTES_PER_PIXEL: Final = 2 * 16 * 1.5  # two decoders with 16 frames each, of 8-bit 4:2:0
-_ENCODER_BYTES_PER_PIXEL: Final = 60 * 1.5  # x264's look-ahead and references
-_SHEET_COPIES: Final = 3  # thumbnails, canvas, encoded
+_HEADER_BYTES: Final = 128  # of a .npy file
 
 
 @dataclass(frozen=True)
-class Work:
-    """What a decode is about to do. `plan` covers all its rows."""
+class DecodeEstimate:
+    """A decode before it begins, and what it will read, hold and write. `plan` covers all its rows."""
 
     index: VideoIndex
     plan: Plan
@@ -42,48 +42,42 @@ class Work:
 
     @property
     def count(self) -> int:
+        """The number of frames that the result holds, duplicates included."""
         return len(self.plan.rows)
 
     @property
     def fetched_bytes(self) -> int:
-        """To be read of the video. What is not addressed by bytes has been fetched whole by now."""
+        """Bytes that the decode reads of the video; none of a container that has been fetched whole by now."""
         return min(self.plan.bytes_to_read, self.source_bytes) if self.index.byte_addressable else 0
 
     @property
     def output_bytes(self) -> int | None:
-        """Of the result, where the format tells."""
+        """Size of the result; None if it depends on what the frames show."""
         if self.reduce:
-            values = 1 if self.reduce == "sum" else self.shape.frame_bytes
-            return 128 + values * dtype_of(self.reduce).itemsize
-        return 128 + self.count * self.shape.frame_bytes if self.written_as in ("npy", "npz", "inline") else None
+            return _HEADER_BYTES + REDUCTIONS[self.reduce].result_bytes(self.shape.frame_bytes)
+        return _HEADER_BYTES + self.count * self.shape.frame_bytes if FORMATS[self.written_as].raw else None
 
     @property
     def memory_bytes(self) -> int:
-        """Of all processes of the function, at most."""
-        width, height, frame = self.index.width, self.index.height, self.shape.frame_bytes
-        needed = _AT_REST_BYTES + width * height * _DECODER_BYTES_PER_PIXEL
-        needed += 2 * batch_bytes(self.shape)  # one in use while the next is decoded
+        """Memory of all processes of the function, at most."""
+        facts, frame = FORMATS[self.written_as], self.shape.frame_bytes
+        needed = _AT_REST_BYTES + self.index.width * self.index.height * _DECODER_BYTES_PER_PIXEL
+        # One batch in use while the next is decoded, and one more while it is turned.
+        needed += (3 if self.shape.rotation else 2) * batch_bytes(self.shape)
         needed += min(self.fetched_bytes, FETCH_MEMORY_BYTES + WINDOW_BYTES)
-        if self.shape.rotation:
-            needed += batch_bytes(self.shape)
         if self.reduce:
-            needed += frame * MEMORY_FACTORS[self.reduce]
-        if self.output_bytes is not None and self.written_as in ("npy", "npz"):
-            needed += 2 * min(self.output_bytes, ONE_PUT_BYTES)
-        if self.written_as == "inline":
-            needed += 4 * (self.output_bytes or 0)
-        elif self.written_as == "sheet":
-            sheet = layout(min(self.count, MAX_SHEET_FRAMES), self.shape.width, self.shape.height)
-            needed += _SHEET_COPIES * 3 * sheet.width_px * sheet.height_px
-        elif self.written_as == "mp4":
-            needed += self.shape.width * self.shape.height * _ENCODER_BYTES_PER_PIXEL
-        elif self.written_as in PICTURES:
-            needed += 2 * frame  # encoded
+            needed += frame * REDUCTIONS[self.reduce].memory
+        needed += frame * facts.memory_per_frame_byte
+        held = self.output_bytes or 0
+        if facts.max_frames:
+            sheet = layout(min(self.count, facts.max_frames), self.shape.width, self.shape.height)
+            held = 3 * sheet.width_px * sheet.height_px
+        needed += facts.copies * (min(held, MAX_PUT_BYTES) if facts.streamed else held)
         return int(needed)
 
     @property
     def memory_mb(self) -> int:
-        """A memory size of the function that suffices."""
+        """The smallest memory size of the function that suffices, in steps of 64 MB."""
         return math.ceil(self.memory_bytes / MIB / 64) * 64
 
 
@@ -94,21 +88,23 @@ def function_memory() -> int | None:
 
 
 def batch_bytes(shape: Shape) -> int:
-    """How many bytes of frames to decode at a time: 8 MiB, at least one frame."""
+    """Bytes of frames to decode at a time: 8 MiB, at least one frame."""
     return max(BATCH_BYTES, shape.frame_bytes)
 
 
-def check(work: Work, memory: int | None) -> None:
-    """Raises LimitExceeded if it needs more than `memory` bytes or makes too much, StorageFull for too much in /tmp."""
-    if work.written_as == "sheet" and work.count > MAX_SHEET_FRAMES:
+def check(estimate: DecodeEstimate, memory: int | None) -> None:
+    """Raises LimitExceeded for too much memory (in bytes), too many frames, too large an answer; StorageFull."""
+    facts = FORMATS[estimate.written_as]
+    if facts.max_frames and estimate.count > facts.max_frames:
         raise LimitExceeded(
-            f'frames: a sheet shows at most {MAX_SHEET_FRAMES} frames, not {work.count}; use {{"count": n}}',
+            f"frames: a {estimate.written_as} shows at most {facts.max_frames} frames, not {estimate.count}; "
+            'use {"count": n}',
             limit="frames",
-            wanted=work.count,
-            maximum=MAX_SHEET_FRAMES,
+            wanted=estimate.count,
+            maximum=facts.max_frames,
         )
-    if work.written_as == "inline":
-        answer = 4 * (work.output_bytes or 0) // 3
+    if not facts.is_stored:
+        answer = 4 * (estimate.output_bytes or 0) // 3
         if answer > MAX_ANSWER_BYTES:
             raise LimitExceeded(
                 f"frames: an inline answer would have {answer} bytes, and may have {MAX_ANSWER_BYTES}; "
@@ -117,24 +113,25 @@ def check(work: Work, memory: int | None) -> None:
                 wanted=answer,
                 maximum=MAX_ANSWER_BYTES,
             )
-    check_memory(work, memory)
-    _check_storage(work)
+    check_memory(estimate, memory)
+    _check_storage(estimate)
 
 
-def check_memory(work: Work, memory: int | None) -> None:
-    """Raises LimitExceeded if it needs more than `memory` bytes."""
-    if memory is not None and work.memory_bytes > memory:
+def check_memory(estimate: DecodeEstimate, memory: int | None) -> None:
+    """Raises LimitExceeded if the decode needs more than `memory` bytes; None is any amount."""
+    if memory is not None and estimate.memory_bytes > memory:
+        size = f"{estimate.index.width}x{estimate.index.height}"
         raise LimitExceeded(
-            f"the request needs about {work.memory_mb} MB of memory for {work.index.width}x{work.index.height} frames, "
+            f"the request needs about {estimate.memory_mb} MB of memory for {size} frames, "
             f"the function has {memory // MIB} MB",
             limit="memory",
-            wanted_mb=work.memory_mb,
+            wanted_mb=estimate.memory_mb,
             memory_mb=memory // MIB,
         )
 
 
-def _check_storage(work: Work) -> None:
-    wanted = work.fetched_bytes if work.fetched_bytes > FETCH_MEMORY_BYTES else 0
+def _check_storage(estimate: DecodeEstimate) -> None:
+    wanted = estimate.fetched_bytes if estimate.fetched_bytes > FETCH_MEMORY_BYTES else 0
     free = shutil.disk_usage(tempfile.gettempdir()).free
     if wanted > free:
         raise StorageFull(

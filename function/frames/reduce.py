@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +21,13 @@ _LANE: Final = 257
 
 
 class Reducer(Protocol):
-    """Fed with uint8 [n, H, W, 3], n ≥ 1, all of one H and W, and with how often each frame counts, int64 [n], ≥ 1.
+    """Takes frames in batches and keeps what the result needs of them."""
 
-    `result` is defined after the first.
-    """
+    def add(self, batch: Batch, counts: Counts) -> None:
+        """Add uint8 [n, H, W, 3], n ≥ 1, always of one H and W, and how often each counts, int64 [n], ≥ 1."""
 
-    def add(self, batch: Batch, counts: Counts) -> None: ...
-
-    def result(self) -> Reduced: ...
+    def result(self) -> Reduced:
+        """Return the reduction of everything that was added, at least one frame."""
 
 
 class Sum:
@@ -94,29 +94,24 @@ class Extreme:
         return self._so_far
 
 
-_REDUCERS: Final[dict[Reduce, Callable[[], Reducer]]] = {
-    "sum": Sum,
-    "sum_frames": SumFrames,
-    "mean": Mean,
-    "min": lambda: Extreme(np.minimum),
-    "max": lambda: Extreme(np.maximum),
+@dataclass(frozen=True)
+class Reduction:
+    """Facts about one reduction. `memory`: bytes held for each byte of a frame."""
+
+    new: Callable[[], Reducer]
+    dtype: type[np.generic]
+    memory: int = 0
+    is_number: bool = False  # otherwise of the shape of a frame
+
+    def result_bytes(self, frame_bytes: int) -> int:
+        """The size of the result for frames of so many bytes."""
+        return (1 if self.is_number else frame_bytes) * np.dtype(self.dtype).itemsize
+
+
+REDUCTIONS: Final[dict[Reduce, Reduction]] = {
+    "sum": Reduction(Sum, np.uint64, is_number=True),
+    "sum_frames": Reduction(SumFrames, np.uint64, memory=8 + 8),  # the total, and a repeated frame's multiple
+    "mean": Reduction(Mean, np.float64, memory=8 + 8),  # the total and the result
+    "min": Reduction(lambda: Extreme(np.minimum), np.uint8, memory=1),
+    "max": Reduction(lambda: Extreme(np.maximum), np.uint8, memory=1),
 }
-# Bytes held for each byte of a frame: the accumulator, and a repeated frame's multiple or the result.
-MEMORY_FACTORS: Final[dict[Reduce, int]] = {"sum": 0, "sum_frames": 8 + 8, "mean": 8 + 8, "min": 1, "max": 1}
-
-
-_DTYPES: Final[dict[Reduce, type[np.generic]]] = {
-    "sum": np.uint64,
-    "sum_frames": np.uint64,
-    "mean": np.float64,
-    "min": np.uint8,
-    "max": np.uint8,
-}
-
-
-def dtype_of(kind: Reduce) -> np.dtype[Any]:
-    return np.dtype(_DTYPES[kind])
-
-
-def reducer(kind: Reduce) -> Reducer:
-    return _REDUCERS[kind]()

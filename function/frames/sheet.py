@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 # Pillow is imported where it is used: requests without images need not wait for it at a cold start.
 
-MAX_SHEET_FRAMES: Final = 400
-
 _MAX_THUMB_PX: Final = 320
 _MAX_SHEET_PX: Final = 4096
 _SHAPE: Final = 16 / 9
@@ -25,13 +23,13 @@ _MARGIN_PX: Final = 24
 _TITLE_PX: Final = 22
 _TITLE_BAND_PX: Final = 56
 _BACKGROUND: Final = (24, 25, 28)
-_TITLE_COLOUR: Final = (236, 237, 240)
-_CAPTION_COLOUR: Final = (164, 168, 176)
+_TITLE_COLOR: Final = (236, 237, 240)
+_CAPTION_COLOR: Final = (164, 168, 176)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where things are, in pixels."""
+    """Positions on the sheet, in pixels."""
 
     columns: int
     rows: int
@@ -41,14 +39,17 @@ class Layout:
 
     @property
     def cell_height_px(self) -> int:
+        """A thumbnail with its caption below."""
         return self.thumb_height_px + self.caption_px + 10
 
     @property
     def width_px(self) -> int:
+        """The whole sheet's width."""
         return 2 * _MARGIN_PX + self.columns * (self.thumb_width_px + _GAP_PX) - _GAP_PX
 
     @property
     def height_px(self) -> int:
+        """The whole sheet's height."""
         return _TITLE_BAND_PX + _MARGIN_PX + self.rows * (self.cell_height_px + _GAP_PX) - _GAP_PX
 
     def corner(self, position: int) -> tuple[int, int]:
@@ -91,11 +92,12 @@ def thumbnail(frame: NDArray[np.uint8], sheet: Layout) -> Image:
 
 
 def caption(row: int, seconds: float) -> str:
+    """The line below a thumbnail, `#100  4.17 s`."""
     return f"#{row}  {seconds:.2f} s"
 
 
 def draw_sheet(sheet: Layout, title: str, thumbnails: Sequence[Image], captions: Sequence[str]) -> Image:
-    """The sheet, RGB."""
+    """Draw the sheet, RGB: the thumbnails and captions in the order of the grid."""
     from PIL import Image, ImageDraw, ImageFont
 
     image = Image.new("RGB", (sheet.width_px, sheet.height_px), _BACKGROUND)
@@ -103,10 +105,10 @@ def draw_sheet(sheet: Layout, title: str, thumbnails: Sequence[Image], captions:
     title_font, small_font = ImageFont.load_default(size=_TITLE_PX), ImageFont.load_default(size=sheet.caption_px)
     while len(title) > 1 and draw.textlength(title, font=title_font) > sheet.width_px - 2 * _MARGIN_PX:
         title = title[:-2] + "…"
-    draw.text((_MARGIN_PX, _TITLE_BAND_PX / 2), title, font=title_font, fill=_TITLE_COLOUR, anchor="lm")
+    draw.text((_MARGIN_PX, _TITLE_BAND_PX / 2), title, font=title_font, fill=_TITLE_COLOR, anchor="lm")
     for position, (picture, text) in enumerate(zip(thumbnails, captions, strict=True)):
         left, top = sheet.corner(position)
         image.paste(picture, (left + (sheet.thumb_width_px - picture.width) // 2, top))
         middle = left + sheet.thumb_width_px / 2
-        draw.text((middle, top + sheet.thumb_height_px + 6), text, font=small_font, fill=_CAPTION_COLOUR, anchor="mt")
+        draw.text((middle, top + sheet.thumb_height_px + 6), text, font=small_font, fill=_CAPTION_COLOR, anchor="mt")
     return image

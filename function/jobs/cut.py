@@ -15,6 +15,7 @@ from function.jobs.listing import job_document, read_job
 from function.jobs.pieces import bundles
 from function.jobs.store import Store
 from function.jobs.writer import FileWriter
+from function.models.formats import FORMATS
 from function.models.job import Job
 from function.models.job_steps import Cut
 from function.session import Session
@@ -102,9 +103,10 @@ class _PieceRequests:
             document.pop(name, None)
         self._form = {**document, "format": job.written_as, "if_exists": "reuse"}
         self._prefix = job.output.uri + ("_job/pieces/" if job.reduce else "")
-        self._extension = {"npy": ".npy", "npz": ".npz", "mp4": ".mp4", "sheet": ".jpg"}.get(job.written_as, "/")
+        facts = FORMATS[job.written_as]
+        self._ending = "/" if facts.many else f".{facts.extensions[0]}"
 
     def __call__(self, line: dict[str, Any], piece: dict[str, Any], *, alone: bool) -> dict[str, Any]:
         rows = "" if alone else f"/rows-{piece['first']:08d}"
-        output = f"{self._prefix}{line['name']}{rows}{self._extension}"
+        output = f"{self._prefix}{line['name']}{rows}{self._ending}"
         return {"video": line["video"], **self._form, "frames": piece["frames"], "output": output}

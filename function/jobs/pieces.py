@@ -5,20 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import numpy as np
 
 from function.actions.cost import Rates, cores_of
-from function.actions.limits import Work as Limits
-from function.actions.limits import check_memory
+from function.actions.limits import DecodeEstimate, check_memory
 from function.frames.pictures import Shape
 from function.frames.rows import Rows, resolve_rows
+from function.models.formats import FORMATS
 from function.models.job import Job
 from hwang.index import VideoIndex
 from hwang.plan import make_plan
-
-WHOLE: Final = ("sheet", "mp4")  # one object of all frames, which cannot be made in pieces
 
 
 @dataclass(frozen=True)
@@ -87,9 +85,11 @@ def pieces_of(index: VideoIndex, source_bytes: int, job: Job, memory: int | None
     rows = resolve_rows(job.frames, index)
     shape = Shape.of((index.width, index.height), job.size, index.rotation if job.rotate else 0)
     rates = Rates.of(index, shape, job.written_as, job.reduce, cores_of(memory))
-    check_memory(Limits(index, make_plan(index, rows[:1]), shape, job.written_as, job.reduce, source_bytes), memory)
+    check_memory(
+        DecodeEstimate(index, make_plan(index, rows[:1]), shape, job.written_as, job.reduce, source_bytes), memory
+    )
     work = Work.of(index, rows, rates)
-    if job.written_as in WHOLE:
+    if not FORMATS[job.written_as].divisible:
         return [Piece(rows, rates.request + work.seconds)]
     return work.pieces(job.piece_seconds, rates.request)
 

@@ -13,8 +13,9 @@ from function.actions.limits import function_memory
 from function.errors import from_exception
 from function.jobs.chunks import chunk_name, seconds_of, survey_name
 from function.jobs.listing import frames_document, job_document, read_job
-from function.jobs.pieces import WHOLE, pieces_of
+from function.jobs.pieces import pieces_of
 from function.jobs.store import Store, parsed
+from function.models.formats import FORMATS
 from function.models.job import Job
 from function.models.job_steps import Survey
 from function.models.places import S3Object, Url, Video
@@ -68,7 +69,7 @@ def _surveyed(entry: dict[str, Any], job: Job, session: Session) -> dict[str, An
         if failure.retryable:
             raise failure from error
         return {**entry, "failure": {"code": failure.code, "message": failure.message}}
-    if job.written_as in WHOLE:
+    if not FORMATS[job.written_as].divisible:
         pieces[0]["frames"] = frames_document(job)
     return {**entry, **facts, "pieces": pieces}
 

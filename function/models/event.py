@@ -1,4 +1,4 @@
-"""The event: what a caller asks for, validated whole before anything is read or written."""
+"""The event, validated whole before anything is read or written."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter, Validat
 from pydantic_core import PydanticCustomError
 
 from function.errors import BadRequest
-from function.models.form import PICTURES, Form, Format, Reduce, Size, Writing
+from function.models.form import Form, Reduce, Size, Writing
+from function.models.formats import FORMATS, PREFIX_FORMAT, REDUCTION_FORMAT, Format, formats_of
 from function.models.job_steps import ClosePart, Cut, Gather, List, OpenPart, Part, Survey
 from function.models.places import MAX_KEY_BYTES, OutputUri, S3Uri, Video
 from function.models.problems import json_type, problem_list, summary
@@ -17,16 +18,6 @@ from function.models.selection import Frames, Model
 
 MAX_PARTS: Final = 10_000
 MAX_FIELDS: Final = 10_000  # of one object: naming hundreds of thousands of unknown ones takes seconds
-_ONE_OBJECT: Final = ("npy", "npz", "sheet", "mp4")
-_FORMATS_BY_EXTENSION: Final[dict[str, tuple[Format, ...]]] = {
-    "npy": ("npy",),
-    "npz": ("npz",),
-    "mp4": ("mp4",),
-    "jpg": ("sheet", "jpeg"),
-    "jpeg": ("sheet", "jpeg"),
-    "png": ("sheet", "png"),
-    "webp": ("webp",),
-}
 
 
 class _Asked(Model):
@@ -53,8 +44,8 @@ class Decode(Form, _Asked):
         problem = self._form_disagreement()
         if problem:
             return problem
-        if self.format == "inline":
-            return "output: must be left out where the format is inline" if self.output else None
+        if self.format and not FORMATS[self.format].is_stored:
+            return f"output: must be left out if the format is {self.format}" if self.output else None
         return self._output_disagreement()
 
     def _output_disagreement(self) -> str | None:
@@ -63,9 +54,9 @@ class Decode(Form, _Asked):
         output, extension = self.output, self.output.extension
         if output.uri == getattr(self.video, "uri", None):
             return "output: is the video itself"
-        wanted: Format | None = "npy" if self.reduce else self.format
+        wanted: Format | None = REDUCTION_FORMAT if self.reduce else self.format
         if output.is_prefix:
-            if wanted in _ONE_OBJECT:
+            if wanted and not FORMATS[wanted].many:
                 return f"output: {wanted} is one object and needs a key, not a prefix"
             longest = len(output.key.encode()) + self.template.max_bytes
             return (
@@ -73,24 +64,30 @@ class Decode(Form, _Asked):
                 if longest > MAX_KEY_BYTES
                 else None
             )
-        if wanted == "sheet" and extension not in ("png", "jpg", "jpeg"):
-            return "output: a sheet's key must end in .png or .jpg"
-        if extension in _FORMATS_BY_EXTENSION:
-            fits = wanted is None or wanted in _FORMATS_BY_EXTENSION[extension]
-            return None if fits else f"output: a key that ends in .{extension} does not fit the format {wanted}"
-        return None if wanted else "format: must be given, as the output's name does not tell it"
+        fitting = formats_of(extension)
+        if wanted is None:
+            return None if fitting else "format: must be given, as no format is known by the output's extension"
+        if wanted in fitting or not (fitting or FORMATS[wanted].needs_extension):
+            return None
+        endings = " or ".join(f".{one}" for one in FORMATS[wanted].extensions)
+        return f"output: the format {wanted} needs a key that ends in {endings}"
 
     def resolved_format(self, frame_count: int) -> Format:
-        """The format to write: as given, or told by the output; one frame under an image's name is an image."""
-        if self.format == "inline" or self.output is None:
-            return "inline"
+        """The format to write: the stated one, or that of the output's extension, which for one frame is a picture's.
+
+        Raises BadRequest for several pictures in one object.
+        """
+        if self.output is None:
+            assert self.format, "the validation asks for an output or a format that needs none"
+            return self.format
         if self.reduce:
-            return "npy"
-        written_as: Format | None = self.format
+            return REDUCTION_FORMAT
+        written_as = self.format
         if not written_as:
-            fitting = _FORMATS_BY_EXTENSION.get(self.output.extension, ("jpeg",))
-            written_as = "jpeg" if self.output.is_prefix else fitting[0 if frame_count > 1 else -1]
-        if written_as in PICTURES and frame_count > 1 and not self.output.is_prefix:
+            fitting = [PREFIX_FORMAT] if self.output.is_prefix else formats_of(self.output.extension)
+            preferred = [name for name in fitting if FORMATS[name].many == (frame_count == 1)]
+            written_as = (preferred or fitting)[0]
+        if FORMATS[written_as].many and frame_count > 1 and not self.output.is_prefix:
             raise BadRequest(
                 f"output: {frame_count} frames as {written_as} need a prefix that ends with a slash",
                 problems=[{"path": "output", "message": "must be a prefix that ends with a slash"}],
@@ -139,8 +136,8 @@ class Combine(Writing):
 
     @model_validator(mode="after")
     def _one_object(self) -> Combine:
-        if self.output.extension != "npy":
-            raise PydanticCustomError("output", "output: must be a key that ends in .npy")
+        if REDUCTION_FORMAT not in formats_of(self.output.extension):
+            raise PydanticCustomError("output", f"output: must be a key that ends in .{REDUCTION_FORMAT}")
         return self
 
 

@@ -1,4 +1,4 @@
-"""Which frames, in which form, kept how: the fields that every request for frames has."""
+"""The fields that every request for frames has: which frames, in which form, how the results are stored."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, FiniteFloat, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from function.models.formats import FORMATS, Format
 from function.models.naming import DEFAULT_NAME, NameTemplate, parse_template
 from function.models.selection import Frames, Model
 
-Format = Literal["npy", "npz", "jpeg", "png", "webp", "sheet", "mp4", "inline"]
-Picture = Literal["jpeg", "png", "webp"]
 Reduce = Literal["sum", "sum_frames", "mean", "min", "max"]
 StorageClass = Literal[
     "STANDARD",
@@ -24,7 +23,6 @@ StorageClass = Literal[
     "EXPRESS_ONEZONE",
 ]
 
-PICTURES: Final[tuple[Picture, ...]] = ("jpeg", "png", "webp")
 MAX_SIDE_PX: Final = 16_384
 Side = Annotated[int, Field(ge=1, le=MAX_SIDE_PX)]
 
@@ -71,11 +69,15 @@ class Form(Writing):
         return parse_template(self.name)
 
     def _form_disagreement(self) -> str | None:
-        """What of these fields does not go together."""
-        if self.reduce and self.format not in (None, "npy", "inline"):
-            return f"format: a reduction is written as npy or inline, not {self.format}"
-        if self.quality is not None and self.format in ("npy", "npz", "png", "inline", "mp4"):
+        """The first pair of these fields that excludes each other, as `field: problem`; None if there is none."""
+        if self.format is None:
+            return None
+        facts = FORMATS[self.format]
+        if self.reduce and not facts.takes_reduction:
+            possible = " or ".join(name for name, other in FORMATS.items() if other.takes_reduction)
+            return f"format: a reduction is written as {possible}, not {self.format}"
+        if self.quality is not None and not facts.takes_quality:
             return f"quality: does not apply to {self.format}"
-        if self.fps is not None and self.format not in (None, "mp4"):
+        if self.fps is not None and not facts.takes_fps:
             return f"fps: does not apply to {self.format}"
         return None

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator, Discriminator, Field, FiniteFloat, Tag, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from function.models.form import Form, Format
+from function.models.form import Form
+from function.models.formats import FORMATS, PREFIX_FORMAT, REDUCTION_FORMAT, Format
 from function.models.places import OutputUri, S3Uri, Video
 from function.models.selection import Model
 
@@ -81,8 +82,8 @@ class Job(Form):
         problem = self._form_disagreement()
         if not self.output.is_prefix:
             problem = "output: of a job is a prefix and ends with a slash"
-        elif self.format == "inline":
-            problem = "format: inline answers are lost in a job; choose one that is written"
+        elif self.format and not FORMATS[self.format].is_stored:
+            problem = f"format: {self.format} answers are lost in a job; choose one that is written"
         elif self.if_exists != "replace":
             problem = "if_exists: does not apply to a job, which always goes on where it was"
         if problem:
@@ -92,7 +93,7 @@ class Job(Form):
     @property
     def written_as(self) -> Format:
         """The format of what is written: pictures unless told otherwise, as in a decode to a prefix."""
-        return "npy" if self.reduce else self.format or "jpeg"
+        return REDUCTION_FORMAT if self.reduce else self.format or PREFIX_FORMAT
 
     @property
     def piece_seconds(self) -> float:

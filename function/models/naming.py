@@ -9,6 +9,8 @@ from typing import Final
 
 from pydantic_core import PydanticCustomError
 
+from function.models.formats import FORMATS
+
 DEFAULT_NAME: Final = "frame-{row:06d}.{ext}"
 MAX_NAME_CHARS: Final = 200
 _FIELDS: Final = {
@@ -29,7 +31,8 @@ class NameTemplate:
     @property
     def max_bytes(self) -> int:
         """Length in bytes of the longest name of any frame."""
-        return len(self.name(row=2**24, position=10**7, seconds=1e7, ext="webp").encode())
+        longest = max((one for facts in FORMATS.values() for one in facts.extensions), key=len)
+        return len(self.name(row=2**24, position=10**7, seconds=1e7, ext=longest).encode())
 
     def name(self, *, row: int, position: int, seconds: float, ext: str) -> str:
         """Fill in the template for one frame."""

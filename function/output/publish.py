@@ -1,4 +1,4 @@
-"""Writing a request's objects to S3, all or nothing, the manifest last."""
+"""Writes a request's objects to S3, all or nothing, the manifest last."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 MIB: Final = 2**20
 PART_BYTES: Final = 8 * MIB
-ONE_PUT_BYTES: Final = 4 * PART_BYTES  # what is known to be no larger is written at once
-MOST_PARTS: Final = 10_000
-_PARTS_UNDER_WAY: Final = 3
+MAX_PUT_BYTES: Final = 4 * PART_BYTES  # an object known to be no larger is written by one request
+MAX_UPLOAD_PARTS: Final = 10_000
+_MAX_UNDER_WAY: Final = 3  # parts of one object
 OUTPUT_ERRORS: Final[dict[Fault, type[FunctionError]]] = {
     Fault.NOT_FOUND: OutputNotFound,
     Fault.FORBIDDEN: OutputForbidden,
@@ -34,22 +34,6 @@ OUTPUT_ERRORS: Final[dict[Fault, type[FunctionError]]] = {
     Fault.CHANGED: OutputUnavailable,
     Fault.UNAVAILABLE: OutputUnavailable,
 }
-
-
-@dataclass(frozen=True)
-class Checksum:
-    """SHA-256 of an object's bytes, and how many they are."""
-
-    digest: bytes
-    size: int
-
-    @classmethod
-    def of(cls, data: bytes | memoryview) -> Self:
-        return cls(hashlib.sha256(data).digest(), len(data))
-
-    @property
-    def header(self) -> str:
-        return base64.b64encode(self.digest).decode()
 
 
 class _Exists(Exception):  # noqa: N818 - an answer, not an error
@@ -68,14 +52,14 @@ def _call(name: str, call: Callable[..., Any], **arguments: Any) -> Any:
 
 
 def check_bucket(client: S3Client, bucket: str) -> None:
-    """Raises if the bucket is not there, or may not be used; found out before the work."""
+    """Raises OutputNotFound, OutputForbidden or OutputUnavailable if the bucket cannot be written to."""
     _call(f"bucket {bucket}", client.head_bucket, Bucket=bucket)
 
 
 def finished(client: S3Client, output: Output, writing: Writing, request: str) -> dict[str, Any] | None:
-    """The manifest of an equal request that has finished, unless it is to be done again.
+    """The manifest of an equal request that has finished; None if there is none or `if_exists` is `replace`.
 
-    Raises OutputConflict if another request's stands there that is to be kept.
+    Raises OutputConflict if it is another request's and `if_exists` is `keep`.
     """
     uri = f"s3://{output.bucket}/{output.manifest_key}"
     if writing.if_exists == "replace":
@@ -92,6 +76,10 @@ def finished(client: S3Client, output: Output, writing: Writing, request: str) -
     return manifest
 
 
+def _checksum(digest: bytes) -> dict[str, str]:
+    return {"ChecksumAlgorithm": "SHA256", "ChecksumSHA256": base64.b64encode(digest).decode()}
+
+
 def _conflict(uri: str) -> OutputConflict:
     return OutputConflict(
         f"output: {uri} is there already, of another request; choose another output, or let it be replaced", output=uri
@@ -99,7 +87,7 @@ def _conflict(uri: str) -> OutputConflict:
 
 
 class Publication:
-    """The objects of one request. Leaving the block by an exception takes back what was written.
+    """The objects of one request. Leaving the block by an exception removes what was written.
 
     `put` and `open` may be used from several threads, all of which must have ended when the block is left.
     Raises OutputNotFound, OutputForbidden, OutputUnavailable, OutputConflict.
@@ -129,93 +117,72 @@ class Publication:
             self._journal.withdraw(self._client)
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
-        """Does it in one of the threads that write."""
+        """Call `work` in one of the threads that write."""
         return self._pool.submit(work)
 
     def put(self, key: str, data: bytes, content_type: str) -> Written:
-        """One object; S3 compares the checksum before the object becomes visible."""
-        checksum = Checksum.of(data)
+        """Write one object; S3 compares the checksum before the object becomes visible."""
+        digest = hashlib.sha256(data).digest()
         self._journal.add(Entry(self._bucket, key))
-        answer = self._create(
-            key,
-            self._client.put_object,
-            Body=data,
-            ContentType=content_type,
-            ChecksumAlgorithm="SHA256",
-            ChecksumSHA256=checksum.header,
-            **self._options,
-        )
-        return self._written(key, checksum, answer)
+        sent = {"Body": data, "ContentType": content_type, **_checksum(digest), **self._options}
+        return self._create(key, len(data), digest, self._client.put_object, **sent)
 
     def put_manifest(self, data: bytes) -> Written:
+        """Write the manifest, which must come last: the request counts as finished once it is there."""
         return self.put(self._manifest_key, data, "application/json")
 
     def open(self, key: str, size: int | None, content_type: str) -> ObjectWriter:
-        """For an object written piece by piece; `size` in bytes if it is known."""
+        """A writer for an object that comes piece by piece; `size` in bytes if it is known."""
         return ObjectWriter(self, key, size, content_type)
 
     def begin_parts(self, key: str, content_type: str) -> str:
+        """Begin an upload in parts and return its id."""
         self._journal.add(Entry(self._bucket, key, in_parts=True))
-        answer = _call(
-            self._uri(key),
-            self._client.create_multipart_upload,
-            Bucket=self._bucket,
-            Key=key,
-            ContentType=content_type,
-            ChecksumAlgorithm="SHA256",
-            **self._options,
-        )
-        upload_id: str = answer["UploadId"]
+        sent = {"ContentType": content_type, "ChecksumAlgorithm": "SHA256", **self._options}
+        upload_id: str = self._call(key, self._client.create_multipart_upload, **sent)["UploadId"]
         self._journal.add(Entry(self._bucket, key, in_parts=True, upload_id=upload_id))
         return upload_id
 
     def put_part(self, key: str, upload_id: str, number: int, data: bytes) -> dict[str, Any]:
-        checksum = Checksum.of(data)
-        answer = _call(
-            self._uri(key),
-            self._client.upload_part,
-            Bucket=self._bucket,
-            Key=key,
-            UploadId=upload_id,
-            PartNumber=number,
-            Body=data,
-            ChecksumAlgorithm="SHA256",
-            ChecksumSHA256=checksum.header,
-        )
-        return {"PartNumber": number, "ETag": answer["ETag"], "ChecksumSHA256": checksum.header}
+        """Write part `number`, counted from 1, and return what `end_parts` must state of it."""
+        checksum = _checksum(hashlib.sha256(data).digest())
+        sent = {"UploadId": upload_id, "PartNumber": number, "Body": data, **checksum}
+        answer = self._call(key, self._client.upload_part, **sent)
+        return {"PartNumber": number, "ETag": answer["ETag"], "ChecksumSHA256": checksum["ChecksumSHA256"]}
 
-    def end_parts(self, key: str, upload_id: str, parts: list[dict[str, Any]], checksum: Checksum) -> Written:
-        answer = self._create(
-            key, self._client.complete_multipart_upload, UploadId=upload_id, MultipartUpload={"Parts": parts}
-        )
-        return self._written(key, checksum, answer)
+    def end_parts(self, key: str, upload_id: str, parts: list[dict[str, Any]], size: int, digest: bytes) -> Written:
+        """Make the object of all parts visible. `size` in bytes and the SHA-256 `digest` are the whole object's."""
+        sent = {"UploadId": upload_id, "MultipartUpload": {"Parts": parts}}
+        return self._create(key, size, digest, self._client.complete_multipart_upload, **sent)
 
-    def _written(self, key: str, checksum: Checksum, answer: dict[str, Any] | None) -> Written:
-        version = (answer or {}).get("VersionId")
-        if answer is None:
-            self._journal.forget(key)
-        else:
-            self._journal.add(Entry(self._bucket, key, version_id=version))
-        return Written(uri=self._uri(key), bytes=checksum.size, sha256=checksum.digest.hex(), version_id=version)
-
-    def _create(self, key: str, call: Callable[..., Any], **arguments: Any) -> dict[str, Any] | None:
-        """Makes the object visible; None if an equal request has made it before, which is as good."""
+    def _create(self, key: str, size: int, digest: bytes, call: Callable[..., Any], **arguments: Any) -> Written:
+        """Make the object visible. An equal request's object that is there already is as good."""
         if self._keep:
             arguments["IfNoneMatch"] = "*"
+        version = None
         try:
-            answer: dict[str, Any] = _call(self._uri(key), call, Bucket=self._bucket, Key=key, **arguments)
+            version = self._call(key, call, **arguments).get("VersionId")
         except _Exists:
-            if self._metadata(key).get(REQUEST) == self._journal.request:
-                return None
-            raise _conflict(self._uri(key)) from None
+            wrote = self._metadata(key)
+            if wrote.get(REQUEST) != self._journal.request:
+                raise _conflict(self._uri(key)) from None
+            if wrote.get(RUN) != self._journal.run:
+                self._journal.abandon(self._client, key)
+                return self._written(key, size, digest, None)
         except OutputNotFound:  # also an upload that has ended, though its answer was lost
-            if self._metadata(key).get(RUN) == self._journal.run:
-                return {}
-            raise
-        return answer
+            if self._metadata(key).get(RUN) != self._journal.run:
+                raise
+        self._journal.add(Entry(self._bucket, key, version_id=version))
+        return self._written(key, size, digest, version)
+
+    def _written(self, key: str, size: int, digest: bytes, version: str | None) -> Written:
+        return Written(uri=self._uri(key), bytes=size, sha256=digest.hex(), version_id=version)
+
+    def _call(self, key: str, call: Callable[..., Any], **arguments: Any) -> Any:
+        return _call(self._uri(key), call, Bucket=self._bucket, Key=key, **arguments)
 
     def _metadata(self, key: str) -> dict[str, str]:
-        return metadata_of(self._client, self._bucket, key) or {}
+        return metadata_of(self._client, self._bucket, key)
 
     def _uri(self, key: str) -> str:
         return f"s3://{self._bucket}/{key}"
@@ -228,9 +195,9 @@ class ObjectWriter:
         self._publication = publication
         self._key = key
         self._content_type = content_type
-        self._part_bytes = ONE_PUT_BYTES if size is not None and size <= ONE_PUT_BYTES else PART_BYTES
+        self._part_bytes = MAX_PUT_BYTES if size is not None and size <= MAX_PUT_BYTES else PART_BYTES
         if size is not None:
-            self._part_bytes = max(self._part_bytes, -(-size // MOST_PARTS // MIB) * MIB)
+            self._part_bytes = max(self._part_bytes, -(-size // MAX_UPLOAD_PARTS // MIB) * MIB)
         self._buffer = bytearray()
         self._sha256 = hashlib.sha256()
         self._size = 0
@@ -239,6 +206,7 @@ class ObjectWriter:
         self._parts: list[dict[str, Any]] = []
 
     def write(self, data: bytes | memoryview) -> int:
+        """Append bytes and return how many; full parts are sent in the background."""
         self._sha256.update(data)
         self._size += len(data)
         view = memoryview(data)
@@ -251,28 +219,26 @@ class ObjectWriter:
         return len(data)
 
     def flush(self) -> None:
-        """As files have it; nothing is visible before close()."""
+        """Do nothing: no byte is visible before close()."""
 
     def close(self) -> Written:
-        """Makes the object visible."""
+        """Send the rest and make the object visible."""
         if not self._upload_id:
             return self._publication.put(self._key, bytes(self._buffer), self._content_type)
         if self._buffer:
             self._send_part()
         self._collect(0)
-        checksum = Checksum(self._sha256.digest(), self._size)
-        return self._publication.end_parts(self._key, self._upload_id, self._parts, checksum)
+        digest = self._sha256.digest()
+        return self._publication.end_parts(self._key, self._upload_id, self._parts, self._size, digest)
 
     def _send_part(self) -> None:
         if not self._upload_id:
             self._upload_id = self._publication.begin_parts(self._key, self._content_type)
         data, self._buffer = bytes(self._buffer), bytearray()
         number = len(self._parts) + len(self._under_way) + 1
-        key, upload_id = self._key, self._upload_id
-        self._under_way.append(
-            self._publication.submit(lambda: self._publication.put_part(key, upload_id, number, data))
-        )
-        self._collect(_PARTS_UNDER_WAY - 1)
+        send = partial(self._publication.put_part, self._key, self._upload_id, number, data)
+        self._under_way.append(self._publication.submit(send))
+        self._collect(_MAX_UNDER_WAY - 1)
 
     def _collect(self, most_left: int) -> None:
         while len(self._under_way) > most_left:

@@ -1,4 +1,4 @@
-"""What a request has begun to write, so that it can be taken back, also by another process."""
+"""A log of the objects that a request has begun to write, so that this process or another can remove them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from function.s3 import CONNECTIONS, S3Error, ask
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-RUN: Final = "hwang-run"  # metadata of every object: which run of a request wrote it
-REQUEST: Final = "hwang-request"  # and what was asked, so that equal requests know each other's objects
+RUN: Final = "hwang-run"  # metadata of every object: the run of a request that wrote it
+REQUEST: Final = "hwang-request"  # and the request's fingerprint, so that equal requests know each other's objects
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """An object of S3 as far as it got: begun, maybe as an upload in parts whose id is known, maybe confirmed."""
+    """An object as far as it got: begun, in parts or not, with the upload's id once that is known, or confirmed."""
 
     bucket: str
     key: str
@@ -31,7 +31,7 @@ class Entry:
 
 
 class Journal:
-    """The entries of one run, the last one of each key. `tell` hears each as it is made. Used from several threads."""
+    """The entries of one run, the last one of each key. Each is passed to `tell` first. For use by several threads."""
 
     def __init__(
         self, run: str, request: str, manifest_key: str, tell: Callable[[dict[str, Any]], None] = lambda _: None
@@ -44,7 +44,7 @@ class Journal:
 
     @classmethod
     def of(cls, run: str, told: list[dict[str, Any]]) -> Self:
-        """What another process has told, at least one entry."""
+        """The journal of another process from the messages that it passed to `tell`, at least one."""
         journal = cls(run, told[0]["request"], told[0]["manifest_key"])
         for one in told:
             journal.add(Entry(**one["entry"]))
@@ -52,31 +52,32 @@ class Journal:
 
     @property
     def metadata(self) -> dict[str, str]:
+        """Metadata that every object of this run carries."""
         return {RUN: self.run, REQUEST: self.request}
 
     def add(self, entry: Entry) -> None:
-        """Of something about to be done, before it is: else nobody knows of it should this process die."""
+        """Log the entry before the request it is about, so that another process can undo that if this one dies."""
         with self._lock:
             self._tell({"request": self.request, "manifest_key": self._manifest_key, "entry": asdict(entry)})
             self._entries[entry.key] = entry
 
-    def forget(self, key: str) -> None:
-        """It is not ours after all."""
+    def abandon(self, client: S3Client, key: str) -> None:
+        """Forget the object, which another run has written, and abort this run's upload to it."""
         with self._lock:
-            self._entries.pop(key, None)
+            entry = self._entries.pop(key)
+        self._abort(client, entry)
 
     def withdraw(self, client: S3Client) -> None:
-        """Takes back what this run wrote, and nothing else.
+        """Abort this run's uploads and delete its objects, never another run's.
 
-        Nothing is taken back where an equal request has finished meanwhile: its objects are the same bytes. Of a write
-        without an answer, what stands there is asked who wrote it.
+        Nothing is deleted if an equal request has finished meanwhile: its objects are the same bytes. After a write
+        without an answer, the object's metadata tells which run wrote it.
         """
         with self._lock:
             entries = list(self._entries.values())
         for entry in entries:
-            for upload_id in self._uploads(client, entry):
-                self._try(client.abort_multipart_upload, entry, UploadId=upload_id)
-        if not entries or self._metadata(client, entries[0].bucket, self._manifest_key).get(REQUEST) == self.request:
+            self._abort(client, entry)
+        if not entries or metadata_of(client, entries[0].bucket, self._manifest_key).get(REQUEST) == self.request:
             return
         try:
             with ThreadPoolExecutor(CONNECTIONS, "hwang-withdraw") as pool:
@@ -88,11 +89,15 @@ class Journal:
     def _take_back(self, client: S3Client, entry: Entry) -> None:
         if entry.version_id:
             self._try(client.delete_object, entry, VersionId=entry.version_id)
-        elif self._metadata(client, entry.bucket, entry.key).get(RUN) == self.run:
+        elif metadata_of(client, entry.bucket, entry.key).get(RUN) == self.run:
             self._try(client.delete_object, entry)
 
+    def _abort(self, client: S3Client, entry: Entry) -> None:
+        for upload_id in self._uploads(client, entry):
+            self._try(client.abort_multipart_upload, entry, UploadId=upload_id)
+
     def _uploads(self, client: S3Client, entry: Entry) -> list[str]:
-        """The upload's id; where that was not heard of any more, those of all uploads to this very key."""
+        """The upload's id; if its answer was lost, the ids of all uploads to this very key."""
         if entry.upload_id or not entry.in_parts:
             return [entry.upload_id] if entry.upload_id else []
         try:
@@ -102,9 +107,6 @@ class Journal:
             return []
         return [upload["UploadId"] for upload in listed.get("Uploads", []) if upload["Key"] == entry.key]
 
-    def _metadata(self, client: S3Client, bucket: str, key: str) -> dict[str, str]:
-        return metadata_of(client, bucket, key) or {}
-
     def _try(self, call: Callable[..., object], entry: Entry, **more: Any) -> None:
         try:
             ask(call, Bucket=entry.bucket, Key=entry.key, **more)
@@ -112,9 +114,9 @@ class Journal:
             _LOG.warning("could not take back s3://%s/%s: %s", entry.bucket, entry.key, failure)
 
 
-def metadata_of(client: S3Client, bucket: str, key: str) -> dict[str, str] | None:
-    """The metadata of an object; None if there is none that can be seen."""
+def metadata_of(client: S3Client, bucket: str, key: str) -> dict[str, str]:
+    """The metadata of an object; empty if there is none or it cannot be read."""
     try:
         return ask(client.head_object, Bucket=bucket, Key=key)["Metadata"]
     except S3Error:
-        return None
+        return {}

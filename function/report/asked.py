@@ -7,21 +7,14 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from function.models.formats import FORMATS
 from function.report.wording import address, count, shortened
 
 _RANGE: Final = re.compile(r"0*:(?::([0-9]+))?")  # from the first to the last
 _MOST_CHARS: Final = 240
 _MOST_LISTED: Final = 12
 _MOST_GIVEN_CHARS: Final = 6000
-_FORMATS: Final = {
-    "jpeg": "JPEG pictures",
-    "png": "PNG pictures",
-    "webp": "WebP pictures",
-    "npy": "arrays",
-    "npz": "arrays with their times",
-    "sheet": "contact sheets",
-    "mp4": "clips",
-}
+_TITLES: Final[dict[str, str]] = {name: facts.title for name, facts in FORMATS.items()}
 _REDUCTIONS: Final = {
     "sum": "The sum of all bytes of {}",
     "sum_frames": "The sum of {}",
@@ -42,7 +35,7 @@ def sentence(request: Mapping[str, Any], videos: int) -> str:
     if reduce is not None:
         text = _REDUCTIONS.get(str(reduce), f"{_given(reduce)} of {{}}").replace("{}", text)
     if "format" in request:
-        text += f", as {_FORMATS.get(str(request['format']), _given(request['format']))}"
+        text += f", as {_TITLES.get(str(request['format']), _given(request['format']))}"
     if "size" in request:
         text += f", {_size(request['size'])}"
     return f"{text[:1].upper()}{text[1:]}."

@@ -10,13 +10,13 @@ from typing import Final
 import numpy as np
 from pydantic import ValidationError
 
+from function.models.formats import FORMATS, Writer, formats_of, picture_format
 from function.report.manifest import Number, Object, Result, Told
 from function.report.reading import Reading, Unreadable
 from function.report.thumbnails import Thumbnail, of_file, of_frame
 
 FRAME_PX: Final = 340
 SHEET_PX: Final = 1080
-_PICTURES: Final = ("jpg", "jpeg", "png", "webp")
 _MANIFEST_BYTES: Final = 8 * 2**20
 _PICTURE_BYTES: Final = 32 * 2**20
 _LOCAL_HEADER_BYTES: Final = 30
@@ -48,11 +48,11 @@ class _Piece(Told):
 
 def is_sheet(result: Result) -> bool:
     """Whether the piece is one picture of several frames."""
-    return result.objects == 1 < result.frames and _kind(result) in _PICTURES
+    return result.objects == 1 < result.frames and picture_format(_extension(result)) is not None
 
 
 def is_clip(result: Result) -> bool:
-    return _kind(result) == "mp4"
+    return _writer(result) == "clip"
 
 
 def frames_of(reading: Reading, result: Result, positions: list[int]) -> list[Frame | Unreadable]:
@@ -80,21 +80,27 @@ def _attempt(reading: Reading, result: Result, piece: _Piece, position: int | No
 
 
 def _picture(reading: Reading, result: Result, piece: _Piece, position: int, row: int | None) -> Thumbnail:
-    kind = _kind(result)
-    if kind in _PICTURES:
+    writer = _writer(result)
+    if writer == "pictures":
         named = [written for written in piece.output if written.row == row]
         return of_file(reading.whole((named[0] if named else _one(piece)).uri, _PICTURE_BYTES), FRAME_PX)
-    if kind in ("npy", "npz"):
+    if writer in ("array", "archive"):
         written = _one(piece)
         count, height, width = _shape(written, position)
         each = height * width * 3
-        start = _archived_start(reading, written, count * each) if kind == "npz" else written.bytes - count * each
+        start = _archived_start(reading, written, count * each) if writer == "archive" else written.bytes - count * each
         data = reading.range(written.uri, start + position * each, each)
         return of_frame(np.frombuffer(data, np.uint8).reshape(height, width, 3), FRAME_PX)
     raise Unreadable("is of a kind that is not shown")
 
 
-def _kind(result: Result) -> str:
+def _writer(result: Result) -> Writer | None:
+    """What wrote the first object of the piece, by its name; a picture's for a sheet."""
+    fitting = formats_of(_extension(result))
+    return FORMATS[picture_format(_extension(result)) or fitting[0]].writer if fitting else None
+
+
+def _extension(result: Result) -> str:
     return result.output[0].rpartition(".")[2].lower() if result.output else ""
 
 

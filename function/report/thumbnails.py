@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from function.models.formats import FORMATS
 from function.report.reading import Unreadable
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 _QUALITY: Final = 74
 _MOST_PIXELS: Final = 2**26
-_FORMATS: Final = ("JPEG", "PNG", "WEBP")
+_FORMATS: Final = tuple(name.upper() for name, facts in FORMATS.items() if facts.many)  # as Pillow names them
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Thumbnail:
 
 
 def of_file(data: bytes, max_side: int) -> Thumbnail:
-    """Of a JPEG, PNG or WebP file. Raises Unreadable for anything else."""
+    """The picture in a file of one of the picture formats. Raises Unreadable for anything else."""
     from PIL import Image
 
     try:

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from function.frames.reduce import reducer
+from function.frames.reduce import REDUCTIONS
 from function.frames.rows import MAX_FRAMES
-from function.frames.sheet import MAX_SHEET_FRAMES, caption, draw_sheet, layout, thumbnail
+from function.frames.sheet import caption, draw_sheet, layout, thumbnail
 from function.models.form import Reduce
+from function.models.formats import FORMATS
 from function.output.formats import encode, npy_header
 
 SHAPES = st.tuples(st.integers(1, 40), st.integers(1, 9), st.integers(1, 9))
@@ -31,7 +32,7 @@ def frames(draw: st.DrawFn) -> NDArray[np.uint8]:
 def reduced(
     kind: Reduce, video: NDArray[np.uint8], batch: int, counts: NDArray[np.int64] | None = None
 ) -> NDArray[Any]:
-    result = reducer(kind)
+    result = REDUCTIONS[kind].new()
     counts = np.ones(len(video), dtype=np.int64) if counts is None else counts
     for start in range(0, len(video), batch):
         result.add(video[start : start + batch], counts[start : start + batch])
@@ -83,14 +84,14 @@ def test_reductions_do_not_overflow_where_every_byte_is_255() -> None:
 
 def test_a_reduction_keeps_no_reference_to_the_batch() -> None:
     batch = np.full((1, 2, 2, 3), 7, dtype=np.uint8)
-    least = reducer("min")
+    least = REDUCTIONS["min"].new()
     least.add(batch, np.array([1]))
     batch[:] = 0
     assert (least.result() == 7).all()
 
 
 @pytest.mark.parametrize("size", [(1280, 720), (720, 1280), (640, 480), (1920, 800), (16, 16), (8192, 4)])
-@pytest.mark.parametrize("count", [1, 2, 3, 7, 16, 100, 132, MAX_SHEET_FRAMES])
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 16, 100, 132, FORMATS["sheet"].max_frames])
 def test_a_layout_holds_every_frame_apart_within_the_sheet(count: int, size: tuple[int, int]) -> None:
     sheet = layout(count, *size)
     corners = [sheet.corner(position) for position in range(count)]
@@ -98,7 +99,7 @@ def test_a_layout_holds_every_frame_apart_within_the_sheet(count: int, size: tup
     assert max(left for left, _ in corners) + sheet.thumb_width_px < sheet.width_px <= 4096
     assert max(top for _, top in corners) + sheet.cell_height_px < sheet.height_px
     assert sheet.thumb_width_px <= 320
-    if count in (100, 132, MAX_SHEET_FRAMES) and size == (1280, 720):
+    if count in (100, 132, FORMATS["sheet"].max_frames) and size == (1280, 720):
         assert 1.4 < sheet.width_px / sheet.height_px < 2.2
 
 

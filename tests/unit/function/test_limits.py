@@ -10,9 +10,10 @@ import pytest
 
 from function import errors
 from function.actions import limits
-from function.actions.limits import Work
+from function.actions.limits import DecodeEstimate
 from function.frames.pictures import Shape
-from function.models.form import Format, Reduce, Size
+from function.models.form import Reduce, Size
+from function.models.formats import Format
 from hwang.index import VideoIndex
 from hwang.plan import make_plan
 
@@ -27,7 +28,7 @@ def work(
     reduce: Reduce | None = None,
     fetched: int = MIB,
     **changes: Any,
-) -> Work:
+) -> DecodeEstimate:
     samples: Any = np.arange(count)
     index = VideoIndex(
         sample_offset=samples * (fetched // count),
@@ -46,7 +47,7 @@ def work(
         codec="h264",
         **changes,
     )
-    return Work(index, make_plan(index, range(count)), Shape.of(size, None, 0), written_as, reduce, 2**50)
+    return DecodeEstimate(index, make_plan(index, range(count)), Shape.of(size, None, 0), written_as, reduce, 2**50)
 
 
 def test_the_tutorials_job_fits_into_512_mb() -> None:

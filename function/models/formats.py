@@ -1,0 +1,131 @@
+"""The output formats, one row each: everything that depends on a format's name reads this table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+Format = Literal["npy", "npz", "jpeg", "png", "webp", "sheet", "mp4", "inline"]
+Writer = Literal["array", "archive", "pictures", "contact_sheet", "clip", "answer"]
+
+
+@dataclass(frozen=True)
+class OutputFormat:
+    """Facts about one format: how its objects are named, which fields it takes, what it costs.
+
+    A frame's bytes are height * width * 3, a megapixel is a million pixels that are written.
+    """
+
+    title: str  # in the sentence that describes a job
+    writer: Writer  # the function of function/output/formats.py that writes it
+    content_type: str = ""
+    extensions: tuple[str, ...] = ()  # lower case; the first is the one that the function itself appends
+    needs_extension: bool = False  # a key must end in one of them, even if the event states the format
+    many: bool = False  # one object for each frame, below a prefix
+    divisible: bool = True  # a job may write a video's frames as several results
+    takes_quality: bool = False
+    takes_fps: bool = False
+    takes_reduction: bool = False
+    raw: bool = False  # holds the frames' bytes as they are, so the size is known beforehand
+    max_frames: int | None = None
+    copies: int = 0  # of the whole result in memory; if `streamed`, of no more than one part of it
+    streamed: bool = False
+    memory_per_frame_byte: int = 0  # held while one frame is encoded
+    seconds_per_megapixel: float = 0.002  # of one core
+    save_options: Mapping[str, int | str] = field(default_factory=dict)  # Pillow's
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether it is written to an output; otherwise it is part of the answer."""
+        return self.writer != "answer"
+
+
+FORMATS: Final[Mapping[Format, OutputFormat]] = {
+    "npy": OutputFormat(
+        title="arrays",
+        writer="array",
+        content_type="application/octet-stream",
+        extensions=("npy",),
+        takes_reduction=True,
+        raw=True,
+        copies=2,
+        streamed=True,
+    ),
+    "npz": OutputFormat(
+        title="arrays with their times",
+        writer="archive",
+        content_type="application/zip",
+        extensions=("npz",),
+        raw=True,
+        copies=2,
+        streamed=True,
+        seconds_per_megapixel=0.1,
+    ),
+    "jpeg": OutputFormat(
+        title="JPEG pictures",
+        writer="pictures",
+        content_type="image/jpeg",
+        extensions=("jpg", "jpeg"),
+        many=True,
+        takes_quality=True,
+        memory_per_frame_byte=2,
+        seconds_per_megapixel=0.013,
+        save_options={"quality": 90},
+    ),
+    "png": OutputFormat(
+        title="PNG pictures",
+        writer="pictures",
+        content_type="image/png",
+        extensions=("png",),
+        many=True,
+        memory_per_frame_byte=2,
+        seconds_per_megapixel=0.13,
+        save_options={"compress_level": 3},
+    ),
+    "webp": OutputFormat(
+        title="WebP pictures",
+        writer="pictures",
+        content_type="image/webp",
+        extensions=("webp",),
+        many=True,
+        takes_quality=True,
+        memory_per_frame_byte=2,
+        seconds_per_megapixel=0.11,
+        save_options={"quality": 85, "method": 3},
+    ),
+    "sheet": OutputFormat(
+        title="contact sheets",
+        writer="contact_sheet",
+        extensions=("jpg", "jpeg", "png"),  # of the pictures that a sheet may be
+        needs_extension=True,
+        divisible=False,
+        takes_quality=True,
+        max_frames=400,
+        copies=3,  # thumbnails, canvas, encoded
+    ),
+    "mp4": OutputFormat(
+        title="clips",
+        writer="clip",
+        content_type="video/mp4",
+        extensions=("mp4",),
+        divisible=False,
+        takes_quality=True,
+        takes_fps=True,
+        memory_per_frame_byte=30,  # x264's look-ahead and references: 60 frames of 8-bit 4:2:0
+        seconds_per_megapixel=0.04,
+    ),
+    "inline": OutputFormat(title="answers", writer="answer", takes_reduction=True, raw=True, copies=4),
+}
+REDUCTION_FORMAT: Final[Format] = "npy"  # of a reduction that is stored
+PREFIX_FORMAT: Final[Format] = "jpeg"  # below a prefix, if the event states none
+
+
+def formats_of(extension: str) -> list[Format]:
+    """Formats whose objects may end in `extension` (lower case, without the dot); empty if there are none."""
+    return [name for name, facts in FORMATS.items() if extension in facts.extensions]
+
+
+def picture_format(extension: str) -> Format | None:
+    """The format of a single picture that ends in `extension`, None for anything else."""
+    return next((name for name in formats_of(extension) if FORMATS[name].many), None)
