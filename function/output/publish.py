@@ -15,7 +15,7 @@ from function.errors import FunctionError, OutputConflict, OutputForbidden, Outp
 from function.models.form import Writing
 from function.models.places import Output
 from function.models.result import Written
-from function.output.undo_log import REQUEST, RUN, Entry, Journal, metadata_of
+from function.output.undo_log import REQUEST, RUN, Entry, Journal, seen
 from function.s3 import CONNECTIONS, Fault, S3Error, ask
 
 if TYPE_CHECKING:
@@ -159,30 +159,24 @@ class Publication:
         """Make the object visible. An equal request's object that is there already is as good."""
         if self._keep:
             arguments["IfNoneMatch"] = "*"
-        version = None
+        written = Written(uri=self._uri(key), bytes=size, sha256=digest.hex())
         try:
-            version = self._call(key, call, **arguments).get("VersionId")
-        except _Exists:
-            wrote = self._metadata(key)
-            if wrote.get(REQUEST) != self._journal.request:
-                raise _conflict(self._uri(key)) from None
-            if wrote.get(RUN) != self._journal.run:
+            answer = self._call(key, call, **arguments)
+        except (_Exists, OutputNotFound) as error:  # not found: the upload, which has ended if only its answer was lost
+            answer = seen(self._client, self._bucket, key)
+            if answer["Metadata"].get(RUN) != self._journal.run:
+                if isinstance(error, OutputNotFound):
+                    raise
+                if answer["Metadata"].get(REQUEST) != self._journal.request:
+                    raise _conflict(written.uri) from None
                 self._journal.abandon(self._client, key)
-                return self._written(key, size, digest, None)
-        except OutputNotFound:  # also an upload that has ended, though its answer was lost
-            if self._metadata(key).get(RUN) != self._journal.run:
-                raise
+                return written
+        version = answer.get("VersionId")
         self._journal.add(Entry(self._bucket, key, version_id=version))
-        return self._written(key, size, digest, version)
-
-    def _written(self, key: str, size: int, digest: bytes, version: str | None) -> Written:
-        return Written(uri=self._uri(key), bytes=size, sha256=digest.hex(), version_id=version)
+        return written.model_copy(update={"version_id": version})
 
     def _call(self, key: str, call: Callable[..., Any], **arguments: Any) -> Any:
         return _call(self._uri(key), call, Bucket=self._bucket, Key=key, **arguments)
-
-    def _metadata(self, key: str) -> dict[str, str]:
-        return metadata_of(self._client, self._bucket, key)
 
     def _uri(self, key: str) -> str:
         return f"s3://{self._bucket}/{key}"

@@ -77,7 +77,7 @@ class Journal:
             entries = list(self._entries.values())
         for entry in entries:
             self._abort(client, entry)
-        if not entries or metadata_of(client, entries[0].bucket, self._manifest_key).get(REQUEST) == self.request:
+        if not entries or seen(client, entries[0].bucket, self._manifest_key)["Metadata"].get(REQUEST) == self.request:
             return
         try:
             with ThreadPoolExecutor(CONNECTIONS, "hwang-withdraw") as pool:
@@ -87,10 +87,13 @@ class Journal:
                 self._take_back(client, entry)
 
     def _take_back(self, client: S3Client, entry: Entry) -> None:
-        if entry.version_id:
-            self._try(client.delete_object, entry, VersionId=entry.version_id)
-        elif metadata_of(client, entry.bucket, entry.key).get(RUN) == self.run:
-            self._try(client.delete_object, entry)
+        version = entry.version_id
+        if not version:
+            there = seen(client, entry.bucket, entry.key)
+            if there["Metadata"].get(RUN) != self.run:
+                return
+            version = there.get("VersionId")
+        self._try(client.delete_object, entry, **({"VersionId": version} if version else {}))
 
     def _abort(self, client: S3Client, entry: Entry) -> None:
         for upload_id in self._uploads(client, entry):
@@ -114,9 +117,9 @@ class Journal:
             _LOG.warning("could not take back s3://%s/%s: %s", entry.bucket, entry.key, failure)
 
 
-def metadata_of(client: S3Client, bucket: str, key: str) -> dict[str, str]:
-    """The metadata of an object; empty if there is none or it cannot be read."""
+def seen(client: S3Client, bucket: str, key: str) -> dict[str, Any]:
+    """Metadata and, if the bucket has versions, VersionId of an object; no metadata if it cannot be read."""
     try:
-        return ask(client.head_object, Bucket=bucket, Key=key)["Metadata"]
+        return dict(ask(client.head_object, Bucket=bucket, Key=key))
     except S3Error:
-        return {}
+        return {"Metadata": {}}
