@@ -28,7 +28,7 @@ from function.session import Session
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-_AHEAD_BYTES: Final = 64 << 20  # of values that wait for their turn
+MAX_AHEAD_BYTES: Final = 64 << 20  # of values fetched before their turn
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def _all_values(client: S3Client, parts: list[_Part]) -> Iterator[tuple[_Part, N
     """The values of each part in turn; a few of the next ones are fetched meanwhile."""
     first = _values(client, parts[0])
     yield parts[0], first
-    most = max(1, min(CONNECTIONS, _AHEAD_BYTES // first.nbytes))
+    most = max(1, min(CONNECTIONS, MAX_AHEAD_BYTES // first.nbytes))
     with ThreadPoolExecutor(most, "hwang-combine") as pool:
         under_way: deque[Future[NDArray[Any]]] = deque()
         waiting = iter(parts[1:])

@@ -15,6 +15,7 @@ from function.frames.reduce import REDUCTIONS
 from function.frames.sheet import layout
 from function.models.form import Reduce
 from function.models.formats import FORMATS, Format
+from function.models.result import MAX_ANSWER_BYTES
 from function.output.publish import MAX_PUT_BYTES
 from function.source.prefetch import WINDOW_BYTES
 from hwang.index import VideoIndex
@@ -23,7 +24,6 @@ from hwang.ranges import FETCH_MEMORY_BYTES
 
 MIB: Final = 2**20
 BATCH_BYTES: Final = 8 * MIB  # small: the first touch of fresh memory costs several times the conversion
-MAX_ANSWER_BYTES: Final = 6 * 10**6  # of a synchronous invocation
 _AT_REST_BYTES: Final = 96 * MIB  # interpreter, libraries, client
 _DECODER_BYTES_PER_PIXEL: Final = 2 * 16 * 1.5  # two decoders with 16 frames each, of 8-bit 4:2:0
 _HEADER_BYTES: Final = 128  # of a .npy file

@@ -208,7 +208,8 @@ def parse_event(event: object) -> Event:
         action: Any = event.get("action", "decode")
         model = ACTIONS.get(action, Decode) if isinstance(action, str) else Decode
         problems = problem_list(error, model)
-        told = "output" in event or event.get("format") == "inline" or any(p["path"] == "output" for p in problems)
+        unstored = [name for name, facts in FORMATS.items() if not facts.is_stored]
+        told = "output" in event or event.get("format") in unstored or any(p["path"] == "output" for p in problems)
         if model is Decode and not told:
             problems.append({"path": "output", "message": "is required"})
         raise BadRequest(summary(problems), problems=problems) from None

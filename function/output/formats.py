@@ -59,7 +59,7 @@ class DecodedFrames:
 
 def write(publication: Publication, frames: DecodedFrames) -> list[Written]:
     """Write the frames in their format and return the objects, pictures in the order of the request, each row once."""
-    return _WRITERS[frames.facts.writer](publication, frames)
+    return WRITERS[frames.facts.writer](publication, frames)
 
 
 def npy_header(shape: Sequence[int], dtype: np.dtype[Any]) -> bytes:
@@ -177,7 +177,7 @@ def _write_clip(publication: Publication, frames: DecodedFrames) -> list[Written
     return [_described(writer.close(), frames.shape)]
 
 
-_WRITERS: Final[dict[Writer, Callable[[Publication, DecodedFrames], list[Written]]]] = {
+WRITERS: Final[dict[Writer, Callable[[Publication, DecodedFrames], list[Written]]]] = {
     "array": _write_array,
     "archive": _write_archive,
     "pictures": _write_pictures,

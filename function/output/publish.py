@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from http import HTTPStatus
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
@@ -44,7 +45,7 @@ def _call(name: str, call: Callable[..., Any], **arguments: Any) -> Any:
     try:
         return ask(call, **arguments)
     except S3Error as failure:
-        if "status 412" in failure.cause:
+        if failure.status == HTTPStatus.PRECONDITION_FAILED:
             raise _Exists from failure
         error = OUTPUT_ERRORS[failure.fault](f"output: {name} {failure}", output=name, cause=failure.cause)
         error.retryable = error.retryable or failure.fault is Fault.EXPIRED

@@ -1,0 +1,118 @@
+"""What decoding is predicted to cost: seconds as they were measured, and the relations between them."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+
+from function.actions import cost
+from function.actions.cost import Rates, cores_of
+from function.frames.pictures import Shape
+from function.models.form import Reduce, Size
+from function.models.formats import FORMATS, Format
+from hwang.plan import make_plan
+from tests.unit.function.fakedecoder import index_of
+
+HD = (1280, 720)
+MEGAPIXELS = 0.9216
+CONVERT = 0.0015  # seconds a megapixel
+# Seconds of one core to make a megapixel of each format, measured on the machine that docs/jobs.md speaks of. Others
+# are faster or slower by a factor of three, all formats alike.
+MEASURED: dict[Format, float] = {
+    "npy": 0.002,
+    "inline": 0.002,
+    "sheet": 0.002,
+    "jpeg": 0.013,
+    "mp4": 0.04,
+    "npz": 0.1,
+    "webp": 0.11,
+    "png": 0.13,
+}
+
+
+def rates(
+    written_as: Format = "npy", reduce: Reduce | None = None, cores: float = 1, size: Size | None = None, **changes: Any
+) -> Rates:
+    return Rates.of(index_of(10, HD, **changes), Shape.of(HD, size, 0), written_as, reduce, cores)
+
+
+def test_every_format_costs_what_was_measured() -> None:
+    assert {name: facts.seconds_per_megapixel for name, facts in FORMATS.items()} == MEASURED
+
+
+@pytest.mark.parametrize("written_as", MEASURED)
+def test_a_frame_costs_its_conversion_its_encoding_and_what_is_sent(written_as: Format) -> None:
+    sent = {"npy": MEGAPIXELS * 3e6 / 80e6, "npz": MEGAPIXELS * 3e6 / 80e6}.get(written_as, 0.0)
+    request = 0.003 if written_as in ("jpeg", "png", "webp") else 0.0
+    expected = (CONVERT + MEASURED[written_as]) * MEGAPIXELS + request + sent
+    assert rates(written_as).frame == pytest.approx(expected)
+    assert rates(written_as).request == pytest.approx(0.18)
+
+
+def test_formats_cost_in_the_order_of_their_work() -> None:
+    """Whatever the machine: raw bytes less than JPEG, JPEG less than a clip, a lossless picture most."""
+    seconds = [rates(name).frame for name in ("inline", "jpeg", "mp4", "webp", "png")]
+    assert seconds == sorted(seconds)
+    jpeg, png = FORMATS["jpeg"].seconds_per_megapixel, FORMATS["png"].seconds_per_megapixel
+    assert 5 < png / jpeg < 40
+
+
+@pytest.mark.parametrize(("codec", "seconds"), [("h264", 1.3), ("hevc", 1.4), ("vp9", 1.6), ("av1", 1.6), ("mpeg4", 3)])
+def test_a_sample_costs_its_pixels_as_stored(codec: str, seconds: float) -> None:
+    assert rates(codec=codec).sample == pytest.approx(seconds / 1000 * MEGAPIXELS)
+    assert rates(codec=codec, size=Size(width=64)).sample == rates(codec=codec).sample
+
+
+def test_a_megabyte_of_samples_costs_50_ms() -> None:
+    assert rates().byte * 1e6 == pytest.approx(0.05)
+
+
+def test_small_frames_are_converted_from_large_ones_and_encoded_small() -> None:
+    small = rates("png", size=Size(width=640))
+    assert small.frame == pytest.approx(CONVERT * MEGAPIXELS + 0.13 * MEGAPIXELS / 4 + 0.003)
+
+
+@pytest.mark.parametrize("written_as", ["png", "npy"])
+def test_cores_share_the_work_and_not_the_network(written_as: Format) -> None:
+    one, four = rates(written_as), rates(written_as, cores=4)
+    sent = MEGAPIXELS * 3e6 / 80e6 if written_as == "npy" else 0.0
+    assert four.frame - sent == pytest.approx((one.frame - sent) / 4)
+    assert four.sample == pytest.approx(one.sample / 4)
+    assert four.byte == pytest.approx(one.byte / 4)
+    assert four.request == one.request
+
+
+RESULT_BYTES = {"sum": 8, "sum_frames": 8 * 2764800, "mean": 8 * 2764800, "min": 2764800, "max": 2764800}
+
+
+@pytest.mark.parametrize("reduce", get_args(Reduce))
+@pytest.mark.parametrize("written_as", ["npy", "inline"])
+def test_a_reduction_is_sent_once_at_the_end(reduce: Reduce, written_as: Format) -> None:
+    made = rates(written_as, reduce)
+    assert made.frame == pytest.approx((CONVERT + 0.002) * MEGAPIXELS)
+    assert made.request == pytest.approx(0.18 + RESULT_BYTES[reduce] / 80e6)
+
+
+def test_a_run_costs_its_samples_its_bytes_and_its_wanted_frames() -> None:
+    index = index_of(20, HD, gop=5, sample_bytes=3000)
+    plan = make_plan(index, [0, 7, 7, 9, 12])
+    seconds = Rates(sample=1, byte=0.001, frame=100, request=7).of_runs(index, plan)
+    assert [len(run.samples) for run in plan.runs] == [1, 5, 3]
+    np.testing.assert_allclose(seconds, [1 + 3 + 100, 5 + 15 + 200, 3 + 9 + 100])
+    assert seconds.dtype == np.float64
+
+
+def test_a_function_has_the_cores_of_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cores_of(512 * 2**20) == 1
+    assert cores_of(1769 * 2**20) == 1
+    assert cores_of(2 * 1769 * 2**20) == 2
+    assert cores_of(10240 * 2**20) == pytest.approx(5.788, abs=0.001)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2})
+    assert cores_of(None) == 3
+
+
+def test_opening_takes_six_requests() -> None:
+    assert pytest.approx(0.03) == cost.REQUEST_SECONDS
+    assert pytest.approx(6 * 0.03) == cost.OPEN_SECONDS
