@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-Format = Literal["npy", "npz", "jpeg", "png", "webp", "sheet", "mp4", "inline"]
+Format = Literal["npy", "npz", "jpeg", "png", "webp", "tiff", "sheet", "mp4", "inline"]
 Writer = Literal["array", "archive", "pictures", "contact_sheet", "clip", "answer"]
 
 
@@ -93,6 +93,16 @@ FORMATS: Final[Mapping[Format, OutputFormat]] = {
         memory_per_frame_byte=2,
         seconds_per_megapixel=0.11,
         save_options={"quality": 85, "method": 3},
+    ),
+    "tiff": OutputFormat(
+        title="TIFF pictures",
+        writer="pictures",
+        content_type="image/tiff",
+        extensions=("tiff", "tif"),
+        many=True,
+        memory_per_frame_byte=2,
+        seconds_per_megapixel=0.09,
+        save_options={"compression": "tiff_adobe_deflate"},
     ),
     "sheet": OutputFormat(
         title="contact sheets",

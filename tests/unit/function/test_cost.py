@@ -27,6 +27,7 @@ MEASURED: dict[Format, float] = {
     "jpeg": 0.013,
     "mp4": 0.04,
     "npz": 0.1,
+    "tiff": 0.09,
     "webp": 0.11,
     "png": 0.13,
 }
@@ -45,7 +46,7 @@ def test_every_format_costs_what_was_measured() -> None:
 @pytest.mark.parametrize("written_as", MEASURED)
 def test_a_frame_costs_its_conversion_its_encoding_and_what_is_sent(written_as: Format) -> None:
     sent = {"npy": MEGAPIXELS * 3e6 / 80e6, "npz": MEGAPIXELS * 3e6 / 80e6}.get(written_as, 0.0)
-    request = 0.003 if written_as in ("jpeg", "png", "webp") else 0.0
+    request = 0.003 if written_as in ("jpeg", "png", "webp", "tiff") else 0.0
     expected = (CONVERT + MEASURED[written_as]) * MEGAPIXELS + request + sent
     assert rates(written_as).frame == pytest.approx(expected)
     assert rates(written_as).request == pytest.approx(0.18)

@@ -95,7 +95,9 @@ def test_an_archive_holds_frames_rows_and_times() -> None:
     assert client.versions["a.npz"][-1].sent["ContentType"] == "application/zip"
 
 
-@pytest.mark.parametrize(("kind", "extension", "most"), [("jpeg", "jpg", 4), ("png", "png", 0), ("webp", "webp", 6)])
+@pytest.mark.parametrize(
+    ("kind", "extension", "most"), [("jpeg", "jpg", 4), ("png", "png", 0), ("webp", "webp", 6), ("tiff", "tiff", 0)]
+)
 def test_pictures_below_a_prefix_are_named_by_their_rows(
     video: FakeVideo, kind: str, extension: str, most: float
 ) -> None:

@@ -146,6 +146,17 @@ def test_a_png_gives_the_frame_back_and_a_jpeg_nearly() -> None:
     assert len(encode(frame, "jpeg", 10)) < len(encode(frame, "jpeg", 95))
 
 
+@pytest.mark.parametrize("shape", [(48, 64, 3), (48, 64)])
+def test_a_tiff_is_compressed_and_gives_colors_and_grays_back(shape: tuple[int, ...]) -> None:
+    frame = np.full(shape, 7, np.uint8)
+    frame[:, 32:] = 200
+    data = encode(frame, "tiff")
+    image = Image.open(io.BytesIO(data))
+    assert (image.format, image.info["compression"]) == ("TIFF", "tiff_adobe_deflate")
+    np.testing.assert_array_equal(np.asarray(image), frame, strict=True)
+    assert len(data) < frame.size / 4
+
+
 def test_a_header_and_raw_frames_are_what_numpy_loads() -> None:
     frames = np.random.default_rng(1).integers(0, 256, (2, 3, 4, 3), dtype=np.uint8)
     data = npy_header(frames.shape, frames.dtype) + frames.tobytes()

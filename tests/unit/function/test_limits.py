@@ -117,6 +117,7 @@ def test_a_reduction_holds_its_total_and_the_part_that_is_written(reduce: Reduce
         ("jpeg", 2 * HD_FRAME),
         ("png", 2 * HD_FRAME),
         ("webp", 2 * HD_FRAME),
+        ("tiff", 2 * HD_FRAME),
         ("mp4", 1280 * 720 * 90),
         ("inline", 4 * (128 + 50 * HD_FRAME)),
         ("sheet", 3 * 3 * layout(50, *HD).width_px * layout(50, *HD).height_px),
@@ -145,7 +146,7 @@ def test_the_size_of_raw_frames_is_known(written_as: Format) -> None:
     assert work((64, 32), 10, written_as).output_bytes == 128 + 10 * 64 * 32 * 3
 
 
-@pytest.mark.parametrize("written_as", ["jpeg", "png", "webp", "sheet", "mp4"])
+@pytest.mark.parametrize("written_as", ["jpeg", "png", "webp", "tiff", "sheet", "mp4"])
 def test_the_size_of_what_is_compressed_is_not(written_as: Format) -> None:
     assert work((64, 32), 10, written_as).output_bytes is None
 
