@@ -1,4 +1,4 @@
-"""One result of many partial ones: sums are added, means weighted by their frames, extremes compared."""
+"""The combine action: adds partial sums, weights partial means by their frames, compares partial extremes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,10 @@ class _Part:
 
 
 def combine(request: Combine, session: Session) -> dict[str, Any]:
-    """Raises SourceNotFound naming every part that is missing, BadRequest for parts that do not fit each other."""
+    """Combine the parts, write the result and return it.
+
+    Raises SourceNotFound naming every part that is missing, BadRequest for parts that do not fit each other.
+    """
     client, output = session.client, request.output
     with session.clock.phase("open"):
         check_bucket(client, output.bucket)
@@ -73,7 +76,7 @@ def combine(request: Combine, session: Session) -> dict[str, Any]:
 
 
 def _parts(client: S3Client, places: list[S3Object]) -> list[_Part]:
-    """The parts, all of one kind; missing ones are all named."""
+    """The parts, all of one kind. Raises SourceNotFound naming all that are missing, BadRequest for mixed kinds."""
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         found = list(pool.map(lambda place: _part(client, place), places))
     parts = [part for part in found if part]
@@ -101,7 +104,7 @@ def _part(client: S3Client, place: S3Object) -> _Part | None:
 
 
 def _combined(client: S3Client, parts: list[_Part], kind: str, frames: int, session: Session) -> NDArray[Any]:
-    """Sums are uint64, exact. A mean's sum is an integer, so it is the mean times its frames, rounded: exact too."""
+    """The combined values. A mean's sum is an integer, so the mean times its frames, rounded, is exact as well."""
     total: NDArray[Any] | None = None
     for part, values in _all_values(client, parts):
         session.deadline.check()
@@ -145,7 +148,7 @@ def _values(client: S3Client, part: _Part) -> NDArray[Any]:
 
 
 def _read(client: S3Client, place: S3Object) -> bytes | None:
-    """The object; None if it is not there."""
+    """The object's bytes; None if it does not exist."""
     version: Any = {"VersionId": place.version_id} if place.version_id else {}
     try:
         return get(client, place.bucket, place.key, **version)

@@ -83,7 +83,7 @@ class _DecodeRun:
         self._seconds: list[float] = index.timestamps()[rows].tolist()
 
     def publish(self, output: Output) -> dict[str, Any]:
-        """Writes everything, the manifest last, and returns the whole result, which is the manifest."""
+        """Write everything, the manifest last, and return the whole result, which is the manifest."""
         session = self._session
         journal = Journal(session.run, self._asked, output.manifest_key, session.tell)
         with Publication(session.client, output, self._request, journal) as publication:
@@ -106,7 +106,7 @@ class _DecodeRun:
         return whole
 
     def result(self, written: list[Written], reduced: Reduced | None = None) -> dict[str, Any]:
-        """The whole result, as JSON has it. Without an output, the frames or their reduction are in it."""
+        """The whole result as JSON values. Without an output it holds the frames or their reduction."""
         request, rows = self._request, self._pictures.rows
         answer = None
         if request.output is None:
@@ -126,7 +126,7 @@ class _DecodeRun:
         return as_json(result)
 
     def progress(self) -> dict[str, Any]:
-        """How far it got: what a request for the rest has to ask for."""
+        """Numbers of frames done and undone, and the undone rows, which a request for the rest has to name."""
         undone = self._pictures.undone.tolist()
         done = len(self._pictures.rows) - len(undone)
         return {"done": done, "undone": len(undone), "undone_rows": undone[:MAX_UNDONE_LISTED]}

@@ -1,4 +1,4 @@
-"""A QuickTime movie of JPEG pictures, made without FFmpeg: what the function tests itself with if it cannot encode."""
+"""Writes a QuickTime movie of JPEG pictures without FFmpeg, for the self-test of a build that cannot encode."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MATRIX = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 
 
 def jpeg_movie(pictures: Sequence[NDArray[np.uint8]], fps: int = 25) -> bytes:
-    """Of luma, uint8 [H, W] each, all of one size; the colour is gray."""
+    """The movie's bytes. `pictures` are luma, uint8 [H, W], all of one size; the color is gray."""
     height, width = pictures[0].shape
     samples = [_jpeg(picture) for picture in pictures]
     count = len(samples)

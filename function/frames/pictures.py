@@ -1,4 +1,4 @@
-"""The decoded frames of a request: sized, turned, in the order they are needed."""
+"""The decoded frames of a request: sized, turned, in the order in which they are written."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Frames = NDArray[np.uint8]  # [n, H, W, 3] RGB
 
 @dataclass(frozen=True)
 class Shape:
-    """What the frames look like: as decoded, and how far they are turned then. Pixels, degrees clockwise."""
+    """Size of the decoded frames in pixels, and the degrees clockwise by which they are turned afterwards."""
 
     decoded_width: int
     decoded_height: int
@@ -31,7 +31,7 @@ class Shape:
 
     @classmethod
     def of(cls, video_size: tuple[int, int], size: Size | None, rotation: int) -> Shape:
-        """For a video of (width, height). A width or height asked for is that of the frame as it is turned."""
+        """The shape for a video of (width, height). `size` is that of the turned frame."""
         size = size or Size.model_construct()
         sides = (size.width, size.height)
         width, height = sides[::-1] if rotation % 180 else sides
@@ -39,25 +39,28 @@ class Shape:
         return cls(layout.width, layout.height, rotation)
 
     def even(self) -> Shape:
-        """With even sides, as clips must have; a pixel smaller if need be."""
+        """The shape with even sides, as clips need; odd sides get a pixel smaller."""
         return Shape(max(2, self.decoded_width & ~1), max(2, self.decoded_height & ~1), self.rotation)
 
     @property
     def width(self) -> int:
+        """Width of the turned frame."""
         return self.decoded_height if self.rotation % 180 else self.decoded_width
 
     @property
     def height(self) -> int:
+        """Height of the turned frame."""
         return self.decoded_width if self.rotation % 180 else self.decoded_height
 
     @property
     def frame_bytes(self) -> int:
+        """Bytes of one frame in RGB."""
         return self.width * self.height * 3
 
 
 @dataclass
 class Pictures:
-    """Frames of `rows`."""
+    """Frames of `rows`, decoded when they are iterated over."""
 
     decoder: Decoder
     rows: Rows
@@ -70,12 +73,12 @@ class Pictures:
 
     @property
     def undone(self) -> Rows:
-        """Of `rows` those whose frames were not handed out yet, duplicates kept."""
+        """Rows whose frames have not been handed out yet, duplicates kept."""
         left = self._order[self._handed_out :]
         return left if self._order is self.rows else self.rows[np.isin(self.rows, left)]
 
     def in_order(self) -> Iterator[Frames]:
-        """As asked for, one or several at a time; ascending rows are decoded once, however often each is wanted."""
+        """Frames in the order of `rows`, uint8 [n, H, W, 3]; duplicates of ascending rows are decoded once."""
         if (np.diff(self.rows) < 0).any():
             yield from (frames for _, frames in self.batches(self.rows))
             return
@@ -85,11 +88,11 @@ class Pictures:
                 yield from repeat(frame[np.newaxis], count)
 
     def batches(self, rows: Rows) -> Iterator[tuple[slice, Frames]]:
-        """Frames of `rows` and their positions in it."""
+        """Frames of `rows`, uint8 [n, H, W, 3] RGB, with their positions in it."""
         yield from self._batches(rows, "rgb24")
 
     def planes(self, rows: Rows) -> Iterator[tuple[slice, Planes]]:
-        """The same as planes of YUV 4:2:0."""
+        """Planes of YUV 4:2:0 of `rows`, with their positions in it."""
         yield from self._batches(rows, "yuv420p")
 
     def _batches(self, rows: Rows, pixel_format: PixelFormat) -> Iterator[tuple[slice, Any]]:

@@ -31,12 +31,13 @@ class Reducer(Protocol):
 
 
 class Sum:
-    """One number over every byte of every frame; uint64 [], exact."""
+    """Exact sum over every byte of every frame."""
 
     def __init__(self) -> None:
         self._total = 0
 
     def add(self, batch: Batch, counts: Counts) -> None:
+        """Add the bytes of each frame as often as it counts."""
         for frame, count in zip(batch, counts.tolist(), strict=True):
             flat = frame.reshape(-1)
             even = flat.size - flat.size % _LANE
@@ -44,17 +45,19 @@ class Sum:
             self._total += count * (int(columns.sum(dtype=np.uint64)) + int(flat[even:].sum(dtype=np.uint64)))
 
     def result(self) -> NDArray[np.uint64]:
+        """The sum, uint64 []."""
         return np.array(self._total, dtype=np.uint64)
 
 
 class SumFrames:
-    """The sum over frames; uint64 [H, W, 3], exact."""
+    """Exact sum over frames."""
 
     def __init__(self) -> None:
         self._total: NDArray[np.uint64] | None = None
         self._frames = 0
 
     def add(self, batch: Batch, counts: Counts) -> None:
+        """Add each frame as often as it counts."""
         if self._total is None:
             self._total = np.zeros(batch.shape[1:], dtype=np.uint64)
         for start in range(0, len(batch), _LANE):
@@ -64,25 +67,28 @@ class SumFrames:
         self._frames += int(counts.sum())
 
     def result(self) -> NDArray[np.uint64]:
+        """The sum, uint64 [H, W, 3]."""
         assert self._total is not None
         return self._total
 
 
 class Mean(SumFrames):
-    """The mean over frames; float64 [H, W, 3], the exact sum divided once."""
+    """Mean over frames: the exact sum divided once."""
 
     def result(self) -> NDArray[np.float64]:  # type: ignore[override]
+        """The mean, float64 [H, W, 3]."""
         return super().result() / self._frames
 
 
 class Extreme:
-    """The least or greatest value over frames; uint8 [H, W, 3]."""
+    """Least or greatest value over frames."""
 
     def __init__(self, choose: np.ufunc) -> None:
         self._choose = choose
         self._so_far: Batch | None = None
 
     def add(self, batch: Batch, counts: Counts) -> None:  # noqa: ARG002 - the same frame again changes nothing
+        """Compare each frame with the extreme so far."""
         for frame in batch:
             if self._so_far is None:
                 self._so_far = frame.copy()
@@ -90,6 +96,7 @@ class Extreme:
                 self._choose(self._so_far, frame, out=self._so_far)
 
     def result(self) -> Batch:
+        """The extreme, uint8 [H, W, 3]."""
         assert self._so_far is not None
         return self._so_far
 

@@ -21,7 +21,7 @@ MAX_FIELDS: Final = 10_000  # of one object: naming hundreds of thousands of unk
 
 
 class _Asked(Model):
-    """What messages about a decode name first."""
+    """The fields of a decode that messages list first."""
 
     video: Video
     frames: Frames
@@ -96,7 +96,7 @@ class Decode(Form, _Asked):
 
 
 class Plan(Model):
-    """What a decode would cost, without decoding."""
+    """Predict the cost of a decode without decoding."""
 
     video: Video
     frames: Frames
@@ -107,14 +107,14 @@ class Plan(Model):
 
 
 class Probe(Model):
-    """What a video is."""
+    """Return facts about a video."""
 
     video: Video
     action: Literal["probe"]
 
 
 class Index(Writing):
-    """Index a video and keep the index: at `output`, or where later requests look for it."""
+    """Index a video and store the index: at `output`, or where later requests look for it."""
 
     video: Video
     output: OutputUri | None = None
@@ -128,7 +128,7 @@ class Index(Writing):
 
 
 class Combine(Writing):
-    """One result of the partial results of many reductions, by their manifests."""
+    """Combine the partial results of many reductions, by their manifests."""
 
     parts: Annotated[list[S3Uri], Field(min_length=1, max_length=MAX_PARTS, fail_fast=True)]
     output: OutputUri
@@ -142,7 +142,7 @@ class Combine(Writing):
 
 
 class SelfTest(Model):
-    """Whether this build encodes and decodes as it should; needs no video and no bucket."""
+    """Test that this build encodes and decodes correctly; needs no video and no bucket."""
 
     action: Literal["selftest"]
 
@@ -196,7 +196,7 @@ EVENT: Final[TypeAdapter[Event]] = TypeAdapter(
 
 
 def parse_event(event: object) -> Event:
-    """The event as a model. Raises BadRequest with every problem; of a list's items only the first wrong one."""
+    """Parse an event. Raises BadRequest with every problem, but only the first wrong item of each list."""
     if not isinstance(event, dict):
         raise BadRequest(f"the event must be a JSON object, not {json_type(event)}", problems=[])
     fields = max(len(part) for part in (event, *event.values()) if isinstance(part, dict))

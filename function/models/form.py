@@ -42,7 +42,7 @@ class Size(Model):
 
 
 class Writing(Model):
-    """How objects are written."""
+    """Fields that say how objects are written."""
 
     if_exists: Annotated[
         Literal["replace", "reuse", "keep"],
@@ -53,7 +53,7 @@ class Writing(Model):
 
 
 class Form(Writing):
-    """Frames of a video, and how they are made."""
+    """Fields that say which frames are wanted, and in which form."""
 
     frames: Frames
     format: Format | None = None
@@ -66,6 +66,7 @@ class Form(Writing):
 
     @property
     def template(self) -> NameTemplate:
+        """The parsed `name`."""
         return parse_template(self.name)
 
     def _form_disagreement(self) -> str | None:

@@ -37,7 +37,7 @@ class OutputFormat:
 
     @property
     def is_stored(self) -> bool:
-        """Whether it is written to an output; otherwise it is part of the answer."""
+        """True if it is written to an output, False if it is part of the answer."""
         return self.writer != "answer"
 
 

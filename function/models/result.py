@@ -1,4 +1,4 @@
-"""What a request is answered with, as the manifest keeps it and as Lambda returns it."""
+"""Results of requests, as the manifest holds them and as Lambda returns them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class FrameList(Model):
 
 
 class VideoFacts(Model):
-    """What the video is. Sizes in pixels as stored, before `rotation` (degrees clockwise)."""
+    """Facts about the video. Sizes in pixels as stored, before `rotation` (degrees clockwise)."""
 
     uri: str
     etag: str
@@ -48,7 +48,7 @@ class VideoFacts(Model):
 
 
 class Counters(Model):
-    """What it took."""
+    """Bytes, requests, samples and frames that the request took."""
 
     bytes_read: int
     requests: int
@@ -66,14 +66,14 @@ class Inline(Model):
 
 
 class Partial(Model):
-    """What a reduction was, so that partial results can be combined."""
+    """Kind and number of frames of a reduction, so that partial results can be combined."""
 
     reduce: str
     frames: int
 
 
 class DecodeResult(Model):
-    """Of a decode. `request` is the fingerprint of what was asked of which version of the video."""
+    """Result of a `decode` action. `request` is the fingerprint of the event and of the version of the video."""
 
     request: str
     video: VideoFacts
@@ -85,12 +85,12 @@ class DecodeResult(Model):
     partial: Partial | None = None
     inline: Inline | None = None
     counters: Counters
-    kept: bool | None = None  # the finished result of an equal request was there already
+    kept: bool | None = None  # the result of an equal request that had finished before
     milliseconds: dict[str, float] | None = None
 
 
 class ProbeResult(Model):
-    """Of a probe."""
+    """Result of a `probe` action."""
 
     video: VideoFacts
     counters: Counters
@@ -98,7 +98,7 @@ class ProbeResult(Model):
 
 
 class Cost(Model):
-    """What a decode would take, at most; memory and time are predictions."""
+    """Upper bounds of what a decode takes; memory and time are predictions."""
 
     requests: int
     bytes: int
@@ -106,11 +106,11 @@ class Cost(Model):
     samples: int
     memory_mb: int
     milliseconds: int
-    output_bytes: int | None = None  # where the format tells
+    output_bytes: int | None = None  # unless it depends on what the frames show
 
 
 class PlanResult(Model):
-    """Of a plan."""
+    """Result of a `plan` action."""
 
     video: VideoFacts
     frames: FrameList
@@ -121,7 +121,7 @@ class PlanResult(Model):
 
 
 class IndexResult(Model):
-    """Of an index."""
+    """Result of an `index` action."""
 
     video: VideoFacts
     output: list[Written]
@@ -130,7 +130,7 @@ class IndexResult(Model):
 
 
 class CombineResult(Model):
-    """Of a combination."""
+    """Result of a `combine` action."""
 
     request: str
     partial: Partial
@@ -142,7 +142,7 @@ class CombineResult(Model):
 
 
 class SelfTestResult(Model):
-    """Of a self-test that found every frame to be the right one."""
+    """Result of a `selftest` action in which every frame was the right one."""
 
     frames_checked: int
     samples_decoded: int
@@ -153,12 +153,12 @@ Result = DecodeResult | ProbeResult | PlanResult | IndexResult | CombineResult |
 
 
 def as_json(result: Result) -> dict[str, Any]:
-    """The whole result, without what it has not."""
+    """The result as JSON values, without fields that are None."""
     return result.model_dump(exclude_none=True)
 
 
 def returned(whole: dict[str, Any]) -> dict[str, Any]:
-    """The result as it is returned: without the lists that only the manifest can hold."""
+    """The result as Lambda returns it: long lists, which only the manifest can hold, are cut or left out."""
     result = dict(whole)
     if len(whole.get("output", ())) > MAX_LISTED:
         result["output"] = whole["output"][:MAX_LISTED]
