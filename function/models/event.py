@@ -209,8 +209,8 @@ def parse_event(event: object) -> Event:
         model = ACTIONS.get(action, Decode) if isinstance(action, str) else Decode
         problems = problem_list(error, model)
         unstored = [name for name, facts in FORMATS.items() if not facts.is_stored]
-        told = "output" in event or event.get("format") in unstored or any(p["path"] == "output" for p in problems)
-        if model is Decode and not told:
+        settled = "output" in event or event.get("format") in unstored or any(p["path"] == "output" for p in problems)
+        if model is Decode and not settled:
             problems.append({"path": "output", "message": "is required"})
         raise BadRequest(summary(problems), problems=problems) from None
     except RecursionError:

@@ -43,10 +43,10 @@ class Journal:
         self._entries: dict[str, Entry] = {}
 
     @classmethod
-    def of(cls, run: str, told: list[dict[str, Any]]) -> Self:
+    def of(cls, run: str, messages: list[dict[str, Any]]) -> Self:
         """The journal of another process from the messages that it passed to `tell`, at least one."""
-        journal = cls(run, told[0]["request"], told[0]["manifest_key"])
-        for one in told:
+        journal = cls(run, messages[0]["request"], messages[0]["manifest_key"])
+        for one in messages:
             journal.add(Entry(**one["entry"]))
         return journal
 
