@@ -30,7 +30,7 @@ from function.models.event import Combine, parse_event
 from function.models.form import Reduce
 from function.output.undo_log import REQUEST
 from function.session import Session
-from tests.unit.function.fakes3 import FakeS3, refused
+from tests.support.fakes3 import FakeS3, refused
 
 
 def store_part(client: FakeS3, key: str, kind: Reduce, frames: NDArray[np.uint8], request: str = "") -> None:

@@ -23,8 +23,8 @@ from function.models.result import MAX_LISTED
 from function.output.undo_log import REQUEST
 from function.session import Session
 from hwang.errors import CorruptFrameError
+from tests.support.fakes3 import FakeS3, refused
 from tests.unit.function.fakedecoder import VIDEO, FakeVideo, frame, index_of, install
-from tests.unit.function.fakes3 import FakeS3, refused
 
 WIDTH, HEIGHT, COUNT = 32, 18, 30
 

@@ -154,12 +154,18 @@ def test_the_size_of_what_is_compressed_is_not(written_as: Format) -> None:
 def test_what_cannot_fit_is_refused_with_the_memory_that_would() -> None:
     too_much = work(UHD, 10, reduce="mean")
     with pytest.raises(errors.LimitExceeded) as caught:
-        limits.check(too_much, 1024 * MIB)
+        limits.check(too_much, 1024 * MIB + 5)
     assert caught.value.detail == {"limit": "memory", "wanted_mb": 3392, "memory_mb": 1024}
     for said in ("3392 MB", "1024 MB", "7680x4320"):
         assert said in caught.value.message
     limits.check(too_much, 3392 * MIB)
     limits.check(too_much, None)
+
+
+@pytest.mark.parametrize(("needed", "enough"), [(128 * MIB, 128), (128 * MIB + 1, 192), (192 * MIB - 1, 192)])
+def test_the_memory_that_suffices_is_rounded_up(needed: int, enough: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(DecodeEstimate, "memory_bytes", needed)
+    assert work(HD, 1).memory_mb == enough
 
 
 def test_memory_may_be_used_to_the_last_byte() -> None:
@@ -170,7 +176,8 @@ def test_memory_may_be_used_to_the_last_byte() -> None:
 
 
 def test_a_sheet_of_too_many_frames_is_refused() -> None:
-    limits.check(work((64, 64), 400, "sheet"), None)
+    for count in (1, 399, 400):
+        limits.check(work((64, 64), count, "sheet"), None)
     with pytest.raises(errors.LimitExceeded) as caught:
         limits.check(work((64, 64), 401, "sheet"), None)
     assert caught.value.message == 'frames: a sheet shows at most 400 frames, not 401; use {"count": n}'
@@ -210,7 +217,8 @@ def test_a_large_fetch_is_counted_in_temporary_storage(monkeypatch: pytest.Monke
 
 def test_a_fetch_that_is_held_in_memory_needs_no_temporary_storage(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: Mock(free=MIB))
-    limits.check(work(HD, 1, fetched=FETCH_MEMORY_BYTES), None)
+    for fetched in (FETCH_MEMORY_BYTES, FETCH_MEMORY_BYTES - MIB // 2):
+        limits.check(work(HD, 1, fetched=fetched), None)
     with pytest.raises(errors.StorageFull):
         limits.check(work(HD, 1, fetched=FETCH_MEMORY_BYTES + 1), None)
 

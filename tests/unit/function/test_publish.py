@@ -18,7 +18,7 @@ from function.models.places import Output
 from function.output import publish
 from function.output.publish import Publication, check_bucket, finished
 from function.output.undo_log import REQUEST, RUN, Journal
-from tests.unit.function.fakes3 import OUT, FakeS3, Killed, refused, unreachable
+from tests.support.fakes3 import OUT, FakeS3, Killed, refused, unreachable
 
 Message = dict[str, Any]
 OUTPUT = Output(bucket=OUT, key="run/")

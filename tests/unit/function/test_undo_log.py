@@ -10,7 +10,7 @@ import pytest
 
 from function.output import publish, undo_log
 from function.output.undo_log import REQUEST, RUN, Entry, Journal
-from tests.unit.function.fakes3 import OUT, FakeS3, refused
+from tests.support.fakes3 import OUT, FakeS3, refused
 from tests.unit.function.test_publish import LARGE, MANIFEST, SMALL, publication, write_all
 
 OURS = {RUN: "run1", REQUEST: "asked"}

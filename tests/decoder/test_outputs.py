@@ -1,0 +1,92 @@
+"""Every output format from a real decode, read back: the numbers in the pixels are those of the rows."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+import hwang
+from function.actions.decode import decode
+from function.frames.sheet import layout
+from function.models.event import Decode, parse_event
+from function.models.formats import FORMATS, Format
+from function.session import Session
+from function.source import video
+from hwang.source import FileSource
+from tests.support.clips import BY_NAME, numbers_of
+from tests.support.fakes3 import FakeS3
+
+ROWS = [37, 3, 3, 20]
+SIZE = BY_NAME["h264-open-gop"].size
+
+
+class _File(FileSource):
+    """A file in place of an object that is read over the network."""
+
+    uri, etag, requests, bytes_read = "s3://films/clip.mp4", '"e1"', 0, 0
+
+    def expect(self, ranges: Any) -> None:
+        """Nothing is fetched ahead."""
+
+
+@pytest.fixture
+def written(
+    clip: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Format], tuple[FakeS3, dict[str, Any]]]:
+    monkeypatch.setattr(video, "Source", lambda *_: _File(clip("h264-open-gop")))
+
+    def write(name: Format) -> tuple[FakeS3, dict[str, Any]]:
+        facts = FORMATS[name]
+        end = "/" if facts.many else f".{facts.extensions[0]}" if facts.extensions else ""
+        output = {"output": f"s3://out/x{end}"} if facts.is_stored else {}
+        request = parse_event({"video": _File.uri, "frames": ROWS, "format": name, **output})
+        assert isinstance(request, Decode)
+        client = FakeS3()
+        return client, decode(request, Session(cast("Any", client)))
+
+    return write
+
+
+def _pictures(client: FakeS3, result: dict[str, Any]) -> list[NDArray[np.uint8]]:
+    data = [client.objects[one["uri"].removeprefix("s3://out/")] for one in result["output"]]
+    return [np.asarray(Image.open(io.BytesIO(one)).convert("RGB")) for one in data]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_shows_the_rows_that_were_asked_for(
+    name: Format, written: Callable[[Format], tuple[FakeS3, dict[str, Any]]], clip: Callable[[str], Path]
+) -> None:
+    client, result = written(name)
+    with hwang.Decoder(clip("h264-open-gop")) as decoder:
+        truth = decoder.frames(ROWS)
+    match FORMATS[name].writer:
+        case "array":
+            np.testing.assert_array_equal(np.load(io.BytesIO(client.objects["x.npy"])), truth)
+        case "archive":
+            loaded = np.load(io.BytesIO(client.objects["x.npz"]))
+            np.testing.assert_array_equal(loaded["frames"], truth)
+            assert loaded["rows"].tolist() == ROWS
+        case "answer":
+            np.testing.assert_array_equal(np.load(io.BytesIO(base64.b64decode(result["inline"]["data"]))), truth)
+        case "pictures":
+            assert [one["row"] for one in result["output"]] == [37, 3, 20]
+            pictures = _pictures(client, result)
+            assert numbers_of(pictures) == [37, 3, 20]
+            if name in ("png", "tiff"):
+                np.testing.assert_array_equal(np.stack(pictures), truth[[0, 1, 3]])
+        case "contact_sheet":
+            [sheet] = _pictures(client, result)
+            grid = layout(len(ROWS), *SIZE)
+            corners = [grid.corner(position) for position in range(len(ROWS))]
+            assert numbers_of(sheet[top : top + SIZE[1], left : left + SIZE[0]] for left, top in corners) == ROWS
+        case "clip":
+            with hwang.Decoder(io.BytesIO(client.objects["x.mp4"])) as decoder:
+                assert numbers_of(decoder.frames(range(len(ROWS)))) == ROWS
