@@ -48,7 +48,7 @@ class Rates:
         coded, shown = index.width * index.height / 1e6, shape.width * shape.height / 1e6
         facts = FORMATS[REDUCTION_FORMAT if reduce else written_as]
         frame = _CONVERT * coded + facts.seconds_per_megapixel * shown + (_OBJECT if facts.many else 0.0)
-        sent_with_a_frame = shape.frame_bytes if facts.raw and facts.is_stored and not reduce else 0
+        sent_with_a_frame = shape.frame_bytes if facts.is_streamed and not reduce else 0
         sent_at_the_end = REDUCTIONS[reduce].result_bytes(shape.frame_bytes) if reduce else 0
         return cls(
             _SAMPLE.get(index.codec, _OTHER_SAMPLE) * coded / cores,

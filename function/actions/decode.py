@@ -80,26 +80,21 @@ class _DecodeRun:
         self.estimate = DecodeEstimate(index, plan, shape, written_as, request.reduce, video.source.size)
         self._request, self._session, self._video, self._asked = request, session, video, asked
         self._pictures = Pictures(video.decoder, rows, shape, session.clock, batch_bytes(shape))
-        self._seconds: list[float] = index.timestamps()[rows].tolist()
+        seconds, name = index.timestamps()[rows].tolist(), video.source.uri.rpartition("/")[2]
+        self._frames = DecodedFrames(request, written_as, self._pictures, seconds, name)
 
     def publish(self, output: Output) -> dict[str, Any]:
         """Write everything, the manifest last, and return the whole result, which is the manifest."""
         session = self._session
         journal = Journal(session.run, self._asked, output.manifest_key, session.tell)
         with Publication(session.client, output, self._request, journal) as publication:
-            if self._request.reduce:
-                reduced = self._reduced()
-                with session.clock.phase("write"):
+            reduced = self._reduced() if self._request.reduce else None
+            with session.clock.phase("write"):
+                if reduced is None:
+                    written = write(publication, self._frames)
+                else:
                     written = [write_npy(publication, output.key, reduced.shape, reduced.dtype, [reduced])]
-                whole = self.result(written, reduced)
-            else:
-                with session.clock.phase("write"):
-                    name = self._video.source.uri.rpartition("/")[2]
-                    frames = DecodedFrames(
-                        self._request, output, self.estimate.written_as, self._pictures, self._seconds, name
-                    )
-                    written = write(publication, frames)
-                whole = self.result(written)
+            whole = self.result(written, reduced)
             session.deadline.check()
             with session.clock.phase("write"):
                 publication.put_manifest(json.dumps(whole).encode())
@@ -110,11 +105,15 @@ class _DecodeRun:
         request, rows = self._request, self._pictures.rows
         answer = None
         if request.output is None:
-            answer, reduced = self._inline()
+            reduced = self._reduced() if request.reduce else None
+            if reduced is None:
+                answer = inline(self._frames.shape, np.dtype(np.uint8), self._pictures.in_order())
+            else:
+                answer = inline(reduced.shape, reduced.dtype, [reduced])
         result = DecodeResult(
             request=self._asked,
             video=self._video.facts,
-            frames=FrameList(count=len(rows), rows=rows.tolist(), timestamps=self._seconds),
+            frames=FrameList(count=len(rows), rows=rows.tolist(), timestamps=list(self._frames.seconds)),
             output=written,
             objects=len(written),
             manifest=f"s3://{request.output.bucket}/{request.output.manifest_key}" if request.output else None,
@@ -140,10 +139,3 @@ class _DecodeRun:
             with self._session.clock.phase("reduce"):
                 result.add(frames, counts[part])
         return result.result()
-
-    def _inline(self) -> tuple[Any, Reduced | None]:
-        if self._request.reduce:
-            reduced = self._reduced()
-            return inline(reduced.shape, reduced.dtype, [reduced]), reduced
-        shape = (len(self._pictures.rows), self.estimate.shape.height, self.estimate.shape.width, 3)
-        return inline(shape, np.dtype(np.uint8), self._pictures.in_order()), None

@@ -72,7 +72,7 @@ class DecodeEstimate:
         if facts.max_frames:
             sheet = layout(min(self.count, facts.max_frames), self.shape.width, self.shape.height)
             held = 3 * sheet.width_px * sheet.height_px
-        needed += facts.copies * (min(held, MAX_PUT_BYTES) if facts.streamed else held)
+        needed += facts.copies * (min(held, MAX_PUT_BYTES) if facts.is_streamed else held)
         return int(needed)
 
     @property
@@ -131,9 +131,8 @@ def check_memory(estimate: DecodeEstimate, memory: int | None) -> None:
 
 
 def _check_storage(estimate: DecodeEstimate) -> None:
-    wanted = estimate.fetched_bytes if estimate.fetched_bytes > FETCH_MEMORY_BYTES else 0
-    free = shutil.disk_usage(tempfile.gettempdir()).free
-    if wanted > free:
+    wanted, free = estimate.fetched_bytes, shutil.disk_usage(tempfile.gettempdir()).free
+    if wanted > max(free, FETCH_MEMORY_BYTES):
         raise StorageFull(
             f"the request needs {wanted} bytes of temporary storage, which has {free} bytes free",
             wanted=wanted,

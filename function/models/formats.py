@@ -22,18 +22,26 @@ class OutputFormat:
     content_type: str = ""
     extensions: tuple[str, ...] = ()  # lower case; the first is the one that the function itself appends
     needs_extension: bool = False  # a key must end in one of them, even if the event states the format
-    many: bool = False  # one object for each frame, below a prefix
     divisible: bool = True  # a job may write a video's frames as several results
     takes_quality: bool = False
     takes_fps: bool = False
     takes_reduction: bool = False
     raw: bool = False  # holds the frames' bytes as they are, so the size is known beforehand
     max_frames: int | None = None
-    copies: int = 0  # of the whole result in memory; if `streamed`, of no more than one part of it
-    streamed: bool = False
+    copies: int = 0  # of the whole result in memory, or of one part of it if it is streamed
     memory_per_frame_byte: int = 0  # held while one frame is encoded
     seconds_per_megapixel: float = 0.002  # of one core
     save_options: Mapping[str, int | str] = field(default_factory=dict)  # Pillow's
+
+    @property
+    def many(self) -> bool:
+        """True if it is one object for each frame, False if one for all."""
+        return self.writer == "pictures"
+
+    @property
+    def is_streamed(self) -> bool:
+        """True if the frames' bytes go to S3 as they come."""
+        return self.raw and self.is_stored
 
     @property
     def is_stored(self) -> bool:
@@ -50,7 +58,6 @@ FORMATS: Final[Mapping[Format, OutputFormat]] = {
         takes_reduction=True,
         raw=True,
         copies=2,
-        streamed=True,
     ),
     "npz": OutputFormat(
         title="arrays with their times",
@@ -59,7 +66,6 @@ FORMATS: Final[Mapping[Format, OutputFormat]] = {
         extensions=("npz",),
         raw=True,
         copies=2,
-        streamed=True,
         seconds_per_megapixel=0.1,
     ),
     "jpeg": OutputFormat(
@@ -67,7 +73,6 @@ FORMATS: Final[Mapping[Format, OutputFormat]] = {
         writer="pictures",
         content_type="image/jpeg",
         extensions=("jpg", "jpeg"),
-        many=True,
         takes_quality=True,
         memory_per_frame_byte=2,
         seconds_per_megapixel=0.013,
@@ -78,7 +83,6 @@ FORMATS: Final[Mapping[Format, OutputFormat]] = {
         writer="pictures",
         content_type="image/png",
         extensions=("png",),
-        many=True,
         memory_per_frame_byte=2,
         seconds_per_megapixel=0.13,
         save_options={"compress_level": 3},
@@ -88,7 +92,6 @@ FORMATS: Final[Mapping[Format, OutputFormat]] = {
         writer="pictures",
         content_type="image/webp",
         extensions=("webp",),
-        many=True,
         takes_quality=True,
         memory_per_frame_byte=2,
         seconds_per_megapixel=0.11,
@@ -99,7 +102,6 @@ FORMATS: Final[Mapping[Format, OutputFormat]] = {
         writer="pictures",
         content_type="image/tiff",
         extensions=("tiff", "tif"),
-        many=True,
         memory_per_frame_byte=2,
         seconds_per_megapixel=0.09,
         save_options={"compression": "tiff_adobe_deflate"},

@@ -40,11 +40,16 @@ class DecodedFrames:
     """The frames of one request on their way to its output. `seconds`: when each is on display, in request order."""
 
     request: Decode
-    output: Output
     written_as: Format
     pictures: Pictures
     seconds: Sequence[float]
     video_name: str
+
+    @property
+    def output(self) -> Output:
+        """The request's output, which all stored formats have."""
+        assert self.request.output
+        return self.request.output
 
     @property
     def shape(self) -> tuple[int, int, int, int]:

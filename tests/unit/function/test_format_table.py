@@ -39,10 +39,8 @@ def test_no_other_module_names_a_format() -> None:
     assert found == {("function/models/job.py", "mp4")}, "the extension of a video that is read"
 
 
-def test_a_format_holds_one_object_or_many_and_only_pictures_many() -> None:
-    for facts in FORMATS.values():
-        assert facts.many == (facts.writer == "pictures")
-        assert bool(facts.extensions) == facts.is_stored
+def test_what_is_stored_has_an_extension_and_defaults_fit_their_use() -> None:
+    assert all(bool(facts.extensions) == facts.is_stored for facts in FORMATS.values())
     assert FORMATS[REDUCTION_FORMAT].takes_reduction
     assert FORMATS[PREFIX_FORMAT].many
 
