@@ -33,6 +33,11 @@ MEASURED: dict[Format, float] = {
 }
 
 
+def exactly(seconds: float) -> Any:
+    """Equal but for the last digits of the arithmetic."""
+    return pytest.approx(seconds, rel=1e-9)
+
+
 def rates(
     written_as: Format = "npy", reduce: Reduce | None = None, cores: float = 1, size: Size | None = None, **changes: Any
 ) -> Rates:
@@ -48,8 +53,8 @@ def test_a_frame_costs_its_conversion_its_encoding_and_what_is_sent(written_as: 
     sent = {"npy": MEGAPIXELS * 3e6 / 80e6, "npz": MEGAPIXELS * 3e6 / 80e6}.get(written_as, 0.0)
     request = 0.003 if written_as in ("jpeg", "png", "webp", "tiff") else 0.0
     expected = (CONVERT + MEASURED[written_as]) * MEGAPIXELS + request + sent
-    assert rates(written_as).frame == pytest.approx(expected)
-    assert rates(written_as).request == pytest.approx(0.18)
+    assert rates(written_as).frame == exactly(expected)
+    assert rates(written_as).request == exactly(0.18)
 
 
 def test_formats_cost_in_the_order_of_their_work() -> None:
@@ -62,26 +67,26 @@ def test_formats_cost_in_the_order_of_their_work() -> None:
 
 @pytest.mark.parametrize(("codec", "seconds"), [("h264", 1.3), ("hevc", 1.4), ("vp9", 1.6), ("av1", 1.6), ("mpeg4", 3)])
 def test_a_sample_costs_its_pixels_as_stored(codec: str, seconds: float) -> None:
-    assert rates(codec=codec).sample == pytest.approx(seconds / 1000 * MEGAPIXELS)
+    assert rates(codec=codec).sample == exactly(seconds / 1000 * MEGAPIXELS)
     assert rates(codec=codec, size=Size(width=64)).sample == rates(codec=codec).sample
 
 
 def test_a_megabyte_of_samples_costs_50_ms() -> None:
-    assert rates().byte * 1e6 == pytest.approx(0.05)
+    assert rates().byte * 1e6 == exactly(0.05)
 
 
 def test_small_frames_are_converted_from_large_ones_and_encoded_small() -> None:
     small = rates("png", size=Size(width=640))
-    assert small.frame == pytest.approx(CONVERT * MEGAPIXELS + 0.13 * MEGAPIXELS / 4 + 0.003)
+    assert small.frame == exactly(CONVERT * MEGAPIXELS + 0.13 * MEGAPIXELS / 4 + 0.003)
 
 
 @pytest.mark.parametrize("written_as", ["png", "npy"])
 def test_cores_share_the_work_and_not_the_network(written_as: Format) -> None:
     one, four = rates(written_as), rates(written_as, cores=4)
     sent = MEGAPIXELS * 3e6 / 80e6 if written_as == "npy" else 0.0
-    assert four.frame - sent == pytest.approx((one.frame - sent) / 4)
-    assert four.sample == pytest.approx(one.sample / 4)
-    assert four.byte == pytest.approx(one.byte / 4)
+    assert four.frame - sent == exactly((one.frame - sent) / 4)
+    assert four.sample == exactly(one.sample / 4)
+    assert four.byte == exactly(one.byte / 4)
     assert four.request == one.request
 
 
@@ -92,16 +97,16 @@ RESULT_BYTES = {"sum": 8, "sum_frames": 8 * 2764800, "mean": 8 * 2764800, "min":
 @pytest.mark.parametrize("written_as", ["npy", "inline"])
 def test_a_reduction_is_sent_once_at_the_end(reduce: Reduce, written_as: Format) -> None:
     made = rates(written_as, reduce)
-    assert made.frame == pytest.approx((CONVERT + 0.002) * MEGAPIXELS)
-    assert made.request == pytest.approx(0.18 + RESULT_BYTES[reduce] / 80e6)
+    assert made.frame == exactly((CONVERT + 0.002) * MEGAPIXELS)
+    assert made.request == exactly(0.18 + RESULT_BYTES[reduce] / 80e6)
 
 
 def test_a_run_costs_its_samples_its_bytes_and_its_wanted_frames() -> None:
     index = index_of(20, HD, gop=5, sample_bytes=3000)
     plan = make_plan(index, [0, 7, 7, 9, 12])
-    seconds = Rates(sample=1, byte=0.001, frame=100, request=7).of_runs(index, plan)
+    seconds = Rates(sample=2, byte=0.001, frame=100, request=7).of_runs(index, plan)
     assert [len(run.samples) for run in plan.runs] == [1, 5, 3]
-    np.testing.assert_allclose(seconds, [1 + 3 + 100, 5 + 15 + 200, 3 + 9 + 100])
+    np.testing.assert_allclose(seconds, [2 + 3 + 100, 10 + 15 + 200, 6 + 9 + 100])
     assert seconds.dtype == np.float64
 
 
@@ -109,11 +114,12 @@ def test_a_function_has_the_cores_of_its_memory(monkeypatch: pytest.MonkeyPatch)
     assert cores_of(512 * 2**20) == 1
     assert cores_of(1769 * 2**20) == 1
     assert cores_of(2 * 1769 * 2**20) == 2
+    assert cores_of(2 * 1769 * 2**20 + 2**19) > 2
     assert cores_of(10240 * 2**20) == pytest.approx(5.788, abs=0.001)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2})
     assert cores_of(None) == 3
 
 
 def test_opening_takes_six_requests() -> None:
-    assert pytest.approx(0.03) == cost.REQUEST_SECONDS
-    assert pytest.approx(6 * 0.03) == cost.OPEN_SECONDS
+    assert exactly(0.03) == cost.REQUEST_SECONDS
+    assert exactly(6 * 0.03) == cost.OPEN_SECONDS
