@@ -17,18 +17,21 @@ namespace {
 // uint8 [pictures, bytes of the plane]
 using SourcePlane = nb::ndarray<const std::uint8_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
-void begin(Mp4Encoder* self, int descriptor, int width, int height, std::pair<int, int> fps, std::int64_t pictures, int crf, std::string preset,
-           std::tuple<int, int, int, int> color) {
+void begin(Mp4Encoder* self, int descriptor, int width, int height, std::pair<int, int> fps, std::int64_t pictures,
+           int crf, std::string preset, std::tuple<int, int, int, int> color) {
   const auto [primaries, transfer, matrix, range] = color;
   const nb::gil_scoped_release released;
-  new (self) Mp4Encoder(descriptor, {width, height, {fps.first, fps.second}, pictures, crf, std::move(preset), primaries, transfer, matrix, range});
+  new (self) Mp4Encoder(
+      descriptor,
+      {width, height, {fps.first, fps.second}, pictures, crf, std::move(preset), primaries, transfer, matrix, range});
 }
 
 void write(Mp4Encoder& self, const std::array<SourcePlane, 3>& planes, const StopFlag& stop) {
   SourcePlanes first{};
   const std::size_t count = planes[0].shape(0);
   for (std::size_t i = 0; i < planes.size(); i++) {
-    if (planes[i].shape(0) != count || planes[i].shape(1) != self.layout.plane(static_cast<int>(i)).bytes()) throw nb::value_error("a plane is uint8 [pictures, bytes of the plane]");
+    if (planes[i].shape(0) != count || planes[i].shape(1) != self.layout.plane(static_cast<int>(i)).bytes())
+      throw nb::value_error("a plane is uint8 [pictures, bytes of the plane]");
     first[i] = planes[i].data();
   }
   const nb::gil_scoped_release released;
@@ -47,7 +50,8 @@ void finish(Mp4Encoder& self, const StopFlag& stop) {
 void bind_encoder(nb::module_& m) {
   m.attr("can_encode") = can_encode();
   nb::class_<Mp4Encoder>(m, "Mp4Encoder")
-      .def("__init__", &begin, "descriptor"_a, "width"_a, "height"_a, "fps"_a, "pictures"_a, "crf"_a, "preset"_a, "color"_a)
+      .def("__init__", &begin, "descriptor"_a, "width"_a, "height"_a, "fps"_a, "pictures"_a, "crf"_a, "preset"_a,
+           "color"_a)
       .def("write", &write, "planes"_a, "stop"_a)
       .def("finish", &finish, "stop"_a);
 }

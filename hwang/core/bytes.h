@@ -31,7 +31,8 @@ class ByteSource {
 class FileBytes final : public ByteSource {
  public:
   FileBytes(int descriptor, std::uint64_t size) : ByteSource(size), descriptor_(fcntl(descriptor, F_DUPFD_CLOEXEC, 0)) {
-    if (descriptor_ < 0) throw Error(Kind::source, "the video cannot be read: " + std::generic_category().message(errno));
+    if (descriptor_ < 0)
+      throw Error(Kind::source, "the video cannot be read: " + std::generic_category().message(errno));
   }
   FileBytes(const FileBytes&) = delete;
   FileBytes& operator=(const FileBytes&) = delete;

@@ -76,7 +76,8 @@ struct Container::Reader {
 
 void Container::Close::operator()(AVFormatContext* context) const { avformat_close_input(&context); }
 
-Container::Container(const ByteSource& source, int flags, Cancellation* cancellation) : reader_(std::make_unique<Reader>(source, cancellation)) {
+Container::Container(const ByteSource& source, int flags, Cancellation* cancellation)
+    : reader_(std::make_unique<Reader>(source, cancellation)) {
   AVFormatContext* context = avformat_alloc_context();
   if (!context) throw std::bad_alloc();
   context->pb = reader_->io;
@@ -85,7 +86,9 @@ Container::Container(const ByteSource& source, int flags, Cancellation* cancella
   const int opened = avformat_open_input(&context, nullptr, nullptr, nullptr);  // frees the context on failure
   context_.reset(context);
   reader_->rethrow();
-  check(opened, Kind::unsupported, "this is no video container that can be read (MP4, MOV, Matroska, WebM, MPEG-TS, MPEG-PS, AVI, FLV, IVF or a raw stream)");
+  check(opened, Kind::unsupported,
+        "this is no video container that can be read (MP4, MOV, Matroska, WebM, MPEG-TS, MPEG-PS, AVI, FLV, IVF or a "
+        "raw stream)");
 }
 
 Container::~Container() = default;

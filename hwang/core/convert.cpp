@@ -21,7 +21,9 @@ AVPixelFormat av_format(PixelFormat format) {
   return AV_PIX_FMT_NONE;
 }
 
-bool is_rgb(const AVFrame& frame) { return av_pix_fmt_desc_get(static_cast<AVPixelFormat>(frame.format))->flags & AV_PIX_FMT_FLAG_RGB; }
+bool is_rgb(const AVFrame& frame) {
+  return av_pix_fmt_desc_get(static_cast<AVPixelFormat>(frame.format))->flags & AV_PIX_FMT_FLAG_RGB;
+}
 
 FramePtr empty_frame(int format, int width, int height) {
   auto frame = owned<FramePtr>(av_frame_alloc());
@@ -39,18 +41,17 @@ std::string format_name(const AVFrame& frame) {
 }  // namespace
 
 Converter::Converter(const Stream& stream, const Layout& layout)
-    : width_(stream.width),
-      height_(stream.height),
-      layout_(layout),
-      scaler_(owned<ScalerPtr>(sws_alloc_context())),
+    : width_(stream.width), height_(stream.height), layout_(layout), scaler_(owned<ScalerPtr>(sws_alloc_context())),
       target_(empty_frame(av_format(layout.format), layout.width, layout.height)) {
   scaler_->threads = 1;
 }
 
 void Converter::convert(AVFrame& picture, const Planes& out) {
   if (picture.width != width_ || picture.height != height_)
-    throw Error(Kind::unsupported, "a picture is " + std::to_string(picture.width) + "x" + std::to_string(picture.height) + " where the container announced " +
-                                       std::to_string(width_) + "x" + std::to_string(height_) + "; videos that change or misstate their size are not supported");
+    throw Error(Kind::unsupported, "a picture is " + std::to_string(picture.width) + "x" +
+                                       std::to_string(picture.height) + " where the container announced " +
+                                       std::to_string(width_) + "x" + std::to_string(height_) +
+                                       "; videos that change or misstate their size are not supported");
   // As the ffmpeg tool's scale filter: fields are not scaled apart, and the chroma position is left to the scaler.
   picture.flags &= ~AV_FRAME_FLAG_INTERLACED;
   picture.chroma_location = AVCHROMA_LOC_UNSPECIFIED;
@@ -63,7 +64,8 @@ void Converter::convert(AVFrame& picture, const Planes& out) {
 void Converter::scale(AVFrame& picture, const Planes& out) {
   bool direct = true;
   for (int i = 0; i < layout_.planes(); i++)
-    direct = direct && layout_.plane(i).row_bytes % alignment == 0 && reinterpret_cast<std::uintptr_t>(out[i]) % alignment == 0;
+    direct = direct && layout_.plane(i).row_bytes % alignment == 0 &&
+             reinterpret_cast<std::uintptr_t>(out[i]) % alignment == 0;
   if (direct) {
     for (int i = 0; i < layout_.planes(); i++) {
       target_->data[i] = out[i];
@@ -80,12 +82,13 @@ void Converter::scale(AVFrame& picture, const Planes& out) {
   for (int i = 0; i < layout_.planes(); i++) {
     const PlaneSize plane = layout_.plane(i);
     for (std::size_t y = 0; y < plane.rows; y++)
-      std::memcpy(out[i] + y * plane.row_bytes, padded_->data[i] + static_cast<std::ptrdiff_t>(y) * padded_->linesize[i], plane.row_bytes);
+      std::memcpy(out[i] + y * plane.row_bytes,
+                  padded_->data[i] + static_cast<std::ptrdiff_t>(y) * padded_->linesize[i], plane.row_bytes);
   }
 }
 
-// RGB is full range; YUV and gray keep the video's own matrix and range. Primaries and transfer stay what they are: told
-// nothing of the target's, swscale would map the colors of HDR and wide gamuts, which the ffmpeg tool does not.
+// RGB is full range; YUV and gray keep the video's own matrix and range. Primaries and transfer stay what they are:
+// told nothing of the target's, swscale would map the colors of HDR and wide gamuts, which the ffmpeg tool does not.
 void Converter::scale_into(AVFrame& target, const AVFrame& picture) {
   target.color_primaries = picture.color_primaries;
   target.color_trc = picture.color_trc;
@@ -96,14 +99,16 @@ void Converter::scale_into(AVFrame& target, const AVFrame& picture) {
     target.colorspace = picture.colorspace;
     target.color_range = picture.color_range;
   }
-  check(sws_scale_frame(scaler_.get(), &target, &picture), Kind::unsupported, "pictures of format " + format_name(picture) + " cannot be converted");
+  check(sws_scale_frame(scaler_.get(), &target, &picture), Kind::unsupported,
+        "pictures of format " + format_name(picture) + " cannot be converted");
 }
 
 // Whether gray is a function of luma alone, pixel by pixel.
 bool Converter::is_luma_enough(const AVFrame& picture) const {
   if (layout_.format != PixelFormat::gray8 || layout_.width != width_ || layout_.height != height_) return false;
   const AVPixFmtDescriptor& format = *av_pix_fmt_desc_get(static_cast<AVPixelFormat>(picture.format));
-  return format.comp[0].depth == 8 && format.comp[0].step == 1 && !(format.flags & (AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_PAL | AV_PIX_FMT_FLAG_BITSTREAM));
+  return format.comp[0].depth == 8 && format.comp[0].step == 1 &&
+         !(format.flags & (AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_PAL | AV_PIX_FMT_FLAG_BITSTREAM));
 }
 
 void Converter::map_luma(const AVFrame& picture, std::uint8_t* out) {
@@ -122,8 +127,10 @@ void Converter::map_luma(const AVFrame& picture, std::uint8_t* out) {
 void Converter::learn_gray(const AVFrame& picture, const Luma& luma) {
   auto ramp = empty_frame(picture.format, 256, 16);
   auto shades = empty_frame(AV_PIX_FMT_GRAY8, 256, 16);
-  for (const auto& frame : {ramp.get(), shades.get()}) check(av_frame_get_buffer(frame, alignment), Kind::limit, "no memory for a picture");
-  for (int plane = 0; plane < AV_NUM_DATA_POINTERS && ramp->buf[plane]; plane++) std::memset(ramp->buf[plane]->data, 128, ramp->buf[plane]->size);
+  for (const auto& frame : {ramp.get(), shades.get()})
+    check(av_frame_get_buffer(frame, alignment), Kind::limit, "no memory for a picture");
+  for (int plane = 0; plane < AV_NUM_DATA_POINTERS && ramp->buf[plane]; plane++)
+    std::memset(ramp->buf[plane]->data, 128, ramp->buf[plane]->size);
   for (int y = 0; y < ramp->height; y++)
     for (int x = 0; x < ramp->width; x++) ramp->data[0][y * ramp->linesize[0] + x] = static_cast<std::uint8_t>(x);
   ramp->colorspace = picture.colorspace;

@@ -28,7 +28,8 @@ std::optional<std::size_t> Worker::next(Cancellation& cancellation) {
     const auto found = std::lower_bound(run_.wanted.begin(), run_.wanted.end(), *sample);
     if (found == run_.wanted.end() || *found != *sample) continue;
     const auto i = static_cast<std::size_t>(found - run_.wanted.begin());
-    const bool sound = delivered_[i] == Delivered::no && *sample < decoder_.suspect_from();  // a sample shows one picture
+    const bool sound =
+        delivered_[i] == Delivered::no && *sample < decoder_.suspect_from();  // a sample shows one picture
     delivered_[i] = sound ? Delivered::yes : Delivered::suspect;
     if (sound) return i;
   }
@@ -42,20 +43,25 @@ void Worker::convert(const Layout& layout, const Planes& out) {
 }
 
 Outcome Worker::outcome() const {
-  Outcome outcome{.samples_decoded = decoder_.samples_decoded(), .samples_left_out = decoder_.samples_left_out(), .frames_converted = converted_};
+  Outcome outcome{.samples_decoded = decoder_.samples_decoded(),
+                  .samples_left_out = decoder_.samples_left_out(),
+                  .frames_converted = converted_};
   for (std::size_t i = 0; i < run_.wanted.size(); i++)
-    if (delivered_[i] != Delivered::yes || run_.wanted[i] >= decoder_.damaged_from()) outcome.failed.push_back(run_.wanted[i]);
+    if (delivered_[i] != Delivered::yes || run_.wanted[i] >= decoder_.damaged_from())
+      outcome.failed.push_back(run_.wanted[i]);
   return outcome;
 }
 
-Video::Video(Stream described, const Table& table, int threads) : stream(std::move(described)), table(table), threads(threads) {
+Video::Video(Stream described, const Table& table, int threads)
+    : stream(std::move(described)), table(table), threads(threads) {
   if (stream.codec == "hevc") ParameterSetGuard().check_header(stream.extradata);
 }
 
 std::unique_ptr<Worker> Video::take_worker(int decoder_threads, bool tolerant) {
   {
     const std::lock_guard lock(mutex_);
-    std::erase_if(idle_, [&](const auto& worker) { return worker->threads != decoder_threads || worker->tolerant != tolerant; });
+    std::erase_if(
+        idle_, [&](const auto& worker) { return worker->threads != decoder_threads || worker->tolerant != tolerant; });
     if (!idle_.empty()) {
       auto worker = std::move(idle_.back());
       idle_.pop_back();
@@ -71,12 +77,16 @@ void Video::give_back(std::unique_ptr<Worker> worker) {
   if (idle_.size() < static_cast<std::size_t>(threads)) idle_.push_back(std::move(worker));
 }
 
-Outcome Video::decode(std::span<const Run> runs, const Feed& feed, bool tolerant, const Pictures& out, Cancellation& cancellation) {
+Outcome Video::decode(std::span<const Run> runs, const Feed& feed, bool tolerant, const Pictures& out,
+                      Cancellation& cancellation) {
   const int workers = static_cast<int>(std::min<std::size_t>(threads, runs.size()));
-  const int decoder_threads = tolerant ? 1 : workers == 1 ? threads_of_a_lone_worker() : std::max(1, threads / std::max(1, workers));
+  const int decoder_threads = tolerant       ? 1
+                              : workers == 1 ? threads_of_a_lone_worker()
+                                             : std::max(1, threads / std::max(1, workers));
   std::vector<std::size_t> longest_first(runs.size());
   std::iota(longest_first.begin(), longest_first.end(), std::size_t{0});
-  std::stable_sort(longest_first.begin(), longest_first.end(), [&](std::size_t a, std::size_t b) { return runs[a].samples.size() > runs[b].samples.size(); });
+  std::stable_sort(longest_first.begin(), longest_first.end(),
+                   [&](std::size_t a, std::size_t b) { return runs[a].samples.size() > runs[b].samples.size(); });
   std::atomic<std::size_t> next = 0;
   std::mutex mutex;
   Outcome total;
@@ -89,7 +99,8 @@ Outcome Video::decode(std::span<const Run> runs, const Feed& feed, bool tolerant
       for (std::size_t at; (at = next++) < runs.size();) {
         const Run& run = runs[longest_first[at]];
         worker->start(run, feed);
-        while (const auto i = worker->next(cancellation)) worker->convert(out.layout, out.at(static_cast<std::size_t>(run.slot[*i])));
+        while (const auto i = worker->next(cancellation))
+          worker->convert(out.layout, out.at(static_cast<std::size_t>(run.slot[*i])));
         mine.add(worker->outcome());
       }
       give_back(std::move(worker));

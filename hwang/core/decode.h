@@ -25,7 +25,8 @@ struct Outcome {
 class Worker {
  public:
   Worker(const Stream& stream, const Table& table, int threads, bool tolerant)
-      : threads(threads), tolerant(tolerant), stream_(stream), decoder_(stream, table, threads, tolerant), frame_(owned<FramePtr>(av_frame_alloc())) {}
+      : threads(threads), tolerant(tolerant), stream_(stream), decoder_(stream, table, threads, tolerant),
+        frame_(owned<FramePtr>(av_frame_alloc())) {}
 
   void start(const Run& run, const Feed& feed);
   // The next wanted picture that is sound as far as is known, as a position in run.wanted; nothing at the end.
@@ -59,7 +60,8 @@ class Video {
 
   // Decodes independent runs on all cores; pictures go to their slots of `out`. `tolerant` is slower and has the last
   // word on whether a picture is sound.
-  Outcome decode(std::span<const Run> runs, const Feed& feed, bool tolerant, const Pictures& out, Cancellation& cancellation);
+  Outcome decode(std::span<const Run> runs, const Feed& feed, bool tolerant, const Pictures& out,
+                 Cancellation& cancellation);
   // The order in which a decoder shows the samples, learnt by decoding all of them: for streams whose container does
   // not say it. Samples that show no picture are absent.
   std::vector<std::uint32_t> presentation_order(const Feed& feed, Cancellation& cancellation);
@@ -86,7 +88,8 @@ class Video {
 class PictureStream {
  public:
   PictureStream(Video& video, std::vector<Run> runs, Feed feed)
-      : video_(video), runs_(std::move(runs)), feed_(std::move(feed)), worker_(video.take_worker(video.threads_of_a_lone_worker())) {}
+      : video_(video), runs_(std::move(runs)), feed_(std::move(feed)),
+        worker_(video.take_worker(video.threads_of_a_lone_worker())) {}
   ~PictureStream();
 
   // Writes up to `capacity` pictures, in presentation order within each run, and returns their sample numbers.

@@ -9,13 +9,15 @@
 
 namespace hwang {
 
-Demuxer::Demuxer(const ByteSource& source, std::int64_t max_pixels, Cancellation* cancellation) : max_pixels_(max_pixels) {
+Demuxer::Demuxer(const ByteSource& source, std::int64_t max_pixels, Cancellation* cancellation)
+    : max_pixels_(max_pixels) {
   vet(source, cancellation);
   container_ = std::make_unique<Container>(source, 0, cancellation);
   AVFormatContext* context = container_->context();
   for (unsigned i = 0; i < context->nb_streams; i++) {
     AVStream* candidate = context->streams[i];
-    const bool video = candidate->codecpar->codec_type == AVMEDIA_TYPE_VIDEO && !(candidate->disposition & AV_DISPOSITION_ATTACHED_PIC);
+    const bool video = candidate->codecpar->codec_type == AVMEDIA_TYPE_VIDEO &&
+                       !(candidate->disposition & AV_DISPOSITION_ATTACHED_PIC);
     if (video && !stream_) stream_ = candidate;
   }
   if (!stream_) {  // containers without a header (MPEG-PS) show their streams only when packets are read
@@ -66,7 +68,8 @@ Stream Demuxer::stream() {
   Stream stream;
   stream.codec = avcodec_get_name(parameters.codec_id);
   stream.codec_tag = parameters.codec_tag;
-  if (parameters.extradata) stream.extradata.assign(parameters.extradata, parameters.extradata + parameters.extradata_size);
+  if (parameters.extradata)
+    stream.extradata.assign(parameters.extradata, parameters.extradata + parameters.extradata_size);
   stream.width = parameters.width;
   stream.height = parameters.height;
   stream.bits_per_coded_sample = parameters.bits_per_coded_sample;
@@ -168,7 +171,8 @@ bool FieldPairs::is_second(const AVPacket& packet) {
   if (!parser_) return false;
   std::uint8_t* parsed = nullptr;
   int size = 0;
-  av_parser_parse2(parser_.get(), codec_.get(), &parsed, &size, packet.data, packet.size, AV_NOPTS_VALUE, AV_NOPTS_VALUE, -1);
+  av_parser_parse2(parser_.get(), codec_.get(), &parsed, &size, packet.data, packet.size, AV_NOPTS_VALUE,
+                   AV_NOPTS_VALUE, -1);
   const AVPictureStructure found = parser_->picture_structure;
   const bool field = found == AV_PICTURE_STRUCTURE_TOP_FIELD || found == AV_PICTURE_STRUCTURE_BOTTOM_FIELD;
   const bool second = field && waiting_ != AV_PICTURE_STRUCTURE_UNKNOWN && waiting_ != found;
@@ -179,7 +183,10 @@ bool FieldPairs::is_second(const AVPacket& packet) {
 Scan scan(const ByteSource& source, std::int64_t max_pixels, Cancellation& cancellation) {
   Demuxer demuxer(source, max_pixels, &cancellation);
   demuxer.probe();
-  Scan scan{.stream = demuxer.stream(), .container = demuxer.container(), .time_base = demuxer.time_base(), .duration = demuxer.duration()};
+  Scan scan{.stream = demuxer.stream(),
+            .container = demuxer.container(),
+            .time_base = demuxer.time_base(),
+            .duration = demuxer.duration()};
   const AVCodecDescriptor* codec = avcodec_descriptor_get_by_name(scan.stream.codec.c_str());
   const auto packet = owned<PacketPtr>(av_packet_alloc());
   Locator locator(source);
@@ -194,10 +201,12 @@ Scan scan(const ByteSource& source, std::int64_t max_pixels, Cancellation& cance
     scan.dts.push_back(packet->dts);
     scan.sync.push_back(packet->flags & AV_PKT_FLAG_KEY ? 1 : 0);
     scan.disposable.push_back(packet->flags & AV_PKT_FLAG_DISPOSABLE ? 1 : 0);
-    scan.hidden.push_back(packet->flags & AV_PKT_FLAG_DISCARD || is_hidden(codec ? codec->id : AV_CODEC_ID_NONE, *packet) ? 1 : 0);
+    scan.hidden.push_back(
+        packet->flags & AV_PKT_FLAG_DISCARD || is_hidden(codec ? codec->id : AV_CODEC_ID_NONE, *packet) ? 1 : 0);
     av_packet_unref(packet.get());
   }
-  if (scan.offset.empty()) throw Error(Kind::corrupt, "there is no sample in the video stream of this " + scan.container + " file");
+  if (scan.offset.empty())
+    throw Error(Kind::corrupt, "there is no sample in the video stream of this " + scan.container + " file");
   return scan;
 }
 

@@ -25,12 +25,15 @@ class Options {
   Options& operator=(const Options&) = delete;
   ~Options() { av_dict_free(&options_); }
 
-  void set(const char* name, const std::string& value) { check(av_dict_set(&options_, name, value.c_str(), 0), Kind::limit, "no memory for an option"); }
+  void set(const char* name, const std::string& value) {
+    check(av_dict_set(&options_, name, value.c_str(), 0), Kind::limit, "no memory for an option");
+  }
   AVDictionary** get() { return &options_; }
   // libav* takes out the options that it knows.
   void check_all_taken() const {
     if (const auto* left = av_dict_get(options_, "", nullptr, AV_DICT_IGNORE_SUFFIX))
-      throw Error(Kind::unsupported, std::string("the H.264 encoder and the MP4 muxer of this build do not know the option ") + left->key);
+      throw Error(Kind::unsupported,
+                  std::string("the H.264 encoder and the MP4 muxer of this build do not know the option ") + left->key);
   }
 
  private:
@@ -39,7 +42,8 @@ class Options {
 
 CodecPtr encoder_context(const Movie& movie) {
   const AVCodec* encoder = avcodec_find_encoder_by_name(encoder_name);
-  if (!encoder) throw Error(Kind::unsupported, "there is no H.264 encoder (libx264) in this build of FFmpeg: use one that has it");
+  if (!encoder)
+    throw Error(Kind::unsupported, "there is no H.264 encoder (libx264) in this build of FFmpeg: use one that has it");
   auto codec = owned<CodecPtr>(avcodec_alloc_context3(encoder));
   codec->width = movie.width;
   codec->height = movie.height;
@@ -59,7 +63,8 @@ CodecPtr encoder_context(const Movie& movie) {
   options.set("crf", std::to_string(movie.crf));
   options.set("x264-params", "force-cfr=1:cpu-independent=1");
   check(avcodec_open2(codec.get(), encoder, options.get()), Kind::unsupported,
-        "x264 does not encode pictures of " + std::to_string(movie.width) + "x" + std::to_string(movie.height) + " pixels with preset " + movie.preset);
+        "x264 does not encode pictures of " + std::to_string(movie.width) + "x" + std::to_string(movie.height) +
+            " pixels with preset " + movie.preset);
   options.check_all_taken();
   return codec;
 }
@@ -119,7 +124,8 @@ class Mp4Encoder::Output {
   static int write(void* self, const std::uint8_t* from, int size) noexcept {
     auto& output = *static_cast<Output*>(self);
     for (int done = 0; done < size;) {
-      const ssize_t n = pwrite(output.descriptor_, from + done, static_cast<std::size_t>(size - done), static_cast<off_t>(output.position_));
+      const ssize_t n = pwrite(output.descriptor_, from + done, static_cast<std::size_t>(size - done),
+                               static_cast<off_t>(output.position_));
       if (n < 0 && errno == EINTR) continue;
       if (n <= 0) {
         output.failure_ = n < 0 ? errno : EIO;
@@ -152,16 +158,19 @@ class Mp4Encoder::Output {
 };
 
 Mp4Encoder::Mp4Encoder(int descriptor, const Movie& movie)
-    : layout(movie.layout()), output_(std::make_unique<Output>(descriptor)), codec_(encoder_context(movie)), frame_(picture_for(*codec_)), packet_(owned<PacketPtr>(av_packet_alloc())) {
+    : layout(movie.layout()), output_(std::make_unique<Output>(descriptor)), codec_(encoder_context(movie)),
+      frame_(picture_for(*codec_)), packet_(owned<PacketPtr>(av_packet_alloc())) {
   AVFormatContext* format = nullptr;
-  check(avformat_alloc_output_context2(&format, nullptr, "mp4", nullptr), Kind::unsupported, "there is no MP4 muxer in this build of FFmpeg: use one that has it");
+  check(avformat_alloc_output_context2(&format, nullptr, "mp4", nullptr), Kind::unsupported,
+        "there is no MP4 muxer in this build of FFmpeg: use one that has it");
   format_.reset(format);
   format->pb = output_->io;
   format->flags |= AVFMT_FLAG_CUSTOM_IO | AVFMT_FLAG_BITEXACT;
   format->flush_packets = 0;
   AVStream* stream = avformat_new_stream(format, nullptr);
   if (!stream) throw std::bad_alloc();
-  check(avcodec_parameters_from_context(stream->codecpar, codec_.get()), Kind::limit, "no memory for the codec's parameters");
+  check(avcodec_parameters_from_context(stream->codecpar, codec_.get()), Kind::limit,
+        "no memory for the codec's parameters");
   stream->time_base = codec_->time_base;
   stream->avg_frame_rate = movie.fps;
   Options options;
@@ -181,7 +190,8 @@ void Mp4Encoder::write(const SourcePlanes& first, std::size_t count, Cancellatio
     for (int i = 0; i < layout.planes(); i++) {
       const PlaneSize plane = layout.plane(i);
       const int row_bytes = static_cast<int>(plane.row_bytes);
-      av_image_copy_plane(frame_->data[i], frame_->linesize[i], first[i] + picture * plane.bytes(), row_bytes, row_bytes, static_cast<int>(plane.rows));
+      av_image_copy_plane(frame_->data[i], frame_->linesize[i], first[i] + picture * plane.bytes(), row_bytes,
+                          row_bytes, static_cast<int>(plane.rows));
     }
     frame_->pts = pictures_++;
     check(avcodec_send_frame(codec_.get(), frame_.get()), Kind::unsupported, "x264 does not encode a picture");

@@ -18,7 +18,8 @@ class Error : public std::runtime_error {
 // A file cannot be written, for the reason that errno gave.
 class WriteError : public std::runtime_error {
  public:
-  explicit WriteError(int number) : std::runtime_error("the file cannot be written: " + std::generic_category().message(number)), number(number) {}
+  explicit WriteError(int number)
+      : std::runtime_error("the file cannot be written: " + std::generic_category().message(number)), number(number) {}
   const int number;
 };
 

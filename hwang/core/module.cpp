@@ -36,12 +36,15 @@ nb::object to_numpy(std::vector<T> values) {
 // Bytes that Python objects own, as long as they are needed.
 class PythonBytes final : public ByteSource {
  public:
-  PythonBytes(std::vector<nb::bytes> kept, std::vector<MemoryBytes::Piece> pieces, std::uint64_t size) : ByteSource(size), kept_(std::move(kept)), memory_(std::move(pieces), size) {}
+  PythonBytes(std::vector<nb::bytes> kept, std::vector<MemoryBytes::Piece> pieces, std::uint64_t size)
+      : ByteSource(size), kept_(std::move(kept)), memory_(std::move(pieces), size) {}
   ~PythonBytes() override {
     const nb::gil_scoped_acquire acquired;
     kept_.clear();
   }
-  std::size_t read(std::uint64_t offset, std::span<std::uint8_t> into) const override { return memory_.read(offset, into); }
+  std::size_t read(std::uint64_t offset, std::span<std::uint8_t> into) const override {
+    return memory_.read(offset, into);
+  }
 
  private:
   std::vector<nb::bytes> kept_;
@@ -64,11 +67,21 @@ PyBytes memory_bytes(const std::vector<std::pair<std::uint64_t, nb::bytes>>& pie
   return {std::make_shared<PythonBytes>(std::move(kept), std::move(views), size)};
 }
 
-Stream stream_of(std::string codec, std::uint32_t codec_tag, const nb::bytes& extradata, int width, int height, int bits_per_coded_sample, int reorder,
-                 std::tuple<int, int, int, int> color) {
+Stream stream_of(std::string codec, std::uint32_t codec_tag, const nb::bytes& extradata, int width, int height,
+                 int bits_per_coded_sample, int reorder, std::tuple<int, int, int, int> color) {
   const auto* data = reinterpret_cast<const std::uint8_t*>(extradata.c_str());
   const auto [primaries, transfer, matrix, range] = color;
-  return {std::move(codec), codec_tag, {data, data + extradata.size()}, width, height, bits_per_coded_sample, reorder, primaries, transfer, matrix, range};
+  return {std::move(codec),
+          codec_tag,
+          {data, data + extradata.size()},
+          width,
+          height,
+          bits_per_coded_sample,
+          reorder,
+          primaries,
+          transfer,
+          matrix,
+          range};
 }
 
 // The arrays of a sample table, and the video that looks at them.
@@ -79,17 +92,16 @@ struct PyVideo {
   Array<std::uint8_t> sync;
   Video video;
 
-  PyVideo(std::string codec, std::uint32_t codec_tag, nb::bytes extradata, int width, int height, int bits_per_coded_sample, int reorder,
-          std::tuple<int, int, int, int> color, Array<std::uint64_t> offset, Array<std::uint32_t> size, Array<std::int64_t> pts, Array<std::uint8_t> sync,
-          bool byte_addressable, int threads)
-      : offset(offset),
-        size(size),
-        pts(pts),
-        sync(sync),
+  PyVideo(std::string codec, std::uint32_t codec_tag, nb::bytes extradata, int width, int height,
+          int bits_per_coded_sample, int reorder, std::tuple<int, int, int, int> color, Array<std::uint64_t> offset,
+          Array<std::uint32_t> size, Array<std::int64_t> pts, Array<std::uint8_t> sync, bool byte_addressable,
+          int threads)
+      : offset(offset), size(size), pts(pts), sync(sync),
         video(stream_of(std::move(codec), codec_tag, extradata, width, height, bits_per_coded_sample, reorder, color),
               {view(offset), view(size), view(pts), view(sync), byte_addressable}, std::max(1, threads)) {
     const std::size_t n = offset.shape(0);
-    if (size.shape(0) != n || pts.shape(0) != n || sync.shape(0) != n) throw nb::value_error("the arrays of a table have one length");
+    if (size.shape(0) != n || pts.shape(0) != n || sync.shape(0) != n)
+      throw nb::value_error("the arrays of a table have one length");
     if (n >= UINT32_MAX) throw nb::value_error("a table has fewer than 2**32 - 1 samples");
   }
 };
@@ -110,7 +122,8 @@ struct PyRun {
     for (const auto sample : run.samples)
       if (sample >= table.size.size()) throw nb::value_error("a run names a sample that is not in the table");
     for (const auto place : run.slot)
-      if (place < 0 || static_cast<std::size_t>(place) >= slots) throw nb::value_error("a slot lies outside the output");
+      if (place < 0 || static_cast<std::size_t>(place) >= slots)
+        throw nb::value_error("a slot lies outside the output");
   }
 };
 
@@ -130,21 +143,24 @@ struct Target {
   Pictures pictures;
   std::size_t capacity;
 
-  Target(const Layout& layout, const std::vector<Plane>& planes) : pictures{layout}, capacity(planes.empty() ? 0 : planes[0].shape(0)) {
+  Target(const Layout& layout, const std::vector<Plane>& planes)
+      : pictures{layout}, capacity(planes.empty() ? 0 : planes[0].shape(0)) {
     if (planes.size() != static_cast<std::size_t>(layout.planes())) throw nb::value_error("one array for each plane");
     for (std::size_t i = 0; i < planes.size(); i++) {
-      if (planes[i].shape(0) != capacity || planes[i].shape(1) != layout.plane(static_cast<int>(i)).bytes()) throw nb::value_error("a plane is uint8 [pictures, bytes of the plane]");
+      if (planes[i].shape(0) != capacity || planes[i].shape(1) != layout.plane(static_cast<int>(i)).bytes())
+        throw nb::value_error("a plane is uint8 [pictures, bytes of the plane]");
       pictures.first[i] = planes[i].data();
     }
   }
 };
 
 nb::tuple report(const Outcome& outcome) {
-  return nb::make_tuple(to_numpy(outcome.failed), outcome.samples_decoded, outcome.samples_left_out, outcome.frames_converted);
+  return nb::make_tuple(to_numpy(outcome.failed), outcome.samples_decoded, outcome.samples_left_out,
+                        outcome.frames_converted);
 }
 
-nb::tuple decode(PyVideo& self, const PyBytes& bytes, const std::vector<const PyRun*>& runs, const Layout& layout, const std::vector<Plane>& planes, bool leave_out,
-                 bool tolerant, const StopFlag& stop) {
+nb::tuple decode(PyVideo& self, const PyBytes& bytes, const std::vector<const PyRun*>& runs, const Layout& layout,
+                 const std::vector<Plane>& planes, bool leave_out, bool tolerant, const StopFlag& stop) {
   const Target target(layout, planes);
   const auto views = runs_of(runs, self.video.table, target.capacity);
   Outcome outcome;
@@ -166,7 +182,8 @@ nb::object presentation_order(PyVideo& self, const PyBytes& bytes, const StopFla
   return to_numpy(std::move(order));
 }
 
-nb::object second_fields(const PyVideo& self, const PyBytes& bytes, const Array<std::uint32_t>& samples, const StopFlag& stop) {
+nb::object second_fields(const PyVideo& self, const PyBytes& bytes, const Array<std::uint32_t>& samples,
+                         const StopFlag& stop) {
   for (const auto sample : view(samples))
     if (sample >= self.video.table.size.size()) throw nb::value_error("a sample that is not in the table");
   std::vector<std::uint8_t> second;
@@ -184,9 +201,9 @@ struct PyPictureStream {
   PictureStream pictures;
 
   PyPictureStream(nb::object py_video, const PyBytes& bytes, nb::list py_runs, bool leave_out)
-      : video(py_video),
-        runs(py_runs),
-        pictures(nb::cast<PyVideo&>(video).video, runs_of(nb::cast<std::vector<const PyRun*>>(runs), nb::cast<PyVideo&>(video).video.table, SIZE_MAX),
+      : video(py_video), runs(py_runs),
+        pictures(nb::cast<PyVideo&>(video).video,
+                 runs_of(nb::cast<std::vector<const PyRun*>>(runs), nb::cast<PyVideo&>(video).video.table, SIZE_MAX),
                  {bytes.source, leave_out}) {}
 
   nb::object read(const Layout& layout, const std::vector<Plane>& planes, const StopFlag& stop) {
@@ -223,7 +240,8 @@ nb::dict scan_container(const PyBytes& bytes, std::int64_t max_pixels, const Sto
   found["height"] = scan.stream.height;
   found["bits_per_coded_sample"] = scan.stream.bits_per_coded_sample;
   found["reorder"] = scan.stream.reorder;
-  found["color"] = nb::make_tuple(scan.stream.color_primaries, scan.stream.color_transfer, scan.stream.color_matrix, scan.stream.color_range);
+  found["color"] = nb::make_tuple(scan.stream.color_primaries, scan.stream.color_transfer, scan.stream.color_matrix,
+                                  scan.stream.color_range);
   found["byte_addressable"] = scan.byte_addressable;
   found["container"] = scan.container;
   found["time_base"] = nb::make_tuple(scan.time_base.num, scan.time_base.den);
@@ -244,7 +262,8 @@ void translate(const std::exception_ptr& pointer, void*) {
   try {
     std::rethrow_exception(pointer);
   } catch (const Error& error) {
-    static constexpr const char* names[] = {"UnsupportedMediaError", "CorruptMediaError", "SourceError", "LimitExceededError", "StoppedError"};
+    static constexpr const char* names[] = {"UnsupportedMediaError", "CorruptMediaError", "SourceError",
+                                            "LimitExceededError", "StoppedError"};
     const nb::object type = nb::module_::import_("hwang.errors").attr(names[static_cast<int>(error.kind)]);
     PyErr_SetString(type.ptr(), error.what());
   } catch (const WriteError& error) {
@@ -266,24 +285,33 @@ NB_MODULE(_core, m) {
       .value("gray8", PixelFormat::gray8)
       .value("rgb48", PixelFormat::rgb48)
       .value("yuv420p", PixelFormat::yuv420p);
-  nb::class_<Layout>(m, "Layout").def("__init__", [](Layout* self, PixelFormat format, int width, int height) { new (self) Layout{format, width, height}; }, "pixel_format"_a, "width"_a, "height"_a);
+  nb::class_<Layout>(m, "Layout")
+      .def(
+          "__init__",
+          [](Layout* self, PixelFormat format, int width, int height) { new (self) Layout{format, width, height}; },
+          "pixel_format"_a, "width"_a, "height"_a);
   nb::class_<StopFlag>(m, "StopFlag").def(nb::init<>()).def("set", &StopFlag::set);
-  nb::class_<Pages>(m, "Pages").def(nb::new_([] { return std::make_shared<Pages>(); })).def("take", &take_pages, "size"_a).def("retire", &Pages::retire);
+  nb::class_<Pages>(m, "Pages")
+      .def(nb::new_([] { return std::make_shared<Pages>(); }))
+      .def("take", &take_pages, "size"_a)
+      .def("retire", &Pages::retire);
   nb::class_<PyBytes>(m, "Bytes");
   m.def("file_bytes", &file_bytes, "descriptor"_a, "size"_a);
   m.def("memory_bytes", &memory_bytes, "pieces"_a, "size"_a);
-  nb::class_<PyRun>(m, "Run")
-      .def(nb::init<Array<std::uint32_t>, Array<std::uint32_t>, Array<std::int64_t>>(), "samples"_a, "wanted"_a, "slots"_a);
+  nb::class_<PyRun>(m, "Run").def(nb::init<Array<std::uint32_t>, Array<std::uint32_t>, Array<std::int64_t>>(),
+                                  "samples"_a, "wanted"_a, "slots"_a);
   nb::class_<PyVideo>(m, "Video")
-      .def(nb::init<std::string, std::uint32_t, nb::bytes, int, int, int, int, std::tuple<int, int, int, int>, Array<std::uint64_t>, Array<std::uint32_t>, Array<std::int64_t>,
-                    Array<std::uint8_t>, bool, int>(),
-           "codec"_a, "codec_tag"_a, "extradata"_a, "width"_a, "height"_a, "bits_per_coded_sample"_a, "reorder"_a, "color"_a, "sample_offset"_a, "sample_size"_a, "pts"_a,
-           "sync"_a, "byte_addressable"_a, "threads"_a)
-      .def("decode", &decode, "source"_a, "runs"_a, "layout"_a, "planes"_a, "leave_out_unreferenced"_a, "tolerant"_a, "stop"_a)
+      .def(nb::init<std::string, std::uint32_t, nb::bytes, int, int, int, int, std::tuple<int, int, int, int>,
+                    Array<std::uint64_t>, Array<std::uint32_t>, Array<std::int64_t>, Array<std::uint8_t>, bool, int>(),
+           "codec"_a, "codec_tag"_a, "extradata"_a, "width"_a, "height"_a, "bits_per_coded_sample"_a, "reorder"_a,
+           "color"_a, "sample_offset"_a, "sample_size"_a, "pts"_a, "sync"_a, "byte_addressable"_a, "threads"_a)
+      .def("decode", &decode, "source"_a, "runs"_a, "layout"_a, "planes"_a, "leave_out_unreferenced"_a, "tolerant"_a,
+           "stop"_a)
       .def("presentation_order", &presentation_order, "source"_a, "stop"_a)
       .def("second_fields", &second_fields, "source"_a, "samples"_a, "stop"_a);
   nb::class_<PyPictureStream>(m, "PictureStream")
-      .def(nb::init<nb::object, const PyBytes&, nb::list, bool>(), "video"_a, "source"_a, "runs"_a, "leave_out_unreferenced"_a)
+      .def(nb::init<nb::object, const PyBytes&, nb::list, bool>(), "video"_a, "source"_a, "runs"_a,
+           "leave_out_unreferenced"_a)
       .def("read", &PyPictureStream::read, "layout"_a, "planes"_a, "stop"_a)
       .def("report", [](const PyPictureStream& self) { return report(self.pictures.outcome()); });
   m.def("scan", &scan_container, "source"_a, "max_pixels"_a, "stop"_a);

@@ -29,7 +29,8 @@ std::shared_ptr<std::uint8_t> Pages::take(std::size_t bytes) {
   bytes = std::max<std::size_t>(bytes, 1);
   auto block = [&] {
     const std::lock_guard lock(mutex_);
-    const auto fits = std::find_if(idle_.begin(), idle_.end(), [&](const Block& idle) { return idle.bytes >= bytes && idle.bytes / 2 <= bytes; });
+    const auto fits = std::find_if(idle_.begin(), idle_.end(),
+                                   [&](const Block& idle) { return idle.bytes >= bytes && idle.bytes / 2 <= bytes; });
     if (fits == idle_.end()) return Block(bytes);
     Block found = std::move(*fits);
     idle_.erase(fits);

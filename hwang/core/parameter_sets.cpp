@@ -21,7 +21,8 @@ constexpr std::size_t max_bytes_parsed = 256 << 10;
 
 constexpr int pps_type = 34, prefix_sei_type = 39, suffix_sei_type = 40;
 
-// ITU-T T.35: the United States, the Alliance for Open Media, AFGS1. Without zeros, so emulation prevention never parts them.
+// ITU-T T.35: the United States, the Alliance for Open Media, AFGS1. Without zeros, so emulation prevention never parts
+// them.
 constexpr std::array<std::uint8_t, 4> afgs1{0xb5, 0x58, 0x90, 0x01};
 // A message that comes in pieces is waited for as long as this.
 constexpr std::size_t max_message_bytes = 16 << 20;
@@ -109,8 +110,10 @@ void skip_scaling_lists(Bits& bits) {
 void skip_tiles(Bits& bits) {
   const std::uint32_t columns = bits.golomb_13() + 1, rows = bits.golomb_13() + 1;
   if (columns > max_tiles || rows > max_tiles)
-    throw Error(Kind::unsupported, "a picture parameter set of this HEVC stream has " + std::to_string(columns) + " columns and " + std::to_string(rows) +
-                                       " rows of tiles: more than any level allows, and setting them up can take unbounded time; encode the video again");
+    throw Error(Kind::unsupported, "a picture parameter set of this HEVC stream has " + std::to_string(columns) +
+                                       " columns and " + std::to_string(rows) +
+                                       " rows of tiles: more than any level allows, and setting them up can take "
+                                       "unbounded time; encode the video again");
   if (!bits.flag())
     for (std::uint32_t i = 0; i < columns - 1 + rows - 1; i++) bits.golomb();
   bits.flag();
@@ -148,9 +151,10 @@ void check_picture_parameters(Bits& bits) {
   if (!bits.flag()) return;
   bits.read(2);
   if (bits.flag())
-    throw Error(Kind::unsupported,
-                "a picture parameter set of this HEVC stream has the 3D extension (pps_3d_extension_flag), which is refused: "
-                "parsing it can take unbounded time; encode the video again without it");
+    throw Error(
+        Kind::unsupported,
+        "a picture parameter set of this HEVC stream has the 3D extension (pps_3d_extension_flag), which is refused: "
+        "parsing it can take unbounded time; encode the video again without it");
 }
 
 // What stands behind the two bytes of a unit's header: without emulation prevention, up to the next start code.
@@ -186,7 +190,8 @@ void check_message(Bytes unit) {
   const Bytes own = unit.first(next == unit.size() ? next : next - 3);
   if (std::search(own.begin(), own.end(), afgs1.begin(), afgs1.end()) != own.end())
     throw Error(Kind::unsupported,
-                "this HEVC stream has AFGS1 film grain, which is refused: applying it can end the process; encode the video again without it");
+                "this HEVC stream has AFGS1 film grain, which is refused: applying it can end the process; encode the "
+                "video again without it");
 }
 
 }  // namespace
@@ -199,8 +204,10 @@ void ParameterSetGuard::check_unit(Bytes unit) {
   if (is_message(type)) check_message(unit);
   if (type != pps_type) return;
   if (++in_a_row_ > max_in_a_row)
-    throw Error(Kind::unsupported, "this HEVC stream has more than " + std::to_string(max_in_a_row) +
-                                       " picture parameter sets in a row, and parsing them can take unbounded time; encode the video again");
+    throw Error(
+        Kind::unsupported,
+        "this HEVC stream has more than " + std::to_string(max_in_a_row) +
+            " picture parameter sets in a row, and parsing them can take unbounded time; encode the video again");
   const auto bytes = payload(unit);
   try {
     Bits bits(bytes);
@@ -261,7 +268,8 @@ void ParameterSetGuard::check_sample(Bytes sample) {
 void ParameterSetGuard::check_stream(Bytes more) {
   const bool at_seam = [&] {
     std::vector<std::uint8_t> seam(waiting_);
-    seam.insert(seam.end(), more.begin(), more.begin() + static_cast<std::ptrdiff_t>(std::min(seam_bytes, more.size())));
+    seam.insert(seam.end(), more.begin(),
+                more.begin() + static_cast<std::ptrdiff_t>(std::min(seam_bytes, more.size())));
     return behind_start_code(seam, 0) < seam.size();
   }();
   if (!open_ && !at_seam && more.size() > seam_bytes) return look_at(more);
@@ -281,7 +289,8 @@ void ParameterSetGuard::look_at(Bytes data) {
     const int type = data[at] >> 1;
     const std::size_t size = data.size() - at;
     if (is_message(type) && size > max_message_bytes)
-      throw Error(Kind::unsupported, "this HEVC stream has a message (SEI) of more than " + std::to_string(max_message_bytes) + " bytes");
+      throw Error(Kind::unsupported,
+                  "this HEVC stream has a message (SEI) of more than " + std::to_string(max_message_bytes) + " bytes");
     if (!is_message(type) && (type != pps_type || size >= 2 * max_bytes_parsed)) continue;
     open_ = true;
     keep = std::min(keep, at - 3);

@@ -22,7 +22,9 @@ struct Layout {
 
   bool operator==(const Layout&) const = default;
   int planes() const { return format == PixelFormat::yuv420p ? 3 : 1; }
-  int pixel_bytes() const { return format == PixelFormat::rgb48 ? 6 : format == PixelFormat::rgb24 || format == PixelFormat::bgr24 ? 3 : 1; }
+  int pixel_bytes() const {
+    return format == PixelFormat::rgb48 ? 6 : format == PixelFormat::rgb24 || format == PixelFormat::bgr24 ? 3 : 1;
+  }
   PlaneSize plane(int i) const {
     const int shift = i ? 1 : 0;  // chroma has half the rows and columns, rounded up
     const auto half = [&](int length) { return static_cast<std::size_t>((length + shift) >> shift); };

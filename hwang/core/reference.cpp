@@ -36,7 +36,8 @@ bool each_unit_behind_start_code(Bytes data, Visit visit) {
 
 template <typename Visit>
 bool each_unit(Bytes data, int length_bytes, Visit visit) {
-  return length_bytes ? each_sized_unit(data, static_cast<std::size_t>(length_bytes), visit) : each_unit_behind_start_code(data, visit);
+  return length_bytes ? each_sized_unit(data, static_cast<std::size_t>(length_bytes), visit)
+                      : each_unit_behind_start_code(data, visit);
 }
 
 }  // namespace
@@ -85,7 +86,8 @@ References::Unit References::judge(Bytes unit) { return codec_ == Codec::h264 ? 
 References::Unit References::judge_h264(Bytes unit) const {
   const int type = unit[0] & 31;
   if (type >= 1 && type <= 5) return unit[0] >> 5 & 3 ? Unit::referenced : Unit::unreferenced;
-  const bool accessory = type == 6 || type == 9 || type == 12 || type == 14 || type == 20;  // SEI, delimiter, filler, other views
+  const bool accessory =
+      type == 6 || type == 9 || type == 12 || type == 14 || type == 20;  // SEI, delimiter, filler, other views
   return accessory ? Unit::accessory : Unit::referenced;
 }
 

@@ -30,7 +30,8 @@ bool SampleReader::read(std::uint32_t sample, AVPacket& packet) {
 
 bool SampleReader::read_range(std::uint32_t sample, AVPacket& packet) const {
   const std::uint64_t offset = table_.offset[sample], size = table_.size[sample];
-  if (size > INT32_MAX - AV_INPUT_BUFFER_PADDING_SIZE || offset > source_->size || size > source_->size - offset) return false;
+  if (size > INT32_MAX - AV_INPUT_BUFFER_PADDING_SIZE || offset > source_->size || size > source_->size - offset)
+    return false;
   check(av_new_packet(&packet, static_cast<int>(size)), Kind::limit, "no memory for a sample");
   if (source_->read(offset, {packet.data, size}) == size) return true;
   av_packet_unref(&packet);
@@ -50,13 +51,15 @@ bool SampleReader::read_container(std::uint32_t sample, AVPacket& packet) {
   }
   if (static_cast<std::uint32_t>(packet.size) != table_.size[sample]) {
     av_packet_unref(&packet);
-    throw Error(Kind::source, "sample " + std::to_string(sample) + " is not the one that was indexed: the video has changed");
+    throw Error(Kind::source,
+                "sample " + std::to_string(sample) + " is not the one that was indexed: the video has changed");
   }
   return true;
 }
 
 RunDecoder::RunDecoder(const Stream& stream, const Table& table, int threads, bool tolerant)
-    : stream_(stream), table_(table), threads_(threads), tolerant_(tolerant), reader_(table), references_(stream), packet_(owned<PacketPtr>(av_packet_alloc())) {
+    : stream_(stream), table_(table), threads_(threads), tolerant_(tolerant), reader_(table), references_(stream),
+      packet_(owned<PacketPtr>(av_packet_alloc())) {
   open();
 }
 
@@ -72,14 +75,16 @@ void RunDecoder::open() {
   codec_->err_recognition = tolerant_ && marks_damage ? AV_EF_CRCCHECK : AV_EF_CRCCHECK | AV_EF_EXPLODE;
   if (codec_->codec_id == AV_CODEC_ID_FFV1) complaints_.heed(*codec_);
   if (codec_->codec_id == AV_CODEC_ID_HEVC) guard_.check_header(stream_.extradata);
-  check(avcodec_open2(codec_.get(), nullptr, nullptr), Kind::corrupt, "the " + stream_.codec + " decoder refuses this stream's header");
+  check(avcodec_open2(codec_.get(), nullptr, nullptr), Kind::corrupt,
+        "the " + stream_.codec + " decoder refuses this stream's header");
 }
 
 // No parameter set that is refused gets past here.
 void RunDecoder::guard() {
   if (codec_->codec_id != AV_CODEC_ID_HEVC) return;
   std::size_t size = 0;
-  if (const std::uint8_t* header = av_packet_get_side_data(packet_.get(), AV_PKT_DATA_NEW_EXTRADATA, &size)) guard_.check_header({header, size});
+  if (const std::uint8_t* header = av_packet_get_side_data(packet_.get(), AV_PKT_DATA_NEW_EXTRADATA, &size))
+    guard_.check_header({header, size});
   guard_.check_sample({packet_->data, static_cast<std::size_t>(packet_->size)});
 }
 
@@ -124,7 +129,8 @@ bool RunDecoder::take_next_sample(Cancellation& cancellation) {
       damaged(sample);
       continue;
     }
-    const bool needed = !leave_out_ || fed_ == 1 || is_wanted(sample) || !references_.none_to({packet_->data, static_cast<std::size_t>(packet_->size)});
+    const bool needed = !leave_out_ || fed_ == 1 || is_wanted(sample) ||
+                        !references_.none_to({packet_->data, static_cast<std::size_t>(packet_->size)});
     if (leave_out_ && references_.header_lied()) damaged(run_.samples.front());
     if (needed) {
       guard();
@@ -159,7 +165,8 @@ bool RunDecoder::feed(Cancellation& cancellation) {
 // out later may lean on it; those that came out earlier do not, as packets are answered for in their order.
 // (AVERROR(ENOMEM) is no exception: damaged sizes look like a lack of memory to some decoders.)
 void RunDecoder::suspect_last() {
-  const std::size_t behind = codec_->active_thread_type & FF_THREAD_FRAME ? static_cast<std::size_t>(codec_->thread_count) + 1 : 1;
+  const std::size_t behind =
+      codec_->active_thread_type & FF_THREAD_FRAME ? static_cast<std::size_t>(codec_->thread_count) + 1 : 1;
   suspect(handed_over_.size() > behind ? handed_over_[handed_over_.size() - behind] : run_.samples.front());
 }
 

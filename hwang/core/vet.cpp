@@ -28,7 +28,9 @@ struct Watch {
     }
     // libavcodec's parser would look for samples by start codes, and for units by their lengths.
     if (guard.has_sized_units() && !whole_samples)
-      throw Error(Kind::unsupported, "an HEVC stream has a configuration record (hvcC) in a container that does not cut it into samples; write the video to MP4 or Matroska");
+      throw Error(Kind::unsupported,
+                  "an HEVC stream has a configuration record (hvcC) in a container that does not cut it into samples; "
+                  "write the video to MP4 or Matroska");
   }
 };
 
@@ -57,7 +59,8 @@ void vet(const ByteSource& source, Cancellation* cancellation) {
     return watches[i];
   };
   for (unsigned i = 0; i < context.nb_streams; i++)
-    if (is_hevc(*context.streams[i])) watch(i).check_header(*context.streams[i], has_whole_samples(name, *context.streams[i]));
+    if (is_hevc(*context.streams[i]))
+      watch(i).check_header(*context.streams[i], has_whole_samples(name, *context.streams[i]));
   while (needed && container.next(*packet)) {
     const auto index = static_cast<unsigned>(packet->stream_index);
     const AVStream& stream = *context.streams[index];
