@@ -24,7 +24,7 @@ class PixelFormat(enum.Enum):
 class Layout:
     def __init__(self, pixel_format: PixelFormat, width: int, height: int) -> None: ...
 
-class Pages:
+class PagePool:
     def take(self, size: int) -> NDArray[np.uint8]: ...
     def retire(self) -> None: ...
 
@@ -32,7 +32,7 @@ class Run:
     def __init__(self, samples: NDArray[np.uint32], wanted: NDArray[np.uint32], slots: NDArray[np.int64]) -> None: ...
 
 Report = tuple[NDArray[np.uint32], int, int, int]
-"""(wanted samples that failed, samples decoded, samples left out, frames converted)"""
+"""(wanted samples that failed, samples decoded, samples skipped, frames converted)"""
 
 class Video:
     def __init__(
@@ -58,7 +58,7 @@ class Video:
         runs: list[Run],
         layout: Layout,
         planes: list[NDArray[np.uint8]],
-        leave_out_unreferenced: bool,
+        skip_unreferenced: bool,
         tolerant: bool,
         stop: StopFlag,
     ) -> Report: ...
@@ -66,7 +66,7 @@ class Video:
     def second_fields(self, source: Bytes, samples: NDArray[np.uint32], stop: StopFlag) -> NDArray[np.uint8]: ...
 
 class PictureStream:
-    def __init__(self, video: Video, source: Bytes, runs: list[Run], leave_out_unreferenced: bool) -> None: ...
+    def __init__(self, video: Video, source: Bytes, runs: list[Run], skip_unreferenced: bool) -> None: ...
     def read(self, layout: Layout, planes: list[NDArray[np.uint8]], stop: StopFlag) -> NDArray[np.uint32]: ...
     def report(self) -> Report: ...
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import enum
+import math
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, TypeVar, Unpack, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hwang import _core
-from hwang.ahead import one_ahead, one_ahead_within
 from hwang.decoding import Counters, Decoding, StopFlags
 from hwang.errors import HwangError, SourceError
 from hwang.index import VideoIndex
@@ -44,8 +43,17 @@ MAX_PIXELS = 8192 * 8192
 """Pictures with more pixels are refused unless the Decoder is told otherwise."""
 
 ByteFormat = Literal["rgb24", "bgr24", "gray8"]
+Keywords = tuple[int | None, int | None, int | None, PixelFormat]
+"""(width, height, max_side, pixel_format) of a request."""
 
 Result = TypeVar("Result")
+
+
+class _Options(TypedDict, total=False):
+    width: int | None
+    height: int | None
+    max_side: int | None
+    timeout: float | None
 
 
 class DeviceType(enum.Enum):
@@ -159,7 +167,7 @@ class Decoder:
     def stats(self) -> Stats:
         done = self._counters
         return Stats(
-            self._source.bytes_read, self._source.requests, done.samples_decoded, done.samples_left_out, done.frames
+            self._source.bytes_read, self._source.requests, done.samples_decoded, done.samples_skipped, done.frames
         )
 
     def keyframes(self) -> NDArray[np.int64]:
@@ -180,11 +188,8 @@ class Decoder:
         rows: Rows,
         *,
         pixel_format: ByteFormat = ...,
-        width: int | None = ...,
-        height: int | None = ...,
-        max_side: int | None = ...,
         out: NDArray[np.uint8] | None = ...,
-        timeout: float | None = ...,
+        **options: Unpack[_Options],
     ) -> NDArray[np.uint8]: ...
     @overload
     def frames(
@@ -192,36 +197,15 @@ class Decoder:
         rows: Rows,
         *,
         pixel_format: Literal["rgb48"],
-        width: int | None = ...,
-        height: int | None = ...,
-        max_side: int | None = ...,
         out: NDArray[np.uint16] | None = ...,
-        timeout: float | None = ...,
+        **options: Unpack[_Options],
     ) -> NDArray[np.uint16]: ...
     @overload
     def frames(
-        self,
-        rows: Rows,
-        *,
-        pixel_format: Literal["yuv420p"],
-        width: int | None = ...,
-        height: int | None = ...,
-        max_side: int | None = ...,
-        out: Planes | None = ...,
-        timeout: float | None = ...,
+        self, rows: Rows, *, pixel_format: Literal["yuv420p"], out: Planes | None = ..., **options: Unpack[_Options]
     ) -> Planes: ...
     @overload
-    def frames(
-        self,
-        rows: Rows,
-        *,
-        pixel_format: PixelFormat,
-        width: int | None = ...,
-        height: int | None = ...,
-        max_side: int | None = ...,
-        out: Any = ...,
-        timeout: float | None = ...,
-    ) -> Any: ...
+    def frames(self, rows: Rows, *, pixel_format: PixelFormat, out: Any = ..., **options: Unpack[_Options]) -> Any: ...
     def frames(
         self,
         rows: Rows,
@@ -242,14 +226,8 @@ class Decoder:
         StoppedError after stop(), DecodeTimeoutError, ValueError for keywords that make no sense.
         """
         deadline = _deadline(timeout)
-        if deadline and not isinstance(rows, Sequence | np.ndarray):
-            rows = list(rows)  # the caller's iterators stay in the caller's thread
-
-        def request() -> tuple[PictureLayout, Plan]:
-            layout = self._layout(width, height, max_side, pixel_format)
-            return layout, make_plan(self.video_index, rows)
-
-        return self._answer(request, out, deadline)
+        rows = _in_this_thread(rows)
+        return self._answer(lambda: rows, (width, height, max_side, pixel_format), out, deadline)
 
     def frames_at(
         self,
@@ -266,12 +244,8 @@ class Decoder:
 
         Raises FrameIndexError for a time at which no frame is on display; otherwise like frames().
         """
-
-        def request() -> tuple[PictureLayout, Plan]:
-            layout = self._layout(width, height, max_side, pixel_format)
-            return layout, make_plan(self.video_index, self.video_index.rows_at(seconds))
-
-        return self._answer(request, out, _deadline(timeout))
+        keywords = width, height, max_side, pixel_format
+        return self._answer(lambda: self.video_index.rows_at(seconds), keywords, out, _deadline(timeout))
 
     def iter_frames(
         self,
@@ -308,21 +282,19 @@ class Decoder:
         For requests longer than memory. Ascending rows are decoded once, and the next part is decoded while the
         caller works on this one. Raises like frames(); a CorruptFrameError may come after parts with rows it names.
         """
+        from hwang.timelimit import Deadline, one_ahead  # not always needed
+
         deadline = _deadline(timeout)
-
-        def parts(stop: _core.StopFlag) -> Iterator[tuple[slice, Any]]:
-            layout = self._layout(width, height, max_side, pixel_format)
-            plan = make_plan(self.video_index, rows)
-            return self._parts(plan, layout, max(1, max_bytes // layout.picture_bytes), stop)
-
+        rows = _in_this_thread(rows)
         with self._stop_flags.call() as stop:
-            if not deadline:
-                yield from one_ahead(parts(stop), stop.set)
-                return
-            if not isinstance(rows, Sequence | np.ndarray):
-                rows = list(rows)
-            coming = self._within(deadline, lambda: parts(stop))
-            yield from one_ahead_within(coming, deadline, lambda work: self._task(work, stop), self._part_with)
+
+            def parts() -> Iterator[tuple[slice, Any]]:
+                layout, plan = self._request(rows, (width, height, max_side, pixel_format))
+                return self._parts(plan, layout, max(1, max_bytes // layout.picture_bytes), stop)
+
+            first = self._within(deadline, parts)
+            limit = deadline or Deadline(math.inf)
+            yield from one_ahead(first, limit, lambda work: self._task(work, stop), self._abandon)
 
     def stop(self) -> None:
         """End all calls that are in progress, from another thread: they raise StoppedError. Later calls work."""
@@ -339,9 +311,7 @@ class Decoder:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _opened(self) -> Decoding:
@@ -373,19 +343,19 @@ class Decoder:
             try:
                 return task.result(deadline)
             finally:
-                self._part_with(task)
+                self._abandon(task)
 
     def _task(self, function: Callable[[], Result], stop: _core.StopFlag) -> Task[Result]:
         from hwang.timelimit import Task  # not always needed
 
         return Task(self._stop_flags.on_behalf_of(stop, function), stop.set)
 
-    def _part_with(self, task: Task[Any]) -> None:
+    def _abandon(self, task: Task[Any]) -> None:
         """Use nothing again that a task holds which goes on without its caller."""
         if not task.is_left_behind:
             return
         if self._decoding is not None:
-            self._decoding.pages.retire()
+            self._decoding.page_pool.retire()
         self._left_behind = True
         self._opening = threading.Lock()
         self._decoding = None
@@ -394,40 +364,30 @@ class Decoder:
         check_picture_size(index.width, index.height, self._max_pixels)
         return Decoding(index, self._spool, self._threads, self._counters)
 
-    def _layout(self, width: int | None, height: int | None, max_side: int | None, pixel_format: str) -> PictureLayout:
-        return picture_layout((self.video_index.width, self.video_index.height), width, height, max_side, pixel_format)
+    def _request(self, rows: Rows, keywords: Keywords) -> tuple[PictureLayout, Plan]:
+        index = self.video_index
+        return picture_layout((index.width, index.height), *keywords), make_plan(index, rows)
 
     def _answer(
-        self, request: Callable[[], tuple[PictureLayout, Plan]], out: Arrays | None, deadline: Deadline | None
+        self, rows: Callable[[], Rows], keywords: Keywords, out: Arrays | None, deadline: Deadline | None
     ) -> Arrays:
-        if deadline is None:
-            layout, plan = request()
-            return self._frames(plan, layout, out)
-
         def work() -> Arrays:
-            layout, plan = request()
+            layout, plan = self._request(rows(), keywords)
             if out is not None:
-                layout.check(out, len(plan.rows))
-            return self._frames(plan, layout, None)
+                layout.check("out", out, len(plan.rows))
+            return self._frames(plan, layout, None if deadline else out)
 
         frames = self._within(deadline, work)
-        if out is None:
+        if deadline is None or out is None:
             return frames
         for into, plane in zip(planes_of(out), planes_of(frames), strict=True):
             into[...] = plane
         return out
 
-    def _frames(
-        self, plan: Plan, layout: PictureLayout, out: Arrays | None, stop: _core.StopFlag | None = None
-    ) -> Arrays:
+    def _frames(self, plan: Plan, layout: PictureLayout, out: Arrays | None = None) -> Arrays:
         decoding = self._opened()
         if out is None:
-            out = layout.empty(len(plan.rows), decoding.pages)
-        else:
-            layout.check(out, len(plan.rows))
-        if stop is not None:
-            decoding.decode(plan, layout, out, stop)
-            return out
+            out = layout.empty(len(plan.rows), decoding.page_pool)
         with self._stop_flags.call() as stop:
             decoding.decode(plan, layout, out, stop)
         return out
@@ -446,7 +406,7 @@ class Decoder:
                     done += count
             while done < stop_position:  # not a stream, or a frame did not come in its turn
                 part = slice(done, min(done + length, stop_position))
-                yield part, self._frames(make_plan(self.video_index, plan.rows[part]), layout, None, stop)
+                yield part, self._frames(make_plan(self.video_index, plan.rows[part]), layout)
                 done = part.stop
 
 
@@ -456,3 +416,8 @@ def _deadline(timeout: float | None) -> Deadline | None:
     from hwang.timelimit import Deadline  # not always needed
 
     return Deadline(timeout)
+
+
+def _in_this_thread(rows: Rows) -> Rows:
+    """Exhaust an iterator of the caller's in the caller's thread."""
+    return list(rows) if isinstance(rows, Iterable) and not isinstance(rows, Sequence | np.ndarray) else rows

@@ -72,13 +72,13 @@ class Counters:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self.samples_decoded = self.samples_left_out = self.frames = 0
+        self.samples_decoded = self.samples_skipped = self.frames = 0
 
     def add(self, report: _core.Report, runs: tuple[Run, ...]) -> None:
         known_disposable = sum(int(run.samples[-1]) - int(run.samples[0]) + 1 - len(run.samples) for run in runs)
         with self._lock:
             self.samples_decoded += report[1]
-            self.samples_left_out += report[2] + known_disposable
+            self.samples_skipped += report[2] + known_disposable
             self.frames += report[3]
 
 
@@ -87,11 +87,11 @@ class Decoding:
 
     def __init__(self, index: VideoIndex, spool: Spool, threads: int, counters: Counters) -> None:
         self.index = index
-        self.pages = _core.Pages()
+        self.page_pool = _core.PagePool()
         self._counters = counters
         self._spool = spool
         self._video = core_video(index, threads)
-        self._may_leave_out = not index.separate_fields
+        self._may_skip = not index.separate_fields
 
     def decode(self, plan: Plan, layout: PictureLayout, out: Arrays, stop: _core.StopFlag) -> None:
         """Fill `out`, one picture for each of plan.rows. Raises CorruptFrameError."""
@@ -119,7 +119,7 @@ class Decoding:
 
         First as fast as possible; runs in which anything was amiss again with care, then from further and further back.
         """
-        runs, leave_out, tolerant = plan.runs, self._may_leave_out, False
+        runs, skip_unreferenced, tolerant = plan.runs, self._may_skip, False
         steps_back = iter(_STEPS_BACK)
         lost: list[NDArray[np.uint32]] = []
         while runs:
@@ -129,7 +129,7 @@ class Decoding:
             ]
             source = self._bytes(plan.ranges if runs is plan.runs else self._ranges(runs))
             report = self._video.decode(
-                source, core_runs, layout.core(), layout.bytes_of(out), leave_out, tolerant, stop
+                source, core_runs, layout.core(), layout.bytes_of(out), skip_unreferenced, tolerant, stop
             )
             self._counters.add(report, runs)
             failed = [
@@ -142,7 +142,7 @@ class Decoding:
                 earlier = [samples_back and earlier_start(self.index, run, samples_back=samples_back) for run in failed]
                 lost += [run.wanted for run, again in zip(failed, earlier, strict=True) if not again]
                 failed = [run for run in earlier if run]
-            runs, leave_out, tolerant = tuple(failed), False, True
+            runs, skip_unreferenced, tolerant = tuple(failed), False, True
         if lost:
             raise self.corrupt(plan, np.concatenate(lost))
 
@@ -152,17 +152,17 @@ class Decoding:
         Ends early where a picture does not come in its turn. Raises CorruptFrameError, maybe late.
         """
         runs = [_core.Run(run.samples, run.wanted, np.zeros(len(run.wanted), np.int64)) for run in plan.runs]
-        pictures = _core.PictureStream(self._video, self._bytes(plan.ranges), runs, self._may_leave_out)
+        pictures = _core.PictureStream(self._video, self._bytes(plan.ranges), runs, self._may_skip)
         done = 0
         while done < len(plan.rows):
-            part = layout.empty(min(length, len(plan.rows) - done), self.pages)
+            part = layout.empty(min(length, len(plan.rows) - done), self.page_pool)
             samples = pictures.read(layout.core(), layout.bytes_of(part), stop)
             if not len(samples) or not np.array_equal(samples, plan.sample_of_position[done : done + len(samples)]):
                 break
             done += len(samples)
             yield part_of(part, slice(len(samples)))
         else:  # the end of the last run tells whether it was sound
-            pictures.read(layout.core(), layout.bytes_of(layout.empty(1, self.pages)), stop)
+            pictures.read(layout.core(), layout.bytes_of(layout.empty(1, self.page_pool)), stop)
         report = pictures.report()
         self._counters.add(report, plan.runs)
         suspect = report[0][np.isin(report[0], plan.sample_of_position[:done])]

@@ -9,6 +9,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hwang import wire
 from hwang.errors import CorruptMediaError, LimitExceededError
 from hwang.parameters import annexb_parameter_sets
 from hwang.rows import rows_on_display
@@ -227,16 +228,15 @@ class VideoIndex:
 
     def serialize(self) -> bytes:
         """The index as a protobuf message hwang.proto.VideoIndex, readable by upstream too."""
-        from hwang import wire
-
-        return wire.encode(self)
+        return wire.encode({item.name: getattr(self, item.name) for item in fields(self)}, self.metadata_bytes())
 
     @classmethod
     def deserialize(cls, data: bytes | bytearray | memoryview) -> VideoIndex:
-        """Inverse of serialize(). Raises CorruptMediaError if `data` is not an index."""
-        from hwang import wire
+        """Inverse of serialize(). An index that another program wrote comes back with `complete` False.
 
-        return wire.decode(bytes(data))
+        Raises CorruptMediaError if `data` is not an index, LimitExceededError if it has too many samples.
+        """
+        return cls(**wire.decode(bytes(data)))
 
     @classmethod
     def from_file(cls, file: str | os.PathLike[str] | BinaryIO) -> VideoIndex:

@@ -9,11 +9,11 @@ import numpy as np
 from hwang import _core
 from hwang.errors import CorruptMediaError, UnsupportedMediaError
 from hwang.index import ONE_PICTURE_A_SAMPLE, VideoIndex, check_sample_count, presentation_order
+from hwang.parameters import may_have_fields
 from hwang.picture import check_picture_size
 from hwang.plan import REQUEST_COST_BYTES
 from hwang.ranges import coalesce
 from hwang.spool import Spool
-from hwang.sps import may_have_fields
 
 __all__ = ["core_video", "finished", "scan_index"]
 

@@ -10,7 +10,6 @@ import random
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import TracebackType
 from typing import Protocol, Self
 
 import numpy as np
@@ -21,22 +20,11 @@ from hwang.picture import MAX_SIDE, PictureLayout, Planes
 
 __all__ = ["PRESETS", "FileWithDescriptor", "Mp4Writer", "can_encode"]
 
-PRESETS = (
-    "ultrafast",
-    "superfast",
-    "veryfast",
-    "faster",
-    "fast",
-    "medium",
-    "slow",
-    "slower",
-    "veryslow",
-    "placebo",
-)
+PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo")
 """x264's names for how much time is spent to make the file smaller."""
 
 _BEST_CRF, _WORST_CRF = 1, 51
-_FASTEST_HZ, _SLOWEST_SECONDS, _MOST_IN_FPS = 1000, 3600, 1_000_000
+_MAX_HZ, _MAX_SECONDS, _MAX_IN_FPS = 1000, 3600, 1_000_000
 
 
 def can_encode() -> bool:
@@ -139,9 +127,7 @@ class Mp4Writer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             self.close()
         else:
@@ -160,13 +146,7 @@ class Mp4Writer:
         if len(pictures) != len(self._layout.shapes):
             raise ValueError(f"pictures are {len(self._layout.shapes)} planes, Y, U and V, not {len(pictures)}")
         planes = Planes(*(np.asarray(plane) for plane in pictures))
-        expected = [(len(planes.y) if planes.y.ndim else 0, *shape) for shape in self._layout.shapes]
-        found = [plane.shape for plane in planes]
-        if found != expected or any(plane.dtype != self._layout.dtype for plane in planes):
-            dtypes = [str(plane.dtype) for plane in planes]
-            raise ValueError(
-                f"pictures must be {self._layout.dtype} of shape {expected}, not {dtypes} of shape {found}"
-            )
+        self._layout.check_shape("pictures", planes, len(planes.y) if planes.y.ndim else 0)
         if self._written + len(planes.y) > self._frames:
             raise ValueError(
                 f"{self._written + len(planes.y)} pictures where {self._frames} were announced: "
@@ -216,14 +196,14 @@ def _rate(fps: tuple[int, int]) -> tuple[int, int]:
         factor = math.gcd(numerator, denominator) if numerator > 0 and denominator > 0 else 0
     except (TypeError, ValueError):
         factor = 0
-    if not factor or numerator > _FASTEST_HZ * denominator or denominator > _SLOWEST_SECONDS * numerator:
+    if not factor or numerator > _MAX_HZ * denominator or denominator > _MAX_SECONDS * numerator:
         raise ValueError(
             "fps must be two whole numbers, such as (30000, 1001): a fraction from "
-            f"1/{_SLOWEST_SECONDS} to {_FASTEST_HZ}, not {fps!r}"
+            f"1/{_MAX_SECONDS} to {_MAX_HZ}, not {fps!r}"
         )
-    if max(numerator, denominator) // factor > _MOST_IN_FPS:
+    if max(numerator, denominator) // factor > _MAX_IN_FPS:
         raise ValueError(
-            f"fps {numerator}/{denominator} has a number above {_MOST_IN_FPS} even when it is reduced; "
+            f"fps {numerator}/{denominator} has a number above {_MAX_IN_FPS} even when it is reduced; "
             "use Fraction.limit_denominator() to find a simpler one"
         )
     return numerator // factor, denominator // factor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -78,7 +79,7 @@ class PictureLayout:
 
         return _core.Layout(getattr(_core.PixelFormat, self.pixel_format), self.width, self.height)
 
-    def empty(self, count: int, pages: _core.Pages) -> Arrays:
+    def empty(self, count: int, page_pool: _core.PagePool) -> Arrays:
         """Uninitialized arrays for `count` pictures. Raises LimitExceededError for more than the machine's memory."""
         sizes = [-(-count * size // _ALIGNMENT) * _ALIGNMENT for size in self._plane_bytes()]
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -87,24 +88,28 @@ class PictureLayout:
                 f"{count} pictures need {sum(sizes)} bytes, this machine has {memory}: ask for fewer or smaller ones, "
                 "or take them one after another with iter_frames()"
             )
-        block, planes, start = pages.take(sum(sizes)), [], 0
+        block, planes, start = page_pool.take(sum(sizes)), [], 0
         for size, plane_bytes, shape in zip(sizes, self._plane_bytes(), self.shapes, strict=True):
             plane = block[start : start + count * plane_bytes].view(self.dtype)
             planes.append(plane.reshape(count, *shape))
             start += size
         return Planes(*planes) if len(planes) > 1 else planes[0]
 
-    def check(self, out: Arrays, count: int) -> None:
-        """Raise ValueError unless `out` can take `count` pictures."""
-        arrays = planes_of(out)
-        expected = [(count, *shape) for shape in self.shapes]
+    def check(self, name: str, pictures: Arrays, count: int) -> None:
+        """Raise ValueError unless the arrays are C-contiguous and writable, for `count` pictures."""
+        arrays = planes_of(pictures)
         for array in arrays:
             if not isinstance(array, np.ndarray) or not array.flags.c_contiguous or not array.flags.writeable:
-                raise ValueError("out must be C-contiguous, writable numpy arrays")
+                raise ValueError(f"{name} must be C-contiguous, writable numpy arrays")
+        self.check_shape(name, arrays, count)
+
+    def check_shape(self, name: str, arrays: Sequence[NDArray[Any]], count: int) -> None:
+        """Raise ValueError unless the arrays have the shape and dtype of `count` pictures."""
+        expected = [(count, *shape) for shape in self.shapes]
         found = [array.shape for array in arrays]
         if found != expected or any(array.dtype != self.dtype for array in arrays):
             dtypes = [str(array.dtype) for array in arrays]
-            raise ValueError(f"out must be {self.dtype} of shape {expected}, not {dtypes} of shape {found}")
+            raise ValueError(f"{name} must be {self.dtype} of shape {expected}, not {dtypes} of shape {found}")
 
     def bytes_of(self, pictures: Arrays) -> list[NDArray[np.uint8]]:
         """The arrays as the core takes them: uint8 [count, bytes of the plane], sharing memory."""

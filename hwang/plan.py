@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -11,7 +12,6 @@ from numpy.typing import NDArray
 from hwang.index import VideoIndex
 from hwang.ranges import ByteRange, coalesce
 from hwang.rows import Rows, check_rows
-from hwang.start import start_samples
 
 __all__ = [
     "REQUEST_COST_BYTES",
@@ -20,6 +20,7 @@ __all__ = [
     "earlier_start",
     "make_plan",
     "slice_into_video_intervals",
+    "start_samples",
 ]
 
 REQUEST_COST_BYTES = 256 * 1024
@@ -51,13 +52,18 @@ class Plan:
     runs: tuple[Run, ...]  # in decode order, disjoint
     ranges: tuple[ByteRange, ...]  # all runs' bytes, coalesced
     samples_decoded: int
-    samples_left_out: int  # inside the runs, known to be disposable and not wanted
+    samples_skipped: int  # inside the runs, known to be disposable and not wanted
     bytes_to_read: int  # sum of `ranges`
+
+    @property
+    def samples_left_out(self) -> int:
+        """Former name of `samples_skipped`; will be removed in the next major version."""
+        return self.samples_skipped
 
     def __str__(self) -> str:
         return (
             f"{_counted(len(self.rows), 'row')} in {_counted(len(self.runs), 'run')}: "
-            f"{_counted(self.samples_decoded, 'sample')} to decode, {self.samples_left_out:,} left out, "
+            f"{_counted(self.samples_decoded, 'sample')} to decode, {self.samples_skipped:,} left out, "
             f"{_counted(self.bytes_to_read, 'byte')} to read in {_counted(len(self.ranges), 'range')}"
         )
 
@@ -93,7 +99,7 @@ def make_plan(index: VideoIndex, rows: Rows, *, request_cost_bytes: int = REQUES
         runs=runs,
         ranges=ranges,
         samples_decoded=decoded,
-        samples_left_out=spanned - decoded,
+        samples_skipped=spanned - decoded,
         bytes_to_read=sum(length for _, length in ranges),
     )
 
@@ -129,6 +135,60 @@ def earlier_start(
         return None
     earlier = np.flatnonzero(index.sync[: max(0, first - samples_back + 1)])
     return _run(index, int(earlier[-1]) if len(earlier) else 0, run.wanted, request_cost_bytes)
+
+
+def start_samples(index: VideoIndex, wanted: NDArray[np.uint32]) -> NDArray[np.int64]:
+    """int64 [n]: for each of `wanted` (ascending sample numbers) the sample to start decoding at.
+
+    That is the last sync sample k, in decode order, with k <= s and pts[k] <= pts[s]. Where there is none it is the
+    first sync sample, and sample 0 if that comes later too.
+    """
+    syncs = np.flatnonzero(index.sync)
+    result = np.zeros(len(wanted), np.int64)
+    if not len(syncs):
+        return result
+    position = np.searchsorted(syncs, wanted, "right") - 1
+    result[position >= 0] = syncs[0]
+    open_ = np.flatnonzero(position >= 0)  # not settled yet
+    for _ in range(3):  # nearly every sample starts at its own or the previous sync sample
+        candidate = syncs[position[open_]]
+        good = index.pts[candidate] <= index.pts[wanted[open_]]
+        result[open_[good]] = candidate[good]
+        open_ = open_[~good]
+        position[open_] -= 1
+        open_ = open_[position[open_] >= 0]
+    if len(open_):
+        _sweep(index, syncs, wanted, open_, result)
+    return result
+
+
+def _sweep(
+    index: VideoIndex,
+    syncs: NDArray[np.intp],
+    wanted: NDArray[np.uint32],
+    open_: NDArray[np.intp],
+    result: NDArray[np.int64],
+) -> None:
+    """Settle the rest in one pass, so that hostile timestamps cost O(n log n), not O(n^2).
+
+    Of two sync samples the later with the smaller pts always wins, so a stack with ascending pts holds all candidates.
+    """
+    numbers: list[int] = []
+    times: list[int] = []
+    keys, key_times = syncs.tolist(), index.pts[syncs].tolist()
+    at = 0
+    for position in open_.tolist():
+        sample = int(wanted[position])
+        while at < len(keys) and keys[at] <= sample:
+            while times and times[-1] >= key_times[at]:
+                times.pop()
+                numbers.pop()
+            numbers.append(keys[at])
+            times.append(key_times[at])
+            at += 1
+        found = bisect_right(times, int(index.pts[sample])) - 1
+        if found >= 0:
+            result[position] = numbers[found]
 
 
 def _distinct(numbers: NDArray[_Integer]) -> NDArray[_Integer]:

@@ -7,7 +7,6 @@ import os
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Protocol, Self, cast, runtime_checkable
 
 from hwang.errors import CorruptMediaError, SourceError
@@ -72,29 +71,36 @@ class _Source(ABC):
                     f"{self.name}: bytes {offset}..{offset + length} asked for, but there are {self._size}; "
                     "the file is truncated or the index belongs to another file"
                 )
-        return [self._read(offset, length) for offset, length in ranges]
+        return [self._exactly(offset, length) for offset, length in ranges]
 
-    @abstractmethod
-    def _read(self, offset: int, length: int) -> bytes: ...
-
-    def _whole(self, data: bytes, offset: int, length: int) -> bytes:
-        if len(data) != length:
-            raise SourceError(
-                f"{self.name}: got {len(data)} of {length} bytes at offset {offset}; "
-                "it became shorter while being read; open it again"
-            )
-        return data
+    def _exactly(self, offset: int, length: int) -> bytes:
+        parts, missing = [], length
+        while missing:
+            try:
+                part = self._read(offset + length - missing, missing)
+            except (OSError, ValueError) as error:
+                raise SourceError(f"{self.name}: reading {length} bytes at {offset} failed: {error}") from error
+            if not part:
+                raise SourceError(
+                    f"{self.name}: got {length - missing} of {length} bytes at offset {offset}; "
+                    "it became shorter while being read; open it again"
+                )
+            parts.append(part)
+            missing -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def close(self) -> None:  # noqa: B027 - most sources own nothing
-        """Release what this source owns. Closing twice is fine."""
+        """Release what this source owns. Closing again does nothing."""
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
+
+    @abstractmethod
+    def _read(self, offset: int, length: int) -> bytes:
+        """Up to `length` bytes, at least one unless the source ends at `offset`."""
 
 
 class FileSource(_Source):
@@ -115,17 +121,7 @@ class FileSource(_Source):
         return self._fd
 
     def _read(self, offset: int, length: int) -> bytes:
-        fd, parts, missing = self.fileno(), [], length
-        while missing:
-            try:
-                part = os.pread(fd, missing, offset + length - missing)
-            except OSError as error:
-                raise SourceError(f"{self.name}: reading {length} bytes at {offset} failed: {error}") from error
-            if not part:
-                break
-            parts.append(part)
-            missing -= len(part)
-        return self._whole(parts[0] if len(parts) == 1 else b"".join(parts), offset, length)
+        return os.pread(self.fileno(), length, offset)
 
     def close(self) -> None:
         fd, self._fd = self._fd, -1
@@ -157,18 +153,8 @@ class FileObjectSource(_Source):
 
     def _read(self, offset: int, length: int) -> bytes:
         with self._lock:
-            parts, missing = [], length
-            try:
-                self._file.seek(offset, io.SEEK_SET)
-                while missing:
-                    part = self._file.read(missing)
-                    if not part:
-                        break
-                    parts.append(part)
-                    missing -= len(part)
-            except (OSError, ValueError) as error:
-                raise SourceError(f"{self.name}: reading {length} bytes at {offset} failed: {error}") from error
-        return self._whole(b"".join(parts), offset, length)
+            self._file.seek(offset, io.SEEK_SET)
+            return self._file.read(length)
 
 
 class CountingSource:

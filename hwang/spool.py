@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterable
 
@@ -33,12 +32,8 @@ class Spool:
             return self._whole
         size = self._source.size
         there = [(offset, min(length, size - offset)) for offset, length in ranges if offset < size]
-        total = sum(length for _, length in there)
-        if isinstance(self._source.source, FileSource):
-            self._source.count(len(there), total)
-            return _core.file_bytes(self._source.source.fileno(), size)
-        if total > FETCH_MEMORY_BYTES:
-            return self._in_file(there)
+        if isinstance(self._source.source, FileSource) or sum(length for _, length in there) > FETCH_MEMORY_BYTES:
+            return self._file(there)
         pieces = self._source.read_ranges(there)
         return _core.memory_bytes([(offset, piece) for (offset, _), piece in zip(there, pieces, strict=True)], size)
 
@@ -46,18 +41,17 @@ class Spool:
         """All bytes; fetched once, however often asked for."""
         with self._fetching:
             if self._whole is None:
-                self._whole = self._everything()
+                self._whole = self._file([(0, self._source.size)])
             return self._whole
 
-    def _everything(self) -> _core.Bytes:
-        size = self._source.size
-        if isinstance(self._source.source, FileSource):
-            self._source.count(1, size)
-            return _core.file_bytes(self._source.source.fileno(), size)
-        return self._in_file([(0, size)])
+    def _file(self, ranges: list[ByteRange]) -> _core.Bytes:
+        """The source's own file, or a temporary one with a few blocks fetched at a time, each to its place.
 
-    def _in_file(self, ranges: list[ByteRange]) -> _core.Bytes:
-        """Fetched a few blocks at a time, each to its place. The space is free again when the core drops the file."""
+        The space is free again when the core drops it.
+        """
+        if isinstance(self._source.source, FileSource):
+            self._source.count(len(ranges), sum(length for _, length in ranges))
+            return _core.file_bytes(self._source.source.fileno(), self._source.size)
         import tempfile  # slow to import, seldom needed
 
         blocks = [
@@ -69,15 +63,10 @@ class Spool:
             for first in range(0, len(blocks), _BLOCKS_AT_ONCE):
                 group = blocks[first : first + _BLOCKS_AT_ONCE]
                 for (offset, _), data in zip(group, self._source.read_ranges(group), strict=True):
-                    _write(file.fileno(), data, offset)
+                    file.seek(offset)
+                    file.write(data)
+            file.flush()
             return _core.file_bytes(file.fileno(), self._source.size)
 
     def close(self) -> None:
         self._whole = None
-
-
-def _write(descriptor: int, data: bytes, offset: int) -> None:
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(descriptor, view, offset)
-        view, offset = view[written:], offset + written

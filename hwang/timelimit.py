@@ -10,17 +10,18 @@ from __future__ import annotations
 import atexit
 import threading
 import time
-from collections.abc import Callable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, TypeVar
 
 from hwang import _core
 from hwang.errors import DecodeTimeoutError, StoppedError
 
-__all__ = ["Deadline", "Task"]
+__all__ = ["Deadline", "Task", "one_ahead"]
 
 GRACE_SECONDS = 0.03
 """How long work that was told to stop may take to do so before it is left behind."""
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 atexit.register(_core.keep_threads_out)
@@ -107,3 +108,29 @@ class Task(Generic[Result]):
         finally:
             del function
             self._ended.set()
+
+
+def one_ahead(
+    items: Iterator[Item],
+    deadline: Deadline,
+    begin: Callable[[Callable[[], list[Item]]], Task[list[Item]]],
+    abandon: Callable[[Task[Any]], None],
+) -> Iterator[Item]:
+    """Yield the same items; the next one is made in another thread while the caller works on this one.
+
+    `deadline` holds for the first item; each later one has as long once it is asked for. `begin` makes tasks, and
+    `abandon` gets the one that nobody waits for any more. An iteration that ends early stops it.
+    """
+
+    def take() -> list[Item]:
+        return [item for _, item in zip(range(1), items, strict=False)]
+
+    pending = begin(take)
+    try:
+        while taken := pending.result(deadline):
+            pending = begin(take)
+            yield taken[0]
+            deadline = deadline.again()
+    finally:
+        pending.end(deadline.again().left)
+        abandon(pending)

@@ -5,21 +5,28 @@ Fields 1 to 9 are those of scanner-research/hwang. Fields from 100 on are this p
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwang.errors import CorruptMediaError
-from hwang.index import UNKNOWN_COLOR, VideoIndex, check_sample_count
-from hwang.varint import decode_packed, encode_packed, read_varint, unzigzag_deltas, write_varint, zigzag_deltas
 
-__all__ = ["decode", "encode"]
+__all__ = [
+    "decode",
+    "decode_packed",
+    "encode",
+    "encode_packed",
+    "read_varint",
+    "unzigzag_deltas",
+    "write_varint",
+    "zigzag_deltas",
+]
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
-_SCALARS = {  # keyword of VideoIndex: field number
+_SCALARS = {  # column of the index: field number
     "codec_tag": 104,
     "rotation": 106,
     "byte_addressable": 107,
@@ -36,47 +43,50 @@ _DELTAS = {"pts": 110, "dts": 111, "order": 112, "row_pts": 113}  # packed zigza
 _DISPOSABLE = 114  # packed differences of sample numbers
 _COLOR = 115  # packed
 
+_BYTE_STEPS = np.array([1 << 7 * k for k in range(1, 10)], np.uint64)  # from here on, one more byte
+_BLOCK = 1 << 14  # integers at a time: what is worked on stays in the processor's cache
 
-def encode(index: VideoIndex) -> bytes:
-    """Serialize `index`."""
+
+def encode(index: Mapping[str, Any], metadata: bytes) -> bytes:
+    """Serialize an index: its columns and numbers by name, and the parameter sets that upstream expects in field 6."""
+    numerator, timescale = index["time_base"]
     out = bytearray()
-    _put_scalar(out, 1, index.width)
-    _put_scalar(out, 2, index.height)
-    _put_bytes(out, 3, encode_packed(index.sample_offset))
-    _put_bytes(out, 4, encode_packed(index.sample_size))
-    _put_bytes(out, 5, encode_packed(np.flatnonzero(index.sync)))
-    _put_bytes(out, 6, index.metadata_bytes())
-    _put_scalar(out, 7, index.timescale())
-    _put_scalar(out, 8, max(index.duration(), 0))
-    _put_bytes(out, 9, index.format().encode())
-    if not index.complete:
+    _put_scalar(out, 1, index["width"])
+    _put_scalar(out, 2, index["height"])
+    _put_bytes(out, 3, encode_packed(index["sample_offset"]))
+    _put_bytes(out, 4, encode_packed(index["sample_size"]))
+    _put_bytes(out, 5, encode_packed(np.flatnonzero(index["sync"])))
+    _put_bytes(out, 6, metadata)
+    _put_scalar(out, 7, timescale)
+    _put_scalar(out, 8, max(index["duration_ticks"] * numerator, 0))
+    _put_bytes(out, 9, index["codec"].encode())
+    if not index["complete"]:
         return bytes(out)
-    for number, value in zip(_TIME_BASE, index.time_base, strict=True):
+    for number, value in zip(_TIME_BASE, index["time_base"], strict=True):
         _put_scalar(out, number, value)
     for name, number in _SCALARS.items():
-        _put_scalar(out, number, max(int(getattr(index, name)), 0))
+        _put_scalar(out, number, max(int(index[name]), 0))
     for name, number in _STRINGS.items():
-        _put_bytes(out, number, getattr(index, name).encode())
-    _put_bytes(out, _EXTRADATA, index.extradata)
+        _put_bytes(out, number, index[name].encode())
+    _put_bytes(out, _EXTRADATA, index["extradata"])
     for name, number in _DELTAS.items():
-        _put_bytes(out, number, encode_packed(zigzag_deltas(getattr(index, name).astype(np.int64))))
-    _put_bytes(out, _DISPOSABLE, encode_packed(np.diff(np.flatnonzero(index.disposable), prepend=0)))
-    _put_bytes(out, _COLOR, encode_packed(np.array(index.color)))
+        _put_bytes(out, number, encode_packed(zigzag_deltas(index[name].astype(np.int64))))
+    _put_bytes(out, _DISPOSABLE, encode_packed(np.diff(np.flatnonzero(index["disposable"]), prepend=0)))
+    _put_bytes(out, _COLOR, encode_packed(np.array(index["color"])))
     return bytes(out)
 
 
-def decode(data: bytes) -> VideoIndex:
-    """Inverse of encode(). An index without this package's fields comes back with `complete` False.
+def decode(data: bytes) -> dict[str, Any]:
+    """Return the columns and numbers of a serialized index by name; `complete` is False without this package's fields.
 
-    Memory is bounded by a small multiple of len(data). Raises CorruptMediaError if `data` is not an index,
-    LimitExceededError if it has too many samples.
+    Memory is bounded by a small multiple of len(data). Raises CorruptMediaError if `data` is not an index.
     """
     message = _Message(data)
     offset, size = message.packed(3), message.packed(4)
-    samples = check_sample_count(len(offset))
+    samples = len(offset)
     if len(size) and int(size.max()) >= 1 << 32:
         raise CorruptMediaError("serialized index: a sample of 4 GiB or more; the bytes are damaged")
-    common: dict[str, Any] = {
+    index: dict[str, Any] = {
         "sample_offset": offset,
         "sample_size": size,
         "sync": _mask(message.packed(5), samples, "keyframe_indices"),
@@ -84,38 +94,31 @@ def decode(data: bytes) -> VideoIndex:
         "height": message.scalar(2),
     }
     if not message.has(_TIME_BASE[1]):
-        ticks: Any = np.arange(samples)
-        return VideoIndex(
-            **common,
-            pts=ticks,
-            dts=ticks,
-            row_pts=ticks,
-            order=ticks,
-            disposable=np.zeros(samples, np.bool_),
-            time_base=(1, message.scalar(7) or 1),
-            duration_ticks=message.scalar(8),
-            container="",
-            codec=message.text(9),
-            extradata=message.raw(6),
-            complete=False,
-        )
-    deltas: dict[str, Any] = {name: unzigzag_deltas(message.packed(number)) for name, number in _DELTAS.items()}
-    if len(deltas["order"]) and not 0 <= int(deltas["order"].min()) <= int(deltas["order"].max()) < samples:
+        return {
+            **index,
+            **dict.fromkeys(_DELTAS, np.arange(samples)),
+            "disposable": np.zeros(samples, np.bool_),
+            "time_base": (1, message.scalar(7) or 1),
+            "duration_ticks": message.scalar(8),
+            "container": "",
+            "codec": message.text(9),
+            "extradata": message.raw(6),
+            "complete": False,
+        }
+    index |= {name: unzigzag_deltas(message.packed(number)) for name, number in _DELTAS.items()}
+    if len(index["order"]) and not 0 <= int(index["order"].min()) <= int(index["order"].max()) < samples:
         raise CorruptMediaError("serialized index: a row shows a sample that does not exist")
-    scalars: dict[str, Any] = {name: message.scalar(number) for name, number in _SCALARS.items()}
-    for flag in ("byte_addressable", "separate_fields"):
-        scalars[flag] = bool(scalars[flag])
-    strings: dict[str, Any] = {name: message.text(number) for name, number in _STRINGS.items()}
-    return VideoIndex(
-        **common,
-        **deltas,
-        **scalars,
-        **strings,
-        disposable=_mask(np.cumsum(message.packed(_DISPOSABLE), dtype=np.uint64), samples, "disposable"),
-        time_base=(message.scalar(_TIME_BASE[0]), message.scalar(_TIME_BASE[1])),
-        extradata=message.raw(_EXTRADATA),
-        color=tuple(message.packed(_COLOR).tolist()) or UNKNOWN_COLOR,
-    )
+    index |= {name: message.scalar(number) for name, number in _SCALARS.items()}
+    index |= {name: bool(index[name]) for name in ("byte_addressable", "separate_fields")}
+    index |= {name: message.text(number) for name, number in _STRINGS.items()}
+    if color := message.packed(_COLOR).tolist():
+        index["color"] = tuple(color)
+    return {
+        **index,
+        "disposable": _mask(np.cumsum(message.packed(_DISPOSABLE), dtype=np.uint64), samples, "disposable"),
+        "time_base": (message.scalar(_TIME_BASE[0]), message.scalar(_TIME_BASE[1])),
+        "extradata": message.raw(_EXTRADATA),
+    }
 
 
 def _put_scalar(out: bytearray, number: int, value: int) -> None:
@@ -185,3 +188,86 @@ class _Message:
         if number in self._scalars:
             parts.append(np.array(self._scalars[number], np.uint64))
         return np.concatenate(parts) if parts else np.empty(0, np.uint64)
+
+
+def write_varint(value: int) -> bytes:
+    """Encode one integer in [0, 2^64)."""
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def read_varint(data: memoryview, position: int) -> tuple[int, int]:
+    """Decode the integer at `position`; returns it and the position behind it. Raises CorruptMediaError."""
+    value = 0
+    for shift, byte in zip(range(0, 70, 7), data[position : position + 10], strict=False):
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            if value >> 64:
+                break
+            return value, position + shift // 7 + 1
+    raise CorruptMediaError(f"serialized index: bad integer at byte {position}; not an index, or truncated")
+
+
+def encode_packed(values: NDArray[np.integer]) -> bytes:
+    """Encode non-negative integers [n] one after the other."""
+    blocks = (values[at : at + _BLOCK] for at in range(0, len(values), _BLOCK))
+    return b"".join(_encode_block(block.astype(np.uint64)) for block in blocks)
+
+
+def _encode_block(numbers: NDArray[np.uint64]) -> bytes:
+    width = int(np.searchsorted(_BYTE_STEPS, numbers.max(), "right")) + 1
+    table = np.empty((len(numbers), width), np.uint8)
+    for k in range(width):
+        table[:, k] = numbers & np.uint64(0x7F)
+        numbers >>= np.uint64(7)
+        if k + 1 < width:
+            table[:, k] |= (numbers != 0).view(np.uint8) << 7
+    if width == 1:
+        return table.tobytes()
+    used = np.ones(table.shape, np.bool_)
+    used[:, 1:] = table[:, :-1] >= 0x80
+    return table[used].tobytes()
+
+
+def decode_packed(data: memoryview | bytes) -> NDArray[np.uint64]:
+    """Decode all integers of `data`: uint64 [n]. Raises CorruptMediaError on a cut or overlong one."""
+    raw = np.frombuffer(data, np.uint8)
+    ends = np.flatnonzero(raw < 0x80) + 1
+    if (int(ends[-1]) if len(ends) else 0) != len(raw):
+        raise CorruptMediaError("serialized index: the last integer of a table is cut; the bytes are truncated")
+    values = np.empty(len(ends), np.uint64)
+    begin = 0
+    for at in range(0, len(ends), _BLOCK):
+        block = ends[at : at + _BLOCK]
+        _decode_block(raw[begin : block[-1]], block - begin, values[at : at + _BLOCK])
+        begin = int(block[-1])
+    return values
+
+
+def _decode_block(raw: NDArray[np.uint8], ends: NDArray[np.intp], values: NDArray[np.uint64]) -> None:
+    starts = np.concatenate([[0], ends[:-1]])
+    lengths = ends - starts
+    shortest, longest = int(lengths.min()), int(lengths.max())
+    if longest > 10 or (longest == 10 and bool((raw[ends[lengths == 10] - 1] > 1).any())):
+        raise CorruptMediaError("serialized index: an integer of more than 64 bits; not an index")
+    values[:] = raw[starts] & np.uint8(0x7F)
+    for k in range(1, longest):
+        longer = slice(None) if k < shortest else np.flatnonzero(lengths > k)
+        part = (raw[starts[longer] + k] & np.uint8(0x7F)).astype(np.uint64)
+        values[longer] |= part << np.uint64(7 * k)
+
+
+def zigzag_deltas(values: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Differences (the first from 0) with the sign in the lowest bit. Wraps around at 64 bits."""
+    deltas = np.diff(values, prepend=np.int64(0))
+    return ((deltas << 1) ^ (deltas >> 63)).view(np.uint64)
+
+
+def unzigzag_deltas(coded: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Inverse of zigzag_deltas."""
+    deltas = (coded >> np.uint64(1)).view(np.int64) ^ -(coded & np.uint64(1)).view(np.int64)
+    return np.cumsum(deltas, dtype=np.int64)

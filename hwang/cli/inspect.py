@@ -132,7 +132,8 @@ def show_plan(arguments: Namespace) -> tuple[dict[str, Any], str]:
     result = {
         "rows": len(plan.rows),
         "samples_decoded": plan.samples_decoded,
-        "samples_left_out": plan.samples_left_out,
+        "samples_skipped": plan.samples_skipped,
+        "samples_left_out": plan.samples_skipped,  # its former name, until the next major version
         "byte_addressable": index.byte_addressable,
         "bytes_to_read": plan.bytes_to_read,
         "ranges": plan.ranges,

@@ -18,12 +18,10 @@ namespace {
 using SourcePlane = nb::ndarray<const std::uint8_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
 void begin(Mp4Encoder* self, int descriptor, int width, int height, std::pair<int, int> fps, std::int64_t pictures,
-           int crf, std::string preset, std::tuple<int, int, int, int> color) {
-  const auto [primaries, transfer, matrix, range] = color;
+           int crf, std::string preset, const PyColor& color) {
   const nb::gil_scoped_release released;
-  new (self) Mp4Encoder(
-      descriptor,
-      {width, height, {fps.first, fps.second}, pictures, crf, std::move(preset), primaries, transfer, matrix, range});
+  new (self) Mp4Encoder(descriptor,
+                        {width, height, {fps.first, fps.second}, pictures, crf, std::move(preset), color_of(color)});
 }
 
 void write(Mp4Encoder& self, const std::array<SourcePlane, 3>& planes, const StopFlag& stop) {
@@ -34,15 +32,11 @@ void write(Mp4Encoder& self, const std::array<SourcePlane, 3>& planes, const Sto
       throw nb::value_error("a plane is uint8 [pictures, bytes of the plane]");
     first[i] = planes[i].data();
   }
-  const nb::gil_scoped_release released;
-  auto cancelled = cancellation(stop);
-  self.write(first, count, cancelled);
+  without_python(stop, [&](Cancellation& cancelled) { self.write(first, count, cancelled); });
 }
 
 void finish(Mp4Encoder& self, const StopFlag& stop) {
-  const nb::gil_scoped_release released;
-  auto cancelled = cancellation(stop);
-  self.finish(cancelled);
+  without_python(stop, [&](Cancellation& cancelled) { self.finish(cancelled); });
 }
 
 }  // namespace

@@ -1,7 +1,10 @@
 #pragma once
 
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/tuple.h>
+#include <tuple>
 
+#include "av.h"
 #include "released.h"
 #include "stop.h"
 
@@ -15,6 +18,22 @@ inline Cancellation cancellation(const StopFlag& flag) {
             const nanobind::gil_scoped_acquire acquired;
             if (PyErr_CheckSignals()) throw nanobind::python_error();
           }};
+}
+
+// Runs `work` without Python's lock.
+template <typename Work>
+auto without_python(const StopFlag& flag, Work work) {
+  const Released released;
+  auto cancelled = cancellation(flag);
+  return work(cancelled);
+}
+
+// (primaries, transfer, matrix, range)
+using PyColor = std::tuple<int, int, int, int>;
+
+inline Color color_of(const PyColor& color) {
+  const auto [primaries, transfer, matrix, range] = color;
+  return {primaries, transfer, matrix, range};
 }
 
 void bind_encoder(nanobind::module_& m);

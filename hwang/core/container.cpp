@@ -28,45 +28,39 @@ struct Container::Reader {
     avio_context_free(&io);
   }
 
-  static int read(void* self, std::uint8_t* into, int size) noexcept {
-    auto& reader = *static_cast<Reader*>(self);
+  // Runs `work` unless the request is cancelled. Keeps what is thrown, and returns `failed` then.
+  template <typename Work>
+  int keeping_failure(int failed, Work work) noexcept {
     try {
-      if (reader.cancellation) reader.cancellation->check();
-      const std::size_t n = reader.source.read(reader.position, {into, static_cast<std::size_t>(size)});
-      reader.position += n;
-      return n ? static_cast<int>(n) : AVERROR_EOF;
+      if (cancellation) cancellation->check();
+      return work();
     } catch (...) {
-      reader.failure = std::current_exception();
-      return AVERROR(EIO);
+      failure = std::current_exception();
+      return failed;
     }
   }
 
-  // libavformat asks now and then whether to go on.
-  static int interrupted(void* self) noexcept {
+  static int read(void* self, std::uint8_t* into, int size) noexcept {
     auto& reader = *static_cast<Reader*>(self);
-    try {
-      if (reader.cancellation) reader.cancellation->check();
-      return 0;
-    } catch (...) {
-      reader.failure = std::current_exception();
-      return 1;
-    }
+    return reader.keeping_failure(AVERROR(EIO), [&] {
+      const std::size_t n = reader.source.read(reader.position, {into, static_cast<std::size_t>(size)});
+      reader.position += n;
+      return n ? static_cast<int>(n) : AVERROR_EOF;
+    });
+  }
+
+  // libavformat asks now and then whether to stop.
+  static int interrupted(void* self) noexcept {
+    return static_cast<Reader*>(self)->keeping_failure(1, [] { return 0; });
   }
 
   static std::int64_t seek(void* self, std::int64_t offset, int whence) noexcept {
     auto& reader = *static_cast<Reader*>(self);
     const auto size = static_cast<std::int64_t>(reader.source.size);
     if (whence & AVSEEK_SIZE) return size;
-    std::int64_t base = 0;
-    switch (whence & ~AVSEEK_FORCE) {
-      case SEEK_SET: break;
-      case SEEK_CUR: base = static_cast<std::int64_t>(reader.position); break;
-      case SEEK_END: base = size; break;
-      default: return AVERROR(EINVAL);
-    }
-    if (offset < -base || offset > INT64_MAX - base) return AVERROR(EINVAL);
-    reader.position = static_cast<std::uint64_t>(base + offset);
-    return base + offset;
+    const std::int64_t target = seek_target(offset, whence, static_cast<std::int64_t>(reader.position), size);
+    if (target >= 0) reader.position = static_cast<std::uint64_t>(target);
+    return target;
   }
 
   void rethrow() const {

@@ -46,7 +46,7 @@ Converter::Converter(const Stream& stream, const Layout& layout)
   scaler_->threads = 1;
 }
 
-void Converter::convert(AVFrame& picture, const Planes& out) {
+void Converter::convert(AVFrame& picture, const PlanePointers& out) {
   if (picture.width != width_ || picture.height != height_)
     throw Error(Kind::unsupported, "a picture is " + std::to_string(picture.width) + "x" +
                                        std::to_string(picture.height) + " where the container announced " +
@@ -61,7 +61,7 @@ void Converter::convert(AVFrame& picture, const Planes& out) {
     scale(picture, out);
 }
 
-void Converter::scale(AVFrame& picture, const Planes& out) {
+void Converter::scale(AVFrame& picture, const PlanePointers& out) {
   bool direct = true;
   for (int i = 0; i < layout_.planes(); i++)
     direct = direct && layout_.plane(i).row_bytes % alignment == 0 &&

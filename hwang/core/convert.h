@@ -16,7 +16,7 @@ class Converter {
   Converter(const Stream& stream, const Layout& layout);
   const Layout& layout() const { return layout_; }
   // Writes one picture. The properties of `picture` are adjusted on the way.
-  void convert(AVFrame& picture, const Planes& out);
+  void convert(AVFrame& picture, const PlanePointers& out);
 
  private:
   // How luma becomes gray depends on these.
@@ -25,7 +25,7 @@ class Converter {
     bool operator==(const Luma&) const = default;
   };
 
-  void scale(AVFrame& picture, const Planes& out);
+  void scale(AVFrame& picture, const PlanePointers& out);
   void scale_into(AVFrame& target, const AVFrame& picture);
   bool is_luma_enough(const AVFrame& picture) const;
   void map_luma(const AVFrame& picture, std::uint8_t* out);

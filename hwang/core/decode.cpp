@@ -12,7 +12,7 @@ namespace hwang {
 void Outcome::add(const Outcome& other) {
   failed.insert(failed.end(), other.failed.begin(), other.failed.end());
   samples_decoded += other.samples_decoded;
-  samples_left_out += other.samples_left_out;
+  samples_skipped += other.samples_skipped;
   frames_converted += other.frames_converted;
 }
 
@@ -36,7 +36,7 @@ std::optional<std::size_t> Worker::next(Cancellation& cancellation) {
   return std::nullopt;
 }
 
-void Worker::convert(const Layout& layout, const Planes& out) {
+void Worker::convert(const Layout& layout, const PlanePointers& out) {
   if (!converter_ || converter_->layout() != layout) converter_.emplace(stream_, layout);
   converter_->convert(*frame_, out);
   converted_++;
@@ -44,7 +44,7 @@ void Worker::convert(const Layout& layout, const Planes& out) {
 
 Outcome Worker::outcome() const {
   Outcome outcome{.samples_decoded = decoder_.samples_decoded(),
-                  .samples_left_out = decoder_.samples_left_out(),
+                  .samples_skipped = decoder_.samples_skipped(),
                   .frames_converted = converted_};
   for (std::size_t i = 0; i < run_.wanted.size(); i++)
     if (delivered_[i] != Delivered::yes || run_.wanted[i] >= decoder_.damaged_from())

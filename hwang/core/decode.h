@@ -15,7 +15,7 @@ namespace hwang {
 struct Outcome {
   std::vector<std::uint32_t> failed;  // wanted samples whose pictures did not come out, or not surely right
   std::uint64_t samples_decoded = 0;
-  std::uint64_t samples_left_out = 0;
+  std::uint64_t samples_skipped = 0;
   std::uint64_t frames_converted = 0;
 
   void add(const Outcome& other);
@@ -32,7 +32,7 @@ class Worker {
   // The next wanted picture that is sound as far as is known, as a position in run.wanted; nothing at the end.
   std::optional<std::size_t> next(Cancellation& cancellation);
   // Writes the picture that next() found.
-  void convert(const Layout& layout, const Planes& out);
+  void convert(const Layout& layout, const PlanePointers& out);
   void rest() { decoder_.rest(); }
   // What became of the run, once it is at its end.
   Outcome outcome() const;

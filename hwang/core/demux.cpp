@@ -74,10 +74,10 @@ Stream Demuxer::stream() {
   stream.height = parameters.height;
   stream.bits_per_coded_sample = parameters.bits_per_coded_sample;
   stream.reorder = parameters.video_delay;
-  stream.color_primaries = known(parameters.color_primaries, AVCOL_PRI_NB, AVCOL_PRI_UNSPECIFIED);
-  stream.color_transfer = known(parameters.color_trc, AVCOL_TRC_NB, AVCOL_TRC_UNSPECIFIED);
-  stream.color_matrix = known(parameters.color_space, AVCOL_SPC_NB, AVCOL_SPC_UNSPECIFIED);
-  stream.color_range = known(parameters.color_range, AVCOL_RANGE_NB, AVCOL_RANGE_UNSPECIFIED);
+  stream.color = {known(parameters.color_primaries, AVCOL_PRI_NB, AVCOL_PRI_UNSPECIFIED),
+                  known(parameters.color_trc, AVCOL_TRC_NB, AVCOL_TRC_UNSPECIFIED),
+                  known(parameters.color_space, AVCOL_SPC_NB, AVCOL_SPC_UNSPECIFIED),
+                  known(parameters.color_range, AVCOL_RANGE_NB, AVCOL_RANGE_UNSPECIFIED)};
   return stream;
 }
 
@@ -91,10 +91,7 @@ CodecPtr decoder_context(const Stream& stream) {
   codec->codec_tag = stream.codec_tag;
   codec->bits_per_coded_sample = stream.bits_per_coded_sample;
   codec->has_b_frames = stream.reorder;
-  codec->color_primaries = static_cast<AVColorPrimaries>(stream.color_primaries);
-  codec->color_trc = static_cast<AVColorTransferCharacteristic>(stream.color_transfer);
-  codec->colorspace = static_cast<AVColorSpace>(stream.color_matrix);
-  codec->color_range = static_cast<AVColorRange>(stream.color_range);
+  stream.color.set(*codec);
   if (!stream.extradata.empty()) {
     const std::size_t size = stream.extradata.size();
     codec->extradata = static_cast<std::uint8_t*>(av_mallocz(size + AV_INPUT_BUFFER_PADDING_SIZE));
@@ -138,11 +135,11 @@ class Locator {
   explicit Locator(const ByteSource& source) : source_(source) {}
 
   std::optional<std::uint64_t> locate(const AVPacket& packet) {
-    static constexpr std::size_t longest_header = 64, first_bytes = 16;
+    static constexpr std::size_t max_header = 64, first_bytes = 16;
     if (packet.pos < 0 || packet.size == 0 || packet.side_data_elems) return std::nullopt;
     const std::span<const std::uint8_t> sample(packet.data, static_cast<std::size_t>(packet.size));
     const auto begin = static_cast<std::uint64_t>(packet.pos);
-    there_.resize(longest_header + sample.size());
+    there_.resize(max_header + sample.size());
     there_.resize(source_.read(begin, there_));
     const auto first = sample.first(std::min(first_bytes, sample.size()));
     for (auto at = there_.begin();; ++at) {

@@ -23,11 +23,7 @@ struct Stream {
   int height = 0;
   int bits_per_coded_sample = 0;
   int reorder = 0;  // pictures that the decoder has to hold back to show them in order, if the container knows
-  // As ITU-T H.273 and FFmpeg number them; for where the bitstream itself is silent.
-  int color_primaries = AVCOL_PRI_UNSPECIFIED;
-  int color_transfer = AVCOL_TRC_UNSPECIFIED;
-  int color_matrix = AVCOL_SPC_UNSPECIFIED;
-  int color_range = AVCOL_RANGE_UNSPECIFIED;
+  Color color;      // used if the bitstream itself does not state its colors
 };
 
 // A decoder for the stream that is not open yet.

@@ -40,44 +40,38 @@ class Options {
   AVDictionary* options_ = nullptr;
 };
 
-CodecPtr encoder_context(const Movie& movie) {
+CodecPtr encoder_context(const Mp4Settings& settings) {
   const AVCodec* encoder = avcodec_find_encoder_by_name(encoder_name);
   if (!encoder)
     throw Error(Kind::unsupported, "there is no H.264 encoder (libx264) in this build of FFmpeg: use one that has it");
   auto codec = owned<CodecPtr>(avcodec_alloc_context3(encoder));
-  codec->width = movie.width;
-  codec->height = movie.height;
+  codec->width = settings.width;
+  codec->height = settings.height;
   codec->pix_fmt = AV_PIX_FMT_YUV420P;
   codec->sample_aspect_ratio = {1, 1};
-  codec->framerate = movie.fps;
-  codec->time_base = av_inv_q(movie.fps);
-  codec->color_primaries = static_cast<AVColorPrimaries>(movie.color_primaries);
-  codec->color_trc = static_cast<AVColorTransferCharacteristic>(movie.color_transfer);
-  codec->colorspace = static_cast<AVColorSpace>(movie.color_matrix);
-  codec->color_range = static_cast<AVColorRange>(movie.color_range);
+  codec->framerate = settings.fps;
+  codec->time_base = av_inv_q(settings.fps);
+  settings.color.set(*codec);
   codec->flags |= AV_CODEC_FLAG_GLOBAL_HEADER | AV_CODEC_FLAG_BITEXACT;
   codec->thread_count = encoder_threads;
   Options options;
-  options.set("preset", movie.preset);
+  options.set("preset", settings.preset);
   options.set("profile", "high");
-  options.set("crf", std::to_string(movie.crf));
+  options.set("crf", std::to_string(settings.crf));
   options.set("x264-params", "force-cfr=1:cpu-independent=1");
   check(avcodec_open2(codec.get(), encoder, options.get()), Kind::unsupported,
-        "x264 does not encode pictures of " + std::to_string(movie.width) + "x" + std::to_string(movie.height) +
-            " pixels with preset " + movie.preset);
+        "x264 does not encode pictures of " + std::to_string(settings.width) + "x" + std::to_string(settings.height) +
+            " pixels with preset " + settings.preset);
   options.check_all_taken();
   return codec;
 }
 
-FramePtr picture_for(const AVCodecContext& codec) {
+FramePtr picture_for(const AVCodecContext& codec, const Color& color) {
   auto frame = owned<FramePtr>(av_frame_alloc());
   frame->format = codec.pix_fmt;
   frame->width = codec.width;
   frame->height = codec.height;
-  frame->color_primaries = codec.color_primaries;
-  frame->color_trc = codec.color_trc;
-  frame->colorspace = codec.colorspace;
-  frame->color_range = codec.color_range;
+  color.set(*frame);
   frame->duration = 1;
   check(av_frame_get_buffer(frame.get(), 0), Kind::limit, "no memory for a picture");
   return frame;
@@ -141,15 +135,9 @@ class Mp4Encoder::Output {
   static std::int64_t seek(void* self, std::int64_t offset, int whence) noexcept {
     auto& output = *static_cast<Output*>(self);
     if (whence & AVSEEK_SIZE) return output.end_;
-    std::int64_t base = 0;
-    switch (whence & ~AVSEEK_FORCE) {
-      case SEEK_SET: break;
-      case SEEK_CUR: base = output.position_; break;
-      case SEEK_END: base = output.end_; break;
-      default: return AVERROR(EINVAL);
-    }
-    if (offset < -base || offset > INT64_MAX - base) return AVERROR(EINVAL);
-    return output.position_ = base + offset;
+    const std::int64_t target = seek_target(offset, whence, output.position_, output.end_);
+    if (target >= 0) output.position_ = target;
+    return target;
   }
 
   const int descriptor_;
@@ -157,9 +145,9 @@ class Mp4Encoder::Output {
   int failure_ = 0;
 };
 
-Mp4Encoder::Mp4Encoder(int descriptor, const Movie& movie)
-    : layout(movie.layout()), output_(std::make_unique<Output>(descriptor)), codec_(encoder_context(movie)),
-      frame_(picture_for(*codec_)), packet_(owned<PacketPtr>(av_packet_alloc())) {
+Mp4Encoder::Mp4Encoder(int descriptor, const Mp4Settings& settings)
+    : layout(settings.layout()), output_(std::make_unique<Output>(descriptor)), codec_(encoder_context(settings)),
+      frame_(picture_for(*codec_, settings.color)), packet_(owned<PacketPtr>(av_packet_alloc())) {
   AVFormatContext* format = nullptr;
   check(avformat_alloc_output_context2(&format, nullptr, "mp4", nullptr), Kind::unsupported,
         "there is no MP4 muxer in this build of FFmpeg: use one that has it");
@@ -172,9 +160,9 @@ Mp4Encoder::Mp4Encoder(int descriptor, const Movie& movie)
   check(avcodec_parameters_from_context(stream->codecpar, codec_.get()), Kind::limit,
         "no memory for the codec's parameters");
   stream->time_base = codec_->time_base;
-  stream->avg_frame_rate = movie.fps;
+  stream->avg_frame_rate = settings.fps;
   Options options;
-  options.set("moov_size", std::to_string(moov_bytes + moov_bytes_a_picture * movie.pictures));
+  options.set("moov_size", std::to_string(moov_bytes + moov_bytes_a_picture * settings.pictures));
   output_->empty();
   const int begun = avformat_write_header(format, options.get());
   output_->rethrow();

@@ -11,19 +11,15 @@
 
 namespace hwang {
 
-// What an MP4 is to be.
-struct Movie {
+// Properties of an MP4 to write.
+struct Mp4Settings {
   int width;  // pixels, even
   int height;
   AVRational fps;
   std::int64_t pictures;  // at most
   int crf;                // 1 is the best quality, 51 the worst
   std::string preset;     // x264's name of a speed
-  // As ITU-T H.273 and FFmpeg number them.
-  int color_primaries;
-  int color_transfer;
-  int color_matrix;
-  int color_range;
+  Color color;
 
   Layout layout() const { return {PixelFormat::yuv420p, width, height}; }
 };
@@ -39,7 +35,7 @@ using SourcePlanes = std::array<const std::uint8_t*, 3>;
 class Mp4Encoder {
  public:
   // The caller may close the descriptor that was given.
-  Mp4Encoder(int descriptor, const Movie& movie);
+  Mp4Encoder(int descriptor, const Mp4Settings& settings);
   ~Mp4Encoder();
   Mp4Encoder(const Mp4Encoder&) = delete;
   Mp4Encoder& operator=(const Mp4Encoder&) = delete;

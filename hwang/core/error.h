@@ -23,7 +23,4 @@ class WriteError : public std::runtime_error {
   const int number;
 };
 
-// Throws for a negative answer of libav*; returns it otherwise.
-int check(int answer, Kind kind, const std::string& doing);
-
 }  // namespace hwang

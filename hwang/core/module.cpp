@@ -7,9 +7,9 @@
 #include <nanobind/stl/vector.h>
 
 #include "bindings.h"
-#include "complaints.h"
 #include "decode.h"
-#include "pages.h"
+#include "decoder_log.h"
+#include "page_pool.h"
 #include "released.h"
 
 namespace nb = nanobind;
@@ -68,20 +68,10 @@ PyBytes memory_bytes(const std::vector<std::pair<std::uint64_t, nb::bytes>>& pie
 }
 
 Stream stream_of(std::string codec, std::uint32_t codec_tag, const nb::bytes& extradata, int width, int height,
-                 int bits_per_coded_sample, int reorder, std::tuple<int, int, int, int> color) {
+                 int bits_per_coded_sample, int reorder, const PyColor& color) {
   const auto* data = reinterpret_cast<const std::uint8_t*>(extradata.c_str());
-  const auto [primaries, transfer, matrix, range] = color;
-  return {std::move(codec),
-          codec_tag,
-          {data, data + extradata.size()},
-          width,
-          height,
-          bits_per_coded_sample,
-          reorder,
-          primaries,
-          transfer,
-          matrix,
-          range};
+  return {std::move(codec), codec_tag,      {data, data + extradata.size()}, width, height, bits_per_coded_sample,
+          reorder,          color_of(color)};
 }
 
 // The arrays of a sample table, and the video that looks at them.
@@ -93,7 +83,7 @@ struct PyVideo {
   Video video;
 
   PyVideo(std::string codec, std::uint32_t codec_tag, nb::bytes extradata, int width, int height,
-          int bits_per_coded_sample, int reorder, std::tuple<int, int, int, int> color, Array<std::uint64_t> offset,
+          int bits_per_coded_sample, int reorder, const PyColor& color, Array<std::uint64_t> offset,
           Array<std::uint32_t> size, Array<std::int64_t> pts, Array<std::uint8_t> sync, bool byte_addressable,
           int threads)
       : offset(offset), size(size), pts(pts), sync(sync),
@@ -155,44 +145,31 @@ struct Target {
 };
 
 nb::tuple report(const Outcome& outcome) {
-  return nb::make_tuple(to_numpy(outcome.failed), outcome.samples_decoded, outcome.samples_left_out,
+  return nb::make_tuple(to_numpy(outcome.failed), outcome.samples_decoded, outcome.samples_skipped,
                         outcome.frames_converted);
 }
 
 nb::tuple decode(PyVideo& self, const PyBytes& bytes, const std::vector<const PyRun*>& runs, const Layout& layout,
-                 const std::vector<Plane>& planes, bool leave_out, bool tolerant, const StopFlag& stop) {
+                 const std::vector<Plane>& planes, bool skip_unreferenced, bool tolerant, const StopFlag& stop) {
   const Target target(layout, planes);
   const auto views = runs_of(runs, self.video.table, target.capacity);
-  Outcome outcome;
-  {
-    const Released released;
-    auto cancelled = cancellation(stop);
-    outcome = self.video.decode(views, {bytes.source, leave_out}, tolerant, target.pictures, cancelled);
-  }
-  return report(outcome);
+  return report(without_python(stop, [&](Cancellation& cancelled) {
+    return self.video.decode(views, {bytes.source, skip_unreferenced}, tolerant, target.pictures, cancelled);
+  }));
 }
 
 nb::object presentation_order(PyVideo& self, const PyBytes& bytes, const StopFlag& stop) {
-  std::vector<std::uint32_t> order;
-  {
-    const Released released;
-    auto cancelled = cancellation(stop);
-    order = self.video.presentation_order({bytes.source, false}, cancelled);
-  }
-  return to_numpy(std::move(order));
+  return to_numpy(without_python(
+      stop, [&](Cancellation& cancelled) { return self.video.presentation_order({bytes.source, false}, cancelled); }));
 }
 
 nb::object second_fields(const PyVideo& self, const PyBytes& bytes, const Array<std::uint32_t>& samples,
                          const StopFlag& stop) {
   for (const auto sample : view(samples))
     if (sample >= self.video.table.size.size()) throw nb::value_error("a sample that is not in the table");
-  std::vector<std::uint8_t> second;
-  {
-    const Released released;
-    auto cancelled = cancellation(stop);
-    second = self.video.second_fields(view(samples), {bytes.source, false}, cancelled);
-  }
-  return to_numpy(std::move(second));
+  return to_numpy(without_python(stop, [&](Cancellation& cancelled) {
+    return self.video.second_fields(view(samples), {bytes.source, false}, cancelled);
+  }));
 }
 
 // Holds on to everything that the C++ stream only looks at.
@@ -200,38 +177,29 @@ struct PyPictureStream {
   nb::object video, runs;
   PictureStream pictures;
 
-  PyPictureStream(nb::object py_video, const PyBytes& bytes, nb::list py_runs, bool leave_out)
+  PyPictureStream(nb::object py_video, const PyBytes& bytes, nb::list py_runs, bool skip_unreferenced)
       : video(py_video), runs(py_runs),
         pictures(nb::cast<PyVideo&>(video).video,
                  runs_of(nb::cast<std::vector<const PyRun*>>(runs), nb::cast<PyVideo&>(video).video.table, SIZE_MAX),
-                 {bytes.source, leave_out}) {}
+                 {bytes.source, skip_unreferenced}) {}
 
   nb::object read(const Layout& layout, const std::vector<Plane>& planes, const StopFlag& stop) {
     const Target target(layout, planes);
-    std::vector<std::uint32_t> samples;
-    {
-      const Released released;
-      auto cancelled = cancellation(stop);
-      samples = pictures.read(target.pictures, target.capacity, cancelled);
-    }
-    return to_numpy(std::move(samples));
+    return to_numpy(without_python(
+        stop, [&](Cancellation& cancelled) { return pictures.read(target.pictures, target.capacity, cancelled); }));
   }
 };
 
-// uint8 [bytes], which returns to `pages` when numpy lets go of it.
-nb::object take_pages(Pages& pages, std::size_t bytes) {
-  auto* memory = new std::shared_ptr<std::uint8_t>(pages.take(bytes));
+// uint8 [bytes], which returns to `pool` when numpy releases it.
+nb::object take_pages(PagePool& pool, std::size_t bytes) {
+  auto* memory = new std::shared_ptr<std::uint8_t>(pool.take(bytes));
   nb::capsule owner(memory, [](void* p) noexcept { delete static_cast<std::shared_ptr<std::uint8_t>*>(p); });
   return nb::cast(nb::ndarray<nb::numpy, std::uint8_t, nb::ndim<1>>(memory->get(), {bytes}, owner));
 }
 
 nb::dict scan_container(const PyBytes& bytes, std::int64_t max_pixels, const StopFlag& stop) {
-  Scan scan;
-  {
-    const Released released;
-    auto cancelled = cancellation(stop);
-    scan = hwang::scan(*bytes.source, max_pixels, cancelled);
-  }
+  Scan scan =
+      without_python(stop, [&](Cancellation& cancelled) { return hwang::scan(*bytes.source, max_pixels, cancelled); });
   nb::dict found;
   found["codec"] = scan.stream.codec;
   found["codec_tag"] = scan.stream.codec_tag;
@@ -240,8 +208,8 @@ nb::dict scan_container(const PyBytes& bytes, std::int64_t max_pixels, const Sto
   found["height"] = scan.stream.height;
   found["bits_per_coded_sample"] = scan.stream.bits_per_coded_sample;
   found["reorder"] = scan.stream.reorder;
-  found["color"] = nb::make_tuple(scan.stream.color_primaries, scan.stream.color_transfer, scan.stream.color_matrix,
-                                  scan.stream.color_range);
+  const Color& color = scan.stream.color;
+  found["color"] = nb::make_tuple(color.primaries, color.transfer, color.matrix, color.range);
   found["byte_addressable"] = scan.byte_addressable;
   found["container"] = scan.container;
   found["time_base"] = nb::make_tuple(scan.time_base.num, scan.time_base.den);
@@ -276,7 +244,7 @@ void translate(const std::exception_ptr& pointer, void*) {
 
 NB_MODULE(_core, m) {
   using namespace hwang;
-  Complaints::listen();
+  DecoderLog::install();
   nb::register_exception_translator(translate);
 
   nb::enum_<PixelFormat>(m, "PixelFormat")
@@ -291,27 +259,27 @@ NB_MODULE(_core, m) {
           [](Layout* self, PixelFormat format, int width, int height) { new (self) Layout{format, width, height}; },
           "pixel_format"_a, "width"_a, "height"_a);
   nb::class_<StopFlag>(m, "StopFlag").def(nb::init<>()).def("set", &StopFlag::set);
-  nb::class_<Pages>(m, "Pages")
-      .def(nb::new_([] { return std::make_shared<Pages>(); }))
+  nb::class_<PagePool>(m, "PagePool")
+      .def(nb::new_([] { return std::make_shared<PagePool>(); }))
       .def("take", &take_pages, "size"_a)
-      .def("retire", &Pages::retire);
+      .def("retire", &PagePool::retire);
   nb::class_<PyBytes>(m, "Bytes");
   m.def("file_bytes", &file_bytes, "descriptor"_a, "size"_a);
   m.def("memory_bytes", &memory_bytes, "pieces"_a, "size"_a);
   nb::class_<PyRun>(m, "Run").def(nb::init<Array<std::uint32_t>, Array<std::uint32_t>, Array<std::int64_t>>(),
                                   "samples"_a, "wanted"_a, "slots"_a);
   nb::class_<PyVideo>(m, "Video")
-      .def(nb::init<std::string, std::uint32_t, nb::bytes, int, int, int, int, std::tuple<int, int, int, int>,
-                    Array<std::uint64_t>, Array<std::uint32_t>, Array<std::int64_t>, Array<std::uint8_t>, bool, int>(),
+      .def(nb::init<std::string, std::uint32_t, nb::bytes, int, int, int, int, PyColor, Array<std::uint64_t>,
+                    Array<std::uint32_t>, Array<std::int64_t>, Array<std::uint8_t>, bool, int>(),
            "codec"_a, "codec_tag"_a, "extradata"_a, "width"_a, "height"_a, "bits_per_coded_sample"_a, "reorder"_a,
            "color"_a, "sample_offset"_a, "sample_size"_a, "pts"_a, "sync"_a, "byte_addressable"_a, "threads"_a)
-      .def("decode", &decode, "source"_a, "runs"_a, "layout"_a, "planes"_a, "leave_out_unreferenced"_a, "tolerant"_a,
+      .def("decode", &decode, "source"_a, "runs"_a, "layout"_a, "planes"_a, "skip_unreferenced"_a, "tolerant"_a,
            "stop"_a)
       .def("presentation_order", &presentation_order, "source"_a, "stop"_a)
       .def("second_fields", &second_fields, "source"_a, "samples"_a, "stop"_a);
   nb::class_<PyPictureStream>(m, "PictureStream")
       .def(nb::init<nb::object, const PyBytes&, nb::list, bool>(), "video"_a, "source"_a, "runs"_a,
-           "leave_out_unreferenced"_a)
+           "skip_unreferenced"_a)
       .def("read", &PyPictureStream::read, "layout"_a, "planes"_a, "stop"_a)
       .def("report", [](const PyPictureStream& self) { return report(self.pictures.outcome()); });
   m.def("scan", &scan_container, "source"_a, "max_pixels"_a, "stop"_a);

@@ -10,8 +10,6 @@ namespace hwang {
 
 namespace {
 
-using Bytes = ParameterSetGuard::Bytes;
-
 // ITU-T H.265, table A.6 and its successors: no level has more than 44.
 constexpr std::uint32_t max_tiles = 64;
 // They have 64 numbers. libavcodec reads all that stand in front of a slice before anything can stop it.
@@ -235,34 +233,15 @@ void ParameterSetGuard::check_header(Bytes header) {
   }
   sized_units_ = true;
   length_bytes_[static_cast<std::size_t>(header[21] & 3) + 1] = true;
-  Bytes rest = header.subspan(23);
-  for (int array = header[22]; array > 0 && rest.size() >= 3; array--) {
-    int units = rest[1] << 8 | rest[2];
-    for (rest = rest.subspan(3); units > 0; units--) {
-      const std::size_t size = rest.size() < 2 ? 0 : static_cast<std::size_t>(rest[0] << 8 | rest[1]);
-      if (rest.size() < 2 || size > rest.size() - 2) {
-        length_bytes_[2] = true;  // libavcodec's parser gives up here, and goes on with the lengths of the record
-        return;
-      }
-      check_sized(rest.subspan(2, size));
-      rest = rest.subspan(2 + size);
-    }
-  }
+  // libavcodec's parser gives up at a unit that is cut, and goes on with the lengths of the record.
+  if (!each_unit_of_record(header, [&](Bytes unit) { check_sized(unit); })) length_bytes_[2] = true;
 }
 
 void ParameterSetGuard::check_sample(Bytes sample) {
   if (has_start_codes()) check_behind_start_codes(sample);
-  for (std::size_t length_bytes = 1; length_bytes < length_bytes_.size(); length_bytes++) {
-    if (!length_bytes_[length_bytes]) continue;
-    for (Bytes rest = sample; rest.size() > length_bytes;) {
-      std::size_t size = 0;
-      for (std::size_t i = 0; i < length_bytes; i++) size = size << 8 | rest[i];
-      rest = rest.subspan(length_bytes);
-      if (size == 0 || size > rest.size()) break;
-      check_sized(rest.first(size));
-      rest = rest.subspan(size);
-    }
-  }
+  for (std::size_t length_bytes = 1; length_bytes < length_bytes_.size(); length_bytes++)
+    if (length_bytes_[length_bytes])
+      each_sized_unit(sample, length_bytes, [&](Bytes unit) { return check_sized(unit), true; });
 }
 
 void ParameterSetGuard::check_stream(Bytes more) {

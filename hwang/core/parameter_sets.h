@@ -3,8 +3,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <vector>
+
+#include "units.h"
 
 namespace hwang {
 
@@ -18,8 +19,6 @@ namespace hwang {
 // it may take for one: behind each length and behind each start code, also one inside a unit with a length.
 class ParameterSetGuard {
  public:
-  using Bytes = std::span<const std::uint8_t>;
-
   // An hvcC record, or parameter sets behind start codes, or nothing. It says how the samples' units are separated;
   // where a stream has several, all of their ways count.
   void check_header(Bytes header);

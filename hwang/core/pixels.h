@@ -32,15 +32,15 @@ struct Layout {
   }
 };
 
-using Planes = std::array<std::uint8_t*, 3>;
+using PlanePointers = std::array<std::uint8_t*, 3>;
 
 // Pictures one after another, each plane in an array of its own.
 struct Pictures {
   Layout layout;
-  Planes first{};
+  PlanePointers first{};
 
-  Planes at(std::size_t slot) const {
-    Planes planes{};
+  PlanePointers at(std::size_t slot) const {
+    PlanePointers planes{};
     for (int i = 0; i < layout.planes(); i++) planes[i] = first[i] + slot * layout.plane(i).bytes();
     return planes;
   }

@@ -7,21 +7,6 @@ namespace hwang {
 
 namespace {
 
-using Bytes = std::span<const std::uint8_t>;
-
-// Calls `visit` with each NAL unit until it returns false. False if the sizes do not add up, or `visit` ended it.
-template <typename Visit>
-bool each_sized_unit(Bytes data, std::size_t length_bytes, Visit visit) {
-  while (data.size() > length_bytes) {
-    std::size_t size = 0;
-    for (std::size_t i = 0; i < length_bytes; i++) size = size << 8 | data[i];
-    data = data.subspan(length_bytes);
-    if (size == 0 || size > data.size() || !visit(data.first(size))) return false;
-    data = data.subspan(size);
-  }
-  return data.empty();
-}
-
 template <typename Visit>
 bool each_unit_behind_start_code(Bytes data, Visit visit) {
   static constexpr std::array<std::uint8_t, 3> code{0, 0, 1};
@@ -57,17 +42,7 @@ void References::read_header(Bytes header) {
     return;
   }
   length_bytes_ = (header[21] & 3) + 1;
-  const int arrays = header[22];
-  Bytes rest = header.subspan(23);
-  for (int array = 0; array < arrays && rest.size() >= 3; array++) {
-    const int units = rest[1] << 8 | rest[2];
-    rest = rest.subspan(3);
-    for (int i = 0; i < units && rest.size() >= 2; i++) {
-      const std::size_t size = std::min<std::size_t>(rest[0] << 8 | rest[1], rest.size() - 2);
-      judge_hevc(rest.subspan(2, size));
-      rest = rest.subspan(2 + size);
-    }
-  }
+  each_unit_of_record(header, [&](Bytes unit) { judge_hevc(unit); });
 }
 
 bool References::none_to(Bytes sample) {

@@ -1,9 +1,7 @@
 #pragma once
 
-#include <cstdint>
-#include <span>
-
 #include "demux.h"
+#include "units.h"
 
 namespace hwang {
 
@@ -13,17 +11,17 @@ class References {
   explicit References(const Stream& stream);
 
   // True if the sample holds nothing that decoding another sample could need. When in doubt, false.
-  bool none_to(std::span<const std::uint8_t> sample);
+  bool none_to(Bytes sample);
   // True once a sample was seen that contradicts the header which earlier answers relied on.
   bool header_lied() const { return header_lied_; }
 
  private:
   enum class Codec { h264, hevc, other };
   enum class Unit { unreferenced, referenced, accessory };
-  Unit judge(std::span<const std::uint8_t> unit);
-  Unit judge_h264(std::span<const std::uint8_t> unit) const;
-  Unit judge_hevc(std::span<const std::uint8_t> unit);
-  void read_header(std::span<const std::uint8_t> extradata);
+  Unit judge(Bytes unit);
+  Unit judge_h264(Bytes unit) const;
+  Unit judge_hevc(Bytes unit);
+  void read_header(Bytes extradata);
 
   Codec codec_ = Codec::other;
   int length_bytes_ = 0;  // of the size in front of a NAL unit; 0 where start codes separate them

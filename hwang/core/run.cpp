@@ -4,7 +4,7 @@ namespace hwang {
 
 namespace {
 // A damaged stream can make a decoder that is being drained answer the same error for ever.
-constexpr int most_errors_in_a_row = 64;
+constexpr int max_errors_in_a_row = 64;
 }  // namespace
 
 void SampleReader::use(std::shared_ptr<const ByteSource> source) {
@@ -73,7 +73,7 @@ void RunDecoder::open() {
   // H.264 alone marks every picture that it had to mend.
   const bool marks_damage = codec_->codec_id == AV_CODEC_ID_H264;
   codec_->err_recognition = tolerant_ && marks_damage ? AV_EF_CRCCHECK : AV_EF_CRCCHECK | AV_EF_EXPLODE;
-  if (codec_->codec_id == AV_CODEC_ID_FFV1) complaints_.heed(*codec_);
+  if (codec_->codec_id == AV_CODEC_ID_FFV1) log_.listen(*codec_);
   if (codec_->codec_id == AV_CODEC_ID_HEVC) guard_.check_header(stream_.extradata);
   check(avcodec_open2(codec_.get(), nullptr, nullptr), Kind::corrupt,
         "the " + stream_.codec + " decoder refuses this stream's header");
@@ -93,11 +93,11 @@ void RunDecoder::start(const Run& run, const Feed& feed) {
   if (used_ && forgets) avcodec_flush_buffers(codec_.get());
   if (used_ && !forgets) open();
   used_ = true;
-  complaints_.take();
+  log_.take();
   av_packet_unref(packet_.get());
   reader_.use(feed.source);
   run_ = run;
-  leave_out_ = feed.leave_out_unreferenced;
+  skip_unreferenced_ = feed.skip_unreferenced;
   fed_ = wanted_ = 0;
   packet_pending_ = draining_ = false;
   errors_in_a_row_ = 0;
@@ -105,7 +105,7 @@ void RunDecoder::start(const Run& run, const Feed& feed) {
   // MPEG-4 invents what a picture leans on if that is missing: the first one has to be intra.
   start_is_proven_ = codec_->codec_id != AV_CODEC_ID_MPEG4 || run.samples.front() == 0;
   handed_over_.clear();
-  left_out_ = 0;
+  skipped_ = 0;
 }
 
 void RunDecoder::lower(std::uint32_t& from, std::uint32_t sample) const {
@@ -129,15 +129,15 @@ bool RunDecoder::take_next_sample(Cancellation& cancellation) {
       damaged(sample);
       continue;
     }
-    const bool needed = !leave_out_ || fed_ == 1 || is_wanted(sample) ||
+    const bool needed = !skip_unreferenced_ || fed_ == 1 || is_wanted(sample) ||
                         !references_.none_to({packet_->data, static_cast<std::size_t>(packet_->size)});
-    if (leave_out_ && references_.header_lied()) damaged(run_.samples.front());
+    if (skip_unreferenced_ && references_.header_lied()) damaged(run_.samples.front());
     if (needed) {
       guard();
       return true;
     }
     av_packet_unref(packet_.get());
-    left_out_++;
+    skipped_++;
   }
   return false;
 }
@@ -181,7 +181,7 @@ std::optional<std::uint32_t> RunDecoder::next(AVFrame& frame, Cancellation& canc
     }
     if (answer < 0) {
       suspect_last();
-      if (++errors_in_a_row_ > most_errors_in_a_row) return std::nullopt;
+      if (++errors_in_a_row_ > max_errors_in_a_row) return std::nullopt;
       continue;
     }
     errors_in_a_row_ = 0;
@@ -190,8 +190,8 @@ std::optional<std::uint32_t> RunDecoder::next(AVFrame& frame, Cancellation& canc
       throw Error(Kind::corrupt, "the decoder returned a picture that belongs to no sample it was given");
     const auto sample = static_cast<std::uint32_t>(label - 1);
     if (sample == run_.samples.front() && frame.pict_type == AV_PICTURE_TYPE_I) start_is_proven_ = true;
-    // With threads a complaint may be of a later sample; then the run is decoded again with one.
-    if (frame.decode_error_flags || frame.flags & AV_FRAME_FLAG_CORRUPT || complaints_.take()) damaged(sample);
+    // With threads a logged error may belong to a later sample; then the run is decoded again with one.
+    if (frame.decode_error_flags || frame.flags & AV_FRAME_FLAG_CORRUPT || log_.take()) damaged(sample);
     return sample;
   }
 }

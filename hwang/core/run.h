@@ -9,7 +9,7 @@
 
 #include "av.h"
 #include "bytes.h"
-#include "complaints.h"
+#include "decoder_log.h"
 #include "demux.h"
 #include "parameter_sets.h"
 #include "reference.h"
@@ -39,7 +39,7 @@ struct Run {
 // Where a request gets its bytes from, and which samples it may ignore.
 struct Feed {
   std::shared_ptr<const ByteSource> source;
-  bool leave_out_unreferenced;  // samples that nobody wants and no other picture needs
+  bool skip_unreferenced;  // samples that nobody wants and no other picture needs
 };
 
 // Takes the bytes of a sample from where the table says they are, or from the container.
@@ -83,7 +83,7 @@ class RunDecoder {
   std::uint32_t damaged_from() const { return start_is_proven_ ? damaged_from_ : run_.samples.front(); }
   // Counters of the present run.
   std::uint64_t samples_decoded() const { return handed_over_.size(); }
-  std::uint64_t samples_left_out() const { return left_out_; }
+  std::uint64_t samples_skipped() const { return skipped_; }
 
  private:
   void open();
@@ -102,12 +102,12 @@ class RunDecoder {
   const bool tolerant_;
   SampleReader reader_;
   References references_;
-  Complaints complaints_;
+  DecoderLog log_;
   ParameterSetGuard guard_;
   CodecPtr codec_;
   PacketPtr packet_;
   Run run_;
-  bool leave_out_ = false;
+  bool skip_unreferenced_ = false;
   std::size_t fed_ = 0;
   std::size_t wanted_ = 0;  // those before it are fed
   bool packet_pending_ = false;
@@ -117,7 +117,7 @@ class RunDecoder {
   std::uint32_t damaged_from_ = 0, suspect_from_ = 0;
   bool start_is_proven_ = true;
   std::vector<std::uint32_t> handed_over_;
-  std::uint64_t left_out_ = 0;
+  std::uint64_t skipped_ = 0;
 };
 
 }  // namespace hwang

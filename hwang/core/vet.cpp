@@ -12,7 +12,7 @@ namespace hwang {
 
 namespace {
 
-ParameterSetGuard::Bytes bytes_of(const std::uint8_t* data, std::size_t size) { return {data, data ? size : 0}; }
+Bytes bytes_of(const std::uint8_t* data, std::size_t size) { return {data, data ? size : 0}; }
 
 // One stream on its way through.
 struct Watch {
@@ -51,16 +51,17 @@ void vet(const ByteSource& source, Cancellation* cancellation) {
   const AVFormatContext& context = *container.context();
   const std::string name = container.name();
   bool needed = context.ctx_flags & AVFMTCTX_NOHEADER;  // streams may turn up anywhere
-  for (unsigned i = 0; i < context.nb_streams; i++) needed = needed || is_hevc(*context.streams[i]);
   std::vector<Watch> watches;
   const auto packet = owned<PacketPtr>(av_packet_alloc());
   const auto watch = [&](unsigned i) -> Watch& {
     if (watches.size() <= i) watches.resize(i + 1);
     return watches[i];
   };
-  for (unsigned i = 0; i < context.nb_streams; i++)
-    if (is_hevc(*context.streams[i]))
-      watch(i).check_header(*context.streams[i], has_whole_samples(name, *context.streams[i]));
+  for (unsigned i = 0; i < context.nb_streams; i++) {
+    if (!is_hevc(*context.streams[i])) continue;
+    needed = true;
+    watch(i).check_header(*context.streams[i], has_whole_samples(name, *context.streams[i]));
+  }
   while (needed && container.next(*packet)) {
     const auto index = static_cast<unsigned>(packet->stream_index);
     const AVStream& stream = *context.streams[index];

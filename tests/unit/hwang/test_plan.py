@@ -90,7 +90,7 @@ def test_plan_keeps_its_promises(index: VideoIndex, data: st.DataObject, gap: in
             assert not size or any(a <= offset and offset + size <= a + n for a, n in run.ranges)
     decoded = sum(len(run.samples) for run in plan.runs)
     assert plan.samples_decoded == decoded
-    assert plan.samples_left_out == sum(b - a + 1 for a, b in ends) - decoded
+    assert plan.samples_skipped == sum(b - a + 1 for a, b in ends) - decoded
     assert plan.bytes_to_read == sum(length for _, length in plan.ranges)
 
 
@@ -128,7 +128,7 @@ def test_disposable_samples_are_left_out_unless_wanted() -> None:
     index = make_index([0, 4, 2, 1, 3, 8, 6, 5, 7], sync=[0], disposable=[3, 4, 7, 8])
     plan = make_plan(index, [1, 6])
     assert plan.runs[0].samples.tolist() == [0, 1, 2, 3, 5, 6]
-    assert (plan.samples_decoded, plan.samples_left_out) == (6, 1)
+    assert (plan.samples_decoded, plan.samples_skipped) == (6, 1)
 
 
 def test_duplicates_and_any_order_are_kept_but_decoded_once() -> None:
