@@ -54,13 +54,9 @@ __all__ = [
 ]
 
 _WITH_CORE = {
-    "Decoder": "decoder",
-    "DeviceType": "decoder",
-    "Mp4Writer": "mp4writer",
+    **dict.fromkeys(["Decoder", "DeviceType", "Stats", "index_video"], "decoder"),
+    **dict.fromkeys(["Mp4Writer", "can_encode"], "mp4writer"),
     "Planes": "picture",
-    "Stats": "decoder",
-    "can_encode": "mp4writer",
-    "index_video": "decoder",
 }
 
 

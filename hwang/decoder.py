@@ -31,7 +31,7 @@ from hwang.picture import (
 )
 from hwang.plan import Plan, make_plan
 from hwang.rows import Rows
-from hwang.source import CountingSource, FileSource, Video, open_source
+from hwang.source import CountingSource, FileSource, VideoInput, open_source
 from hwang.spool import Spool
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Stats:
     frames: int  # converted
 
 
-def index_video(video: Video, *, timeout: float | None = None) -> VideoIndex:
+def index_video(video: VideoInput, *, timeout: float | None = None) -> VideoIndex:
     """Index a video without decoding it (unless its container leaves the order of the frames in doubt).
 
     timeout: seconds after which it raises DecodeTimeoutError.
@@ -113,7 +113,7 @@ class Decoder:
 
     def __init__(
         self,
-        video: Video,
+        video: VideoInput,
         video_index: VideoIndex | None = None,
         device_type: DeviceType = DeviceType.CPU,
         device_id: int = 0,

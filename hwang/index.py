@@ -51,14 +51,14 @@ _ARRAYS: dict[str, type[np.generic]] = {
     "row_pts": np.int64,
 }
 
-_LIMITS = {  # of the numbers, exclusive
+_BOUNDS = {  # of the numbers, exclusive
     "width": 1 << 31,
     "height": 1 << 31,
     "codec_tag": 1 << 32,
     "reorder": MAX_REORDER + 1,
     "bits_per_coded_sample": 1 << 16,
 }
-_COLOR_LIMITS = (257, 257, 257, 3)  # 256 is FFmpeg's first number of its own
+_COLOR_BOUNDS = (257, 257, 257, 3)  # 256 is FFmpeg's first number of its own
 
 
 def check_sample_count(count: int) -> int:
@@ -140,11 +140,11 @@ class VideoIndex:
             raise CorruptMediaError(f"index: a row shows sample {int(self.order.max())} of {samples}")
         if samples and int(self.sample_offset.max()) >= 1 << 62:
             raise CorruptMediaError("index: a sample lies beyond 2^62 bytes; the sample table is damaged")
-        for name, limit in _LIMITS.items():
+        for name, limit in _BOUNDS.items():
             if not 0 <= getattr(self, name) < limit:
                 raise CorruptMediaError(f"index: impossible {name} {getattr(self, name)}")
-        limits = zip(self.color, _COLOR_LIMITS, strict=False)
-        if len(self.color) != len(_COLOR_LIMITS) or not all(0 <= number < limit for number, limit in limits):
+        limits = zip(self.color, _COLOR_BOUNDS, strict=False)
+        if len(self.color) != len(_COLOR_BOUNDS) or not all(0 <= number < limit for number, limit in limits):
             raise CorruptMediaError(f"index: impossible color {self.color}")
         if not all(0 < part < 1 << 31 for part in self.time_base):
             raise CorruptMediaError(f"index: impossible time base {self.time_base}")

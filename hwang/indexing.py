@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -72,32 +73,19 @@ def scan_index(spool: Spool, track: int | None, max_pixels: int, stop: _core.Sto
         raise UnsupportedMediaError("tracks can be chosen in MP4 and MOV only; here the first one is taken")
     found = _core.scan(spool.whole(), max_pixels, stop)
     check_sample_count(len(found["pts"]))
-    pts, dts = found["pts"], found["dts"]
-    second_field = found["second_field"] != 0
+    pts, second_field = found["pts"], found["second_field"] != 0
     order = presentation_order(pts, (found["hidden"] == 0) & (found["sample_size"] > 0) & ~second_field)
-    return VideoIndex(
-        sample_offset=found["sample_offset"],
-        sample_size=found["sample_size"],
-        pts=pts,
-        dts=dts,
-        sync=found["sync"] != 0,
-        disposable=(found["disposable"] != 0) & (found["codec"] in ONE_PICTURE_A_SAMPLE),
-        order=order,
-        row_pts=pts[order],
-        width=found["width"],
-        height=found["height"],
-        time_base=found["time_base"],
-        duration_ticks=max(found["duration"], 0),
-        container=found["container"],
-        codec=found["codec"],
-        codec_tag=found["codec_tag"],
-        extradata=found["extradata"],
-        bits_per_coded_sample=found["bits_per_coded_sample"],
-        reorder=found["reorder"],
-        color=found["color"],
-        byte_addressable=found["byte_addressable"],
-        separate_fields=bool(second_field.any()),
-    )
+    columns: dict[str, Any] = {**found}
+    del columns["hidden"], columns["second_field"], columns["duration"]
+    columns |= {
+        "sync": found["sync"] != 0,
+        "disposable": (found["disposable"] != 0) & (found["codec"] in ONE_PICTURE_A_SAMPLE),
+        "order": order,
+        "row_pts": pts[order],
+        "duration_ticks": max(found["duration"], 0),
+        "separate_fields": bool(second_field.any()),
+    }
+    return VideoIndex(**columns)
 
 
 def _order_is_doubtful(index: VideoIndex) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 __all__ = ["annexb_parameter_sets", "may_have_fields"]
 
 _START_CODE = b"\0\0\0\1"
@@ -9,50 +11,32 @@ _WITH_CHROMA_FORMAT = frozenset([100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 
 
 
 def annexb_parameter_sets(codec: str, extradata: bytes) -> bytes:
-    """Give the parameter sets of `extradata` with start codes.
+    """Return the parameter sets of `extradata` with start codes.
 
     avcC and hvcC records are converted; anything else, damaged records included, is returned as it is.
     """
-    if not extradata or extradata[0] != 1:
+    if codec not in ("h264", "hevc") or extradata[:1] != b"\1":
         return extradata
     try:
-        if codec == "h264":
-            units = _avc_units(extradata)
-        elif codec == "hevc":
-            units = _hevc_units(extradata)
-        else:
-            return extradata
+        return b"".join(_START_CODE + unit for unit in _units(codec, extradata))
     except IndexError:
         return extradata
-    return b"".join(_START_CODE + unit for unit in units)
 
 
-def _unit(record: bytes, position: int) -> tuple[bytes, int]:
-    """The length-prefixed unit at `position`, and the position behind it."""
-    end = position + 2 + (record[position] << 8 | record[position + 1])
-    if end > len(record):
-        raise IndexError(end)
-    return record[position + 2 : end], end
-
-
-def _avc_units(record: bytes) -> list[bytes]:
-    units, position = [], 5
-    for mask in (0x1F, 0xFF):  # sequence, then picture parameter sets
-        count, position = record[position] & mask, position + 1
+def _units(codec: str, record: bytes) -> Iterator[bytes]:
+    """The parameter sets of an avcC or hvcC record. Raises IndexError if it is cut."""
+    position, arrays = (5, 2) if codec == "h264" else (23, record[22])
+    for array in range(arrays):
+        if codec == "h264":
+            count, position = record[position] & (0xFF if array else 0x1F), position + 1
+        else:
+            count, position = record[position + 1] << 8 | record[position + 2], position + 3
         for _ in range(count):
-            unit, position = _unit(record, position)
-            units.append(unit)
-    return units
-
-
-def _hevc_units(record: bytes) -> list[bytes]:
-    units, position = [], 23
-    for _ in range(record[22]):
-        count, position = record[position + 1] << 8 | record[position + 2], position + 3
-        for _ in range(count):
-            unit, position = _unit(record, position)
-            units.append(unit)
-    return units
+            end = position + 2 + (record[position] << 8 | record[position + 1])
+            if end > len(record):
+                raise IndexError(end)
+            yield record[position + 2 : end]
+            position = end
 
 
 def may_have_fields(extradata: bytes) -> bool:

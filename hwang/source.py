@@ -18,7 +18,7 @@ __all__ = [
     "FileSource",
     "MemorySource",
     "RangeSource",
-    "Video",
+    "VideoInput",
     "open_source",
 ]
 
@@ -48,7 +48,7 @@ class BinaryFile(Protocol):
     def seek(self, offset: int, whence: int = ..., /) -> int: ...
 
 
-Video = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryFile | RangeSource
+VideoInput = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryFile | RangeSource
 
 
 class _Source(ABC):
@@ -185,7 +185,7 @@ class CountingSource:
             self.bytes_read += bytes_read
 
 
-def open_source(video: Video) -> RangeSource:
+def open_source(video: VideoInput) -> RangeSource:
     """Give `video` as a range source.
 
     Paths (str, PathLike) are opened and owned by the result, bytes-like objects and file objects stay the

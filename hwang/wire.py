@@ -50,30 +50,27 @@ _BLOCK = 1 << 14  # integers at a time: what is worked on stays in the processor
 def encode(index: Mapping[str, Any], metadata: bytes) -> bytes:
     """Serialize an index: its columns and numbers by name, and the parameter sets that upstream expects in field 6."""
     numerator, timescale = index["time_base"]
-    out = bytearray()
-    _put_scalar(out, 1, index["width"])
-    _put_scalar(out, 2, index["height"])
-    _put_bytes(out, 3, encode_packed(index["sample_offset"]))
-    _put_bytes(out, 4, encode_packed(index["sample_size"]))
-    _put_bytes(out, 5, encode_packed(np.flatnonzero(index["sync"])))
-    _put_bytes(out, 6, metadata)
-    _put_scalar(out, 7, timescale)
-    _put_scalar(out, 8, max(index["duration_ticks"] * numerator, 0))
-    _put_bytes(out, 9, index["codec"].encode())
-    if not index["complete"]:
-        return bytes(out)
-    for number, value in zip(_TIME_BASE, index["time_base"], strict=True):
-        _put_scalar(out, number, value)
-    for name, number in _SCALARS.items():
-        _put_scalar(out, number, max(int(index[name]), 0))
-    for name, number in _STRINGS.items():
-        _put_bytes(out, number, index[name].encode())
-    _put_bytes(out, _EXTRADATA, index["extradata"])
-    for name, number in _DELTAS.items():
-        _put_bytes(out, number, encode_packed(zigzag_deltas(index[name].astype(np.int64))))
-    _put_bytes(out, _DISPOSABLE, encode_packed(np.diff(np.flatnonzero(index["disposable"]), prepend=0)))
-    _put_bytes(out, _COLOR, encode_packed(np.array(index["color"])))
-    return bytes(out)
+    fields: dict[int, int | bytes] = {
+        1: index["width"],
+        2: index["height"],
+        3: encode_packed(index["sample_offset"]),
+        4: encode_packed(index["sample_size"]),
+        5: encode_packed(np.flatnonzero(index["sync"])),
+        6: metadata,
+        7: timescale,
+        8: max(index["duration_ticks"] * numerator, 0),
+        9: index["codec"].encode(),
+    }
+    if index["complete"]:
+        fields |= zip(_TIME_BASE, index["time_base"], strict=True)
+        fields |= {number: max(int(index[name]), 0) for name, number in _SCALARS.items()}
+        fields |= {number: index[name].encode() for name, number in _STRINGS.items()}
+        fields[_EXTRADATA] = index["extradata"]
+        for name, number in _DELTAS.items():
+            fields[number] = encode_packed(zigzag_deltas(index[name].astype(np.int64)))
+        fields[_DISPOSABLE] = encode_packed(np.diff(np.flatnonzero(index["disposable"]), prepend=0))
+        fields[_COLOR] = encode_packed(np.array(index["color"]))
+    return b"".join(_field(number, value) for number, value in fields.items() if value)  # proto3 leaves out zero
 
 
 def decode(data: bytes) -> dict[str, Any]:
@@ -121,15 +118,10 @@ def decode(data: bytes) -> dict[str, Any]:
     }
 
 
-def _put_scalar(out: bytearray, number: int, value: int) -> None:
-    if value:  # proto3 leaves out zero
-        out += write_varint(number << 3 | _VARINT) + write_varint(value)
-
-
-def _put_bytes(out: bytearray, number: int, value: bytes) -> None:
-    if value:
-        out += write_varint(number << 3 | _BYTES) + write_varint(len(value))
-        out += value
+def _field(number: int, value: int | bytes) -> bytes:
+    if isinstance(value, bytes):
+        return write_varint(number << 3 | _BYTES) + write_varint(len(value)) + value
+    return write_varint(number << 3 | _VARINT) + write_varint(value)
 
 
 def _mask(numbers: NDArray[np.uint64], samples: int, name: str) -> NDArray[np.bool_]:

@@ -14,6 +14,7 @@ extern "C" {
 #include <memory>
 #include <new>
 #include <string>
+#include <type_traits>
 
 #include "error.h"
 
@@ -36,17 +37,24 @@ struct Color {
   }
 };
 
+// Functions of libav* take the object to free, or a pointer to it that they clear.
 template <auto free_function>
 struct AvFree {
   template <typename T>
   void operator()(T* object) const {
-    free_function(&object);
+    if constexpr (std::is_invocable_v<decltype(free_function), T**>)
+      free_function(&object);
+    else
+      free_function(object);
   }
 };
 
 using PacketPtr = std::unique_ptr<AVPacket, AvFree<av_packet_free>>;
 using FramePtr = std::unique_ptr<AVFrame, AvFree<av_frame_free>>;
 using CodecPtr = std::unique_ptr<AVCodecContext, AvFree<avcodec_free_context>>;
+using ParserPtr = std::unique_ptr<AVCodecParserContext, AvFree<av_parser_close>>;
+using InputPtr = std::unique_ptr<AVFormatContext, AvFree<avformat_close_input>>;
+using OutputPtr = std::unique_ptr<AVFormatContext, AvFree<avformat_free_context>>;
 using ScalerPtr = std::unique_ptr<SwsContext, AvFree<sws_free_context>>;
 
 // Throws if a function of libav* returned an error; otherwise returns its result.
@@ -70,6 +78,15 @@ template <typename Pointer>
 Pointer owned(typename Pointer::pointer object) {
   if (!object) throw std::bad_alloc();
   return Pointer(object);
+}
+
+// A frame without memory for its pixels.
+inline FramePtr empty_frame(int format, int width, int height) {
+  auto frame = owned<FramePtr>(av_frame_alloc());
+  frame->format = format;
+  frame->width = width;
+  frame->height = height;
+  return frame;
 }
 
 }  // namespace hwang

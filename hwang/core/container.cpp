@@ -68,8 +68,6 @@ struct Container::Reader {
   }
 };
 
-void Container::Close::operator()(AVFormatContext* context) const { avformat_close_input(&context); }
-
 Container::Container(const ByteSource& source, int flags, Cancellation* cancellation)
     : reader_(std::make_unique<Reader>(source, cancellation)) {
   AVFormatContext* context = avformat_alloc_context();

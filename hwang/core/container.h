@@ -27,12 +27,9 @@ class Container {
   AVFormatContext* context() const { return context_.get(); }
 
  private:
-  struct Close {
-    void operator()(AVFormatContext* context) const;
-  };
   struct Reader;
   std::unique_ptr<Reader> reader_;
-  std::unique_ptr<AVFormatContext, Close> context_;
+  InputPtr context_;
 };
 
 }  // namespace hwang

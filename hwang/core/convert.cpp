@@ -11,26 +11,13 @@ namespace {
 constexpr std::size_t alignment = 64;
 
 AVPixelFormat av_format(PixelFormat format) {
-  switch (format) {
-    case PixelFormat::rgb24: return AV_PIX_FMT_RGB24;
-    case PixelFormat::bgr24: return AV_PIX_FMT_BGR24;
-    case PixelFormat::gray8: return AV_PIX_FMT_GRAY8;
-    case PixelFormat::rgb48: return AV_PIX_FMT_RGB48;
-    case PixelFormat::yuv420p: return AV_PIX_FMT_YUV420P;
-  }
-  return AV_PIX_FMT_NONE;
+  static constexpr AVPixelFormat formats[] = {AV_PIX_FMT_RGB24, AV_PIX_FMT_BGR24, AV_PIX_FMT_GRAY8, AV_PIX_FMT_RGB48,
+                                              AV_PIX_FMT_YUV420P};
+  return formats[static_cast<int>(format)];
 }
 
 bool is_rgb(const AVFrame& frame) {
   return av_pix_fmt_desc_get(static_cast<AVPixelFormat>(frame.format))->flags & AV_PIX_FMT_FLAG_RGB;
-}
-
-FramePtr empty_frame(int format, int width, int height) {
-  auto frame = owned<FramePtr>(av_frame_alloc());
-  frame->format = format;
-  frame->width = width;
-  frame->height = height;
-  return frame;
 }
 
 std::string format_name(const AVFrame& frame) {

@@ -28,8 +28,6 @@ Demuxer::Demuxer(const ByteSource& source, std::int64_t max_pixels, Cancellation
   if (!stream_) throw Error(Kind::unsupported, "there is no video stream in this " + container() + " file");
 }
 
-Demuxer::~Demuxer() = default;
-
 void Demuxer::probe() {
   if (probed_) return;  // libavformat cannot be asked twice
   probed_ = true;

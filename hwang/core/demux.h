@@ -3,7 +3,6 @@
 #include <climits>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,9 +33,6 @@ class Demuxer {
  public:
   // Opening a container may decode a few pictures: none of more than `max_pixels`.
   explicit Demuxer(const ByteSource& source, std::int64_t max_pixels = INT_MAX, Cancellation* cancellation = nullptr);
-  ~Demuxer();
-  Demuxer(const Demuxer&) = delete;
-  Demuxer& operator=(const Demuxer&) = delete;
 
   // The next sample of the stream, or false at the end. A damaged container ends where it can no longer be read.
   bool next(AVPacket& packet);
@@ -62,10 +58,7 @@ class FieldPairs {
   bool is_second(const AVPacket& packet);
 
  private:
-  struct Close {
-    void operator()(AVCodecParserContext* parser) const { av_parser_close(parser); }
-  };
-  std::unique_ptr<AVCodecParserContext, Close> parser_;  // none for other codecs
+  ParserPtr parser_;  // none for other codecs
   CodecPtr codec_;
   AVPictureStructure waiting_ = AV_PICTURE_STRUCTURE_UNKNOWN;  // a first field without its second
 };

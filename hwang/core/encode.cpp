@@ -67,10 +67,7 @@ CodecPtr encoder_context(const Mp4Settings& settings) {
 }
 
 FramePtr picture_for(const AVCodecContext& codec, const Color& color) {
-  auto frame = owned<FramePtr>(av_frame_alloc());
-  frame->format = codec.pix_fmt;
-  frame->width = codec.width;
-  frame->height = codec.height;
+  auto frame = empty_frame(codec.pix_fmt, codec.width, codec.height);
   color.set(*frame);
   frame->duration = 1;
   check(av_frame_get_buffer(frame.get(), 0), Kind::limit, "no memory for a picture");

@@ -48,15 +48,12 @@ class Mp4Encoder {
   const Layout layout;
 
  private:
-  struct Free {
-    void operator()(AVFormatContext* context) const { avformat_free_context(context); }
-  };
   class Output;
 
   void write_packets(Cancellation& cancellation);
 
   std::unique_ptr<Output> output_;
-  std::unique_ptr<AVFormatContext, Free> format_;
+  OutputPtr format_;
   CodecPtr codec_;
   FramePtr frame_;
   PacketPtr packet_;

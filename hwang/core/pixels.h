@@ -6,6 +6,7 @@
 
 namespace hwang {
 
+// The order is that of av_format() in convert.cpp.
 enum class PixelFormat { rgb24, bgr24, gray8, rgb48, yuv420p };
 
 struct PlaneSize {

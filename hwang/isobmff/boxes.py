@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from hwang.errors import CorruptMediaError
 
-__all__ = ["Box", "Fields", "Payload", "children", "descend", "name"]
+__all__ = ["HEADER_BYTES", "Box", "Fields", "Payload", "TopBox", "box_at", "children", "descend", "name"]
+
+HEADER_BYTES = 16  # of a box with a 64-bit size
 
 Payload = memoryview
 """What follows the header of a box."""
@@ -22,6 +24,15 @@ class Box(NamedTuple):
 
     kind: bytes
     payload: Payload
+
+
+class TopBox(NamedTuple):
+    """A box of the file: [offset, end), its payload starting at `body`. `end` may lie behind the end of the file."""
+
+    kind: bytes
+    offset: int
+    body: int
+    end: int
 
 
 class Fields:
@@ -60,20 +71,27 @@ def name(kind: bytes) -> str:
     return repr(kind.decode("latin-1"))
 
 
+def box_at(offset: int, head: bytes | memoryview, file_size: int) -> TopBox | None:
+    """The box at `offset` that starts with `head`, its first bytes; None if these are no box."""
+    if len(head) < 8:
+        return None
+    size, kind = struct.unpack_from(">I4s", head)
+    header = 8
+    if size == 1:
+        if len(head) < HEADER_BYTES:
+            return None
+        size, header = int.from_bytes(head[8:16], "big"), HEADER_BYTES
+    elif size == 0:
+        size = file_size - offset
+    return TopBox(kind, offset, offset + header, offset + size) if size >= header else None
+
+
 def children(payload: Payload) -> Iterator[Box]:
     """The boxes inside `payload`. A last one that claims too much gets what is there; padding is ignored."""
     at = 0
-    while at + 8 <= len(payload):
-        size, kind = struct.unpack_from(">I4s", payload, at)
-        header = 8
-        if size == 1 and at + 16 <= len(payload):
-            size, header = int.from_bytes(payload[at + 8 : at + 16], "big"), 16
-        elif size == 0:
-            size = len(payload) - at
-        if size < header:
-            return
-        yield Box(kind, payload[at + header : at + size])
-        at += size
+    while box := box_at(at, payload[at : at + HEADER_BYTES], len(payload)):
+        yield Box(box.kind, payload[box.body : box.end])
+        at = box.end
 
 
 def descend(payload: Payload, *path: bytes) -> Box | None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from hwang.errors import CorruptMediaError
-from hwang.isobmff.boxes import Box, Fields, children
-from hwang.isobmff.top_boxes import WINDOW_BYTES, TopBox, WindowReader, box_at, top_level
+from hwang.isobmff.boxes import Box, Fields, TopBox, box_at, children
+from hwang.isobmff.top_boxes import WINDOW_BYTES, WindowReader, top_level
 
-__all__ = ["LARGEST_SIDX", "find_fragments", "sidx_places"]
+__all__ = ["MAX_SIDX_BYTES", "find_fragments", "sidx_places"]
 
-LARGEST_SIDX = 1 << 20  # bytes; its count has 16 bits
-_LARGEST_MFRA = 8 << 20
+MAX_SIDX_BYTES = 1 << 20  # bytes; its count has 16 bits
+_MAX_MFRA_BYTES = 8 << 20
 _MFRO_BYTES = 16
 
 
@@ -27,7 +27,7 @@ def find_fragments(reader: WindowReader, start: int) -> tuple[int, frozenset[int
         if box.kind in (b"moof", b"mdat"):
             begin = box.offset
             break
-        if box.kind == b"sidx" and box.end - box.offset <= LARGEST_SIDX:
+        if box.kind == b"sidx" and box.end - box.offset <= MAX_SIDX_BYTES:
             places.update(sidx_places(box, reader.read(box.body, box.end - box.body)))
     if begin < reader.size and max(places, default=0) + WINDOW_BYTES < reader.size:
         places.update(_mfra_places(reader))
@@ -55,7 +55,7 @@ def _mfra_places(reader: WindowReader) -> list[int]:
     reader.fetch([(reader.size - tail, tail)])
     mfro = reader.read(reader.size - _MFRO_BYTES, _MFRO_BYTES)
     size = int.from_bytes(mfro[12:], "big")
-    if mfro[4:8] != b"mfro" or not _MFRO_BYTES < size <= min(_LARGEST_MFRA, reader.size):
+    if mfro[4:8] != b"mfro" or not _MFRO_BYTES < size <= min(_MAX_MFRA_BYTES, reader.size):
         return []
     if size > tail:
         reader.fetch([(reader.size - size, size - tail)])

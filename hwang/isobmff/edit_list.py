@@ -12,13 +12,13 @@ from hwang.index import MAX_REORDER, check_sample_count
 from hwang.isobmff.boxes import Box, Fields
 from hwang.isobmff.sample_table import Samples
 
-__all__ = ["Edit", "Rows", "apply_edits", "held_back", "read_edit_list", "time_offset"]
+__all__ = ["Edit", "Presentation", "apply_edits", "held_back", "read_edit_list", "time_offset"]
 
 EMPTY = -1
 """Media time of an edit that shows nothing."""
 
-_LONGEST = 1 << 56  # ticks
-_MOST_WORK = 1 << 28  # edits x samples
+_MAX_TICKS = 1 << 56  # ticks
+_MAX_WORK = 1 << 28  # edits x samples
 
 
 class Edit(NamedTuple):
@@ -28,7 +28,7 @@ class Edit(NamedTuple):
     duration: int
 
 
-class Rows(NamedTuple):
+class Presentation(NamedTuple):
     """What is displayed: sample and ticks of each row [N], and the ticks that all edits last.
 
     `reorder` is the number of pictures that a decoder must hold back for it.
@@ -56,7 +56,7 @@ def read_edit_list(elst: Box, movie_timescale: int, media_timescale: int) -> lis
 
 def _clip(ticks: int) -> int:
     """Keeps sums of times within 64 bits."""
-    return max(-_LONGEST, min(ticks, _LONGEST))
+    return max(-_MAX_TICKS, min(ticks, _MAX_TICKS))
 
 
 def _rescale(value: int, to: int, of: int) -> int:
@@ -85,13 +85,13 @@ def held_back(samples: Samples, order: NDArray[np.integer]) -> int:
     return min(int((order - np.arange(len(order))).max()), MAX_REORDER)
 
 
-def apply_edits(samples: Samples, edits: list[Edit]) -> Rows:
+def apply_edits(samples: Samples, edits: list[Edit]) -> Presentation:
     """Order and times of the rows under `edits`.
 
     A leading empty edit delays. Every other edit shows the samples whose pts lie in it, by pts, up to its end or to
     the sync sample at which FFmpeg stops looking. The first row is at 0, or at the end of the leading empty edits.
     """
-    if len(edits) * len(samples) > _MOST_WORK:
+    if len(edits) * len(samples) > _MAX_WORK:
         raise LimitExceededError(f"an edit list of {len(edits)} entries over {len(samples)} samples; remux the video")
     orders: list[NDArray[np.int64]] = []
     times: list[NDArray[np.int64]] = []
@@ -119,7 +119,7 @@ def apply_edits(samples: Samples, edits: list[Edit]) -> Rows:
     if len(decoded) > 1:
         by_time = np.argsort(np.concatenate(decoded), kind="stable")
     reorder = held_back(samples, by_time) if decoded else 0
-    return Rows(order.astype(np.uint32), pts - max(0, early), clock + shift, reorder)
+    return Presentation(order.astype(np.uint32), pts - max(0, early), clock + shift, reorder)
 
 
 def _decoded(samples: Samples, edit: Edit, shift: int) -> tuple[int, int, NDArray[np.bool_]]:

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from hwang.isobmff.directory import LARGEST_SIDX, sidx_places
-from hwang.isobmff.top_boxes import HEADER_BYTES, WINDOW_BYTES, TopBox, WindowReader, box_at, top_level
+from hwang.isobmff.boxes import HEADER_BYTES, TopBox, box_at
+from hwang.isobmff.directory import MAX_SIDX_BYTES, sidx_places
+from hwang.isobmff.top_boxes import WINDOW_BYTES, WindowReader, top_level
 from hwang.plan import REQUEST_COST_BYTES
 from hwang.ranges import FETCH_MEMORY_BYTES, ByteRange, coalesce
 from hwang.source import FileSource, MemorySource, RangeSource
@@ -16,7 +17,7 @@ __all__ = ["fragment_boxes"]
 
 _ROUNDS = 4  # of fetching: places, what was longer than guessed, and what indexes there name
 _BOXES_BEFORE_MOOF = 8  # styp, sidx, emsg, prft
-_MOST_PLACES = 1 << 17
+_MAX_PLACES = 1 << 17
 _MARGIN_BYTES = 256  # to have before a place: mfra names the moof, the walk comes to the styp or sidx before it
 
 
@@ -62,7 +63,7 @@ class _Ahead:
 
     def _new(self, places: Iterable[int]) -> list[ByteRange]:
         new = sorted({place for place in places if place < self._reader.size} - self._known)
-        new = new[: _MOST_PLACES - len(self._known)]
+        new = new[: _MAX_PLACES - len(self._known)]
         self._known.update(new)
         return [(place, self._length) for place in new]
 
@@ -88,7 +89,7 @@ class _Ahead:
                 if reader.peek(offset, box.end - offset + HEADER_BYTES) is None:
                     yield offset, box.end - offset + HEADER_BYTES
                 return
-            if box.kind == b"sidx" and box.end - offset <= LARGEST_SIDX and offset not in self._read:
+            if box.kind == b"sidx" and box.end - offset <= MAX_SIDX_BYTES and offset not in self._read:
                 payload = reader.peek(box.body, box.end - box.body)
                 if payload is None:
                     yield offset, box.end - offset

@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 
 from hwang.errors import CorruptMediaError, UnsupportedMediaError
 from hwang.index import ONE_PICTURE_A_SAMPLE, VideoIndex, presentation_order
-from hwang.isobmff.boxes import Fields, descend
+from hwang.isobmff.boxes import Fields, TopBox, descend
 from hwang.isobmff.directory import find_fragments
-from hwang.isobmff.edit_list import Edit, Rows, apply_edits, held_back, read_edit_list, time_offset
+from hwang.isobmff.edit_list import Edit, Presentation, apply_edits, held_back, read_edit_list, time_offset
 from hwang.isobmff.fragment_walk import fragment_boxes
 from hwang.isobmff.fragments import Defaults, FragmentReader, read_track_defaults
 from hwang.isobmff.sample_entry import SampleEntry, external, read_sample_entries
 from hwang.isobmff.sample_table import Samples, read_sample_table
-from hwang.isobmff.top_boxes import TopBox, WindowReader, read_payload
+from hwang.isobmff.top_boxes import WindowReader, read_payload
 from hwang.isobmff.track import choose_track, read_tracks
 
 __all__ = ["Movie"]
@@ -88,7 +88,7 @@ class Movie:
         elst = descend(self._track.payload, b"edts", b"elst")
         return read_edit_list(elst, self._timescale, self._media_timescale) if elst else []
 
-    def _rows(self, samples: Samples) -> Rows:
+    def _rows(self, samples: Samples) -> Presentation:
         """Rows of the samples in moov.
 
         As soon as FFmpeg meets a track without samples in moov it takes the file for a fragmented one, and from
@@ -100,13 +100,15 @@ class Movie:
             return apply_edits(samples, edits)
         shift = 0 if all(track.sampled for track in before) else time_offset(edits)
         order = presentation_order(samples.pts)
-        return Rows(order, samples.pts[order] - shift, samples.duration, held_back(samples, order))
+        return Presentation(order, samples.pts[order] - shift, samples.duration, held_back(samples, order))
 
-    def _with_fragments(self, rows: Rows, samples: Samples, shown: NDArray[np.bool_], in_movie: int) -> Rows:
+    def _with_fragments(
+        self, rows: Presentation, samples: Samples, shown: NDArray[np.bool_], in_movie: int
+    ) -> Presentation:
         """Rows of moov, then those of the fragments, which FFmpeg does not ask for the decoder's delay."""
         shown[:in_movie] = False
         order = presentation_order(samples.pts, shown)
-        return Rows(
+        return Presentation(
             np.concatenate([rows.order, order]),
             np.concatenate([rows.pts, samples.pts[order] - time_offset(self._edits())]),
             samples.duration,
@@ -124,7 +126,7 @@ class Movie:
             raise UnsupportedMediaError("the frames are in another file that this one refers to; remux it")
         return entry
 
-    def _table(self, samples: Samples, rows: Rows, entry: SampleEntry) -> VideoIndex:
+    def _table(self, samples: Samples, rows: Presentation, entry: SampleEntry) -> VideoIndex:
         known = [ticks for ticks in (self._track.duration, samples.duration, rows.duration) if ticks > 0]
         # The ffmpeg tool does not decode empty packets.
         shown = slice(None) if samples.size.all() else samples.size[rows.order] > 0

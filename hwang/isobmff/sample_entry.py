@@ -59,7 +59,7 @@ _ENTRY_BYTES = 78  # of a visual sample entry, before its boxes
 _PALETTE_DEPTHS = (1, 2, 4, 8)
 _COLORS = ({*range(13), 22, 256}, {*range(19), 256}, {*range(18)})  # that FFmpeg knows: primaries, transfer, matrix
 _UNSPECIFIED, _LIMITED, _FULL = 2, 1, 2
-_SEVERAL = 256
+_MAX_ENTRIES = 256
 
 
 class SampleEntry(NamedTuple):
@@ -86,8 +86,8 @@ def read_sample_entries(stsd: Box) -> list[SampleEntry]:
     entries = []
     for box in children(fields.take(fields.left)):
         entries.append(_entry(box))
-        if len(entries) > _SEVERAL:
-            raise CorruptMediaError(f"more than {_SEVERAL} sample descriptions; the header is damaged")
+        if len(entries) > _MAX_ENTRIES:
+            raise CorruptMediaError(f"more than {_MAX_ENTRIES} sample descriptions; the header is damaged")
     if not entries:
         raise CorruptMediaError("box 'stsd' is empty: the codec is unknown; the header is damaged")
     return entries

@@ -14,8 +14,8 @@ from hwang.isobmff.boxes import Box, Fields, Payload, children, name
 
 __all__ = ["Samples", "read_sample_table"]
 
-_LARGEST_SAMPLE = 0x3FFFFFFF  # bytes; FFmpeg's limit too
-_LARGEST_DELTA = (1 << 32) - 1 - 480_000  # ticks; above it, FFmpeg takes a duration for a negative correction
+_MAX_SAMPLE_BYTES = 0x3FFFFFFF  # bytes; FFmpeg's limit too
+_MAX_DELTA = (1 << 32) - 1 - 480_000  # ticks; above it, FFmpeg takes a duration for a negative correction
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,7 +98,7 @@ def _sizes(boxes: dict[bytes, Box], file_size: int) -> NDArray[np.uint32]:
 
 def _checked(sizes: NDArray[np.generic]) -> NDArray[np.uint32]:
     result = sizes.astype(np.uint32)
-    if len(result) and int(result.max()) > _LARGEST_SAMPLE:
+    if len(result) and int(result.max()) > _MAX_SAMPLE_BYTES:
         raise CorruptMediaError(f"a sample of {int(result.max())} bytes; the sample table is damaged")
     return result
 
@@ -117,6 +117,10 @@ def _rows(boxes: dict[bytes, Box], kind: bytes, columns: int, dtype: str = ">u4"
     fields = _open(boxes, kind)
     if fields is None:
         return np.empty((0, columns), dtype)
+    return _table(fields, kind, columns, dtype)
+
+
+def _table(fields: Fields, kind: bytes, columns: int, dtype: str = ">u4") -> NDArray[np.integer]:
     count = _fit(fields, fields.number(4), np.dtype(dtype).itemsize * columns, kind)
     return cast("NDArray[np.integer]", fields.table(count * columns, dtype).reshape(-1, columns))
 
@@ -181,7 +185,7 @@ def _decode_times(boxes: dict[bytes, Box], count: int) -> tuple[NDArray[np.int64
             raise CorruptMediaError("box 'stts' is missing: the samples have no times; the header is damaged")
         return np.empty(0, np.int64), 0
     counts, deltas = rows[:, 0], rows[:, 1]
-    if int(deltas.max()) > _LARGEST_DELTA:
+    if int(deltas.max()) > _MAX_DELTA:
         deltas = _corrected(rows)
     spread = _spread(counts, deltas, count)
     times = np.full(count + 1, deltas[-1], np.int64)  # the last duration goes on
@@ -200,7 +204,7 @@ def _corrected(rows: NDArray[np.integer]) -> NDArray[np.int64]:
     deltas: list[int] = []
     true_time = time = 0
     for count, delta in rows.tolist():
-        if delta > _LARGEST_DELTA:
+        if delta > _MAX_DELTA:
             true_time += (delta - (1 << 32)) * count
             delta = 1
         else:
@@ -262,8 +266,7 @@ def _mark_random_access_groups(sync: NDArray[np.bool_], boxes: dict[bytes, Box])
         return
     if version == 1:
         fields.take(4)
-    entries = _fit(fields, fields.number(4), 8, b"sbgp")
-    rows = cast("NDArray[np.integer]", fields.table(entries * 2, ">u4").reshape(-1, 2))
+    rows = _table(fields, b"sbgp", 2)
     spread = _spread(rows[:, 0], rows[:, 1], len(sync))
     sync[: len(spread)] |= spread > 0
 

@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import struct
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from hwang.errors import LimitExceededError
-from hwang.isobmff.boxes import Payload, name
+from hwang.isobmff.boxes import HEADER_BYTES, Payload, TopBox, box_at, name
 from hwang.ranges import ByteRange
 from hwang.source import RangeSource
 
-__all__ = ["HEADER_BYTES", "WINDOW_BYTES", "TopBox", "WindowReader", "box_at", "read_payload", "top_level"]
+__all__ = ["WINDOW_BYTES", "WindowReader", "read_payload", "top_level"]
 
-HEADER_BYTES = 16  # of a box with a 64-bit size
 WINDOW_BYTES = 32 * 1024
 
-_MOST_BOXES = 1 << 18  # 131,072 fragments
-_LARGEST_HEADER = 256 << 20  # bytes
-
-
-class TopBox(NamedTuple):
-    """A box of the file: [offset, end), its payload starting at `body`. `end` may lie behind the end of the file."""
-
-    kind: bytes
-    offset: int
-    body: int
-    end: int
+_MAX_BOXES = 1 << 18  # 131,072 fragments
+_MAX_HEADER_BYTES = 256 << 20  # bytes
 
 
 class WindowReader:
@@ -73,36 +61,21 @@ class WindowReader:
         self._starts, self._pieces = [start for start, _ in known], [piece for _, piece in known]
 
 
-def box_at(offset: int, head: bytes, file_size: int) -> TopBox | None:
-    """The box at `offset` that starts with `head`, its first bytes; None if these are no box."""
-    if len(head) < 8:
-        return None
-    size, kind = struct.unpack_from(">I4s", head)
-    header = 8
-    if size == 1:
-        if len(head) < HEADER_BYTES:
-            return None
-        size, header = int.from_bytes(head[8:16], "big"), HEADER_BYTES
-    elif size == 0:
-        size = file_size - offset
-    return TopBox(kind, offset, offset + header, offset + size) if size >= header else None
-
-
 def top_level(reader: WindowReader, start: int = 0) -> Iterator[TopBox]:
     """The boxes from `start` on, by reading headers only. Ends at the end of the file or at bytes that are no box."""
     offset = start
-    for _ in range(_MOST_BOXES):
+    for _ in range(_MAX_BOXES):
         box = box_at(offset, reader.read(offset, HEADER_BYTES), reader.size)
         if box is None:
             return
         yield box
         offset = box.end
-    raise LimitExceededError(f"more than {_MOST_BOXES} boxes at the top of the file; it is damaged, or remux it")
+    raise LimitExceededError(f"more than {_MAX_BOXES} boxes at the top of the file; it is damaged, or remux it")
 
 
 def read_payload(reader: WindowReader, box: TopBox) -> Payload:
     """What follows the header of a box that holds headers itself. Raises LimitExceededError if it is too large."""
     size = box.end - box.body
-    if size > _LARGEST_HEADER:
-        raise LimitExceededError(f"a header {name(box.kind)} of {size} bytes; at most {_LARGEST_HEADER} are read")
+    if size > _MAX_HEADER_BYTES:
+        raise LimitExceededError(f"a header {name(box.kind)} of {size} bytes; at most {_MAX_HEADER_BYTES} are read")
     return memoryview(reader.read(box.body, size))

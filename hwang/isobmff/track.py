@@ -19,7 +19,7 @@ _KINDS = {
     b"tmcd": "timecode",
     b"hint": "hint",
 }
-_MOST_TRACKS = 4096
+_MAX_TRACKS = 4096
 
 
 class Track(NamedTuple):
@@ -39,8 +39,8 @@ class Track(NamedTuple):
 def read_tracks(moov: Payload) -> list[Track]:
     """All tracks, in file order. Raises CorruptMediaError."""
     boxes = [box.payload for box in children(moov) if box.kind == b"trak"]
-    if len(boxes) > _MOST_TRACKS:
-        raise CorruptMediaError(f"{len(boxes)} tracks, more than {_MOST_TRACKS}; the header is damaged")
+    if len(boxes) > _MAX_TRACKS:
+        raise CorruptMediaError(f"{len(boxes)} tracks, more than {_MAX_TRACKS}; the header is damaged")
     return [_track(payload) for payload in boxes]
 
 

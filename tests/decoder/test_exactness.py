@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 import hwang
-from hwang.source import Video
+from hwang.source import VideoInput
 from local import clip as real_clip
 from tests.decoder.conftest import MakeClip, Truth
 from tests.support.clips import CLIPS, Clip, linear_decode, numbers_of
@@ -106,7 +106,7 @@ def test_every_kind_of_source_gives_the_same_frames(name: str, clip: MakeClip, t
             self.read += sum(length for _, length in ranges)
             return [self.data[offset : offset + length] for offset, length in ranges]
 
-    sources: list[Video] = [path, str(path), path.read_bytes(), Ranges(path.read_bytes())]
+    sources: list[VideoInput] = [path, str(path), path.read_bytes(), Ranges(path.read_bytes())]
     for source in sources:
         with hwang.Decoder(source) as decoder:
             np.testing.assert_array_equal(decoder.frames(rows), truth(name)[rows])

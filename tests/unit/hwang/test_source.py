@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 
 from hwang.errors import CorruptFrameError, CorruptMediaError, HwangError, SourceError
-from hwang.source import CountingSource, FileSource, Video, open_source
+from hwang.source import CountingSource, FileSource, VideoInput, open_source
 from tests.support.processes import there_and_back
 
 DATA = bytes(range(256)) * 40
 
 
 @pytest.fixture(params=["path", "string", "bytes", "view", "file", "buffer"])
-def video(request: pytest.FixtureRequest, tmp_path: Path) -> Video:
+def video(request: pytest.FixtureRequest, tmp_path: Path) -> VideoInput:
     path = tmp_path / "video.bin"
     path.write_bytes(DATA)
-    kinds: dict[str, Video] = {
+    kinds: dict[str, VideoInput] = {
         "path": path,
         "string": str(path),
         "bytes": DATA,
@@ -31,14 +31,14 @@ def video(request: pytest.FixtureRequest, tmp_path: Path) -> Video:
     return kinds[request.param]
 
 
-def test_every_kind_of_source_reads_ranges_in_the_order_asked(video: Video) -> None:
+def test_every_kind_of_source_reads_ranges_in_the_order_asked(video: VideoInput) -> None:
     source = open_source(video)
     assert source.size == len(DATA)
     assert source.read_ranges([(300, 4), (0, 2), (len(DATA), 0)]) == [DATA[300:304], DATA[:2], b""]
 
 
 @pytest.mark.parametrize("wanted", [(len(DATA) - 1, 2), (-1, 2), (0, -1), (1 << 62, 1)])
-def test_range_outside_the_source_is_a_source_error(video: Video, wanted: tuple[int, int]) -> None:
+def test_range_outside_the_source_is_a_source_error(video: VideoInput, wanted: tuple[int, int]) -> None:
     with pytest.raises(SourceError, match="truncated"):
         open_source(video).read_ranges([wanted])
 
@@ -74,7 +74,7 @@ def test_file_object_of_the_caller_stays_open_and_is_safe_between_threads() -> N
 
 
 @pytest.mark.parametrize("empty", [b"", io.BytesIO()])
-def test_empty_video_is_corrupt_media(empty: Video) -> None:
+def test_empty_video_is_corrupt_media(empty: VideoInput) -> None:
     with pytest.raises(CorruptMediaError, match="is empty"):
         open_source(empty)
 
