@@ -10,8 +10,8 @@
 
 namespace hwang {
 
-// Work in progress on behalf of Python: ends when the flag is set, or at a signal such as Ctrl-C. Signals are none of a
-// thread's business that may be left behind: its caller waits for them.
+// Ends work for Python when the flag is set, or at a signal such as Ctrl-C. Threads that may be left behind do not poll
+// for signals: their caller does.
 inline Cancellation cancellation(const StopFlag& flag) {
   if (is_left_behind_able()) return {flag, {}};
   return {flag, [] {

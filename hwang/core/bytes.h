@@ -15,19 +15,19 @@
 
 namespace hwang {
 
-// Where the bytes of a video are. Safe to read from several threads at once.
+// Random access to the bytes of a video, from several threads at once.
 class ByteSource {
  public:
   explicit ByteSource(std::uint64_t size) : size(size) {}
   virtual ~ByteSource() = default;
-  // Fills `into` from `offset` on and returns how many bytes there were: fewer only at the end.
+  // Fills `into` from `offset` on and returns the number of bytes read: fewer only at the end.
   virtual std::size_t read(std::uint64_t offset, std::span<std::uint8_t> into) const = 0;
   const std::uint64_t size;
-  // Whether a container of these bytes was read through for parameter sets that are refused (vet.h).
+  // Set once the container was searched for parameter sets that are refused (vet.h).
   mutable std::atomic<bool> vetted = false;
 };
 
-// A file, by a descriptor of its own: the caller may close the one that was given.
+// A file, read with a duplicate of the descriptor: the caller may close its own.
 class FileBytes final : public ByteSource {
  public:
   FileBytes(int descriptor, std::uint64_t size) : ByteSource(size), descriptor_(fcntl(descriptor, F_DUPFD_CLOEXEC, 0)) {

@@ -4,7 +4,7 @@
 
 namespace hwang {
 
-// Gives libavformat the bytes. No exception may cross its C frames: the first one is kept and thrown afterwards.
+// Hands bytes to libavformat. Exceptions must not cross its C frames: the last one is kept and rethrown afterwards.
 struct Container::Reader {
   static constexpr int buffer_bytes = 1 << 18;
   const ByteSource& source;

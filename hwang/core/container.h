@@ -9,7 +9,7 @@
 
 namespace hwang {
 
-// A container that libavformat has opened: packets of all its streams.
+// A container opened by libavformat; reads the packets of all its streams.
 class Container {
  public:
   // flags: AVFMT_FLAG_… for libavformat.
@@ -18,11 +18,11 @@ class Container {
   Container(const Container&) = delete;
   Container& operator=(const Container&) = delete;
 
-  // The next packet, or false at the end. A damaged container ends where it can no longer be read.
+  // Reads the next packet; returns false at the end. A damaged container ends where it becomes unreadable.
   bool next(AVPacket& packet);
-  // Throws what went wrong while libavformat was reading.
+  // Throws the error that occurred while libavformat was reading, if any.
   void rethrow() const;
-  // libavformat's first name for its kind: "mpegts", "matroska", …
+  // libavformat's first name of the format: "mpegts", "matroska", …
   std::string name() const;
   AVFormatContext* context() const { return context_.get(); }
 

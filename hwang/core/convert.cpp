@@ -7,7 +7,7 @@ namespace hwang {
 
 namespace {
 
-// swscale's vector code writes whole vectors: rows that do not end on one are converted beside and copied.
+// swscale's vector code writes whole vectors: rows of another length are converted into a padded frame and copied.
 constexpr std::size_t alignment = 64;
 
 AVPixelFormat av_format(PixelFormat format) {
@@ -39,7 +39,7 @@ void Converter::convert(AVFrame& picture, const PlanePointers& out) {
                                        std::to_string(picture.height) + " where the container announced " +
                                        std::to_string(width_) + "x" + std::to_string(height_) +
                                        "; videos that change or misstate their size are not supported");
-  // As the ffmpeg tool's scale filter: fields are not scaled apart, and the chroma position is left to the scaler.
+  // Like the ffmpeg tool's scale filter: scales fields together, and leaves the chroma position to the scaler.
   picture.flags &= ~AV_FRAME_FLAG_INTERLACED;
   picture.chroma_location = AVCHROMA_LOC_UNSPECIFIED;
   if (is_luma_enough(picture))
@@ -74,8 +74,8 @@ void Converter::scale(AVFrame& picture, const PlanePointers& out) {
   }
 }
 
-// RGB is full range; YUV and gray keep the video's own matrix and range. Primaries and transfer stay what they are:
-// told nothing of the target's, swscale would map the colors of HDR and wide gamuts, which the ffmpeg tool does not.
+// RGB is full range; YUV and gray keep the video's own matrix and range. Primaries and transfer are copied: without
+// them swscale would map the colors of HDR and wide gamuts, which the ffmpeg tool does not.
 void Converter::scale_into(AVFrame& target, const AVFrame& picture) {
   target.color_primaries = picture.color_primaries;
   target.color_trc = picture.color_trc;
@@ -90,7 +90,7 @@ void Converter::scale_into(AVFrame& target, const AVFrame& picture) {
         "pictures of format " + format_name(picture) + " cannot be converted");
 }
 
-// Whether gray is a function of luma alone, pixel by pixel.
+// Returns whether each gray pixel depends on its luma alone.
 bool Converter::is_luma_enough(const AVFrame& picture) const {
   if (layout_.format != PixelFormat::gray8 || layout_.width != width_ || layout_.height != height_) return false;
   const AVPixFmtDescriptor& format = *av_pix_fmt_desc_get(static_cast<AVPixelFormat>(picture.format));
@@ -110,7 +110,7 @@ void Converter::map_luma(const AVFrame& picture, std::uint8_t* out) {
   }
 }
 
-// swscale itself says what it makes of each of the 256 values, once.
+// Converts each of the 256 luma values with swscale, once.
 void Converter::learn_gray(const AVFrame& picture, const Luma& luma) {
   auto ramp = empty_frame(picture.format, 256, 16);
   auto shades = empty_frame(AV_PIX_FMT_GRAY8, 256, 16);

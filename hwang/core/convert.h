@@ -10,16 +10,16 @@
 
 namespace hwang {
 
-// Turns decoded pictures into what the caller asked for, as the ffmpeg tool of the same release does.
+// Converts decoded pictures to the layout of a request, as the ffmpeg tool of the same release does.
 class Converter {
  public:
   Converter(const Stream& stream, const Layout& layout);
   const Layout& layout() const { return layout_; }
-  // Writes one picture. The properties of `picture` are adjusted on the way.
+  // Writes one picture. Changes properties of `picture`.
   void convert(AVFrame& picture, const PlanePointers& out);
 
  private:
-  // How luma becomes gray depends on these.
+  // Properties that the conversion of luma to gray depends on.
   struct Luma {
     int format, matrix, range;
     bool operator==(const Luma&) const = default;

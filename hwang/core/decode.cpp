@@ -120,7 +120,7 @@ Outcome Video::decode(std::span<const Run> runs, const Feed& feed, bool tolerant
       try {
         pool.emplace_back(work);
       } catch (const std::system_error&) {
-        break;  // no more threads to be had: the others do the work
+        break;  // the system has no more threads: the others do the work
       }
     }
     if (workers) work();

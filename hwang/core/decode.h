@@ -13,7 +13,7 @@
 namespace hwang {
 
 struct Outcome {
-  std::vector<std::uint32_t> failed;  // wanted samples whose pictures did not come out, or not surely right
+  std::vector<std::uint32_t> failed;  // wanted samples whose pictures did not come out, or may be wrong
   std::uint64_t samples_decoded = 0;
   std::uint64_t samples_skipped = 0;
   std::uint64_t frames_converted = 0;
@@ -29,12 +29,12 @@ class Worker {
         frame_(owned<FramePtr>(av_frame_alloc())) {}
 
   void start(const Run& run, const Feed& feed);
-  // The next wanted picture that is sound as far as is known, as a position in run.wanted; nothing at the end.
+  // Decodes up to the next wanted picture without known damage. Returns its position in run.wanted; nothing at the end.
   std::optional<std::size_t> next(Cancellation& cancellation);
   // Writes the picture that next() found.
   void convert(const Layout& layout, const PlanePointers& out);
   void rest() { decoder_.rest(); }
-  // What became of the run, once it is at its end.
+  // Result of the run, once it has ended.
   Outcome outcome() const;
 
   const int threads;
@@ -51,26 +51,26 @@ class Worker {
   std::uint64_t converted_ = 0;
 };
 
-// A video that pictures are taken out of, by several requests at once if need be. Workers, with all the memory that
-// their decoders took, are kept for the next request.
+// Decodes pictures of a video, for several requests at once. Workers, with the memory of their decoders, are kept for
+// the next request.
 class Video {
  public:
-  // threads: cores that a request may use.
+  // threads: number of cores that a request may use.
   Video(Stream stream, const Table& table, int threads);
 
-  // Decodes independent runs on all cores; pictures go to their slots of `out`. `tolerant` is slower and has the last
-  // word on whether a picture is sound.
+  // Decodes independent runs on all cores into their slots of `out`. `tolerant` is slower, and decides finally whether
+  // a picture is sound.
   Outcome decode(std::span<const Run> runs, const Feed& feed, bool tolerant, const Pictures& out,
                  Cancellation& cancellation);
-  // The order in which a decoder shows the samples, learnt by decoding all of them: for streams whose container does
-  // not say it. Samples that show no picture are absent.
+  // Returns the samples in the order in which a decoder shows them, by decoding all: for containers that do not state
+  // it. Samples that show no picture are absent.
   std::vector<std::uint32_t> presentation_order(const Feed& feed, Cancellation& cancellation);
 
-  // Which of the samples are second fields of frames: 1 or 0 each.
+  // Returns 1 for each sample that is the second field of a frame, 0 for others.
   std::vector<std::uint8_t> second_fields(Samples samples, const Feed& feed, Cancellation& cancellation) const;
 
-  // A lone worker uses threads inside its decoder, and some more than there are cores: they go on decoding ahead
-  // while the caller's thread converts.
+  // A lone worker uses threads inside its decoder, two more than there are cores: they decode ahead while the caller's
+  // thread converts.
   int threads_of_a_lone_worker() const { return threads > 1 ? threads + 2 : 1; }
   std::unique_ptr<Worker> take_worker(int decoder_threads, bool tolerant = false);
   void give_back(std::unique_ptr<Worker> worker);
@@ -94,7 +94,7 @@ class PictureStream {
 
   // Writes up to `capacity` pictures, in presentation order within each run, and returns their sample numbers.
   std::vector<std::uint32_t> read(const Pictures& out, std::size_t capacity, Cancellation& cancellation);
-  // Of the runs that are finished.
+  // Result of the finished runs.
   const Outcome& outcome() const { return outcome_; }
 
  private:

@@ -20,7 +20,7 @@ Demuxer::Demuxer(const ByteSource& source, std::int64_t max_pixels, Cancellation
                        !(candidate->disposition & AV_DISPOSITION_ATTACHED_PIC);
     if (video && !stream_) stream_ = candidate;
   }
-  if (!stream_) {  // containers without a header (MPEG-PS) show their streams only when packets are read
+  if (!stream_) {  // the streams of containers without a header (MPEG-PS) are known once packets are read
     probe();
     const int best = av_find_best_stream(context, AVMEDIA_TYPE_VIDEO, -1, -1, nullptr, 0);
     if (best >= 0) stream_ = context->streams[best];
@@ -29,7 +29,7 @@ Demuxer::Demuxer(const ByteSource& source, std::int64_t max_pixels, Cancellation
 }
 
 void Demuxer::probe() {
-  if (probed_) return;  // libavformat cannot be asked twice
+  if (probed_) return;  // libavformat can probe only once
   probed_ = true;
   AVFormatContext* context = container_->context();
   std::vector<AVDictionary*> options(context->nb_streams);
@@ -37,7 +37,7 @@ void Demuxer::probe() {
   const int probed = avformat_find_stream_info(context, options.data());
   for (AVDictionary*& option : options) av_dict_free(&option);
   container_->rethrow();
-  check(probed, Kind::corrupt, "the streams of this " + container() + " file cannot be made out");
+  check(probed, Kind::corrupt, "the streams of this " + container() + " file cannot be determined");
 }
 
 bool Demuxer::next(AVPacket& packet) {
@@ -50,7 +50,7 @@ bool Demuxer::next(AVPacket& packet) {
 
 namespace {
 
-// Some demuxers pass on whatever number the file has, which the enumeration may not have a value for.
+// Some demuxers pass on numbers from the file that are not values of the enumeration.
 template <typename Enumeration>
 int known(const Enumeration& value, int count, int unspecified) {
   static_assert(sizeof(Enumeration) == sizeof(int));
@@ -113,7 +113,7 @@ std::int64_t Demuxer::duration() const {
 
 namespace {
 
-// VP8 and VP9 have pictures that are decoded and never shown; their first bits say so.
+// VP8 and VP9 have pictures that are decoded and never shown; their first bits tell them apart.
 bool is_hidden(AVCodecID codec, const AVPacket& packet) {
   if (packet.size < 1) return false;
   if (codec == AV_CODEC_ID_VP8) return !(packet.data[0] & 0x10);
@@ -127,7 +127,7 @@ bool is_hidden(AVCodecID codec, const AVPacket& packet) {
   return false;
 }
 
-// Finds where a sample lies in the file in one piece: a little behind where the demuxer says that its block begins.
+// Finds the sample's bytes in the file: in one piece, a little behind the position of its block.
 class Locator {
  public:
   explicit Locator(const ByteSource& source) : source_(source) {}

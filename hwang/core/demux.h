@@ -13,7 +13,7 @@
 
 namespace hwang {
 
-// What a decoder must know of a video stream before its first sample.
+// Properties of a video stream that a decoder needs before the first sample.
 struct Stream {
   std::string codec;  // FFmpeg's name of the codec: "h264", "hevc", …
   std::uint32_t codec_tag = 0;
@@ -25,7 +25,7 @@ struct Stream {
   Color color;      // used if the bitstream itself does not state its colors
 };
 
-// A decoder for the stream that is not open yet.
+// Returns a decoder for the stream, not opened yet.
 CodecPtr decoder_context(const Stream& stream);
 
 // A container that FFmpeg reads, and its first video stream (cover pictures apart), sample by sample in decode order.
@@ -34,9 +34,10 @@ class Demuxer {
   // Opening a container may decode a few pictures: none of more than `max_pixels`.
   explicit Demuxer(const ByteSource& source, std::int64_t max_pixels = INT_MAX, Cancellation* cancellation = nullptr);
 
-  // The next sample of the stream, or false at the end. A damaged container ends where it can no longer be read.
+  // Reads the next sample of the stream; returns false at the end. A damaged container ends where it becomes
+  // unreadable.
   bool next(AVPacket& packet);
-  // The codec parameters; those that only decoding tells (the size in MPEG-TS) are probed on demand.
+  // Returns the codec parameters; probe() finds those that only decoding shows (the size in MPEG-TS).
   Stream stream();
   void probe();
 
@@ -51,7 +52,7 @@ class Demuxer {
   bool probed_ = false;
 };
 
-// Tells which H.264 samples are the second field of a frame whose first field is the sample before.
+// Finds H.264 samples that are the second field of a frame whose first field is the sample before.
 class FieldPairs {
  public:
   explicit FieldPairs(const Stream& stream);

@@ -9,12 +9,12 @@ namespace hwang {
 
 namespace {
 
-// Bytes of a moov box: what does not grow with the pictures, and what one more picture can add to stts (8), ctts (8),
-// stss (4), sdtp (1), stsz (4), stsc (12) and co64 (8).
+// Bytes of a moov box: those that do not grow with the pictures, and the most that one picture adds to stts (8), ctts
+// (8), stss (4), sdtp (1), stsz (4), stsc (12) and co64 (8).
 constexpr std::int64_t moov_bytes = 4096, moov_bytes_a_picture = 45;
 
-// The bytes that x264 makes depend on how many threads it has: the same everywhere. Four of them, the thread of its
-// lookahead and those of a decoder find work for six cores, the most that a Lambda function has.
+// The bytes that x264 writes depend on its number of threads, so that is a constant. Four threads, its lookahead and a
+// decoder keep six cores busy, the most that a Lambda function has.
 constexpr int encoder_threads = 4;
 constexpr const char* encoder_name = "libx264";
 
@@ -29,7 +29,7 @@ class Options {
     check(av_dict_set(&options_, name, value.c_str(), 0), Kind::limit, "no memory for an option");
   }
   AVDictionary** get() { return &options_; }
-  // libav* takes out the options that it knows.
+  // libav* removes the options that it knows.
   void check_all_taken() const {
     if (const auto* left = av_dict_get(options_, "", nullptr, AV_DICT_IGNORE_SUFFIX))
       throw Error(Kind::unsupported,
@@ -78,7 +78,7 @@ FramePtr picture_for(const AVCodecContext& codec, const Color& color) {
 
 bool can_encode() { return avcodec_find_encoder_by_name(encoder_name) != nullptr; }
 
-// Takes libavformat's bytes to a file, by a descriptor of its own. The first failure is kept and thrown afterwards.
+// Writes libavformat's bytes to a file, with a descriptor of its own. A failure is kept and thrown afterwards.
 class Mp4Encoder::Output {
  public:
   explicit Output(int descriptor) : descriptor_(fcntl(descriptor, F_DUPFD_CLOEXEC, 0)) {
@@ -99,7 +99,7 @@ class Mp4Encoder::Output {
     close(descriptor_);
   }
 
-  // Removes what the file held before. A device has nothing to remove; what else is wrong, writing will tell.
+  // Empties the file. EINVAL is a device, which has nothing to remove; other mistakes show when bytes are written.
   void empty() {
     if (ftruncate(descriptor_, 0) && errno != EINVAL) throw WriteError(errno);
   }
@@ -163,7 +163,7 @@ Mp4Encoder::Mp4Encoder(int descriptor, const Mp4Settings& settings)
   output_->empty();
   const int begun = avformat_write_header(format, options.get());
   output_->rethrow();
-  check(begun, Kind::unsupported, "the MP4 cannot be begun");
+  check(begun, Kind::unsupported, "the MP4 cannot be started");
   options.check_all_taken();
 }
 
@@ -192,7 +192,7 @@ void Mp4Encoder::finish(Cancellation& cancellation) {
   check(completed, Kind::unsupported, "the MP4 cannot be completed");
 }
 
-// Writes what the encoder has ready.
+// Writes the packets that the encoder has finished.
 void Mp4Encoder::write_packets(Cancellation& cancellation) {
   for (;;) {
     cancellation.check();

@@ -24,23 +24,23 @@ struct Mp4Settings {
   Layout layout() const { return {PixelFormat::yuv420p, width, height}; }
 };
 
-// Whether this build of FFmpeg has the encoder.
+// Returns whether this build of FFmpeg has the encoder.
 bool can_encode();
 
 // Planes without padding of pictures that are only read.
 using SourcePlanes = std::array<const std::uint8_t*, 3>;
 
 // Writes an MP4 of H.264 with its index in front, from the beginning of a file. The bytes depend on the pictures and
-// on what the movie is to be. An object that threw is good for nothing but being destroyed.
+// the settings. An object that threw can only be destroyed.
 class Mp4Encoder {
  public:
-  // The caller may close the descriptor that was given.
+  // The caller may close its descriptor afterwards.
   Mp4Encoder(int descriptor, const Mp4Settings& settings);
   ~Mp4Encoder();
   Mp4Encoder(const Mp4Encoder&) = delete;
   Mp4Encoder& operator=(const Mp4Encoder&) = delete;
 
-  // Appends `count` pictures that lie one after another in each plane: no more in all than were announced.
+  // Appends `count` pictures, which lie one after another in each plane: in all no more than announced.
   void write(const SourcePlanes& first, std::size_t count, Cancellation& cancellation);
   // Completes the file.
   void finish(Cancellation& cancellation);

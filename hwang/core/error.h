@@ -6,7 +6,7 @@
 
 namespace hwang {
 
-// What went wrong, in the terms of the Python package's exceptions.
+// Kinds of error, one for each exception class of the Python package.
 enum class Kind { unsupported, corrupt, source, limit, stopped };
 
 class Error : public std::runtime_error {
@@ -15,7 +15,7 @@ class Error : public std::runtime_error {
   const Kind kind;
 };
 
-// A file cannot be written, for the reason that errno gave.
+// A file cannot be written; `number` is the errno.
 class WriteError : public std::runtime_error {
  public:
   explicit WriteError(int number)

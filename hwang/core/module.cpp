@@ -33,7 +33,7 @@ nb::object to_numpy(std::vector<T> values) {
   return nb::cast(nb::ndarray<nb::numpy, T, nb::ndim<1>>(kept->data(), {kept->size()}, owner));
 }
 
-// Bytes that Python objects own, as long as they are needed.
+// Bytes owned by Python objects, which it keeps alive.
 class PythonBytes final : public ByteSource {
  public:
   PythonBytes(std::vector<nb::bytes> kept, std::vector<MemoryBytes::Piece> pieces, std::uint64_t size)
@@ -74,7 +74,7 @@ Stream stream_of(std::string codec, std::uint32_t codec_tag, const nb::bytes& ex
           reorder,          color_of(color)};
 }
 
-// The arrays of a sample table, and the video that looks at them.
+// The arrays of a sample table, and the video that refers to them.
 struct PyVideo {
   Array<std::uint64_t> offset;
   Array<std::uint32_t> size;
@@ -126,7 +126,7 @@ std::vector<Run> runs_of(const std::vector<const PyRun*>& runs, const Table& tab
   return views;
 }
 
-// Where pictures go: one array a plane, uint8 [pictures, bytes of the plane].
+// Output of a request: one array for each plane, uint8 [pictures, bytes of the plane].
 using Plane = nb::ndarray<std::uint8_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
 struct Target {
@@ -172,7 +172,7 @@ nb::object second_fields(const PyVideo& self, const PyBytes& bytes, const Array<
   }));
 }
 
-// Holds on to everything that the C++ stream only looks at.
+// Keeps alive all that the C++ stream refers to.
 struct PyPictureStream {
   nb::object video, runs;
   PictureStream pictures;
@@ -225,7 +225,7 @@ nb::dict scan_container(const PyBytes& bytes, std::int64_t max_pixels, const Sto
   return found;
 }
 
-// hwang::Error becomes the class of hwang.errors that stands for its kind, a WriteError the OSError of its number.
+// Translates hwang::Error to the class of hwang.errors of its kind, and WriteError to an OSError with its errno.
 void translate(const std::exception_ptr& pointer, void*) {
   try {
     std::rethrow_exception(pointer);

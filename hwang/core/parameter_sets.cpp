@@ -12,24 +12,23 @@ namespace {
 
 // ITU-T H.265, table A.6 and its successors: no level has more than 44.
 constexpr std::uint32_t max_tiles = 64;
-// They have 64 numbers. libavcodec reads all that stand in front of a slice before anything can stop it.
+// Their ids go to 63. libavcodec parses all those in front of a slice without a chance to stop it.
 constexpr int max_in_a_row = 256;
-// More than all fields in front of the extension flags can have.
+// More bytes than the fields in front of the extension flags can have.
 constexpr std::size_t max_bytes_parsed = 256 << 10;
 
 constexpr int pps_type = 34, prefix_sei_type = 39, suffix_sei_type = 40;
 
-// ITU-T T.35: the United States, the Alliance for Open Media, AFGS1. Without zeros, so emulation prevention never parts
-// them.
+// ITU-T T.35: the United States, the Alliance for Open Media, AFGS1. No zeros: emulation prevention never splits them.
 constexpr std::array<std::uint8_t, 4> afgs1{0xb5, 0x58, 0x90, 0x01};
-// A message that comes in pieces is waited for as long as this.
+// The longest message that is collected from pieces.
 constexpr std::size_t max_message_bytes = 16 << 20;
 
 bool is_message(int type) { return type == prefix_sei_type || type == suffix_sei_type; }
 
-class Malformed {};  // libavcodec refuses this parameter set by itself, or does not reach its extensions
+class Malformed {};  // libavcodec itself refuses this parameter set, or does not reach its extensions
 
-// Bits as libavcodec's readers give them, so that both are at the same place whatever the data.
+// Reads bits exactly as libavcodec's readers do, so that both are at the same position whatever the data.
 class Bits {
  public:
   explicit Bits(Bytes payload) : payload_(payload) {}
@@ -77,13 +76,13 @@ class Bits {
     at_ += static_cast<std::size_t>(count);
     if (at_ > 8 * payload_.size()) throw Malformed();
   }
-  // The eight bytes from the present one on.
+  // The eight bytes from the current one on.
   std::uint64_t ahead() const {
     std::uint64_t bytes = 0;
     for (std::size_t i = at_ / 8; i < at_ / 8 + 8; i++) bytes = bytes << 8 | (i < payload_.size() ? payload_[i] : 0);
     return bytes;
   }
-  // What most readers look at: four bytes, of which the first bits are read already.
+  // The window of most readers: four bytes, less the bits that are read already.
   std::uint32_t cached() const { return static_cast<std::uint32_t>(ahead() >> 32) << at_ % 8; }
 
   const Bytes payload_;
@@ -155,7 +154,7 @@ void check_picture_parameters(Bits& bits) {
         "parsing it can take unbounded time; encode the video again without it");
 }
 
-// What stands behind the two bytes of a unit's header: without emulation prevention, up to the next start code.
+// Bytes of a unit behind its two-byte header, up to the next start code, without emulation prevention.
 std::vector<std::uint8_t> payload(Bytes unit) {
   std::vector<std::uint8_t> bytes;
   int zeros = 0;
@@ -211,7 +210,7 @@ void ParameterSetGuard::check_unit(Bytes unit) {
     Bits bits(bytes);
     check_picture_parameters(bits);
   } catch (const Malformed&) {
-    // libavcodec's to refuse
+    // libavcodec refuses it
   }
 }
 
@@ -259,7 +258,7 @@ void ParameterSetGuard::check_stream(Bytes more) {
 void ParameterSetGuard::finish() { look_at(std::vector<std::uint8_t>(std::move(waiting_))); }
 
 void ParameterSetGuard::look_at(Bytes data) {
-  // What may be the begin of something waits: a start code, or a parameter set or a message that is not whole yet.
+  // Keeps the start of what may not be whole yet: a start code, a parameter set or a message.
   std::size_t keep = data.size() - std::min(data.size(), seam_bytes);
   open_ = false;
   for (std::size_t at = 0; (at = behind_start_code(data, at)) < data.size();) {

@@ -9,23 +9,22 @@
 
 namespace hwang {
 
-// Refuses HEVC units that harm libavcodec, before it sees them. Picture parameter sets that can cost a time out of all
-// proportion to their bytes: those with the 3D extension (CVE-2026-125183), whose loops go on behind the end of the
-// data, those with more tiles than any level allows, and more of them in a row than can be in use. And messages (SEI)
-// with AFGS1 film grain, which can make it divide by zero (CVE-2026-125185). All functions throw
-// Error(Kind::unsupported).
+// Refuses HEVC units that harm libavcodec, before it parses them: picture parameter sets that take far too long to
+// parse, which are those with the 3D extension (CVE-2026-125183), whose loops go on behind the end of the data, those
+// with more tiles than any level allows, and more of them in a row than can be in use; and messages (SEI) with AFGS1
+// film grain, which can make it divide by zero (CVE-2026-125185). All functions throw Error(Kind::unsupported).
 //
-// What libavcodec takes for the begin of a NAL unit depends on how units are separated. Every place is looked at that
-// it may take for one: behind each length and behind each start code, also one inside a unit with a length.
+// The start of a NAL unit depends on how units are separated. Every place that libavcodec may take for one is checked:
+// behind each length and behind each start code, also one inside a unit with a length.
 class ParameterSetGuard {
  public:
-  // An hvcC record, or parameter sets behind start codes, or nothing. It says how the samples' units are separated;
-  // where a stream has several, all of their ways count.
+  // Checks an hvcC record, or parameter sets behind start codes, or nothing. The header defines how units of samples
+  // are separated; if a stream has several headers, all their ways count.
   void check_header(Bytes header);
-  // One whole sample.
+  // Checks one whole sample.
   void check_sample(Bytes sample);
-  // The next bytes of a stream of units behind start codes, cut anywhere. They may be looked at later, finish() at the
-  // end.
+  // Checks the next bytes of a stream of units behind start codes, cut anywhere; some only with later bytes, or in
+  // finish().
   void check_stream(Bytes more);
   void finish();
 

@@ -15,7 +15,7 @@ struct PlaneSize {
   std::size_t bytes() const { return row_bytes * rows; }
 };
 
-// What the pictures of a request look like in memory: planes without padding.
+// Memory layout of a request's pictures: planes without padding.
 struct Layout {
   PixelFormat format;
   int width;

@@ -33,7 +33,7 @@ References::References(const Stream& stream) {
   if (codec_ != Codec::other) read_header(stream.extradata);
 }
 
-// avcC and hvcC begin with their version; anything else is parameter sets behind start codes, or nothing.
+// avcC and hvcC begin with their version; any other header is parameter sets behind start codes, or empty.
 void References::read_header(Bytes header) {
   if (header.size() > 4 && header[0] == 1 && codec_ == Codec::h264) length_bytes_ = (header[4] & 3) + 1;
   if (codec_ != Codec::hevc) return;

@@ -5,14 +5,14 @@
 
 namespace hwang {
 
-// Tells from the NAL headers of H.264 and HEVC which pictures no other picture refers to: they can be left out.
+// Finds pictures of H.264 and HEVC that no other picture refers to, by their NAL headers: they can be skipped.
 class References {
  public:
   explicit References(const Stream& stream);
 
-  // True if the sample holds nothing that decoding another sample could need. When in doubt, false.
+  // Returns true if no other sample needs this one. When in doubt, returns false.
   bool none_to(Bytes sample);
-  // True once a sample was seen that contradicts the header which earlier answers relied on.
+  // Returns true once a sample contradicted the header that earlier results relied on.
   bool header_lied() const { return header_lied_; }
 
  private:

@@ -10,8 +10,8 @@ namespace hwang {
 namespace {
 
 std::atomic<bool> exiting = false;
-std::atomic<int> threads = 0;    // that may be left behind, and have not ended
-std::atomic<int> returning = 0;  // those of them that have found the way back to Python open, and take it
+std::atomic<int> threads = 0;    // that may be left behind and still run
+std::atomic<int> returning = 0;  // those on their way back to Python
 
 struct Mark {
   bool set = false;
@@ -31,11 +31,11 @@ bool is_left_behind_able() { return mark.set; }
 void keep_threads_out() {
   exiting = true;
   {
-    // Whoever was on the way back gets there. After a fork there may be none to wait for: not for ever.
+    // Waits for threads that are on their way back, with a limit: after a fork none of them may exist.
     const nanobind::gil_scoped_release released;
     for (int i = 0; returning && i < 1000; i++) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
-  if (threads) nanobind::set_leak_warnings(false);  // what those threads hold is not lost by mistake
+  if (threads) nanobind::set_leak_warnings(false);  // objects of those threads are no leaks
 }
 
 Released::Released() : state_(PyEval_SaveThread()) {}

@@ -3,7 +3,7 @@
 namespace hwang {
 
 namespace {
-// A damaged stream can make a decoder that is being drained answer the same error for ever.
+// A damaged stream can make a draining decoder return the same error for ever.
 constexpr int max_errors_in_a_row = 64;
 }  // namespace
 
@@ -41,7 +41,7 @@ bool SampleReader::read_range(std::uint32_t sample, AVPacket& packet) const {
 bool SampleReader::read_container(std::uint32_t sample, AVPacket& packet) {
   if (!demuxer_ || sample < next_in_container_) {
     demuxer_ = std::make_unique<Demuxer>(*source_);
-    demuxer_->probe();  // as when the table was made: parsers cut the stream into the same samples
+    demuxer_->probe();  // as for the table: parsers then cut the stream into the same samples
     next_in_container_ = 0;
   }
   for (;;) {
@@ -65,12 +65,12 @@ RunDecoder::RunDecoder(const Stream& stream, const Table& table, int threads, bo
 
 void RunDecoder::open() {
   codec_ = decoder_context(stream_);
-  // A bitstream that claims far larger pictures than its container is refused before it gets memory for them.
+  // Refuses a bitstream with far larger pictures than its container states, before memory is allocated for them.
   codec_->max_pixels = 4 * static_cast<std::int64_t>(stream_.width) * stream_.height + 65536;
   // With threads, VP8's decoder shows a damaged picture in one of several ways and reports none.
   codec_->thread_count = codec_->codec_id == AV_CODEC_ID_VP8 ? 1 : threads_;
   codec_->flags |= AV_CODEC_FLAG_COPY_OPAQUE;
-  // H.264 alone marks every picture that it had to mend.
+  // Only the H.264 decoder marks every picture that it concealed errors in.
   const bool marks_damage = codec_->codec_id == AV_CODEC_ID_H264;
   codec_->err_recognition = tolerant_ && marks_damage ? AV_EF_CRCCHECK : AV_EF_CRCCHECK | AV_EF_EXPLODE;
   if (codec_->codec_id == AV_CODEC_ID_FFV1) log_.listen(*codec_);
@@ -79,7 +79,7 @@ void RunDecoder::open() {
         "the " + stream_.codec + " decoder refuses this stream's header");
 }
 
-// No parameter set that is refused gets past here.
+// Throws if the packet has a parameter set that is refused.
 void RunDecoder::guard() {
   if (codec_->codec_id != AV_CODEC_ID_HEVC) return;
   std::size_t size = 0;
@@ -89,7 +89,8 @@ void RunDecoder::guard() {
 }
 
 void RunDecoder::start(const Run& run, const Feed& feed) {
-  const bool forgets = codec_->codec_id != AV_CODEC_ID_VP8;  // a flush leaves what damaged key frames do not set anew
+  const bool forgets =
+      codec_->codec_id != AV_CODEC_ID_VP8;  // a flush keeps state that a damaged key frame does not reset
   if (used_ && forgets) avcodec_flush_buffers(codec_.get());
   if (used_ && !forgets) open();
   used_ = true;
@@ -102,14 +103,14 @@ void RunDecoder::start(const Run& run, const Feed& feed) {
   packet_pending_ = draining_ = false;
   errors_in_a_row_ = 0;
   damaged_from_ = suspect_from_ = static_cast<std::uint32_t>(table_.pts.size());
-  // MPEG-4 invents what a picture leans on if that is missing: the first one has to be intra.
+  // The MPEG-4 decoder invents missing references: the first picture has to be intra.
   start_is_proven_ = codec_->codec_id != AV_CODEC_ID_MPEG4 || run.samples.front() == 0;
   handed_over_.clear();
   skipped_ = 0;
 }
 
 void RunDecoder::lower(std::uint32_t& from, std::uint32_t sample) const {
-  // Leading pictures lean on a group of pictures that this run does not start with; nobody takes them from here.
+  // Leading pictures refer to an earlier group of pictures; no run delivers them from here.
   if (table_.pts[sample] < table_.pts[run_.samples.front()]) return;
   from = std::min(from, sample);
 }
@@ -119,7 +120,7 @@ bool RunDecoder::is_wanted(std::uint32_t sample) {
   return wanted_ < run_.wanted.size() && run_.wanted[wanted_] == sample;
 }
 
-// Puts the next sample worth decoding into packet_. False at the end of the run.
+// Puts the next sample to decode into packet_. Returns false at the end of the run.
 bool RunDecoder::take_next_sample(Cancellation& cancellation) {
   while (fed_ < run_.samples.size()) {
     cancellation.check();
@@ -142,7 +143,7 @@ bool RunDecoder::take_next_sample(Cancellation& cancellation) {
   return false;
 }
 
-// Hands one more sample to the decoder, or the end of the run. False if nothing is left to hand over.
+// Sends one more sample to the decoder, or the end of the run. Returns false if nothing is left to send.
 bool RunDecoder::feed(Cancellation& cancellation) {
   if (!packet_pending_ && !take_next_sample(cancellation)) {
     if (draining_) return false;
@@ -152,7 +153,7 @@ bool RunDecoder::feed(Cancellation& cancellation) {
   }
   packet_pending_ = true;
   const int answer = avcodec_send_packet(codec_.get(), packet_.get());
-  if (answer == AVERROR(EAGAIN)) return true;  // its output has to be taken first
+  if (answer == AVERROR(EAGAIN)) return true;  // its output has to be received first
   handed_over_.push_back(run_.samples[fed_ - 1]);
   if (answer < 0) suspect_last();
   errors_in_a_row_ = 0;
@@ -161,9 +162,9 @@ bool RunDecoder::feed(Cancellation& cancellation) {
   return true;
 }
 
-// The decoder refused a packet: the last one handed over, or with threads of its own one of the last. All that come
-// out later may lean on it; those that came out earlier do not, as packets are answered for in their order.
-// (AVERROR(ENOMEM) is no exception: damaged sizes look like a lack of memory to some decoders.)
+// The decoder refused a packet: the last one sent, or with threads of its own one of the last. Pictures that come out
+// later may refer to it; earlier ones do not, as errors are reported in packet order. (AVERROR(ENOMEM) counts as well:
+// some decoders report damaged sizes as a lack of memory.)
 void RunDecoder::suspect_last() {
   const std::size_t behind =
       codec_->active_thread_type & FF_THREAD_FRAME ? static_cast<std::size_t>(codec_->thread_count) + 1 : 1;

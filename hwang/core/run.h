@@ -42,14 +42,14 @@ struct Feed {
   bool skip_unreferenced;  // samples that nobody wants and no other picture needs
 };
 
-// Takes the bytes of a sample from where the table says they are, or from the container.
+// Reads a sample from its range of the file, or from the container.
 class SampleReader {
  public:
   explicit SampleReader(const Table& table) : table_(table) {}
   void use(std::shared_ptr<const ByteSource> source);
-  // Lets go of bytes that were fetched for one request.
+  // Releases bytes that were fetched for one request.
   void rest();
-  // False if the bytes are not there (a truncated file). Throws if the container no longer matches the table.
+  // Returns false if the bytes are missing (a truncated file). Throws if the container no longer matches the table.
   bool read(std::uint32_t sample, AVPacket& packet);
 
  private:
@@ -62,26 +62,26 @@ class SampleReader {
   std::uint32_t next_in_container_ = 0;
 };
 
-// One decoder working through runs. Every packet carries its sample number through the decoder, so that a picture
-// is known by what it was made of, never by its place in the output.
+// Decodes runs with one decoder. Every packet carries its sample number through the decoder, so that a picture is
+// identified by its sample, never by its place in the output.
 class RunDecoder {
  public:
-  // threads: of the decoder itself. 1 costs the least CPU; more lets a single run use more cores.
-  // tolerant: go on behind flaws which the decoder can mend, and marks pictures where it could not. Only one thread
-  // does so reliably: with several, libavcodec reads the marks while they are being made.
+  // threads: number inside the decoder. 1 needs the least CPU; with more, a single run uses more cores.
+  // tolerant: go on behind errors that the decoder can conceal; it marks pictures with errors that it cannot. Only one
+  // thread does so reliably: with several, libavcodec reads the marks while they are being set.
   RunDecoder(const Stream& stream, const Table& table, int threads, bool tolerant);
 
   void start(const Run& run, const Feed& feed);
   void rest() { reader_.rest(); }
-  // The next picture in presentation order and the sample it came from; nothing at the end of the run.
+  // Decodes the next picture in presentation order and returns its sample; nothing at the end of the run.
   std::optional<std::uint32_t> next(AVFrame& frame, Cancellation& cancellation);
-  // Pictures from this sample on, in decode order, that come out from now on may be wrong. One past the last sample
-  // if nothing is amiss.
+  // Pictures that come out from now on may be wrong from this sample on, in decode order. One past the last sample if
+  // no error was found.
   std::uint32_t suspect_from() const { return std::min(suspect_from_, damaged_from_); }
-  // The first sample that is known to be damaged: unreadable, or marked by the decoder. It may have spoilt pictures
-  // that came out before.
+  // The first sample known to be damaged: unreadable, or marked by the decoder. Pictures that came out before may be
+  // wrong too.
   std::uint32_t damaged_from() const { return start_is_proven_ ? damaged_from_ : run_.samples.front(); }
-  // Counters of the present run.
+  // Counters of the current run.
   std::uint64_t samples_decoded() const { return handed_over_.size(); }
   std::uint64_t samples_skipped() const { return skipped_; }
 

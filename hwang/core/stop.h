@@ -9,7 +9,7 @@
 
 namespace hwang {
 
-// Ends work in progress. The flag may be set from any thread.
+// Stops work in progress. May be set from any thread.
 class StopFlag {
  public:
   void set() { set_ = true; }
@@ -19,13 +19,13 @@ class StopFlag {
   std::atomic<bool> set_ = false;
 };
 
-// What all threads of one request look at between two samples.
+// Checked by all threads of one request between two samples.
 class Cancellation {
  public:
-  // `poll` is called now and then, by the thread that makes this object, and may throw.
+  // `poll` is called now and then by the thread that constructs this object, and may throw.
   Cancellation(const StopFlag& flag, std::function<void()> poll) : flag_(flag), poll_(std::move(poll)) {}
 
-  // Throws if the work is to end.
+  // Throws if the work shall stop.
   void check() {
     if (flag_.is_set()) throw Error(Kind::stopped, "stopped by the caller");
     if (abandoned_) throw Error(Kind::stopped, "another thread of the request failed");
@@ -36,7 +36,7 @@ class Cancellation {
     poll_();
   }
 
-  // For the other threads, when one has failed.
+  // Stops the other threads when one has failed.
   void abandon() { abandoned_ = true; }
 
  private:

@@ -14,7 +14,7 @@ namespace {
 
 Bytes bytes_of(const std::uint8_t* data, std::size_t size) { return {data, data ? size : 0}; }
 
-// One stream on its way through.
+// State of one stream.
 struct Watch {
   ParameterSetGuard guard;
   std::vector<std::uint8_t> header;
@@ -36,7 +36,7 @@ struct Watch {
 
 bool is_hevc(const AVStream& stream) { return stream.codecpar->codec_id == AV_CODEC_ID_HEVC; }
 
-// Containers of which libavformat takes each packet for one sample, as opposed to a stretch of a stream.
+// Returns whether each packet of the container is one sample, not a stretch of a stream.
 bool has_whole_samples(std::string_view container, const AVStream& stream) {
   if (container == "avi") return stream.codecpar->codec_tag != MKTAG('H', '2', '6', '5');
   static constexpr std::array<std::string_view, 4> names{"flv", "ivf", "matroska", "mov"};
@@ -50,7 +50,7 @@ void vet(const ByteSource& source, Cancellation* cancellation) {
   Container container(source, AVFMT_FLAG_NOPARSE | AVFMT_FLAG_NOFILLIN, cancellation);
   const AVFormatContext& context = *container.context();
   const std::string name = container.name();
-  bool needed = context.ctx_flags & AVFMTCTX_NOHEADER;  // streams may turn up anywhere
+  bool needed = context.ctx_flags & AVFMTCTX_NOHEADER;  // streams may appear anywhere
   std::vector<Watch> watches;
   const auto packet = owned<PacketPtr>(av_packet_alloc());
   const auto watch = [&](unsigned i) -> Watch& {
