@@ -1,4 +1,4 @@
-"""Sparse, exact frame decoding: the frames asked for, and only the bytes they need.
+"""Sparse, exact frame decoding: only the frames you ask for, from only the bytes they need.
 
 import hwang
 with hwang.Decoder("clip.mp4") as decoder:
@@ -61,7 +61,7 @@ _WITH_CORE = {
 
 
 def __getattr__(name: str) -> Any:
-    """What needs the compiled core is imported when it is first used: index and plan work without it."""
+    """Import names that need the compiled core when they are first used: index and plan work without it."""
     if name not in _WITH_CORE:
         raise AttributeError(f"module 'hwang' has no attribute '{name}'")
     return getattr(import_module(f"hwang.{_WITH_CORE[name]}"), name)

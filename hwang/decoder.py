@@ -1,4 +1,4 @@
-"""Decoder: frames of a video by row, each group of pictures decoded once, by as many cores as there are."""
+"""Decoder: frames of a video by row; each group of pictures is decoded once, on all cores."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["MAX_PIXELS", "Decoder", "DeviceType", "Stats", "index_video"]
 
 MAX_PIXELS = 8192 * 8192
-"""Pictures with more pixels are refused unless the Decoder is told otherwise."""
+"""Default limit of a Decoder: larger pictures are refused."""
 
 ByteFormat = Literal["rgb24", "bgr24", "gray8"]
 Keywords = tuple[int | None, int | None, int | None, PixelFormat]
@@ -57,7 +57,7 @@ class _Options(TypedDict, total=False):
 
 
 class DeviceType(enum.Enum):
-    """Where to decode. There is no GPU build."""
+    """Devices to decode on. There is no GPU build."""
 
     CPU = 0
     GPU = 1
@@ -65,17 +65,17 @@ class DeviceType(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """What a Decoder has done so far. Counts only grow."""
+    """Work that a Decoder has done so far. Counts only grow."""
 
     bytes_read: int
     requests: int  # byte ranges read
     samples_decoded: int
-    samples_skipped: int  # of the groups of pictures that were decoded, not needed and left out
+    samples_skipped: int  # inside the runs that were decoded: not needed, so not decoded
     frames: int  # converted
 
 
 def index_video(video: VideoInput, *, timeout: float | None = None) -> VideoIndex:
-    """Index a video without decoding it (unless its container leaves the order of the frames in doubt).
+    """Index a video without decoding it (unless its container does not determine the order of the frames).
 
     timeout: seconds after which it raises DecodeTimeoutError.
     Raises UnsupportedMediaError, EncryptedMediaError, CorruptMediaError, LimitExceededError, SourceError.
@@ -89,8 +89,8 @@ class Decoder:
     """Frames of one video.
 
     video: a path, bytes, a binary file object, or an object with `size` and `read_ranges`.
-    video_index: what index_video() or VideoIndex.deserialize() gave; made from the video if absent or incomplete.
-    threads: cores to use; by default all that this process may run on.
+    video_index: from index_video() or VideoIndex.deserialize(); made from the video if absent or incomplete.
+    threads: number of cores to use; by default all that this process may run on.
     track: id of the video track of an MP4 or MOV; by default the first one.
     max_pixels: larger pictures raise LimitExceededError before memory is taken for one.
     timeout: seconds that opening may take.
@@ -108,7 +108,7 @@ class Decoder:
     timeout: seconds after which the call raises DecodeTimeoutError (within 50 ms), even if a codec loops or the source
         does not answer; for iterators, seconds for each step. The Decoder can be used again. By default no limit.
 
-    Their arrays are C-contiguous and the caller's; memory that the caller lets go of is used again.
+    Returned arrays are C-contiguous and belong to the caller; their memory is used again once the caller releases it.
     """
 
     def __init__(
@@ -156,7 +156,7 @@ class Decoder:
 
     @property
     def video_index(self) -> VideoIndex:
-        """The index. That of a fragmented MP4 is completed when it is first needed; once there, it outlives close()."""
+        """The index. A fragmented MP4 is indexed when this is first needed; the index remains after close()."""
         return self._opened().index if self._index is None else self._index
 
     def __len__(self) -> int:
@@ -165,21 +165,22 @@ class Decoder:
 
     @property
     def stats(self) -> Stats:
+        """Counts of the work done so far."""
         done = self._counters
         return Stats(
             self._source.bytes_read, self._source.requests, done.samples_decoded, done.samples_skipped, done.frames
         )
 
     def keyframes(self) -> NDArray[np.int64]:
-        """int64 [K]: rows, ascending, that show a sync sample; the cheapest to decode."""
+        """Return the rows that show a sync sample, int64 [K], ascending: the cheapest to decode."""
         return np.flatnonzero(self.video_index.sync[self.video_index.order])
 
     def plan(self, rows: Rows) -> Plan:
-        """What frames(rows) would read and decode. Raises FrameIndexError, TypeError."""
+        """Return what frames(rows) would read and decode, without I/O. Raises FrameIndexError, TypeError."""
         return make_plan(self.video_index, rows)
 
     def retrieve(self, rows: Rows, *, timeout: float | None = None) -> list[NDArray[np.uint8]]:
-        """Frames as a list of uint8 [H, W, 3] RGB, one for each of `rows`; otherwise like frames()."""
+        """Return a list of frames, uint8 [H, W, 3] RGB, one for each of `rows`; otherwise like frames()."""
         return list(self.frames(rows, timeout=timeout))
 
     @overload
@@ -217,7 +218,7 @@ class Decoder:
         out: Any = None,
         timeout: float | None = None,
     ) -> Any:
-        """One frame for each of `rows`, in one piece: by default uint8 [N, H, W, 3] RGB.
+        """Return one frame for each of `rows`, in one array: by default uint8 [N, H, W, 3] RGB.
 
         out: arrays to fill and return instead of new ones, of the shape and dtype that would be returned. With a
             timeout they are filled at the end, by a copy: nothing is written to them after DecodeTimeoutError.
@@ -240,7 +241,7 @@ class Decoder:
         out: Any = None,
         timeout: float | None = None,
     ) -> Any:
-        """The frames on display at `seconds` (one number or several), as frames() returns them.
+        """Return the frames on display at `seconds` (one number or several), like frames().
 
         Raises FrameIndexError for a time at which no frame is on display; otherwise like frames().
         """
@@ -257,7 +258,7 @@ class Decoder:
         max_side: int | None = None,
         timeout: float | None = None,
     ) -> Iterator[Any]:
-        """The frames of `rows` one by one, in the order asked for, in the memory of a few: arrays as in frames()[i].
+        """Yield the frames of `rows` one by one, in their order, in the memory of a few: arrays like frames()[i].
 
         An array is part of a larger one: copy those that you keep for long. Otherwise like batches().
         """
@@ -277,7 +278,7 @@ class Decoder:
         max_side: int | None = None,
         timeout: float | None = None,
     ) -> Iterator[tuple[slice, Any]]:
-        """Consecutive parts of frames(rows): (positions in `rows`, frames), of about `max_bytes` each.
+        """Yield consecutive parts of frames(rows): (positions in `rows`, frames), of about `max_bytes` each.
 
         For requests longer than memory. Ascending rows are decoded once, and the next part is decoded while the
         caller works on this one. Raises like frames(); a CorruptFrameError may come after parts with rows it names.
@@ -297,15 +298,15 @@ class Decoder:
             yield from one_ahead(first, limit, lambda work: self._task(work, stop), self._abandon)
 
     def stop(self) -> None:
-        """End all calls that are in progress, from another thread: they raise StoppedError. Later calls work."""
+        """Stop all calls in progress, from another thread: they raise StoppedError. Later calls work."""
         self._stop_flags.set()
 
     def close(self) -> None:
-        """Release decoders, their threads and memory, and the files this object opened; the caller's own stay open."""
+        """Release decoders, their threads and memory, and files opened by this object; the caller's stay open."""
         self._closed = True
         self._decoding = None
         self._spool.close()
-        if isinstance(self._source.source, FileSource) and not self._left_behind:  # else at the end of all work
+        if isinstance(self._source.source, FileSource) and not self._left_behind:  # otherwise when all work has ended
             self._source.source.close()
 
     def __enter__(self) -> Self:
@@ -335,7 +336,7 @@ class Decoder:
         return finished(index, self._spool, self._threads, self._max_pixels, stop)
 
     def _within(self, deadline: Deadline | None, function: Callable[[], Result]) -> Result:
-        """What the function returns, or DecodeTimeoutError at the deadline."""
+        """Return the function's result, or raise DecodeTimeoutError at the deadline."""
         if deadline is None:
             return function()
         with self._stop_flags.call() as stop:
@@ -351,7 +352,7 @@ class Decoder:
         return Task(self._stop_flags.on_behalf_of(stop, function), stop.set)
 
     def _abandon(self, task: Task[Any]) -> None:
-        """Use nothing again that a task holds which goes on without its caller."""
+        """If the task still runs, never use again what it may hold."""
         if not task.is_left_behind:
             return
         if self._decoding is not None:
@@ -404,7 +405,7 @@ class Decoder:
                     count = len(frames.y if isinstance(frames, Planes) else frames)
                     yield slice(done, done + count), frames
                     done += count
-            while done < stop_position:  # not a stream, or a frame did not come in its turn
+            while done < stop_position:  # not a stream, or a frame came out of order
                 part = slice(done, min(done + length, stop_position))
                 yield part, self._frames(make_plan(self.video_index, plan.rows[part]), layout)
                 done = part.stop
@@ -419,5 +420,5 @@ def _deadline(timeout: float | None) -> Deadline | None:
 
 
 def _in_this_thread(rows: Rows) -> Rows:
-    """Exhaust an iterator of the caller's in the caller's thread."""
+    """Return a list for an iterator: it must run in the caller's thread."""
     return list(rows) if isinstance(rows, Iterable) and not isinstance(rows, Sequence | np.ndarray) else rows

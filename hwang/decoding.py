@@ -1,4 +1,4 @@
-"""The work behind a Decoder: plans carried out by the core, again from earlier where that failed."""
+"""Run plans in the core, and retry failed runs from an earlier sync sample."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ __all__ = ["Counters", "Decoding", "StopFlags"]
 Result = TypeVar("Result")
 
 _STEPS_BACK = (1, 32, 512)
-"""How many samples earlier to start, at least, when a sync sample turns out not to be a place to start from."""
+"""Minimum number of samples to start earlier by, at each retry after decoding from a sync sample failed."""
 
 
 class StopFlags:
-    """The flags of all calls in progress."""
+    """Stop flags of all calls in progress."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -38,7 +38,7 @@ class StopFlags:
 
     @contextmanager
     def call(self) -> Iterator[_core.StopFlag]:
-        """The flag of a call; that of the call which this thread works for, if there is one."""
+        """Yield the flag of the call that this thread works for, or of a new call."""
         inherited: _core.StopFlag | None = getattr(self._inherited, "flag", None)
         if inherited is not None:
             yield inherited
@@ -53,7 +53,7 @@ class StopFlags:
                 self._running.discard(flag)
 
     def on_behalf_of(self, flag: _core.StopFlag, function: Callable[[], Result]) -> Callable[[], Result]:
-        """The function, for a thread of its own that works for the call with this flag."""
+        """Wrap a function for another thread, which then works for the call with this flag."""
 
         def work() -> Result:
             self._inherited.flag = flag
@@ -62,19 +62,21 @@ class StopFlags:
         return work
 
     def set(self) -> None:
+        """Stop all calls in progress."""
         with self._lock:
             for flag in self._running:
                 flag.set()
 
 
 class Counters:
-    """What was decoded so far. Safe to add to from several threads."""
+    """Counts of samples and frames so far. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.samples_decoded = self.samples_skipped = self.frames = 0
 
     def add(self, report: _core.Report, runs: tuple[Run, ...]) -> None:
+        """Add the work that the core reports for these runs."""
         known_disposable = sum(int(run.samples[-1]) - int(run.samples[0]) + 1 - len(run.samples) for run in runs)
         with self._lock:
             self.samples_decoded += report[1]
@@ -117,7 +119,7 @@ class Decoding:
     ) -> None:
         """Decode `samples` (ascending) into their slots of `out`.
 
-        First as fast as possible; runs in which anything was amiss again with care, then from further and further back.
+        First as fast as possible; runs with an error again with care, then from further and further back.
         """
         runs, skip_unreferenced, tolerant = plan.runs, self._may_skip, False
         steps_back = iter(_STEPS_BACK)
@@ -147,9 +149,9 @@ class Decoding:
             raise self.corrupt(plan, np.concatenate(lost))
 
     def stream(self, plan: Plan, layout: PictureLayout, length: int, stop: _core.StopFlag) -> Iterator[Arrays]:
-        """The pictures of plan.rows, at most `length` at a time, decoded one run after another.
+        """Yield the pictures of plan.rows, at most `length` at a time, decoded one run after another.
 
-        Ends early where a picture does not come in its turn. Raises CorruptFrameError, maybe late.
+        Ends early if a picture comes out of order. Raises CorruptFrameError, possibly late.
         """
         runs = [_core.Run(run.samples, run.wanted, np.zeros(len(run.wanted), np.int64)) for run in plan.runs]
         pictures = _core.PictureStream(self._video, self._bytes(plan.ranges), runs, self._may_skip)
@@ -161,7 +163,7 @@ class Decoding:
                 break
             done += len(samples)
             yield part_of(part, slice(len(samples)))
-        else:  # the end of the last run tells whether it was sound
+        else:  # errors of the last run show at its end
             pictures.read(layout.core(), layout.bytes_of(layout.empty(1, self.page_pool)), stop)
         report = pictures.report()
         self._counters.add(report, plan.runs)
@@ -170,6 +172,7 @@ class Decoding:
             raise self.corrupt(plan, suspect)
 
     def corrupt(self, plan: Plan, failed: NDArray[np.uint32]) -> CorruptFrameError:
+        """Return an error that names the rows of the failed samples."""
         rows = np.unique(plan.rows[np.isin(plan.sample_of_position, failed)]).tolist()
         named = ", ".join(map(str, rows[:8])) + (", …" if len(rows) > 8 else "")
         return CorruptFrameError(
@@ -179,9 +182,9 @@ class Decoding:
         )
 
     def stretches(self, plan: Plan, length: int) -> Iterator[tuple[int, bool]]:
-        """Cut a request into stretches to decode one after another: (position behind it, whether to stream it).
+        """Split a request into stretches to decode one after another: (position behind it, whether to stream it).
 
-        Where the positions are in the order of the runs, a run of more than `length` pictures is streamed, and
+        If the positions are in the order of the runs, a run of more than `length` pictures is streamed, and
         shorter ones are taken together. Otherwise there is one stretch.
         """
         if not self._is_in_stream_order(plan):

@@ -1,7 +1,7 @@
 """Every error that hwang raises on purpose.
 
 Each class also derives from the builtin that Python programmers would catch for the same mistake.
-A message says what is wrong, the likely cause and the remedy.
+A message states what is wrong, the likely cause and the remedy.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = [
 
 
 class HwangError(Exception):
-    """Base of all errors of this package. `detail` holds the numbers of a message, for programs; often it is empty."""
+    """Base class of all errors of this package. `detail` has the numbers of the message, for programs, or is empty."""
 
     def __init__(self, *args: object, **detail: object) -> None:
         super().__init__(*args)
@@ -35,11 +35,11 @@ class FrameIndexError(HwangError, IndexError):
 
 
 class UnsupportedMediaError(HwangError, ValueError):
-    """The bytes are sound, but of a kind that this build cannot decode; or it cannot encode what was asked for."""
+    """The bytes are valid, but this build cannot decode their format; or it cannot encode the requested format."""
 
 
 class EncryptedMediaError(UnsupportedMediaError):
-    """The video track is encrypted (CENC, CBCS, FairPlay); there are no keys here."""
+    """The video track is encrypted (CENC, CBCS, FairPlay); keys are not supported."""
 
 
 class CorruptMediaError(HwangError, ValueError):
@@ -67,7 +67,7 @@ class LimitExceededError(HwangError, ValueError):
 
 
 class SourceError(HwangError, OSError):
-    """Reading the video's bytes failed, or gave fewer than asked for."""
+    """Reading the video's bytes failed, or returned fewer than requested."""
 
 
 class StoppedError(HwangError):
@@ -77,5 +77,5 @@ class StoppedError(HwangError):
 class DecodeTimeoutError(HwangError, TimeoutError):
     """The limit that timeout= set has passed. The Decoder can be used again.
 
-    Work that did not end at the limit goes on behind the scenes until it does, with decoders and memory of its own.
+    Work that does not stop at the limit continues in the background, with decoders and memory of its own.
     """

@@ -1,4 +1,4 @@
-"""VideoIndex: the one table that every container gives."""
+"""VideoIndex: the sample table of a video, the same for every container."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ __all__ = [
 ]
 
 MAX_SAMPLES = 1 << 24
-"""Most samples an index may have: 77 hours at 60 frames per second."""
+"""Limit of an index: 77 hours at 60 frames per second."""
 
 MAX_REORDER = 16
-"""Most pictures that any decoder holds back."""
+"""Limit of the pictures that a decoder holds back."""
 
 Color = tuple[int, int, int, int]
 """FFmpeg's numbers of primaries, transfer and matrix (ITU-T H.273; 2: unspecified) and range (1 limited, 2 full)."""
@@ -37,7 +37,7 @@ Color = tuple[int, int, int, int]
 UNKNOWN_COLOR: Color = (2, 2, 2, 0)
 
 ONE_PICTURE_A_SAMPLE = frozenset(["h264", "hevc", "vvc", "mpeg4", "mpeg2video", "mpeg1video"])
-"""Codecs whose containers are believed when they call a sample disposable. Elsewhere (AV1, VP9) a sample may carry,
+"""Codecs with which a sample that the container calls disposable is skipped. In others (AV1, VP9) a sample may carry,
 beside the picture it shows, a hidden one that others need; encoders flag such samples all the same."""
 
 _ARRAYS: dict[str, type[np.generic]] = {
@@ -69,7 +69,7 @@ def check_sample_count(count: int) -> int:
 
 
 def presentation_order(pts: NDArray[np.int64], shown: NDArray[np.bool_] | None = None) -> NDArray[np.uint32]:
-    """Sample numbers in presentation order: by pts, equal ones in decode order; only those `shown`, if given."""
+    """Return sample numbers by pts, equal ones in decode order; only those `shown`, if given."""
     if shown is None:
         return np.argsort(pts, kind="stable").astype(np.uint32)
     samples = np.flatnonzero(shown)
@@ -78,10 +78,10 @@ def presentation_order(pts: NDArray[np.int64], shown: NDArray[np.bool_] | None =
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class VideoIndex:
-    """Where each coded sample is, and which sample each row shows.
+    """Position and times of each coded sample, and the sample that each row shows.
 
     A *sample* is one packet, numbered 0..S-1 in decode order. A *row* is one displayed frame, numbered 0..N-1 in
-    presentation order. N differs from S where an edit list hides samples or shows them again. Times are integer
+    presentation order. N differs from S if an edit list hides samples or shows them again. Times are integer
     ticks of `time_base` seconds. All arrays are read-only. The object pickles and is safe to share between threads.
 
     Raises CorruptMediaError on construction if the columns contradict each other.
@@ -92,7 +92,7 @@ class VideoIndex:
     pts: NDArray[np.int64]  # [S] ticks on the media's own timeline, before edit lists
     dts: NDArray[np.int64]  # [S] ticks on the same timeline
     sync: NDArray[np.bool_]  # [S] decoding can start here
-    disposable: NDArray[np.bool_]  # [S] the container says that no other sample refers to this one
+    disposable: NDArray[np.bool_]  # [S] according to the container, no other sample refers to this one
     order: NDArray[np.uint32]  # [N] row -> sample
     row_pts: NDArray[np.int64]  # [N] ticks at which the row is displayed, after edit lists
     width: int  # pixels, as stored, before rotation
@@ -107,9 +107,9 @@ class VideoIndex:
     byte_addressable: bool = True  # a sample is exactly the bytes [offset, offset + size) of the file
     separate_fields: bool = False  # the two fields of a frame are samples of their own; the second shows no row
     track_id: int = 0
-    color: Color = UNKNOWN_COLOR  # as the container says; the coded video may say otherwise
-    reorder: int = 0  # pictures that the decoder must hold back to show them in order, as far as the container tells
-    bits_per_coded_sample: int = 0  # depth that the container states, 0 if none
+    color: Color = UNKNOWN_COLOR  # according to the container; the coded video takes precedence
+    reorder: int = 0  # pictures that the decoder holds back to order them, if the container states it
+    bits_per_coded_sample: int = 0  # depth according to the container, 0 if not stated
     complete: bool = True  # False for an index written by another program, without timestamps: index the file again
 
     def __post_init__(self) -> None:
@@ -161,7 +161,7 @@ class VideoIndex:
         return len(self.sample_offset)
 
     def timestamps(self) -> NDArray[np.float64]:
-        """float64 [N]: seconds at which each row is displayed, on the timeline after edit lists."""
+        """Return the seconds at which each row is displayed, float64 [N], on the timeline after edit lists."""
         numerator, denominator = self.time_base
         return self.row_pts.astype(np.float64) * (numerator / denominator)
 
@@ -192,11 +192,11 @@ class VideoIndex:
         return len(self) * self.timescale() / duration if duration > 0 else 0.0
 
     def frame_width(self) -> int:
-        """Pixels."""
+        """Width in pixels, as stored."""
         return self.width
 
     def frame_height(self) -> int:
-        """Pixels."""
+        """Height in pixels, as stored."""
         return self.height
 
     def format(self) -> str:
@@ -204,7 +204,7 @@ class VideoIndex:
         return self.codec
 
     def frames(self) -> int:
-        """Number of rows."""
+        """Number of rows, under upstream's name for it; the same as len()."""
         return len(self)
 
     def sample_offsets(self) -> list[int]:
@@ -223,11 +223,11 @@ class VideoIndex:
         return keys
 
     def metadata_bytes(self) -> bytes:
-        """What a decoder needs first: H.264 and HEVC parameter sets with start codes, otherwise extradata."""
+        """Data that a decoder needs first: H.264 and HEVC parameter sets with start codes, otherwise extradata."""
         return annexb_parameter_sets(self.codec, self.extradata)
 
     def serialize(self) -> bytes:
-        """The index as a protobuf message hwang.proto.VideoIndex, readable by upstream too."""
+        """Return the index as a protobuf message hwang.proto.VideoIndex, which upstream reads too."""
         return wire.encode({item.name: getattr(self, item.name) for item in fields(self)}, self.metadata_bytes())
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Index any video: sample tables of MP4 are parsed, other containers are read from end to end."""
+"""Index any video: parse sample tables of MP4, read other containers from end to end."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ _NO_PTS = np.iinfo(np.int64).min
 
 
 def finished(index: VideoIndex, spool: Spool, threads: int, max_pixels: int, stop: _core.StopFlag) -> VideoIndex:
-    """The index, if there is something to decode. Where the container leaves the order of the frames in doubt, it is
-    learnt by decoding.
+    """Return the index, completed by decoding if the container does not determine the order of the frames.
+
+    Raises CorruptMediaError, UnsupportedMediaError or LimitExceededError if it cannot be decoded at all.
     """
     if not index.samples:
         raise CorruptMediaError("the video track has no samples; the file was cut off, or never finished")
     if not (index.width and index.height):
-        raise UnsupportedMediaError(f"the size of the {index.codec} pictures cannot be made out")
+        raise UnsupportedMediaError(f"the size of the {index.codec} pictures cannot be determined")
     check_picture_size(index.width, index.height, max_pixels)
     if index.container == "mov" and index.codec == "h264" and may_have_fields(index.extradata):
         index = _with_fields_paired(index, spool, stop)
@@ -36,8 +37,9 @@ def finished(index: VideoIndex, spool: Spool, threads: int, max_pixels: int, sto
 
 
 def _with_fields_paired(index: VideoIndex, spool: Spool, stop: _core.StopFlag) -> VideoIndex:
-    """The index without rows for second fields. Their samples are told by their content, which is read if the first
-    two samples are the fields of one frame.
+    """Return the index without rows for second fields.
+
+    Fields are recognized by the samples' content, which is read if the first two are the fields of one frame.
     """
     video = core_video(index, 1)
     samples = np.arange(index.samples, dtype=np.uint32)
@@ -49,6 +51,7 @@ def _with_fields_paired(index: VideoIndex, spool: Spool, stop: _core.StopFlag) -
 
 
 def core_video(index: VideoIndex, threads: int) -> _core.Video:
+    """Return the core's view of the index: it shares the arrays."""
     return _core.Video(
         index.codec,
         index.codec_tag,
@@ -68,9 +71,11 @@ def core_video(index: VideoIndex, threads: int) -> _core.Video:
 
 
 def scan_index(spool: Spool, track: int | None, max_pixels: int, stop: _core.StopFlag) -> VideoIndex:
-    """The index of a container that has to be read from end to end."""
+    """Index a container that has to be read from end to end."""
     if track is not None:
-        raise UnsupportedMediaError("tracks can be chosen in MP4 and MOV only; here the first one is taken")
+        raise UnsupportedMediaError(
+            "tracks can be chosen in MP4 and MOV only; in other containers the first one is used"
+        )
     found = _core.scan(spool.whole(), max_pixels, stop)
     check_sample_count(len(found["pts"]))
     pts, second_field = found["pts"], found["second_field"] != 0
@@ -89,7 +94,7 @@ def scan_index(spool: Spool, track: int | None, max_pixels: int, stop: _core.Sto
 
 
 def _order_is_doubtful(index: VideoIndex) -> bool:
-    """Missing or repeated timestamps; pictures before the first one that can be decoded."""
+    """True for missing or repeated timestamps, and for pictures before the first one that can be decoded."""
     shown = index.pts[index.order]
     if not len(shown) or not index.sync.any():
         return True
@@ -101,7 +106,7 @@ def _order_is_doubtful(index: VideoIndex) -> bool:
 
 
 def _learn_order(index: VideoIndex, spool: Spool, threads: int, stop: _core.StopFlag) -> VideoIndex:
-    """Decode everything once. An edit list keeps its say in which samples are shown, and when."""
+    """Decode everything once to learn the order. An edit list still decides which samples are shown, and when."""
     order = core_video(index, threads).presentation_order(spool.whole(), stop)
     if index.container == "mov":
         keep = np.isin(index.order, order)
@@ -111,7 +116,7 @@ def _learn_order(index: VideoIndex, spool: Spool, threads: int, stop: _core.Stop
 
 
 def _presented_at(index: VideoIndex, order: np.typing.NDArray[np.uint32]) -> np.typing.NDArray[np.int64]:
-    """Timestamps that agree with the order: the container's own if they do, else the decoding times, in order."""
+    """Return timestamps in agreement with the order: the container's own, or else sorted decoding times."""
     own = index.pts[order]
     if (own != _NO_PTS).all() and (np.diff(own) > 0).all():
         return index.pts

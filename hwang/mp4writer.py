@@ -1,4 +1,4 @@
-"""Mp4Writer: pictures to an MP4 of H.264, as they come."""
+"""Mp4Writer: encode pictures to an MP4 of H.264."""
 
 from __future__ import annotations
 
@@ -21,37 +21,38 @@ from hwang.picture import MAX_SIDE, PictureLayout, Planes
 __all__ = ["PRESETS", "FileWithDescriptor", "Mp4Writer", "can_encode"]
 
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo")
-"""x264's names for how much time is spent to make the file smaller."""
+"""x264's names of speeds: the slower, the smaller the file."""
 
 _BEST_CRF, _WORST_CRF = 1, 51
 _MAX_HZ, _MAX_SECONDS, _MAX_IN_FPS = 1000, 3600, 1_000_000
 
 
 def can_encode() -> bool:
-    """Whether this build has the H.264 encoder that Mp4Writer needs: one without it is under the LGPL."""
+    """Return whether this build has the H.264 encoder that Mp4Writer needs: a build without it is under the LGPL."""
     return _core.can_encode
 
 
 class FileWithDescriptor(Protocol):
-    """The part of a binary file object that is used."""
+    """A file object with a descriptor."""
 
-    def fileno(self) -> int: ...
+    def fileno(self) -> int:
+        """Return the descriptor."""
 
 
 class Mp4Writer:
-    """An MP4 of H.264, written picture by picture in the memory of a few dozen.
+    """Writes an MP4 of H.264, picture by picture, in the memory of a few dozen.
 
     file: a file descriptor or a file object that has one, open for writing and not for appending. It may be closed
-        once this object is made. The MP4 replaces what it holds, whatever its position.
+        once this object is made. The MP4 replaces the file's content, whatever its position.
     width, height: size of the pictures in pixels, even.
-    frames: how many will be written, at most; room for the index of so many is kept in front.
+    frames: the most pictures that will be written; space for their index is reserved in front.
     fps: frames per second, a fraction; the rate is constant.
     crf: quality, from 1 (best) to 51. preset: one of PRESETS.
-    threads: cores to use; by default all that this process may run on.
-    color: of the pictures, noted in the file; they are not converted.
+    threads: number of cores to use; by default all that this process may run on.
+    color: color of the pictures, stored in the file; they are not converted.
 
     The index lies in front of the pictures, so that the file plays while it is loading. The same pictures and
-    arguments, whatever the threads, make the same bytes. Use it in a `with` statement, or close() it: only that
+    arguments make the same bytes, whatever the threads. Use it in a `with` statement, or call close(): only that
     completes the file. Methods may be called from several threads; one at a time does its work.
 
     Raises ValueError for arguments that make no sense, TypeError for a file without descriptor, OSError (with its
@@ -92,7 +93,7 @@ class Mp4Writer:
             )
 
     def write(self, pictures: Planes) -> None:
-        """Append pictures: uint8 [N, H, W] and twice [N, H/2, W/2], as Decoder.batches(pixel_format="yuv420p") gives.
+        """Append pictures: uint8 [N, H, W] and twice [N, H/2, W/2], as from Decoder.batches(pixel_format="yuv420p").
 
         Raises ValueError for arrays of another shape or dtype, for more pictures than announced, and after close();
         OSError if the file cannot be written, StoppedError after stop(). After an error other than ValueError the
@@ -100,14 +101,14 @@ class Mp4Writer:
         """
         with self._lock:
             if self._encoder is None:
-                raise ValueError("the Mp4Writer is closed, or gave up after an error")
+                raise ValueError("the Mp4Writer is closed, or failed before")
             planes = self._planes(pictures)
             with self._giving_up_on_error():
                 self._encoder.write(self._layout.bytes_of(planes), self._stop)
             self._written += len(planes.y)
 
     def close(self) -> None:
-        """Complete the file. Closing twice is fine, and so is closing after an error: the file stays unfinished.
+        """Complete the file. Closing again does nothing, nor does closing after an error: the file stays unfinished.
 
         Raises OSError if the file cannot be written, StoppedError after stop(), ValueError if it has no picture.
         """
@@ -121,7 +122,7 @@ class Mp4Writer:
             self._encoder = None
 
     def stop(self) -> None:
-        """End the call that is in progress, from another thread: it raises StoppedError, the file stays unfinished."""
+        """Stop the call in progress, from another thread: it raises StoppedError, and the file stays unfinished."""
         self._stop.set()
 
     def __enter__(self) -> Self:
@@ -149,7 +150,7 @@ class Mp4Writer:
         self._layout.check_shape("pictures", planes, len(planes.y) if planes.y.ndim else 0)
         if self._written + len(planes.y) > self._frames:
             raise ValueError(
-                f"{self._written + len(planes.y)} pictures where {self._frames} were announced: "
+                f"{self._written + len(planes.y)} pictures, but {self._frames} were announced: "
                 "make the Mp4Writer with more frames"
             )
         return Planes(*map(np.ascontiguousarray, planes))
@@ -157,7 +158,7 @@ class Mp4Writer:
 
 @contextmanager
 def _threads_on_some_cores(count: int | None) -> Iterator[None]:
-    """Threads that are started meanwhile stay on `count` cores; how many threads there are is another matter."""
+    """Keep threads that are started meanwhile on `count` cores, however many threads there are."""
     cores = os.sched_getaffinity(0)
     if count is None or count >= len(cores):
         yield

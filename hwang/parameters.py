@@ -13,7 +13,7 @@ _WITH_CHROMA_FORMAT = frozenset([100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 
 def annexb_parameter_sets(codec: str, extradata: bytes) -> bytes:
     """Return the parameter sets of `extradata` with start codes.
 
-    avcC and hvcC records are converted; anything else, damaged records included, is returned as it is.
+    avcC and hvcC records are converted; anything else, damaged records included, is returned unchanged.
     """
     if codec not in ("h264", "hevc") or extradata[:1] != b"\1":
         return extradata
@@ -40,7 +40,7 @@ def _units(codec: str, record: bytes) -> Iterator[bytes]:
 
 
 def may_have_fields(extradata: bytes) -> bool:
-    """Whether pictures of this H.264 stream may be fields: its SPS says so, or cannot be read."""
+    """Return whether pictures of this H.264 stream may be fields: its SPS allows them, or cannot be read."""
     for unit in annexb_parameter_sets("h264", extradata).split(_START_CODE[1:]):
         if unit and unit[0] & 31 == 7:
             try:

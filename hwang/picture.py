@@ -1,4 +1,4 @@
-"""What the pictures of a request look like: pixel format, size, and the arrays that hold them."""
+"""Layout of the pictures of a request: pixel format, size, and the arrays that hold them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PixelFormat = Literal["rgb24", "bgr24", "gray8", "rgb48", "yuv420p"]
 """rgb24, bgr24: uint8 [N, H, W, 3]; rgb48: uint16 [N, H, W, 3]; gray8: uint8 [N, H, W]; yuv420p: Planes."""
 
 MAX_SIDE = 16_384
-"""Pixels: the widest and highest picture that is decoded or made."""
+"""Limit in pixels of the width and height of pictures, decoded or returned."""
 
 _ALIGNMENT = 64  # bytes: the widest vector that the conversion writes
 _CHANNELS = {"rgb24": (3,), "bgr24": (3,), "gray8": (), "rgb48": (3,)}
@@ -57,7 +57,7 @@ class PictureLayout:
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
-        """Of one picture: one array, or three planes."""
+        """Shapes of one picture's array, or of its three planes."""
         if self.pixel_format == "yuv420p":
             chroma = ((self.height + 1) // 2, (self.width + 1) // 2)
             return (self.height, self.width), chroma, chroma
@@ -65,22 +65,28 @@ class PictureLayout:
 
     @property
     def dtype(self) -> np.dtype[Any]:
+        """Data type of the arrays."""
         return np.dtype(np.uint16 if self.pixel_format == "rgb48" else np.uint8)
 
     @property
     def picture_bytes(self) -> int:
+        """Bytes of one picture."""
         return sum(self._plane_bytes())
 
     def _plane_bytes(self) -> list[int]:
         return [int(np.prod(shape)) * self.dtype.itemsize for shape in self.shapes]
 
     def core(self) -> _core.Layout:
-        from hwang import _core  # sizes can be worked out without it
+        """Return the layout in the core's terms."""
+        from hwang import _core  # sizes are available without it
 
         return _core.Layout(getattr(_core.PixelFormat, self.pixel_format), self.width, self.height)
 
     def empty(self, count: int, page_pool: _core.PagePool) -> Arrays:
-        """Uninitialized arrays for `count` pictures. Raises LimitExceededError for more than the machine's memory."""
+        """Return uninitialized arrays for `count` pictures.
+
+        Raises LimitExceededError for more than the machine's memory.
+        """
         sizes = [-(-count * size // _ALIGNMENT) * _ALIGNMENT for size in self._plane_bytes()]
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         if sum(sizes) > memory:
@@ -112,7 +118,7 @@ class PictureLayout:
             raise ValueError(f"{name} must be {self.dtype} of shape {expected}, not {dtypes} of shape {found}")
 
     def bytes_of(self, pictures: Arrays) -> list[NDArray[np.uint8]]:
-        """The arrays as the core takes them: uint8 [count, bytes of the plane], sharing memory."""
+        """Return the arrays in the core's shape: uint8 [count, bytes of the plane], sharing memory."""
         return [
             plane.view(np.uint8).reshape(len(plane), size)
             for plane, size in zip(planes_of(pictures), self._plane_bytes(), strict=True)
@@ -120,11 +126,12 @@ class PictureLayout:
 
 
 def planes_of(pictures: Arrays) -> tuple[NDArray[Any], ...]:
+    """Return the planes, or the only array."""
     return tuple(pictures) if isinstance(pictures, Planes) else (pictures,)
 
 
 def part_of(pictures: Arrays, part: slice | int) -> Arrays:
-    """Some of the pictures, or one, sharing memory."""
+    """Return some of the pictures, or one, sharing memory."""
     return Planes(*(plane[part] for plane in pictures)) if isinstance(pictures, Planes) else pictures[part]
 
 
@@ -135,10 +142,10 @@ def picture_layout(
     max_side: int | None,
     pixel_format: str,
 ) -> PictureLayout:
-    """Size and format that the keywords of a request mean for a video of (width, height) pixels.
+    """Return the layout of a request for a video of (width, height) pixels.
 
-    Of `width` and `height`, the one that is missing follows from the aspect ratio; `max_side` makes larger pictures
-    smaller and leaves smaller ones alone. Raises ValueError.
+    If only one of `width` and `height` is given, the other follows from the aspect ratio; `max_side` shrinks larger
+    pictures only. Raises ValueError.
     """
     if pixel_format not in (*_CHANNELS, "yuv420p"):
         known = ", ".join((*_CHANNELS, "yuv420p"))
@@ -158,7 +165,7 @@ def picture_layout(
         width = round(full_width * height / full_height)
     size = (max(1, width or full_width), max(1, height or full_height))
     if max(size) > MAX_SIDE:
-        raise ValueError(f"pictures of {size[0]}x{size[1]} pixels; at most {MAX_SIDE} on either side are made")
+        raise ValueError(f"pictures of {size[0]}x{size[1]} pixels; at most {MAX_SIDE} on either side are possible")
     return PictureLayout(pixel_format, *size)  # type: ignore[arg-type]
 
 

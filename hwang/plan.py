@@ -1,4 +1,4 @@
-"""Which samples must be decoded, and which bytes read, to get the rows asked for. No I/O."""
+"""Plan which samples to decode, and which bytes to read, for some rows. No I/O."""
 
 from __future__ import annotations
 
@@ -24,11 +24,10 @@ __all__ = [
 ]
 
 REQUEST_COST_BYTES = 256 * 1024
-"""Bytes that are read and thrown away rather than making another request.
+"""Unneeded bytes that are read rather than making another request.
 
-Best is what passes while one waits for an answer, latency in seconds x bytes per second: 20 ms x 80 MB/s = 1.6 MB for
-object storage from nearby, 0.1 ms x 2 GB/s = 200 KB for a local disk. 0 reads no byte that is not needed; so it is if
-bytes are paid for and requests are not.
+The best value is latency in seconds x bytes per second: 20 ms x 80 MB/s = 1.6 MB for object storage from nearby,
+0.1 ms x 2 GB/s = 200 KB for a local disk. With 0 no unneeded byte is read, which is best if only bytes cost money.
 """
 
 _Integer = TypeVar("_Integer", bound=np.integer)
@@ -38,14 +37,14 @@ _Integer = TypeVar("_Integer", bound=np.integer)
 class Run:
     """Samples for one decoder, from a sync sample to the last one needed. Runs do not depend on each other."""
 
-    samples: NDArray[np.uint32]  # [n] to feed, in decode order, without the disposable ones that nobody wants
+    samples: NDArray[np.uint32]  # [n] to feed, in decode order, without disposable ones that are not wanted
     wanted: NDArray[np.uint32]  # [m] subset of `samples` to keep, in decode order
     ranges: tuple[ByteRange, ...]  # (offset, length) that cover all `samples`, ascending
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """The work for one request. `samples_decoded` is an upper bound: the core may leave out more."""
+    """Work for one request. `samples_decoded` is an upper bound: the core may skip more."""
 
     rows: NDArray[np.int64]  # [n] as asked for
     sample_of_position: NDArray[np.uint32]  # [n] the sample that shows rows[i]
@@ -75,7 +74,7 @@ def _counted(number: int, noun: str) -> str:
 def make_plan(index: VideoIndex, rows: Rows, *, request_cost_bytes: int = REQUEST_COST_BYTES) -> Plan:
     """Plan the decoding of `rows`.
 
-    Every wanted sample is decoded once, however often asked for. A run starts at the last sync sample, in decode
+    Every wanted sample is decoded once, however often requested. A run starts at the last sync sample, in decode
     order, that is not displayed after the wanted sample, so that the leading pictures of an open GOP start one sync
     sample earlier. Runs that would overlap are one. Byte ranges join over gaps of up to `request_cost_bytes`, which
     is best chosen as latency x bandwidth (see REQUEST_COST_BYTES).
@@ -83,7 +82,7 @@ def make_plan(index: VideoIndex, rows: Rows, *, request_cost_bytes: int = REQUES
     a negative cost.
     """
     if request_cost_bytes < 0:
-        raise ValueError(f"request_cost_bytes is {request_cost_bytes}; 0 is the least: read nothing but what is needed")
+        raise ValueError(f"request_cost_bytes is {request_cost_bytes}; the least is 0: read only needed bytes")
     positions = check_rows(rows, len(index))
     sample_of_position = index.order[positions]
     wanted = _distinct(sample_of_position)
@@ -105,9 +104,9 @@ def make_plan(index: VideoIndex, rows: Rows, *, request_cost_bytes: int = REQUES
 
 
 def slice_into_video_intervals(index: VideoIndex, rows: Rows) -> list[tuple[tuple[int, int], list[int]]]:
-    """Upstream's view of a plan: [((first_sample, end_sample), rows), ...], ascending, half-open, disjoint.
+    """Return upstream's view of a plan: [((first_sample, end_sample), rows), ...], ascending, half-open, disjoint.
 
-    An interval goes from a sync sample to the next one behind its last row; `rows` are those shown from it,
+    An interval goes from a sync sample to the next one behind its last row; `rows` are those that it shows,
     ascending, each once. Neighbouring intervals are one. Raises like make_plan.
     """
     wanted_rows = _distinct(check_rows(rows, len(index)))
@@ -126,9 +125,9 @@ def slice_into_video_intervals(index: VideoIndex, rows: Rows) -> list[tuple[tupl
 def earlier_start(
     index: VideoIndex, run: Run, *, samples_back: int = 1, request_cost_bytes: int = REQUEST_COST_BYTES
 ) -> Run | None:
-    """The same wanted samples from a sync sample at least `samples_back` samples earlier, or from sample 0.
+    """Return a run for the same samples from a sync sample at least `samples_back` samples earlier, or from sample 0.
 
-    For samples that did not come out of the decoder: their sync sample was not one. None if `run` starts at sample 0.
+    Used if decoding failed, as the sync sample is not one. None if `run` starts at sample 0.
     """
     first = int(run.samples[0])
     if first == 0:
@@ -138,10 +137,10 @@ def earlier_start(
 
 
 def start_samples(index: VideoIndex, wanted: NDArray[np.uint32]) -> NDArray[np.int64]:
-    """int64 [n]: for each of `wanted` (ascending sample numbers) the sample to start decoding at.
+    """Return the sample to start decoding at for each of `wanted` (ascending sample numbers), int64 [n].
 
-    That is the last sync sample k, in decode order, with k <= s and pts[k] <= pts[s]. Where there is none it is the
-    first sync sample, and sample 0 if that comes later too.
+    For a sample s that is the last sync sample k, in decode order, with k <= s and pts[k] <= pts[s]; without one, the
+    first sync sample, or sample 0 if the first sync sample comes later than s.
     """
     syncs = np.flatnonzero(index.sync)
     result = np.zeros(len(wanted), np.int64)
@@ -192,7 +191,7 @@ def _sweep(
 
 
 def _distinct(numbers: NDArray[_Integer]) -> NDArray[_Integer]:
-    """Ascending, each once. The first numpy.unique of a process takes 15 ms: it imports numpy.ma."""
+    """Sort, and drop duplicates. The first numpy.unique of a process takes 15 ms: it imports numpy.ma."""
     ascending = np.sort(numbers)
     first = np.ones(len(ascending), np.bool_)
     np.not_equal(ascending[1:], ascending[:-1], out=first[1:])
@@ -200,7 +199,7 @@ def _distinct(numbers: NDArray[_Integer]) -> NDArray[_Integer]:
 
 
 def _groups(starts: NDArray[np.int64], wanted: NDArray[np.uint32]) -> list[tuple[int, NDArray[np.uint32]]]:
-    """Split `wanted` (ascending) where a run ends before the next begins; each part with its first sample."""
+    """Split `wanted` (ascending) into runs that do not overlap: (first sample to decode, wanted samples) of each."""
     if not len(wanted):
         return []
     needed_from = np.minimum.accumulate(starts[::-1])[::-1]  # the earliest start from here on
@@ -210,7 +209,7 @@ def _groups(starts: NDArray[np.int64], wanted: NDArray[np.uint32]) -> list[tuple
 
 
 def _run(index: VideoIndex, start: int, wanted: NDArray[np.uint32], gap: int) -> Run:
-    second_field = 1 if index.separate_fields else 0  # the last frame is whole with it
+    second_field = 1 if index.separate_fields else 0  # completes the last frame
     stop = min(int(wanted[-1]) + 1 + second_field, index.samples)
     keep = ~index.disposable[start:stop] | index.separate_fields
     keep[0] = True

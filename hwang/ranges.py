@@ -1,4 +1,4 @@
-"""Byte ranges."""
+"""Byte ranges of a file."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ ByteRange = tuple[int, int]
 """(offset, length) in bytes."""
 
 FETCH_MEMORY_BYTES = 64 << 20
-"""A fetch of more compressed bytes than this is kept in a temporary file, not in memory."""
+"""Limit of compressed bytes in memory: larger fetches go to a temporary file."""
 
 
 def coalesce(offsets: NDArray[np.uint64], sizes: NDArray[np.uint32], gap: int) -> tuple[ByteRange, ...]:
-    """Cover the pieces [offset, offset + size) by few ranges, ascending and disjoint.
+    """Return few ranges that cover the pieces [offset, offset + size), ascending and disjoint.
 
-    Pieces at most `gap` bytes apart share a range; empty pieces are left out.
+    Pieces at most `gap` bytes apart share a range; empty pieces are ignored.
     """
     if len(offsets) == 1:
         return ((int(offsets[0]), int(sizes[0])),) if sizes[0] else ()

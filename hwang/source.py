@@ -1,4 +1,4 @@
-"""Where a video's bytes come from: a path, bytes, a file object, or anything that reads ranges."""
+"""Sources of a video's bytes: a path, bytes, a file object, or an object that reads ranges."""
 
 from __future__ import annotations
 
@@ -30,29 +30,29 @@ class RangeSource(Protocol):
     @property
     def size(self) -> int:
         """Length in bytes."""
-        ...
 
     def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
         """Read (offset, length) ranges, in the order given.
 
-        Each result has exactly the length asked for. Raises SourceError otherwise.
+        Each result has exactly the requested length. Raises SourceError otherwise.
         """
-        ...
 
 
 class BinaryFile(Protocol):
-    """The part of a binary file object that is used."""
+    """A binary file object that can seek."""
 
-    def read(self, size: int = ..., /) -> bytes: ...
+    def read(self, size: int = ..., /) -> bytes:
+        """Read up to `size` bytes."""
 
-    def seek(self, offset: int, whence: int = ..., /) -> int: ...
+    def seek(self, offset: int, whence: int = ..., /) -> int:
+        """Move to a position and return it."""
 
 
 VideoInput = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryFile | RangeSource
 
 
 class _Source(ABC):
-    """What the sources of this module share: a name for messages, bounds checks, closing."""
+    """Base of the sources of this module: a name for messages, bounds checks, complete reads."""
 
     def __init__(self, name: str, size: int) -> None:
         if size == 0:
@@ -62,13 +62,15 @@ class _Source(ABC):
 
     @property
     def size(self) -> int:
+        """Length in bytes."""
         return self._size
 
     def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Read (offset, length) ranges. Raises SourceError for one that is outside, or that cannot be read."""
         for offset, length in ranges:
             if offset < 0 or length < 0 or offset + length > self._size:
                 raise SourceError(
-                    f"{self.name}: bytes {offset}..{offset + length} asked for, but there are {self._size}; "
+                    f"{self.name}: bytes {offset}..{offset + length} requested, but it has {self._size}; "
                     "the file is truncated or the index belongs to another file"
                 )
         return [self._exactly(offset, length) for offset, length in ranges]
@@ -104,7 +106,7 @@ class _Source(ABC):
 
 
 class FileSource(_Source):
-    """A file, read with pread; owns its descriptor."""
+    """A file, read with pread. Owns its descriptor."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
@@ -115,7 +117,7 @@ class FileSource(_Source):
             raise
 
     def fileno(self) -> int:
-        """The descriptor, valid until close()."""
+        """Return the descriptor, valid until close()."""
         if self._fd < 0:
             raise SourceError(f"{self.name} is closed")
         return self._fd
@@ -124,6 +126,7 @@ class FileSource(_Source):
         return os.pread(self.fileno(), length, offset)
 
     def close(self) -> None:
+        """Close the descriptor. Closing again does nothing."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
@@ -145,7 +148,7 @@ class MemorySource(_Source):
 
 
 class FileObjectSource(_Source):
-    """A binary file object of the caller: sought and read under a lock, never closed."""
+    """A binary file object of the caller: read under a lock, never closed."""
 
     def __init__(self, file: BinaryFile) -> None:
         self._file, self._lock = file, threading.Lock()
@@ -158,7 +161,7 @@ class FileObjectSource(_Source):
 
 
 class CountingSource:
-    """Passes reads on and counts them. `bytes_read` and `requests` (ranges asked for) only grow."""
+    """Counts the reads of a source. `bytes_read` and `requests` (ranges) only grow."""
 
     def __init__(self, source: RangeSource) -> None:
         self.source = source
@@ -168,29 +171,31 @@ class CountingSource:
 
     @property
     def size(self) -> int:
+        """Length in bytes."""
         return self.source.size
 
     def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Read ranges of the source. Raises SourceError for a result of another length."""
         parts = self.source.read_ranges(ranges)
         for (offset, length), part in zip(ranges, parts, strict=True):
             if len(part) != length:
-                raise SourceError(f"the video's source gave {len(part)} of {length} bytes at offset {offset}")
+                raise SourceError(f"the video's source returned {len(part)} of {length} bytes at offset {offset}")
         self.count(len(ranges), sum(map(len, parts)))
         return parts
 
     def count(self, requests: int, bytes_read: int) -> None:
-        """Add reads that went past this object (the core reads a file descriptor itself)."""
+        """Add reads made without this object: the core reads a file descriptor itself."""
         with self._lock:
             self.requests += requests
             self.bytes_read += bytes_read
 
 
 def open_source(video: VideoInput) -> RangeSource:
-    """Give `video` as a range source.
+    """Return `video` as a range source.
 
     Paths (str, PathLike) are opened and owned by the result, bytes-like objects and file objects stay the
-    caller's, and an object with `size` and `read_ranges` is returned as it is.
-    Raises CorruptMediaError if there are no bytes at all, OSError if a path cannot be opened, TypeError otherwise.
+    caller's, and an object with `size` and `read_ranges` is returned itself.
+    Raises CorruptMediaError for 0 bytes, OSError if a path cannot be opened, TypeError otherwise.
     """
     if isinstance(video, str | os.PathLike):
         return FileSource(video)

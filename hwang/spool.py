@@ -1,4 +1,4 @@
-"""A video's bytes as the core takes them."""
+"""Bytes of a video for the core."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BLOCKS_AT_ONCE = 4  # a source may fetch them over several connections
 
 
 class Spool:
-    """Hands a source's bytes to the core: a file by its descriptor, anything else by the ranges that are needed.
+    """Passes a source's bytes to the core: a file by its descriptor, other sources by the needed ranges.
 
     Containers that have to be read from end to end are fetched once, into a temporary file.
     """
@@ -27,7 +27,7 @@ class Spool:
         self._fetching = threading.Lock()
 
     def ranges(self, ranges: Iterable[ByteRange]) -> _core.Bytes:
-        """These ranges, as far as the file has them: in memory, or in a sparse temporary file."""
+        """Return these ranges, cut at the end of the file: in memory, or in a sparse temporary file."""
         if self._whole is not None:
             return self._whole
         size = self._source.size
@@ -38,21 +38,21 @@ class Spool:
         return _core.memory_bytes([(offset, piece) for (offset, _), piece in zip(there, pieces, strict=True)], size)
 
     def whole(self) -> _core.Bytes:
-        """All bytes; fetched once, however often asked for."""
+        """Return all bytes; they are fetched once."""
         with self._fetching:
             if self._whole is None:
                 self._whole = self._file([(0, self._source.size)])
             return self._whole
 
     def _file(self, ranges: list[ByteRange]) -> _core.Bytes:
-        """The source's own file, or a temporary one with a few blocks fetched at a time, each to its place.
+        """Return the source's own file, or a sparse temporary one with these ranges, fetched a few blocks at a time.
 
-        The space is free again when the core drops it.
+        The space is free again when the core releases it.
         """
         if isinstance(self._source.source, FileSource):
             self._source.count(len(ranges), sum(length for _, length in ranges))
             return _core.file_bytes(self._source.source.fileno(), self._source.size)
-        import tempfile  # slow to import, seldom needed
+        import tempfile  # slow to import, rarely needed
 
         blocks = [
             (start, min(_BLOCK_BYTES, offset + length - start))
@@ -69,4 +69,5 @@ class Spool:
             return _core.file_bytes(file.fileno(), self._source.size)
 
     def close(self) -> None:
+        """Release the bytes of whole()."""
         self._whole = None

@@ -1,8 +1,8 @@
-"""Work that its caller waits for no longer than a limit, whatever the work does.
+"""Run work in threads, and wait for it no longer than a limit.
 
-A codec that loops inside one call cannot be stopped, nor a read that never returns. Such work runs in a thread of its
-own, and is left behind at the limit: the thread alone then holds on to its decoders, its source and its memory, and
-drops them when it ends. It does not keep the process from exiting.
+A codec that loops inside one call cannot be stopped, nor can a read that never returns. Such work runs in a thread of
+its own, and is left behind at the limit: only the thread then refers to its decoders, source and memory, and releases
+them when it ends. It does not keep the process from exiting.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hwang.errors import DecodeTimeoutError, StoppedError
 __all__ = ["Deadline", "Task", "one_ahead"]
 
 GRACE_SECONDS = 0.03
-"""How long work that was told to stop may take to do so before it is left behind."""
+"""Time for work to stop before it is left behind."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -28,7 +28,7 @@ atexit.register(_core.keep_threads_out)
 
 
 class Deadline:
-    """A limit of `seconds`, from now on. Raises ValueError unless they are more than 0."""
+    """A limit of `seconds` from now on. Raises ValueError unless they are more than 0."""
 
     def __init__(self, seconds: float) -> None:
         if not seconds > 0:
@@ -38,14 +38,15 @@ class Deadline:
 
     @property
     def left(self) -> float:
-        """Seconds, at least 0."""
+        """Seconds until the limit, at least 0."""
         return min(max(0.0, self._end - time.monotonic()), threading.TIMEOUT_MAX)
 
     def again(self) -> Deadline:
-        """As long, from now on."""
+        """Return a deadline with the same limit from now on."""
         return Deadline(self.seconds)
 
     def error(self) -> DecodeTimeoutError:
+        """Return the error to raise at the limit."""
         return DecodeTimeoutError(
             f"the call did not end within timeout={self.seconds:g} seconds: it asks for more than can be decoded in "
             "that time, its source does not answer, or the video keeps a decoder busy; give a larger timeout, ask for "
@@ -54,7 +55,7 @@ class Deadline:
 
 
 class Task(Generic[Result]):
-    """A function at work in a thread of its own. `stop` asks it to end."""
+    """Runs a function in a thread of its own. `stop` requests its end."""
 
     def __init__(self, function: Callable[[], Result], stop: Callable[[], None]) -> None:
         self._function: Callable[[], Result] | None = function
@@ -67,11 +68,11 @@ class Task(Generic[Result]):
 
     @property
     def is_left_behind(self) -> bool:
-        """Whether it goes on although it was told to end."""
+        """True if it still runs although it was stopped."""
         return self._unwanted and not self._ended.is_set()
 
     def result(self, deadline: Deadline) -> Result:
-        """What the function returns or raises. Raises DecodeTimeoutError at the deadline."""
+        """Return or raise what the function does. Raises DecodeTimeoutError at the deadline."""
         try:
             in_time = self._ended.wait(deadline.left)
         except BaseException:
@@ -87,7 +88,7 @@ class Task(Generic[Result]):
         return self._result.pop()
 
     def end(self, seconds: float) -> None:
-        """Tell it to end, and wait so long for it."""
+        """Stop it, and wait up to `seconds` for its end."""
         if self._ended.is_set() or self._unwanted:
             return
         self._stop()
@@ -119,7 +120,7 @@ def one_ahead(
     """Yield the same items; the next one is made in another thread while the caller works on this one.
 
     `deadline` holds for the first item; each later one has as long once it is asked for. `begin` makes tasks, and
-    `abandon` gets the one that nobody waits for any more. An iteration that ends early stops it.
+    `abandon` gets the last one. An iteration that ends early stops it.
     """
 
     def take() -> list[Item]:

@@ -1,6 +1,6 @@
-"""Protobuf wire format of hwang.proto.VideoIndex, both ways, vectorised.
+"""Encode and decode the protobuf message hwang.proto.VideoIndex, with vectorized packed integers.
 
-Fields 1 to 9 are those of scanner-research/hwang. Fields from 100 on are this package's; others skip them.
+Fields 1 to 9 are those of scanner-research/hwang. Fields from 100 on are this package's; other readers skip them.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ _DELTAS = {"pts": 110, "dts": 111, "order": 112, "row_pts": 113}  # packed zigza
 _DISPOSABLE = 114  # packed differences of sample numbers
 _COLOR = 115  # packed
 
-_BYTE_STEPS = np.array([1 << 7 * k for k in range(1, 10)], np.uint64)  # from here on, one more byte
-_BLOCK = 1 << 14  # integers at a time: what is worked on stays in the processor's cache
+_BYTE_STEPS = np.array([1 << 7 * k for k in range(1, 10)], np.uint64)  # from each of these on, one more byte
+_BLOCK = 1 << 14  # integers at a time, so that they stay in the processor's cache
 
 
 def encode(index: Mapping[str, Any], metadata: bytes) -> bytes:
@@ -70,7 +70,7 @@ def encode(index: Mapping[str, Any], metadata: bytes) -> bytes:
             fields[number] = encode_packed(zigzag_deltas(index[name].astype(np.int64)))
         fields[_DISPOSABLE] = encode_packed(np.diff(np.flatnonzero(index["disposable"]), prepend=0))
         fields[_COLOR] = encode_packed(np.array(index["color"]))
-    return b"".join(_field(number, value) for number, value in fields.items() if value)  # proto3 leaves out zero
+    return b"".join(_field(number, value) for number, value in fields.items() if value)  # proto3 omits zero
 
 
 def decode(data: bytes) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def _mask(numbers: NDArray[np.uint64], samples: int, name: str) -> NDArray[np.bo
 
 
 class _Message:
-    """The fields of one message: the last scalar, and all pieces of a repeated or bytes field."""
+    """Fields of one message: the last scalar, and all pieces of a repeated or bytes field."""
 
     def __init__(self, data: bytes) -> None:
         self._scalars: dict[int, list[int]] = {}
@@ -175,7 +175,7 @@ class _Message:
             raise CorruptMediaError(f"serialized index: field {number} is not text; not an index") from error
 
     def packed(self, number: int) -> NDArray[np.uint64]:
-        """All values of a repeated integer field, packed or not (a mixture is taken packed values first)."""
+        """Return all values of a repeated integer field, packed or not (in a mixture packed values come first)."""
         parts = [decode_packed(chunk) for chunk in self._chunks.get(number, [])]
         if number in self._scalars:
             parts.append(np.array(self._scalars[number], np.uint64))
@@ -201,11 +201,11 @@ def read_varint(data: memoryview, position: int) -> tuple[int, int]:
             if value >> 64:
                 break
             return value, position + shift // 7 + 1
-    raise CorruptMediaError(f"serialized index: bad integer at byte {position}; not an index, or truncated")
+    raise CorruptMediaError(f"serialized index: bad integer at byte {position}; the bytes are no index, or truncated")
 
 
 def encode_packed(values: NDArray[np.integer]) -> bytes:
-    """Encode non-negative integers [n] one after the other."""
+    """Encode non-negative integers [n], one after the other."""
     blocks = (values[at : at + _BLOCK] for at in range(0, len(values), _BLOCK))
     return b"".join(_encode_block(block.astype(np.uint64)) for block in blocks)
 
@@ -254,7 +254,7 @@ def _decode_block(raw: NDArray[np.uint8], ends: NDArray[np.intp], values: NDArra
 
 
 def zigzag_deltas(values: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """Differences (the first from 0) with the sign in the lowest bit. Wraps around at 64 bits."""
+    """Return differences (the first from 0) with the sign in the lowest bit. Wraps around at 64 bits."""
     deltas = np.diff(values, prepend=np.int64(0))
     return ((deltas << 1) ^ (deltas >> 63)).view(np.uint64)
 

@@ -1,4 +1,4 @@
-"""Boxes of ISO base media files in memory, trusting none of their sizes."""
+"""Boxes of ISO base media files. Their sizes are never trusted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["HEADER_BYTES", "Box", "Fields", "Payload", "TopBox", "box_at", "chil
 HEADER_BYTES = 16  # of a box with a 64-bit size
 
 Payload = memoryview
-"""What follows the header of a box."""
+"""Bytes of a box behind its header."""
 
 
 class Box(NamedTuple):
@@ -27,7 +27,7 @@ class Box(NamedTuple):
 
 
 class TopBox(NamedTuple):
-    """A box of the file: [offset, end), its payload starting at `body`. `end` may lie behind the end of the file."""
+    """A box at [offset, end), with its payload from `body` on. `end` may lie behind the end of the file."""
 
     kind: bytes
     offset: int
@@ -36,43 +36,47 @@ class TopBox(NamedTuple):
 
 
 class Fields:
-    """Reads big-endian fields one after the other; CorruptMediaError where the box ends too early."""
+    """Reads big-endian fields one after the other. Raises CorruptMediaError if the box ends too early."""
 
     def __init__(self, box: Box) -> None:
         self._kind, self._data, self._at = box.kind, box.payload, 0
 
     def take(self, size: int) -> memoryview:
+        """Return the next `size` bytes."""
         if size < 0 or size > self.left:
             raise CorruptMediaError(
-                f"box {name(self._kind)} says it holds {size} bytes more, but has {self.left}; the header is damaged"
+                f"box {name(self._kind)} claims {size} bytes more, but has {self.left}; the header is damaged"
             )
         piece = self._data[self._at : self._at + size]
         self._at += size
         return piece
 
     def number(self, size: int, *, signed: bool = False) -> int:
+        """Return the next `size` bytes as an integer."""
         return int.from_bytes(self.take(size), "big", signed=signed)
 
     def version_and_flags(self) -> tuple[int, int]:
+        """Return version and flags of a full box."""
         return self.number(1), self.number(3)
 
     def table(self, count: int, dtype: str) -> NDArray[np.generic]:
-        """[count] items of a big-endian dtype, checked against the bytes there before any memory is taken."""
+        """Return [count] items of a big-endian dtype, without a copy."""
         item = np.dtype(dtype)
         return np.frombuffer(self.take(count * item.itemsize), item)
 
     @property
     def left(self) -> int:
+        """Bytes that are not read yet."""
         return len(self._data) - self._at
 
 
 def name(kind: bytes) -> str:
-    """A box type or fourcc for a message."""
+    """Return a box type or fourcc for a message."""
     return repr(kind.decode("latin-1"))
 
 
 def box_at(offset: int, head: bytes | memoryview, file_size: int) -> TopBox | None:
-    """The box at `offset` that starts with `head`, its first bytes; None if these are no box."""
+    """Return the box at `offset` whose first bytes are `head`; None if they are no box."""
     if len(head) < 8:
         return None
     size, kind = struct.unpack_from(">I4s", head)
@@ -87,7 +91,7 @@ def box_at(offset: int, head: bytes | memoryview, file_size: int) -> TopBox | No
 
 
 def children(payload: Payload) -> Iterator[Box]:
-    """The boxes inside `payload`. A last one that claims too much gets what is there; padding is ignored."""
+    """Yield the boxes inside `payload`. A last one that claims too much is cut; padding is ignored."""
     at = 0
     while box := box_at(at, payload[at : at + HEADER_BYTES], len(payload)):
         yield Box(box.kind, payload[box.body : box.end])
@@ -95,7 +99,7 @@ def children(payload: Payload) -> Iterator[Box]:
 
 
 def descend(payload: Payload, *path: bytes) -> Box | None:
-    """The first box at `path` below `payload`, or None."""
+    """Return the first box at `path` below `payload`, or None."""
     for box in children(payload):
         if box.kind == path[0]:
             return box if len(path) == 1 else descend(box.payload, *path[1:])

@@ -1,4 +1,4 @@
-"""Directories of fragmented files (sidx, mfra): where they say that fragments are. Hints, not facts."""
+"""Directories of fragmented files (sidx, mfra): positions of fragments. Hints, not facts."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _MFRO_BYTES = 16
 
 
 def find_fragments(reader: WindowReader, start: int) -> tuple[int, frozenset[int]]:
-    """Where a walk over the fragments behind `start` can begin, and the places that the file's directories name.
+    """Return where a walk over the fragments behind `start` can begin, and the positions in the file's directories.
 
-    Takes few requests: the boxes up to the first fragment or its data are looked at, and the end of the file unless
-    the places reach it.
+    Makes few requests: reads the boxes up to the first fragment or its data, and the end of the file unless the
+    positions reach it.
     """
     places: set[int] = set()
     begin = reader.size
@@ -35,7 +35,7 @@ def find_fragments(reader: WindowReader, start: int) -> tuple[int, frozenset[int
 
 
 def sidx_places(box: TopBox, payload: bytes) -> list[int]:
-    """Where a segment index says that segments, or further indexes, begin and the last one ends."""
+    """Return where segments, or further indexes, begin and the last one ends, according to a segment index."""
     fields = Fields(Box(box.kind, memoryview(payload)))
     try:
         wide = fields.version_and_flags()[0] > 0
@@ -50,7 +50,7 @@ def sidx_places(box: TopBox, payload: bytes) -> list[int]:
 
 
 def _mfra_places(reader: WindowReader) -> list[int]:
-    """Where the random access box at the end of the file says that fragments begin."""
+    """Return where fragments begin, according to the random access box at the end of the file."""
     tail = min(WINDOW_BYTES, reader.size)
     reader.fetch([(reader.size - tail, tail)])
     mfro = reader.read(reader.size - _MFRO_BYTES, _MFRO_BYTES)

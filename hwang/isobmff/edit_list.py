@@ -1,4 +1,4 @@
-"""Edit lists: which samples are shown, and when. The rules are those of FFmpeg's demuxer."""
+"""Edit lists: the samples that are shown, and their times. The rules are those of FFmpeg's demuxer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Edit(NamedTuple):
 
 
 class Presentation(NamedTuple):
-    """What is displayed: sample and ticks of each row [N], and the ticks that all edits last.
+    """Samples and times in ticks of the rows [N], and the duration of all edits in ticks.
 
     `reorder` is the number of pictures that a decoder must hold back for it.
     """
@@ -41,7 +41,7 @@ class Presentation(NamedTuple):
 
 
 def read_edit_list(elst: Box, movie_timescale: int, media_timescale: int) -> list[Edit]:
-    """The edits of an elst box; none if the movie has no timescale. Playback rates are ignored, as FFmpeg does."""
+    """Return the edits of an elst box; [] if the movie has no timescale. Ignores playback rates, like FFmpeg."""
     fields = Fields(elst)
     version, _ = fields.version_and_flags()
     fields.take(4)  # the count; the bytes there decide
@@ -66,7 +66,7 @@ def _rescale(value: int, to: int, of: int) -> int:
 
 
 def time_offset(edits: list[Edit]) -> int:
-    """Ticks to take from media times for display, where all samples are shown (fragmented files)."""
+    """Return ticks to subtract from media times for display, if all samples are shown (fragmented files)."""
     empty = edits[0].duration if edits and edits[0].media_time == EMPTY else 0
     first = 1 if edits and edits[0].media_time == EMPTY else 0
     start = edits[first].media_time if len(edits) > first and edits[first].media_time >= 0 else 0
@@ -74,10 +74,10 @@ def time_offset(edits: list[Edit]) -> int:
 
 
 def held_back(samples: Samples, order: NDArray[np.integer]) -> int:
-    """FFmpeg's estimate of a decoder's delay: the most samples that come before one which is shown before them.
+    """Return FFmpeg's estimate of a decoder's delay: the most samples decoded before one that is shown before them.
 
-    `order` has the decoded samples by presentation time. FFmpeg makes no estimate without composition offsets, nor
-    where chunks outnumber samples.
+    `order` has the decoded samples by presentation time. FFmpeg makes no estimate without composition offsets, or if
+    chunks outnumber samples.
     """
     if not samples.reordered or samples.spare_chunks or not len(order):
         return 0
@@ -86,7 +86,7 @@ def held_back(samples: Samples, order: NDArray[np.integer]) -> int:
 
 
 def apply_edits(samples: Samples, edits: list[Edit]) -> Presentation:
-    """Order and times of the rows under `edits`.
+    """Return order and times of the rows under `edits`.
 
     A leading empty edit delays. Every other edit shows the samples whose pts lie in it, by pts, up to its end or to
     the sync sample at which FFmpeg stops looking. The first row is at 0, or at the end of the leading empty edits.

@@ -1,4 +1,4 @@
-"""MP4, MOV and their relatives (ISO base media files): indexed from headers alone."""
+"""Index MP4, MOV and their relatives (ISO base media files) from their headers."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ _TAIL_BYTES = 8 << 20  # what follows the media of a file without a header so fa
 
 
 def open_movie(source: RangeSource, track: int | None = None) -> Movie | None:
-    """Read the header of the first video track, or of the one with id `track`; None if these are no such bytes.
+    """Read the header of the first video track, or of the one with id `track`; None if it is no such file.
 
-    At most 3 requests and 64 KiB beside moov, wherever moov is. Where fragments follow, at most 2 requests more learn
-    where: from the segment index (sidx), and from the random access box at the end (mfra) if that leaves some out.
+    Makes at most 3 requests and reads 64 KiB beside moov, wherever moov is. If fragments follow, at most 2 more
+    requests find them: in the segment index (sidx), and in the random access box at the end (mfra) if
+    that is incomplete.
     Raises UnsupportedMediaError, EncryptedMediaError, CorruptMediaError, LimitExceededError, SourceError.
     """
     reader = WindowReader(source)

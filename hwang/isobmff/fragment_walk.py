@@ -1,4 +1,4 @@
-"""The fragments of a file, one after the other, with their headers fetched ahead in few requests."""
+"""Walk over the fragments of a file, with their headers fetched ahead in few requests."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _MARGIN_BYTES = 256  # to have before a place: mfra names the moof, the walk com
 
 
 def fragment_boxes(reader: WindowReader, start: int, places: Iterable[int]) -> Iterator[TopBox]:
-    """The whole moof boxes from `start` on, in file order.
+    """Yield the whole moof boxes from `start` on, in file order.
 
-    The walk goes from header to header, whatever `places` say; these only tell what to fetch ahead, so that wrong
-    ones cost requests and never change the result.
+    The walk goes from header to header; `places` only determine what is fetched ahead, so that wrong ones cost
+    requests and never change the result.
     """
     before = sorted(place for place in places if start <= place < reader.size)
     for box in top_level(reader, start):
@@ -37,7 +37,7 @@ def fragment_boxes(reader: WindowReader, start: int, places: Iterable[int]) -> I
 
 
 def _fetch_ahead(reader: WindowReader, first: TopBox, places: list[int]) -> None:
-    """Have the moof boxes at `places` at hand, with the header behind each. `first` tells about how long they are."""
+    """Fetch the moof boxes at `places`, with the header behind each. `first` has about their length."""
     lead = min((first.offset - place for place in places if place <= first.offset), default=0)
     taken = first.end - first.offset + (lead if lead < WINDOW_BYTES else 0)
     _Ahead(reader, min(taken + taken // 4, WINDOW_BYTES) + HEADER_BYTES).fetch(places)
@@ -54,6 +54,7 @@ class _Ahead:
         self._read: set[int] = set()  # where the indexes lie that were read
 
     def fetch(self, places: Iterable[int]) -> None:
+        """Fetch the headers at `places`, and at places that indexes there name."""
         wanted = self._new(places)
         for _ in range(_ROUNDS):
             self._fetch(wanted)
@@ -78,7 +79,7 @@ class _Ahead:
             self._reader.fetch(_cover(pieces, self._reader.source))
 
     def _missing(self, place: int) -> Iterator[ByteRange]:
-        """What else to fetch for the fragment at `place`, judging by the headers at hand."""
+        """Yield further ranges to fetch for the fragment at `place`, according to the headers fetched so far."""
         reader, offset = self._reader, place
         for _ in range(_BOXES_BEFORE_MOOF):
             head = reader.peek(offset, HEADER_BYTES)
@@ -100,7 +101,7 @@ class _Ahead:
 
 
 def _cover(pieces: list[ByteRange], source: RangeSource) -> tuple[ByteRange, ...]:
-    """Few ranges over the pieces, where gaps cost less than requests and fit into memory."""
+    """Return few ranges over the pieces, if gaps cost less than requests and fit into memory."""
     offsets = np.array([offset for offset, _ in pieces], np.uint64)
     sizes = np.array([size for _, size in pieces], np.uint32)
     local = isinstance(getattr(source, "source", source), FileSource | MemorySource)

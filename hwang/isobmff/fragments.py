@@ -19,7 +19,7 @@ _NOT_SYNC = 0x0001_0000 | 0x0100_0000  # sample_is_non_sync_sample, sample_depen
 
 
 class Defaults(NamedTuple):
-    """trex, or tfhd over trex: what a sample has where its trun does not say."""
+    """Values of samples whose trun has none: from trex, or from tfhd over trex."""
 
     description: int = 1
     duration: int = 0
@@ -28,7 +28,7 @@ class Defaults(NamedTuple):
 
 
 def read_track_defaults(mvex: Payload, track_id: int) -> Defaults | None:
-    """trex of the track, or None."""
+    """Return the trex of the track, or None."""
     for box in children(mvex):
         if box.kind == b"trex":
             fields = Fields(box)
@@ -39,7 +39,7 @@ def read_track_defaults(mvex: Payload, track_id: int) -> Defaults | None:
 
 
 class _Run(NamedTuple):
-    """The samples of a trun, at least one: where and when the first is, and a column each of what all have."""
+    """Samples of a trun, at least one: position and time of the first, and the columns of all."""
 
     offset: int
     dts: int
@@ -53,27 +53,27 @@ class _Run(NamedTuple):
 class FragmentReader:
     """Collects the samples of one track over the fragments, in file order.
 
-    start: the samples that moov has, often none.
+    start: samples in moov, often none.
     """
 
     def __init__(self, track_id: int, defaults: Defaults, start: Samples, file_size: int) -> None:
         self._track_id, self._defaults, self._file_size = track_id, defaults, file_size
         self._start = start
-        self._clock = start.duration  # dts of the next sample where no tfdt says it
+        self._clock = start.duration  # dts of the next sample, unless a tfdt has it
         self._count = len(start)
         self._last_dts = int(start.dts[-1]) if self._count else _BEFORE_ALL
         self._runs: list[_Run] = []
         self._descriptions = set(start.descriptions)
 
     def add(self, moof: Payload, offset: int) -> None:
-        """Take the samples of a moof box that lies at `offset`. Raises CorruptMediaError."""
+        """Add the samples of the moof box at `offset`. Raises CorruptMediaError."""
         follows = offset
         for box in children(moof):
             if box.kind == b"traf":
                 follows = self._add_track_fragment(box.payload, offset, follows)
 
     def _add_track_fragment(self, traf: Payload, moof_offset: int, follows: int) -> int:
-        """Returns where the data of the next traf starts, should it not say."""
+        """Return where the data of the next traf starts by default."""
         tfhd = descend(traf, b"tfhd")
         if tfhd is None:
             raise CorruptMediaError(f"fragment at byte {moof_offset} has no 'tfhd'; the file is damaged")
@@ -136,7 +136,7 @@ class FragmentReader:
         return begin + int(run.size.sum(dtype=np.int64))
 
     def result(self) -> tuple[Samples, NDArray[np.bool_]]:
-        """All samples, and which are shown: not those that overlap earlier fragments in time."""
+        """Return all samples, and a mask of those shown: not those that overlap earlier fragments in time."""
         start, runs = self._start, self._runs
         counts = np.array([len(run.size) for run in runs], np.int64)
         size = _joined([run.size for run in runs])
@@ -165,7 +165,7 @@ def _joined(columns: list[NDArray[np.integer]]) -> NDArray[np.uint32]:
 
 
 def _continued(steps: NDArray[np.uint32], counts: NDArray[np.int64], starts: list[int]) -> NDArray[np.int64]:
-    """Sums that begin anew, at `starts`, with each of the runs that are `counts` long."""
+    """Return cumulative sums that restart at `starts` with each of the runs that are `counts` long."""
     sums: NDArray[np.int64] = np.cumsum(steps, dtype=np.int64) - steps
     firsts = np.cumsum(counts) - counts
     sums += np.repeat(np.array(starts, np.int64) - sums[firsts], counts)

@@ -1,4 +1,4 @@
-"""A movie header (moov) and what it makes of one track: the index."""
+"""Movie headers (moov): the index of one track."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Movie:
 
     @property
     def fragmented(self) -> bool:
-        """Whether samples may lie in fragments behind the header, so that index() makes requests."""
+        """True if samples may lie in fragments behind the header, so that index() makes requests."""
         return self._defaults is not None
 
     def _movie_timescale(self) -> int:
@@ -57,7 +57,7 @@ class Movie:
         return fields.number(4)
 
     def index(self) -> VideoIndex:
-        """The finished index. Fragments cost one request each for what the file's own directory leaves out.
+        """Return the index. Makes one request for each fragment that is not in the file's own directory.
 
         Samples that lie behind the end of a truncated file are kept, so that rows keep their numbers.
         Raises like open_movie().
@@ -78,7 +78,7 @@ class Movie:
         return self._table(samples, rows, self._description(entries, samples))
 
     def _fragments(self, defaults: Defaults, samples: Samples) -> tuple[Samples, NDArray[np.bool_]]:
-        """`samples` and those of the fragments, and which are shown."""
+        """Return `samples` and those of the fragments, and a mask of those shown."""
         fragments = FragmentReader(self._track.number, defaults, samples, self._reader.size)
         for box in fragment_boxes(self._reader, self._walk_from, self._places):
             fragments.add(read_payload(self._reader, box), box.offset)
@@ -89,10 +89,10 @@ class Movie:
         return read_edit_list(elst, self._timescale, self._media_timescale) if elst else []
 
     def _rows(self, samples: Samples) -> Presentation:
-        """Rows of the samples in moov.
+        """Return the rows of the samples in moov.
 
-        As soon as FFmpeg meets a track without samples in moov it takes the file for a fragmented one, and from
-        there on edit lists only shift. It also stops before edit lists where chunks outnumber samples.
+        From the first track without samples in moov on, FFmpeg takes the file for a fragmented one, and edit lists
+        only shift. It also ignores edit lists if chunks outnumber samples.
         """
         before = self._tracks[: self._tracks.index(self._track) + 1]
         edits = self._edits()
@@ -105,7 +105,7 @@ class Movie:
     def _with_fragments(
         self, rows: Presentation, samples: Samples, shown: NDArray[np.bool_], in_movie: int
     ) -> Presentation:
-        """Rows of moov, then those of the fragments, which FFmpeg does not ask for the decoder's delay."""
+        """Return the rows of moov, then of the fragments, which FFmpeg ignores for the decoder's delay."""
         shown[:in_movie] = False
         order = presentation_order(samples.pts, shown)
         return Presentation(
@@ -116,7 +116,7 @@ class Movie:
         )
 
     def _description(self, entries: list[SampleEntry], samples: Samples) -> SampleEntry:
-        """The one description that all samples use."""
+        """Return the one description that all samples use."""
         used = {entries[number - 1] for number in samples.descriptions if 0 < number <= len(entries)}
         if len(used) > 1:
             raise UnsupportedMediaError(f"{len(used)} different codec configurations in one track; remux it into parts")

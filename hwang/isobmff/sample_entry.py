@@ -1,4 +1,4 @@
-"""Sample descriptions (stsd): which codec, and the configuration that its decoder needs."""
+"""Sample descriptions (stsd): codec, and the configuration that its decoder needs."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class SampleEntry(NamedTuple):
 
 
 def read_sample_entries(stsd: Box) -> list[SampleEntry]:
-    """All descriptions.
+    """Return all descriptions.
 
     Raises EncryptedMediaError for a protected one, UnsupportedMediaError for an unknown codec, CorruptMediaError.
     """
@@ -105,7 +105,7 @@ def _entry(box: Box) -> SampleEntry:
     if box.kind in (b"encv", b"drmi"):
         original = descend(inner, b"sinf", b"frma")
         of = f" ({name(bytes(original.payload[:4]))})" if original else ""
-        raise EncryptedMediaError(f"the video track is encrypted{of}; decrypt it first, there are no keys here")
+        raise EncryptedMediaError(f"the video track is encrypted{of}; decrypt it first, keys are not supported")
     codec = _CODEC_OF.get(box.kind)
     if codec is None:
         raise UnsupportedMediaError(f"unknown video codec {name(box.kind)}; transcode the video, for example to H.264")
@@ -132,7 +132,7 @@ def _entry(box: Box) -> SampleEntry:
 
 
 def _color(box: Box, codec: str, known: Color) -> Color:
-    """The color after `box`, `known` before it: the last box to say something counts, as in FFmpeg."""
+    """Return the color after `box`, with `known` before it: the last box with a color counts, as in FFmpeg."""
     fields = Fields(box)
     if box.kind == b"colr" and fields.left >= 10 and (kind := bytes(fields.take(4))) in (b"nclx", b"nclc"):
         numbers = [fields.number(2) for _ in range(3)]
@@ -153,7 +153,7 @@ def _color(box: Box, codec: str, known: Color) -> Color:
 
 
 def _elementary_stream(esds: Box) -> tuple[int, bytes]:
-    """Object type and DecoderSpecificInfo of an MPEG-4 elementary stream descriptor; (0, b"") if absent."""
+    """Return object type and DecoderSpecificInfo of an MPEG-4 elementary stream descriptor; (0, b"") if absent."""
     fields = Fields(esds)
     fields.version_and_flags()
     tag, _ = _descriptor(fields)
@@ -174,7 +174,7 @@ def _elementary_stream(esds: Box) -> tuple[int, bytes]:
 
 
 def _descriptor(fields: Fields) -> tuple[int, int]:
-    """Tag and length."""
+    """Return tag and length."""
     tag, length = fields.number(1), 0
     for _ in range(4):
         byte = fields.number(1)
@@ -185,7 +185,7 @@ def _descriptor(fields: Fields) -> tuple[int, int]:
 
 
 def external(dref: Payload, number: int) -> bool:
-    """Whether the data reference with this 1-based number points to another file."""
+    """Return whether the data reference with this 1-based number points to another file."""
     references = [box for box in children(dref[8:]) if box.kind in (b"url ", b"urn ", b"alis")]
     if not 1 <= number <= len(references):
         return False

@@ -1,4 +1,4 @@
-"""The sample table of a track (stbl): which bytes, when, and which are sync samples."""
+"""The sample table of a track (stbl): bytes, times and sync samples."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Samples:
 def read_sample_table(stbl: Payload, file_size: int) -> Samples:
     """Expand the tables of `stbl`.
 
-    Counts are checked against the bytes really there before memory is taken, and columns are widened one at a time,
-    so that a million samples need little more than what they end up in. Raises CorruptMediaError.
+    Counts are checked against the box sizes before memory is allocated, and columns are widened one at a time, so that
+    a million samples need little more memory than their result. Raises CorruptMediaError.
     """
     boxes = {box.kind: box for box in reversed(list(children(stbl)))}  # the first of each kind counts
     size = _sizes(boxes, file_size)
@@ -69,7 +69,7 @@ def read_sample_table(stbl: Payload, file_size: int) -> Samples:
 
 
 def _open(boxes: dict[bytes, Box], kind: bytes) -> Fields | None:
-    """The fields of a box behind version and flags."""
+    """Return the fields of a box behind version and flags, or None."""
     if kind not in boxes:
         return None
     fields = Fields(boxes[kind])
@@ -104,7 +104,7 @@ def _checked(sizes: NDArray[np.generic]) -> NDArray[np.uint32]:
 
 
 def _fit(fields: Fields, count: int, item: int, kind: bytes) -> int:
-    """`count`, once its items are known to be in the box."""
+    """Return `count`. Raises CorruptMediaError unless its items fit into the box."""
     if count * item > fields.left:
         raise CorruptMediaError(
             f"box {name(kind)} claims {count} entries but has room for {fields.left // item}; the header is damaged"
@@ -113,7 +113,7 @@ def _fit(fields: Fields, count: int, item: int, kind: bytes) -> int:
 
 
 def _rows(boxes: dict[bytes, Box], kind: bytes, columns: int, dtype: str = ">u4") -> NDArray[np.integer]:
-    """A box that is a count and a table: [count, columns], as it lies in the box; empty if absent."""
+    """Return the table of a box that is a count and a table: [count, columns], not copied; empty if absent."""
     fields = _open(boxes, kind)
     if fields is None:
         return np.empty((0, columns), dtype)
@@ -135,7 +135,7 @@ def _chunk_offsets(boxes: dict[bytes, Box]) -> NDArray[np.uint64]:
 
 
 def _chunk_runs(boxes: dict[bytes, Box], chunks: int, samples: int) -> tuple[NDArray[np.int64], frozenset[int]]:
-    """stsc: how many samples each chunk has room for, int64 [chunks], and the descriptions that `samples` use."""
+    """Return from stsc the samples that each chunk has room for, int64 [chunks], and the descriptions in use."""
     rows = _rows(boxes, b"stsc", 3)
     if not chunks:
         return np.empty(0, np.int64), frozenset()
@@ -145,7 +145,7 @@ def _chunk_runs(boxes: dict[bytes, Box], chunks: int, samples: int) -> tuple[NDA
     length = np.append(first[1:], chunks) - first
     if not len(rows) or (length <= 0).any() or not rows.all():
         raise CorruptMediaError("box 'stsc' is missing or contradicts the chunk offsets; the header is damaged")
-    length[0] += first[0]  # the first run starts at the first chunk, whatever it says
+    length[0] += first[0]  # the first run starts at the first chunk, whatever its number
     per_chunk = rows[:, 1].astype(np.int64)
     before = np.cumsum(per_chunk * length) - per_chunk * length
     used = rows[: int(np.searchsorted(before, samples)), 2]
@@ -155,7 +155,7 @@ def _chunk_runs(boxes: dict[bytes, Box], chunks: int, samples: int) -> tuple[NDA
 def _offsets(
     chunks: NDArray[np.uint64], samples_in_chunk: NDArray[np.int64], size: NDArray[np.uint32]
 ) -> NDArray[np.uint64]:
-    """First byte of each sample: those of a chunk lie one behind the other. uint64 wraps around, and back."""
+    """Return the first byte of each sample: those of a chunk are adjacent. uint64 wraps around, and back."""
     if not len(size):
         return np.empty(0, np.uint64)
     ends = np.cumsum(samples_in_chunk)
@@ -178,7 +178,7 @@ def _spread(counts: NDArray[np.integer], values: NDArray[np.integer], count: int
 
 
 def _decode_times(boxes: dict[bytes, Box], count: int) -> tuple[NDArray[np.int64], int]:
-    """stts: the sum of the durations before each sample, int64 [count], and of all that the table has."""
+    """Return from stts the sum of the durations before each sample, int64 [count], and of all in the table."""
     rows = _rows(boxes, b"stts", 2)
     if not len(rows):
         if count:
@@ -188,19 +188,19 @@ def _decode_times(boxes: dict[bytes, Box], count: int) -> tuple[NDArray[np.int64
     if int(deltas.max()) > _MAX_DELTA:
         deltas = _corrected(rows)
     spread = _spread(counts, deltas, count)
-    times = np.full(count + 1, deltas[-1], np.int64)  # the last duration goes on
+    times = np.full(count + 1, deltas[-1], np.int64)  # the last duration repeats
     times[0], times[1 : len(spread) + 1] = 0, spread
     return np.cumsum(times, out=times)[:count], _exact_total(counts, deltas)
 
 
 def _exact_total(counts: NDArray[np.integer], values: NDArray[np.integer]) -> int:
-    """The sum of count * value, of 32 bits each: a product fits into 64 bits, the sum may not."""
+    """Return the sum of count * value, of 32 bits each: a product fits into 64 bits, the sum may not."""
     products = counts.astype(np.uint64) * values.astype(np.uint64)
     return (int((products >> 32).sum()) << 32) + int((products & 0xFFFF_FFFF).sum())
 
 
 def _corrected(rows: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Durations where some are negative numbers in disguise: those become 1 tick, and later ones make up for it."""
+    """Return durations of which some stand for negative numbers: those become 1 tick, later ones compensate."""
     deltas: list[int] = []
     true_time = time = 0
     for count, delta in rows.tolist():
@@ -220,7 +220,7 @@ def _corrected(rows: NDArray[np.integer]) -> NDArray[np.int64]:
 
 
 def _composed(boxes: dict[bytes, Box], times: NDArray[np.int64]) -> tuple[NDArray[np.int64] | None, int]:
-    """ctts: pts of samples with these decode times (None without any offset), and how far to move dts ahead of them.
+    """Return from ctts the pts of samples with these decode times (None without offsets), and ticks to move dts ahead.
 
     Offsets are signed in both versions. The last two entries do not count for the move, as in FFmpeg.
     """
@@ -237,7 +237,7 @@ def _composed(boxes: dict[bytes, Box], times: NDArray[np.int64]) -> tuple[NDArra
 
 
 def _sync(boxes: dict[bytes, Box], count: int) -> NDArray[np.bool_]:
-    """stss, stps (partial sync samples) and random access groups. Without stss all samples are sync."""
+    """Return sync samples of stss, stps (partial ones) and random access groups. Without stss all samples are sync."""
     if b"stss" not in boxes:
         return np.ones(count, np.bool_)
     sync = np.zeros(count, np.bool_)
@@ -272,7 +272,7 @@ def _mark_random_access_groups(sync: NDArray[np.bool_], boxes: dict[bytes, Box])
 
 
 def _disposable(boxes: dict[bytes, Box], count: int) -> NDArray[np.bool_]:
-    """sdtp: samples that no other depends on."""
+    """Return from sdtp the samples that no other depends on."""
     mask = np.zeros(count, np.bool_)
     if (fields := _open(boxes, b"sdtp")) is not None:
         flags = np.frombuffer(fields.take(min(fields.left, count)), np.uint8)

@@ -1,4 +1,4 @@
-"""Boxes at the top of a file: found by reading few bytes, in few requests."""
+"""Boxes at the top of a file, found by reading few bytes in few requests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MAX_HEADER_BYTES = 256 << 20  # bytes
 
 
 class WindowReader:
-    """Reads a source through one window, so that neighbouring small reads are one request."""
+    """Reads a source through one window, so that neighboring small reads are one request."""
 
     def __init__(self, source: RangeSource) -> None:
         self.source, self.size = source, source.size
@@ -28,7 +28,7 @@ class WindowReader:
         self._pieces: list[bytes] = []
 
     def read(self, offset: int, length: int) -> bytes:
-        """Up to `length` bytes at `offset`; fewer only at the end of the file."""
+        """Return `length` bytes at `offset`; fewer only at the end of the file."""
         there = self.peek(offset, length)
         if there is not None:
             return there
@@ -41,7 +41,7 @@ class WindowReader:
         return self._window[: end - offset]
 
     def peek(self, offset: int, length: int) -> bytes | None:
-        """What read() would give, if that takes no request."""
+        """Return the same as read(), but None if that needs a request."""
         end = min(offset + length, self.size)
         if offset >= end:
             return b""
@@ -53,7 +53,7 @@ class WindowReader:
         return None
 
     def fetch(self, ranges: Sequence[ByteRange]) -> None:
-        """Read these ranges in one call; from then on they are at hand."""
+        """Read these ranges in one call, and keep them."""
         pieces = self.source.read_ranges(ranges)
         starts = [offset for offset, _ in ranges]
         known = [*zip(self._starts, self._pieces, strict=True), *zip(starts, pieces, strict=True)]
@@ -62,7 +62,7 @@ class WindowReader:
 
 
 def top_level(reader: WindowReader, start: int = 0) -> Iterator[TopBox]:
-    """The boxes from `start` on, by reading headers only. Ends at the end of the file or at bytes that are no box."""
+    """Yield the boxes from `start` on; reads headers only. Ends at the end of the file, or at bytes that are no box."""
     offset = start
     for _ in range(_MAX_BOXES):
         box = box_at(offset, reader.read(offset, HEADER_BYTES), reader.size)
@@ -74,7 +74,7 @@ def top_level(reader: WindowReader, start: int = 0) -> Iterator[TopBox]:
 
 
 def read_payload(reader: WindowReader, box: TopBox) -> Payload:
-    """What follows the header of a box that holds headers itself. Raises LimitExceededError if it is too large."""
+    """Read the payload of a box that holds headers. Raises LimitExceededError if it is too large."""
     size = box.end - box.body
     if size > _MAX_HEADER_BYTES:
         raise LimitExceededError(f"a header {name(box.kind)} of {size} bytes; at most {_MAX_HEADER_BYTES} are read")

@@ -1,4 +1,4 @@
-"""Tracks of a movie header: which there are, and the one to index."""
+"""Tracks of a movie header, and the one to index."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MAX_TRACKS = 4096
 
 
 class Track(NamedTuple):
-    """The headers of one trak box."""
+    """Headers of one trak box."""
 
     number: int  # track id
     handler: bytes  # b"vide", b"soun", ...
@@ -32,12 +32,12 @@ class Track(NamedTuple):
     rotation: int  # degrees clockwise
     size: tuple[int, int]  # display width and height in pixels
     chapters: frozenset[int]  # ids of tracks that this one has its chapters in
-    sampled: bool  # the movie header itself has samples of it
+    sampled: bool  # it has samples in the movie header
     payload: Payload  # of trak
 
 
 def read_tracks(moov: Payload) -> list[Track]:
-    """All tracks, in file order. Raises CorruptMediaError."""
+    """Return all tracks, in file order. Raises CorruptMediaError."""
     boxes = [box.payload for box in children(moov) if box.kind == b"trak"]
     if len(boxes) > _MAX_TRACKS:
         raise CorruptMediaError(f"{len(boxes)} tracks, more than {_MAX_TRACKS}; the header is damaged")
@@ -45,9 +45,9 @@ def read_tracks(moov: Payload) -> list[Track]:
 
 
 def choose_track(tracks: list[Track], number: int | None) -> Track:
-    """The track with id `number`, else the first video track that is not another's chapter pictures.
+    """Return the track with id `number`, or the first video track that is not chapter pictures of another.
 
-    Raises UnsupportedMediaError that names what there is.
+    Raises UnsupportedMediaError with the tracks that exist.
     """
     videos = [track for track in tracks if track.handler == b"vide"]
     if number is not None:
@@ -84,7 +84,7 @@ def _track(trak: Payload) -> Track:
 
 
 def _header(tkhd: Box | None) -> tuple[int, int, tuple[int, int]]:
-    """Track id, rotation, width and height."""
+    """Return track id, rotation, width and height."""
     if tkhd is None:
         return 0, 0, (0, 0)
     fields = Fields(tkhd)
@@ -99,7 +99,7 @@ def _header(tkhd: Box | None) -> tuple[int, int, tuple[int, int]]:
 
 
 def _media_header(mdhd: Box | None) -> tuple[int, int]:
-    """Timescale and duration."""
+    """Return timescale and duration."""
     if mdhd is None:
         return 0, 0
     fields = Fields(mdhd)
