@@ -5,7 +5,7 @@ Fields 1 to 9 are those of scanner-research/hwang. Fields from 100 on are this p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,18 +13,10 @@ from numpy.typing import NDArray
 
 from hwang.errors import CorruptMediaError
 
-__all__ = [
-    "decode",
-    "decode_packed",
-    "encode",
-    "encode_packed",
-    "read_varint",
-    "unzigzag_deltas",
-    "write_varint",
-    "zigzag_deltas",
-]
+__all__ = ["decode", "encode"]
 
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_VARINT, _BYTES = 0, 2
+_FIXED = {1: 8, 5: 4}  # wire type: bytes
 
 _SCALARS = {  # column of the index: field number
     "codec_tag": 104,
@@ -139,7 +131,6 @@ class _Message:
         self._scalars: dict[int, list[int]] = {}
         self._chunks: dict[int, list[memoryview]] = {}
         view, position = memoryview(data), 0
-        skip: dict[int, Callable[[int], int]] = {_FIXED64: lambda at: at + 8, _FIXED32: lambda at: at + 4}
         while position < len(view):
             key, position = read_varint(view, position)
             number, kind = key >> 3, key & 7
@@ -152,8 +143,8 @@ class _Message:
                     raise CorruptMediaError(f"serialized index: field {number} is cut short; the bytes are truncated")
                 self._chunks.setdefault(number, []).append(view[position : position + length])
                 position += length
-            elif kind in skip and number:
-                position = skip[kind](position)
+            elif kind in _FIXED and number:
+                position += _FIXED[kind]
             else:
                 raise CorruptMediaError(f"serialized index: wire type {kind} at byte {position}; not an index")
             if not number or position > len(view):
