@@ -35,6 +35,7 @@ def all_starts(index: VideoIndex) -> list[int]:
         ([0, 4, 4], [0, 1], [0, 1, 1]),  # a picture of the same time does not lead
         ([0, 1, 2], [], [0, 0, 0]),
         ([0, 1, 2, 3], [2], [0, 0, 2, 2]),  # before the first sync sample: from the beginning
+        ([9, 5, 1], [1], [0, 1, 1]),
         ([9, 5, 6, 1], [1, 2], [0, 1, 2, 1]),  # earlier than every sync sample: from the first one
         ([0, 5, 6, 7, 8, 9, 4], [1, 2, 3, 4, 5], [0, 1, 2, 3, 4, 5, 1]),  # the same, after many
         ([10, 20, 30, 40, 50, 60, 15, 35], [0, 1, 2, 3, 4, 5], [0, 1, 2, 3, 4, 5, 0, 2]),
@@ -158,6 +159,7 @@ def test_ranges_of_a_run_and_of_the_plan_take_the_same_cost() -> None:
         ([(5, 3)], 0, ((5, 3),)),
         ([(5, 3), (8, 2)], 0, ((5, 5),)),
         ([(5, 3), (9, 2)], 0, ((5, 3), (9, 2))),
+        ([(0, 1), (1, 1), (2, 1)], 0, ((0, 3),)),
         ([(5, 3), (9, 2)], 1, ((5, 6),)),
         ([(9, 2), (5, 3), (100, 1)], 1, ((5, 6), (100, 1))),
         ([(0, 50), (10, 5), (60, 1)], 9, ((0, 50), (60, 1))),  # a piece inside another one ends nothing
@@ -287,6 +289,12 @@ def test_a_row_outside_the_video_is_named_and_the_hint_given_if_it_is_negative(
     with pytest.raises(FrameIndexError) as caught:
         make_plan(make_index([0, 1, 2, 3], sync=[0]), rows)
     assert str(caught.value) == message
+
+
+def test_row_0_of_a_video_without_frames_gets_no_hint() -> None:
+    with pytest.raises(FrameIndexError) as caught:
+        make_plan(make_index([], sync=[]), [0])
+    assert str(caught.value) == "row 0 is outside the video, which has 0 frames"
 
 
 @pytest.mark.parametrize(
