@@ -1,5 +1,6 @@
-// Frames of a video by row, with nothing done that they do not need: how fast can sparse frames be had from these libraries?
-// A C interface for bench/contenders/limit.py. Functions that fail return null or -1, and limit_error() the reason.
+// Frames of a video by row, with nothing done that they do not need: how fast can sparse frames be had from these
+// libraries? A C interface for bench/contenders/limit.py. Functions that fail return null or -1, and limit_error() the
+// reason.
 extern "C" {
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
@@ -57,7 +58,9 @@ int read_file(void* file, std::uint8_t* out, int size) {
   return count > 0 ? static_cast<int>(count) : AVERROR_EOF;
 }
 
-std::int64_t seek_file(void* file, std::int64_t offset, int whence) { return lseek(*static_cast<int*>(file), offset, whence & ~AVSEEK_FORCE); }
+std::int64_t seek_file(void* file, std::int64_t offset, int whence) {
+  return lseek(*static_cast<int*>(file), offset, whence & ~AVSEEK_FORCE);
+}
 
 void free_io(AVIOContext** io) {
   av_freep(&(*io)->buffer);
@@ -93,13 +96,15 @@ class Movie {
  public:
   explicit Movie(const char* path) : file_(open(path, O_RDONLY | O_CLOEXEC)) {
     if (file_ < 0) throw std::runtime_error(std::string(path) + " cannot be opened");
-    const Io io(avio_alloc_context(static_cast<std::uint8_t*>(av_malloc(buffer_size)), buffer_size, 0, &file_, read_file, nullptr, seek_file));
+    const Io io(avio_alloc_context(static_cast<std::uint8_t*>(av_malloc(buffer_size)), buffer_size, 0, &file_,
+                                   read_file, nullptr, seek_file));
     AVFormatContext* opened = avformat_alloc_context();
     opened->pb = io.get();
     check(avformat_open_input(&opened, nullptr, nullptr, nullptr), "opening");
     const Format format(opened);
     check(avformat_find_stream_info(opened, nullptr), "finding the streams");
-    const int stream = check(av_find_best_stream(opened, AVMEDIA_TYPE_VIDEO, -1, -1, nullptr, 0), "finding the video stream");
+    const int stream =
+        check(av_find_best_stream(opened, AVMEDIA_TYPE_VIDEO, -1, -1, nullptr, 0), "finding the video stream");
     parameters.reset(avcodec_parameters_alloc());
     check(avcodec_parameters_copy(parameters.get(), opened->streams[stream]->codecpar), "copying the parameters");
     const bool addressable = std::strstr(opened->iformat->name, "mov");
@@ -107,7 +112,8 @@ class Movie {
     const Packet packet(av_packet_alloc());
     for (; av_read_frame(opened, packet.get()) >= 0; av_packet_unref(packet.get())) {
       if (packet->stream_index != stream) continue;
-      samples.push_back({packet->pts, packet->pos, packet->size, (packet->flags & AV_PKT_FLAG_KEY) != 0, is_disposable(*parameters, *packet),
+      samples.push_back({packet->pts, packet->pos, packet->size, (packet->flags & AV_PKT_FLAG_KEY) != 0,
+                         is_disposable(*parameters, *packet),
                          Packet(addressable ? nullptr : av_packet_clone(packet.get()))});
       if (!(packet->flags & AV_PKT_FLAG_DISCARD)) shown.push_back(static_cast<int>(samples.size()) - 1);
     }
@@ -133,7 +139,8 @@ class Movie {
       check(av_packet_ref(packet, sample.kept.get()), "referring to a sample");
     } else {
       check(av_new_packet(packet, sample.size), "allocating a sample");
-      if (pread(file_, packet->data, sample.size, sample.position) != sample.size) throw std::runtime_error("reading a sample failed");
+      if (pread(file_, packet->data, sample.size, sample.position) != sample.size)
+        throw std::runtime_error("reading a sample failed");
       packet->pts = sample.pts;
       packet->flags = sample.sync ? AV_PKT_FLAG_KEY : 0;
     }
@@ -142,7 +149,8 @@ class Movie {
 
   // The sample to start decoding from for this one.
   int start_of(int sample) const {
-    const auto later = std::upper_bound(syncs_.begin(), syncs_.end(), samples[sample].pts, [this](std::int64_t pts, int sync) { return pts < samples[sync].pts; });
+    const auto later = std::upper_bound(syncs_.begin(), syncs_.end(), samples[sample].pts,
+                                        [this](std::int64_t pts, int sync) { return pts < samples[sync].pts; });
     return later == syncs_.begin() ? syncs_.front() : *std::prev(later);
   }
 
@@ -239,7 +247,8 @@ std::vector<Group> plan(const Movie& movie, const int* rows, int count, bool dro
       if (asked[sample] || !drop || !movie.samples[sample].disposable) group.samples.push_back(sample);
     groups.push_back(std::move(group));
   }
-  std::stable_sort(groups.begin(), groups.end(), [](const Group& a, const Group& b) { return a.samples.size() > b.samples.size(); });
+  std::stable_sort(groups.begin(), groups.end(),
+                   [](const Group& a, const Group& b) { return a.samples.size() > b.samples.size(); });
   return groups;
 }
 
@@ -308,8 +317,11 @@ std::int64_t limit_bytes(const Movie* movie, const int* rows, int count) {
 }
 
 // Writes frame `rows[i]` i pitches behind `out`. `decoders` work at the same time, each with so many threads.
-int limit_frames(const Movie* movie, const int* rows, int count, std::uint8_t* out, std::int64_t pitch, int width, int height, int decoders, int threads) {
-  return guarded([&] { return run(*movie, plan(*movie, rows, count, true), {out, pitch, width, height}, decoders, threads), 0; }, -1);
+int limit_frames(const Movie* movie, const int* rows, int count, std::uint8_t* out, std::int64_t pitch, int width,
+                 int height, int decoders, int threads) {
+  return guarded(
+      [&] { return run(*movie, plan(*movie, rows, count, true), {out, pitch, width, height}, decoders, threads), 0; },
+      -1);
 }
 
 void limit_close(Movie* movie) { delete movie; }
