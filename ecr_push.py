@@ -192,24 +192,8 @@ def policy(options: Any, report: Reporter) -> None:
     report.result(document, json.dumps(document, indent=2))
 
 
-def estimate(options: Any, report: Reporter) -> None:
-    """Says what a number of requests costs."""
-    from deploy import prices
-
-    found = prices.estimate(
-        options.requests,
-        options.milliseconds,
-        options.memory,
-        options.architecture,
-        options.region,
-        options.ephemeral_storage,
-    )
-    report.result(found.document, str(found))
-
-
 COMMANDS: dict[str, Callable[[Any, Reporter], None]] = {
-    command.__name__: command
-    for command in (check, push, deploy, rollback, status, prune, logs, invoke, policy, estimate)
+    command.__name__: command for command in (check, push, deploy, rollback, status, prune, logs, invoke, policy)
 }
 
 

@@ -51,12 +51,6 @@ def _within(least: int, most: int, unit: str) -> Callable[[str], int]:
     return number
 
 
-def _milliseconds(text: str) -> float:
-    if not re.fullmatch(r"\d+(\.\d+)?", text) or not 0 < float(text) <= 900_000:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 900000 milliseconds, which is Lambda's limit")
-    return float(text)
-
-
 def _digest(text: str) -> str:
     if not re.fullmatch(r"sha256:[0-9a-f]{64}", text):
         raise argparse.ArgumentTypeError(f"{text} is not sha256: and 64 hexadecimal digits")
@@ -213,16 +207,6 @@ def parser() -> argparse.ArgumentParser:
     roles.add_argument("--index-beside", action="store_true", help="indexes are kept beside the videos")
     roles.add_argument("--uploads", action="store_true", help="there is a queue of uploads")
     roles.add_argument("--tracing", action="store_true", help="X-Ray traces them")
-
-    estimate = command("estimate", "say what a number of requests costs", common)
-    estimate.add_argument("--requests", type=_within(1, 10**15, ""), required=True, metavar="N")
-    estimate.add_argument(
-        "--milliseconds", type=_milliseconds, required=True, metavar="MS", help="of one request, as measured"
-    )
-    estimate.add_argument("--memory", type=_within(128, 10240, "MB"), required=True, metavar="MB")
-    estimate.add_argument("--architecture", choices=("x86_64", "arm64"), default="x86_64")
-    estimate.add_argument("--ephemeral-storage", type=_within(512, 10240, "MB"), default=512, metavar="MB")
-    estimate.add_argument("--region", default="us-east-1")
     return top
 
 

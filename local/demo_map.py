@@ -13,9 +13,9 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from deploy.prices import job_cost
 from function.report import s3_read, write_report
 from local import collection
+from local.cost import usage, usage_cost
 from local.demo import OUT, print_summary
 from local.stack import MEMORY_MB, MapStack, reported
 
@@ -57,7 +57,7 @@ def main() -> None:
         seconds = time.monotonic() - begun
     stack.s3.download_file(BUCKET, "frames/_manifest.json", str(OUT / "map.json"))
     manifest: dict[str, Any] = json.loads((OUT / "map.json").read_text())
-    cost = job_cost(manifest, memory_mb=MEMORY_MB)
+    cost = usage_cost(usage(manifest, MEMORY_MB))
     page = write_report(manifest, s3_read(stack.s3), cost={"dollars": cost.dollars, "note": str(cost)})
     (OUT / "report.html").write_bytes(page)
     counters, work = manifest["counters"], manifest["seconds"]

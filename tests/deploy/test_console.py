@@ -148,7 +148,6 @@ def test_verbose_shows_every_call_and_no_secret(aws: StrictAws, trial: Trial, di
         (("prune", "--repository", "app", "--keep", "0"), 0),
         (("logs", "--function", "frames"), 40),
         (("policy", "deploy"), 0),
-        (("estimate", "--requests", "1", "--milliseconds", "1", "--memory", "128"), 0),
         (("check", "no-such-image.tar"), 11),
     ],
 )

@@ -12,7 +12,7 @@ from pathlib import Path
 import botocore
 import pytest
 
-from deploy import cli, errors, policy, prices
+from deploy import cli, errors, policy
 from deploy.registry.imageuri import ImageUri
 from deploy.release import history, reasons
 from deploy.release.alias import AliasState
@@ -118,63 +118,6 @@ def test_what_is_no_image_address_is_refused(text: str) -> None:
 def test_hosts_of_ecr_name_account_and_region(host: str, place: tuple[str, str]) -> None:
     uri = ImageUri(host, "a", "t")
     assert (uri.account, uri.region) == place
-
-
-def test_an_estimate_is_the_sum_of_its_parts_by_hand() -> None:
-    found = prices.estimate(1_000_000, 250, 2048, "x86_64", "us-east-1", 1024)
-    assert found.requests_dollars == pytest.approx(0.20)
-    assert found.compute_dollars == pytest.approx(1_000_000 * 0.25 * 2 * 0.0000166667)
-    assert found.storage_dollars == pytest.approx(1_000_000 * 0.25 * 0.5 * 0.0000000309)
-    assert found.dollars == pytest.approx(0.20 + 8.33335 + 0.0038625)
-
-
-def test_compute_gets_cheaper_beyond_each_tier() -> None:
-    gb_seconds = 16e9
-    found = prices.estimate(int(gb_seconds), 1000, 1024, "x86_64", "us-east-1")
-    assert found.compute_dollars == pytest.approx(6e9 * 0.0000166667 + 9e9 * 0.000015 + 1e9 * 0.0000133334)
-
-
-def test_an_estimate_says_whose_prices_and_of_which_day() -> None:
-    text = str(prices.estimate(1, 1, 128, "arm64", "mars-north-1"))
-    assert "us-east-1" in text
-    assert re.search(r"prices of us-east-1 on \d{4}-\d\d-\d\d, https://", text)
-
-
-def test_what_a_job_uses_costs_the_sum_of_the_services_by_hand() -> None:
-    used = prices.Usage(
-        invocations=1_000_000,
-        gb_seconds=2e6,
-        gets=5_000_000,
-        puts=200_000,
-        transitions=3_000_000,
-        express_requests=1_000_000,
-        express_gb_seconds=4.6e6,
-    )
-    found = prices.usage_cost(used)
-    assert found.lambda_dollars == pytest.approx(0.20 + 2e6 * 0.0000166667)
-    assert found.step_functions_dollars == pytest.approx(75 + 1 + 3.6e6 * 0.00001667 + 1e6 * 0.00000833)
-    assert found.s3_dollars == pytest.approx(2.0 + 1.0)
-    assert found.document["dollars"] == found.dollars == pytest.approx(0.20 + 33.3334 + 76 + 60.012 + 8.33 + 3.0)
-
-
-def test_a_manifest_tells_what_its_job_would_have_cost() -> None:
-    manifest = {
-        "videos": 40,
-        "parts": 12,
-        "pieces": 57,
-        "objects": 57,
-        "attempts": 13,
-        "counters": {"requests": 400},
-        "seconds": {"predicted": 300.1, "worked": 290.2},
-    }
-    assert prices.usage(manifest, 2048) == prices.Usage(
-        invocations=13 + 1 + 3, gb_seconds=580.4, gets=400 + 40 + 36, puts=57 + 57 + 12 + 2, transitions=6 + 26 + 1
-    )
-    found = prices.job_cost(manifest, memory_mb=2048, region="mars-north-1")
-    assert found == prices.usage_cost(prices.usage(manifest, 2048))
-    assert re.fullmatch(
-        r"Lambda 0\.0097, Step Functions 0\.00082, S3 0\.00083; list prices of us-east-1 on \d{4}-\d\d-\d\d", str(found)
-    )
 
 
 def test_every_error_has_an_exit_code_of_its_own_and_the_page_lists_them() -> None:
