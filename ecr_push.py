@@ -19,8 +19,8 @@ from deploy import cli
 from deploy.console import Reporter
 from deploy.errors import DeployError, JournalError, StoppedError, UsageError
 from deploy.journal import Journal
-from deploy.outlet import take_any_text
-from deploy.stop import stoppable
+from deploy.output_streams import take_any_text
+from deploy.signals import stoppable
 
 if TYPE_CHECKING:
     from deploy.aws import Account
@@ -42,12 +42,12 @@ def check(options: Any, report: Reporter) -> None:
 
 def push(options: Any, report: Reporter) -> None:
     """Puts the image into its repository."""
-    from deploy.image.stamp import answers, materials
+    from deploy.image.verified_report import read_sbom, read_vex
     from deploy.registry import ecr
 
     account = _account(options, report)
     with _acceptable(options, report) as image:
-        bill, vex = (materials(image), answers(image)) if options.attach else (b"", b"")
+        bill, vex = (read_sbom(image), read_vex(image)) if options.attach else (b"", b"")
         if options.create:
             made = ecr.create(account.images, options.repository)
             for difference in made.differences:
@@ -79,7 +79,7 @@ def deploy(options: Any, report: Reporter) -> None:
     from deploy.registry import ecr, stored
     from deploy.release.canary import Canary
     from deploy.release.settings import Settings
-    from deploy.release.transaction import Release, Target
+    from deploy.release.transaction import Release, ReleaseTarget
 
     account = _account(options, report)
     settings = Settings(
@@ -95,7 +95,9 @@ def deploy(options: Any, report: Reporter) -> None:
         repository = ecr.find(account.images, options.repository)
         found = image or stored.resolve(repository, options.digest, options.architecture)
         smoke = _smoke(options, found.labels)
-        target = Target(options.function, options.alias, found.architecture, settings, options.role, options.wait)
+        target = ReleaseTarget(
+            options.function, options.alias, found.architecture, settings, options.role, options.wait
+        )
         with Release(account, report, target) as release, stoppable():
             release.read()
             release.require_place(repository.arn)
@@ -212,11 +214,11 @@ def _command_policy(options: Any) -> dict[str, Any]:
 
 
 def _role_policy(options: Any) -> dict[str, Any]:
-    from deploy.roles import ROLES, Place, Roles
+    from deploy.roles import ROLES, Roles, S3Prefix
 
     roles = Roles(
-        videos=Place(*options.videos),
-        results=Place(*options.results),
+        videos=S3Prefix(*options.videos),
+        results=S3Prefix(*options.results),
         function=options.function,
         region=options.region,
         account=options.account,

@@ -20,8 +20,8 @@ from botocore.compat import HTTPHeaders
 from botocore.config import Config
 
 from deploy import errors
+from deploy.dry_run import DryRun, Place
 from deploy.policy import action_of
-from deploy.rehearsal import Place, Rehearsal
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -35,7 +35,7 @@ Client = TypeVar("Client", bound=BaseClient)
 _CALLS: Final = Config(connect_timeout=5, read_timeout=12, retries={"mode": "standard", "total_max_attempts": 4})
 # An invocation is not repeated. It may be silent for long, which routers take for an end unless it is kept alive.
 _INVOCATIONS: Final = Config(connect_timeout=5, tcp_keepalive=True, retries={"total_max_attempts": 1})
-_LONGEST_INVOCATION_SECONDS: Final = 910
+_MAX_INVOCATION_SECONDS: Final = 910
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Account:
     """The clients. `listener` hears of every call before it is made, or of what a dry run would do.
 
     A dry run reads what is there and changes nothing: the calls that would change something are answered by a
-    `Rehearsal`, so that the commands run as they are.
+    `DryRun`, so that the commands run as they are.
     """
 
     def __init__(
@@ -90,12 +90,12 @@ class Account:
     ) -> None:
         self._session = boto3.Session(profile_name=profile, region_name=region or os.environ.get("AWS_REGION") or None)
         self._url = endpoint_url
-        self._rehearsal = Rehearsal(self._place) if dry_run else None
+        self._dry_run = DryRun(self._place) if dry_run else None
         self._listener = listener
 
     @property
     def dry_run(self) -> bool:
-        return self._rehearsal is not None
+        return self._dry_run is not None
 
     @cached_property
     def functions(self) -> LambdaClient:
@@ -103,7 +103,7 @@ class Account:
 
     @cached_property
     def invocations(self) -> LambdaClient:
-        return self.invocations_within(_LONGEST_INVOCATION_SECONDS)
+        return self.invocations_within(_MAX_INVOCATION_SECONDS)
 
     def invocations_within(self, seconds: float) -> LambdaClient:
         """A client whose invocations are given up when they have not been answered by then."""
@@ -139,20 +139,20 @@ class Account:
 
     def _asked(self, params: dict[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
         context["asked"] = dict(params)
-        made = self._rehearsal is None or self._rehearsal.reads(model.name)
+        made = self._dry_run is None or self._dry_run.reads(model.name)
         self._listener(Call(model.name, context["asked"], made))
 
     def _before(self, model: Any, context: dict[str, Any], **_: Any) -> Any:
-        if self._rehearsal is None:
+        if self._dry_run is None:
             return None
-        answer = self._rehearsal.answer(model.name, context["asked"])
+        answer = self._dry_run.answer(model.name, context["asked"])
         if answer is None:
             return None
         return AWSResponse("", 404 if "Error" in answer else 200, HTTPHeaders(), None), answer
 
     def _after(self, parsed: dict[str, Any], http_response: Any, model: Any, context: dict[str, Any], **_: Any) -> None:
-        if self._rehearsal is not None and http_response.status_code < 300:
-            self._rehearsal.saw(model.name, context["asked"], parsed)
+        if self._dry_run is not None and http_response.status_code < 300:
+            self._dry_run.saw(model.name, context["asked"], parsed)
 
 
 def code_of(error: sdk.ClientError) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from deploy.errors import DeployError, JournalError
 from deploy.journal import Journal
-from deploy.outlet import harmless, lose, outlasting
+from deploy.output_streams import harmless, lose, outlasting
 from deploy.registry.progress import ARRIVED, LayerStatus, Progress
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from deploy.errors import FunctionFailedError, FunctionNotFoundError
 
 
 @dataclass(frozen=True)
-class Answer:
+class InvocationResult:
     """`payload` is the JSON value, or the text of what is none. `error` is "" or Lambda's word for how it failed."""
 
     payload: Any
@@ -31,7 +31,7 @@ class Answer:
         return [json.dumps(self.payload, indent=2), *([self.log.rstrip()] if self.error else [])]
 
 
-def invoke(account: Account, name: str, qualifier: str, event: Any) -> Answer:
+def invoke(account: Account, name: str, qualifier: str, event: Any) -> InvocationResult:
     """Raises FunctionNotFoundError if the function has no such alias or version."""
     try:
         answer = account.invocations.invoke(
@@ -49,10 +49,10 @@ def invoke(account: Account, name: str, qualifier: str, event: Any) -> Answer:
     except ValueError:
         payload = body.decode(errors="replace")
     log = base64.b64decode(answer.get("LogResult", "")).decode(errors="replace")
-    return Answer(payload, answer.get("FunctionError", ""), answer.get("ExecutedVersion", ""), log)
+    return InvocationResult(payload, answer.get("FunctionError", ""), answer.get("ExecutedVersion", ""), log)
 
 
-def require_success(answer: Answer) -> None:
+def require_success(answer: InvocationResult) -> None:
     """Raises FunctionFailedError if the function failed."""
     if answer.error:
         raise FunctionFailedError(f"version {answer.version} failed ({answer.error})", then="its answer is shown above")

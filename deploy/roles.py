@@ -10,7 +10,7 @@ from deploy.policy import allow, document
 
 
 @dataclass(frozen=True)
-class Place:
+class S3Prefix:
     """The objects of a bucket whose keys begin with `prefix`."""
 
     bucket: str
@@ -32,8 +32,8 @@ class Roles:
     `index_beside`: indexes are kept beside the videos. `uploads`: there is a queue of them. `tracing`: by X-Ray.
     """
 
-    videos: Place
-    results: Place
+    videos: S3Prefix
+    results: S3Prefix
     function: str = "*"
     region: str = "*"
     account: str = "*"

@@ -6,7 +6,7 @@
         require_acceptable(image, found)
 
 What a reference may be is told in `locate`, what is known of an image in `localimage`, how a registry takes it in
-`shipment`.
+`pushable`.
 """
 
 from __future__ import annotations

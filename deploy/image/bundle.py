@@ -17,9 +17,9 @@ from deploy.image.streams import Seekable, StoredBlob, Window, bounded, compress
 from deploy.image.tarfiles import Entry, Kind, TarError, entries
 
 _START_BYTES: Final = 512
-_MEMBERS_LIMIT: Final = 10_000  # an image has 127 layers at most
-_ARCHIVE_LIMIT: Final = 11 * 1024**3  # an image of 10 GB, and something for the wrapping
-_LINKS_LIMIT: Final = 8
+_MAX_MEMBERS: Final = 10_000  # an image has 127 layers at most
+_MAX_ARCHIVE_BYTES: Final = 11 * 1024**3  # an image of 10 GB, and something for the wrapping
+_MAX_LINKS: Final = 8
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,9 @@ class Archive:
         try:
             for entry in entries(Seekable(file)):
                 self._members[posixpath.normpath(entry.name).lstrip("/")] = entry
-                if len(self._members) > _MEMBERS_LIMIT:
+                if len(self._members) > _MAX_MEMBERS:
                     raise ImageRefusedError(
-                        f"{name} has more than {_MEMBERS_LIMIT:,} files: it is no saved image",
+                        f"{name} has more than {_MAX_MEMBERS:,} files: it is no saved image",
                         then="docker save IMAGE --output FILE",
                     )
         except TarError as error:
@@ -78,7 +78,7 @@ class Archive:
 
     def find(self, path: str) -> StoredFile | None:
         """Links are followed: older engines save a layer once, and name it several times."""
-        for _ in range(_LINKS_LIMIT):
+        for _ in range(_MAX_LINKS):
             entry = self._members.get(posixpath.normpath(path))
             if entry is None:
                 return None
@@ -100,7 +100,7 @@ def open_archive(path: Path, files: ExitStack) -> Archive:
         raise ImageRefusedError(f"{path} is compressed by zstd", then=f"zstd -d {path}, then the tar that it makes")
     if compression == "gzip":
         file.seek(0)
-        file = spool(bounded(gunzipped(pieces_of(file), str(path)), _ARCHIVE_LIMIT, str(path)), str(path), files)
+        file = spool(bounded(gunzipped(pieces_of(file), str(path)), _MAX_ARCHIVE_BYTES, str(path)), str(path), files)
     elif compression == "unknown":
         raise ImageRefusedError(f"{path} is no tar", then="docker save IMAGE --output FILE")
     return Archive(str(path), file)
@@ -128,7 +128,7 @@ def document(bundle: Bundle, path: str) -> bytes:
         raise ImageRefusedError(
             f"{bundle.name} has no {path}: it is no saved image, or a part is missing", then="save the image again"
         )
-    if file.size > oci.DOCUMENT_BYTES_LIMIT:
+    if file.size > oci.MAX_DOCUMENT_BYTES:
         raise oci.too_big(f"{path} of {bundle.name}", file.size)
     with file.open() as opened:
         return opened.read()

@@ -22,10 +22,10 @@ READ: Final = 4
 EXECUTE: Final = 1
 _ALL: Final = 0o111
 
-NODES_LIMIT: Final = 1_000_000  # the memory of this tree; big images have a third of it
-_NAME_BYTES_LIMIT: Final = 4096  # Linux takes no longer path
-_LINKS_LIMIT: Final = 40  # as Linux
-_PROBLEMS_LIMIT: Final = 10
+MAX_NODES: Final = 1_000_000  # the memory of this tree; big images have a third of it
+_MAX_NAME_BYTES: Final = 4096  # Linux takes no longer path
+_MAX_LINKS: Final = 40  # as Linux
+_MAX_PROBLEMS: Final = 10
 _WHITEOUT: Final = ".wh."
 _OPAQUE: Final = ".wh..wh..opq"
 _META: Final = ".wh..wh."
@@ -118,8 +118,8 @@ class Filesystem:
     def _parts(self, entry: Entry, layer: int) -> list[str]:
         """The names on the way to the entry; none for what is not taken."""
         parts = [part for part in entry.name.split("/") if part not in ("", ".")]
-        if ".." in parts or len(entry.name) > _NAME_BYTES_LIMIT:
-            if len(self.problems) < _PROBLEMS_LIMIT:
+        if ".." in parts or len(entry.name) > _MAX_NAME_BYTES:
+            if len(self.problems) < _MAX_PROBLEMS:
                 self.problems.append(f"layer {layer + 1} has the name {entry.name[:200]!r}")
             return []
         if not parts and entry.kind is Kind.DIRECTORY:
@@ -139,8 +139,8 @@ class Filesystem:
 
     def _node(self, entry: Entry, source: int, layer: int) -> Node:
         self._count += 1
-        if self._count > NODES_LIMIT:
-            raise ImageRefusedError(f"the image has more than {NODES_LIMIT:,} files", then="make the image smaller")
+        if self._count > MAX_NODES:
+            raise ImageRefusedError(f"the image has more than {MAX_NODES:,} files", then="make the image smaller")
         return Node(entry, source, layer)
 
     def _directory(self, parts: list[str], layer: int) -> Node:
@@ -159,7 +159,7 @@ class Filesystem:
         """The file that a hard link is another name of, and the layer that has it."""
         found = self.find(link.target, follow=False)
         if found is None or found.node.is_directory:
-            if len(self.problems) < _PROBLEMS_LIMIT:
+            if len(self.problems) < _MAX_PROBLEMS:
                 self.problems.append(f"layer {layer + 1} has a hard link {link.name[:200]!r} to nothing")
             return replace(link, kind=Kind.OTHER), layer
         return found.node.entry, found.node.layer
@@ -219,7 +219,7 @@ class Filesystem:
                 return None
             if child.kind is Kind.SYMLINK and (pending or follow):
                 links += 1
-                if links > _LINKS_LIMIT or len(pending) > _NAME_BYTES_LIMIT:
+                if links > _MAX_LINKS or len(pending) > _MAX_NAME_BYTES:
                     return None
                 if child.entry.target.startswith("/"):
                     names, nodes = [], [self._root]

@@ -10,11 +10,11 @@ from itertools import islice
 from typing import BinaryIO, Final
 
 from deploy.errors import ImageRefusedError
-from deploy.image.filesystem import NODES_LIMIT, Filesystem
+from deploy.image.filesystem import MAX_NODES, Filesystem
 from deploy.image.streams import Compression, Pieces, StoredBlob, bounded, gunzipped, pieces_of, verified
 from deploy.image.tarfiles import Entry, TarError, entries
 
-EXPANSION_LIMIT: Final = 10 * 1024**3  # Lambda takes no more in a whole image
+MAX_IMAGE_BYTES: Final = 10 * 1024**3  # Lambda takes no more in a whole image
 READABLE: Final = frozenset({"none", "gzip"})
 
 
@@ -38,7 +38,7 @@ class Layer:
             if self.blob.digest:
                 packed = verified(packed, self.blob.digest, self.name)
             packed = gunzipped(packed, self.name)
-        return verified(bounded(packed, EXPANSION_LIMIT, self.name), self.diff_id, self.name)
+        return verified(bounded(packed, MAX_IMAGE_BYTES, self.name), self.diff_id, self.name)
 
     def listed(self) -> list[Entry]:
         """What is in it. Reads all of it."""
@@ -49,7 +49,7 @@ class Layer:
         with self.blob.open() as file:
             tar = Pieces(self.unpacked(file))
             try:
-                found = list(islice(entries(tar), NODES_LIMIT + 1))
+                found = list(islice(entries(tar), MAX_NODES + 1))
             except TarError as error:
                 raise ImageRefusedError(
                     f"{self.name} is no sound tar: {error}", then="build or save the image again"

@@ -19,7 +19,7 @@ from deploy.image.streams import compression_of
 
 INDEX: str = "index.json"
 _NAMES = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
-_DEPTH_LIMIT = 4
+_MAX_DEPTH = 4
 
 
 @dataclass(frozen=True)
@@ -66,10 +66,8 @@ def _candidates(
     bundle: Bundle, index: oci.Index, parent: oci.StoredManifest | None, children: list[Child], name: str, depth: int
 ) -> Iterator[_Candidate]:
     """The images; `children` gets what the index lists beside them."""
-    if depth > _DEPTH_LIMIT:
-        raise ImageRefusedError(
-            f"the indexes of {bundle.name} lie more than {_DEPTH_LIMIT} deep", then="build it again"
-        )
+    if depth > _MAX_DEPTH:
+        raise ImageRefusedError(f"the indexes of {bundle.name} lie more than {_MAX_DEPTH} deep", then="build it again")
     for item in index.manifests:
         known = next((item.annotations[key] for key in _NAMES if key in item.annotations), name)
         if item.is_attestation:

@@ -71,7 +71,7 @@ class Image:
     `reference` is what the user called it. Its own `manifest` and `config_bytes` are there where it is kept with them:
     a layout has both, an old `docker save` archive no manifest, an engine neither. `index` is the index that led to the
     manifest, if one did, and `children` what it lists, the one that was taken first. `engine` is set where the engine's
-    own push sends exactly this image and no index; everything else is pushed as `deploy.image.shipment` packs it.
+    own push sends exactly this image and no index; everything else is pushed as `deploy.image.pushable` packs it.
     """
 
     reference: str

@@ -17,7 +17,7 @@ from pydantic.alias_generators import to_camel, to_pascal
 
 from deploy.errors import ImageRefusedError
 
-DOCUMENT_BYTES_LIMIT: Final = 4 * 1024 * 1024  # what registries take for a manifest; a configuration is smaller yet
+MAX_DOCUMENT_BYTES: Final = 4 * 1024 * 1024  # what registries take for a manifest; a configuration is smaller yet
 
 OCI_MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX: Final = "application/vnd.oci.image.index.v1+json"
@@ -115,7 +115,7 @@ class _DockerDocument(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, alias_generator=to_pascal)
 
 
-class Settings(_DockerDocument):
+class ContainerConfig(_DockerDocument):
     """How a container of the image starts. `env` holds NAME=VALUE."""
 
     user: str = ""
@@ -148,7 +148,7 @@ class ImageConfig(BaseModel):
     architecture: str = ""
     os: str = ""
     variant: str = ""
-    config: Annotated[Settings, BeforeValidator(_none_is_nothing)] = Settings()
+    config: Annotated[ContainerConfig, BeforeValidator(_none_is_nothing)] = ContainerConfig()
     rootfs: RootFs
 
     @property
@@ -169,7 +169,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 def parse(model: type[Model], data: bytes, where: str) -> Model:
     """The document, or ImageRefusedError that says what is wrong in `where`, a name for it."""
-    if len(data) > DOCUMENT_BYTES_LIMIT:
+    if len(data) > MAX_DOCUMENT_BYTES:
         raise too_big(where, len(data))
     try:
         return model.model_validate_json(data)
@@ -184,7 +184,7 @@ def parse(model: type[Model], data: bytes, where: str) -> Model:
 
 def too_big(where: str, size: int) -> ImageRefusedError:
     return ImageRefusedError(
-        f"{where} has {size:,} bytes; registries take {DOCUMENT_BYTES_LIMIT:,} at most",
+        f"{where} has {size:,} bytes; registries take {MAX_DOCUMENT_BYTES:,} at most",
         then="build the image with fewer layers, labels and annotations",
     )
 

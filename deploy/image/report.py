@@ -29,7 +29,7 @@ from deploy.image.checks.command import Command
 from deploy.image.checks.finding import Finding, Level
 from deploy.image.checks.packaging import shown_bytes
 from deploy.image.localimage import Child, Image
-from deploy.image.stamp import verdict
+from deploy.image.verified_report import verdict
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -66,7 +66,7 @@ def document(image: Image, found: Sequence[Finding]) -> dict[str, Any]:
         "handler": Command.of(image).handler,
         "labels": image.labels,
         "stand_in": image.is_standin,
-        "verified": found_stamp.document if (found_stamp := verdict(image)) else None,
+        "verified": found_report.document if (found_report := verdict(image)) else None,
         "findings": [
             {
                 "level": finding.level,

@@ -1,7 +1,7 @@
 """Tar archives, read once from front to back: what they list, without their contents being read.
 
 POSIX (ustar, pax) and GNU archives, as Docker, BuildKit, Podman and tar write them. Nothing is ever unpacked. What a
-hostile archive can cost is bounded: names by EXTENSION_BYTES_LIMIT, and the whole by what the caller's stream gives.
+hostile archive can cost is bounded: names by MAX_EXTENSION_BYTES, and the whole by what the caller's stream gives.
 """
 
 from __future__ import annotations
@@ -12,9 +12,7 @@ from enum import Enum
 from typing import Final, Protocol
 
 BLOCK_BYTES: Final = 512
-EXTENSION_BYTES_LIMIT: Final = (
-    1024 * 1024
-)  # a long name or a pax header: what Go's archive/tar takes, and so the engines
+MAX_EXTENSION_BYTES: Final = 1024 * 1024  # a long name or a pax header: what Go's archive/tar takes, and so the engines
 
 
 class TarError(ValueError):
@@ -130,7 +128,7 @@ class _Reader:
 
     def _extension(self, kind: bytes, size: int) -> dict[str, str]:
         """What comes before an entry because it does not fit into its header."""
-        if size > EXTENSION_BYTES_LIMIT:
+        if size > MAX_EXTENSION_BYTES:
             raise TarError(f"an entry's name and attributes have {size:,} bytes")
         data = self._read(size)
         if kind == b"x":

@@ -11,9 +11,9 @@ from deploy.errors import PushFailedError
 from deploy.image import oci
 from deploy.image.oci import OCI_INDEX, OCI_MANIFEST, StoredManifest, digest_of
 from deploy.registry.client import Registry
-from deploy.registry.patience import Patience
 from deploy.registry.progress import Silent
 from deploy.registry.push import Pushed, Target
+from deploy.registry.retry import RetryPolicy
 
 CYCLONEDX: Final = "application/vnd.cyclonedx+json"
 _EMPTY_TYPE: Final = "application/vnd.oci.empty.v1+json"
@@ -55,14 +55,14 @@ def attach(
     repository: Target,
     *,
     media_type: str = CYCLONEDX,
-    patience: Patience = Patience(),  # noqa: B008 - it is frozen
+    retry_policy: RetryPolicy = RetryPolicy(),  # noqa: B008 - it is frozen
 ) -> Attached:
     """Stores the data beside the image, unless it is there, and proves it by reading back who refers to the image.
 
     Raises PushFailedError and what else a push raises.
     """
     content = _Bytes(data)
-    with Registry(repository.address, repository.name, repository.login, patience) as registry:
+    with Registry(repository.address, repository.name, repository.login, retry_policy) as registry:
         artifact = _artifact(_subject(registry, pushed), content, name, media_type)
         listed = registry.referrers(pushed.digest)
         if listed is not None and artifact.digest in {found.digest for found in listed}:

@@ -11,9 +11,9 @@ from deploy.errors import DigestMismatchError, PushFailedError
 from deploy.image.oci import INDEXES, MANIFESTS, OCI_INDEX, Descriptor, Index, StoredManifest, digest_of, parse
 from deploy.registry.address import Address
 from deploy.registry.login import Login
-from deploy.registry.patience import Patience, TransientError, Tries, persist
 from deploy.registry.progress import Progress
-from deploy.registry.refusals import meaning, words
+from deploy.registry.registry_errors import meaning, words
+from deploy.registry.retry import Attempts, RetryPolicy, TransientError, retry
 from deploy.registry.transport import Answer, Transport
 from deploy.registry.upload import CHUNK_BYTES, Blob, Upload
 
@@ -26,7 +26,7 @@ _UNKNOWN: Final = (404, 405)  # to a path that it does not know
 class Registry:
     """The repository `name` at `address`; `login` is called when a password is needed, and again if it is refused.
 
-    Every method tries as long as `patience` lasts and raises DeployErrors only: CredentialsError,
+    Every method tries as often as `retry_policy` allows and raises DeployErrors only: CredentialsError,
     PermissionDeniedError, RepositoryNotFoundError or PushFailedError. Not for several threads at once.
     """
 
@@ -35,13 +35,13 @@ class Registry:
         address: Address,
         name: str,
         login: Callable[[], Login],
-        patience: Patience = Patience(),  # noqa: B008 - it is frozen
+        retry_policy: RetryPolicy = RetryPolicy(),  # noqa: B008 - it is frozen
         chunk_bytes: int = CHUNK_BYTES,
     ) -> None:
         self._place = f"{address.host}/{name}"
-        self._patience = patience
+        self._retry_policy = retry_policy
         self._chunk_bytes = chunk_bytes
-        self._transport = Transport(address, login, patience)
+        self._transport = Transport(address, login, retry_policy)
         self._url = f"{address.url}/v2/{name}"
 
     def __enter__(self) -> Registry:
@@ -94,20 +94,20 @@ class Registry:
         """
         with blob.open() as data:
             upload = Upload(self._transport, self._url, blob, data, progress, self._chunk_bytes)
-            return self._persist(upload.attempt)
+            return self._retry(upload.attempt)
 
     def _ask(
         self, method: str, path: str, headers: Mapping[str, str] | None = None, data: bytes | None = None
     ) -> Answer:
-        def attempt(tries: Tries) -> Answer:
+        def attempt(attempts: Attempts) -> Answer:
             body = None if data is None else io.BytesIO(data)
-            return self._transport.once(tries, method, f"{self._url}/{path}", headers, body)
+            return self._transport.once(attempts, method, f"{self._url}/{path}", headers, body)
 
-        return self._persist(attempt)
+        return self._retry(attempt)
 
-    def _persist(self, attempt: Callable[[Tries], T]) -> T:
+    def _retry(self, attempt: Callable[[Attempts], T]) -> T:
         try:
-            return persist(self._patience, attempt)
+            return retry(self._retry_policy, attempt)
         except TransientError as failure:
             raise PushFailedError(
                 f"the registry {self._place} cannot be worked with: {failure}",

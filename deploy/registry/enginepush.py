@@ -18,10 +18,10 @@ import urllib3.exceptions
 from deploy.errors import CredentialsError, EngineUnavailableError, PushFailedError
 from deploy.registry.address import Address
 from deploy.registry.login import Login
-from deploy.registry.patience import Patience, TransientError, Tries, persist
 from deploy.registry.progress import LayerStatus, Progress
-from deploy.registry.refusals import meaning
-from deploy.stop import unstoppable
+from deploy.registry.registry_errors import meaning
+from deploy.registry.retry import Attempts, RetryPolicy, TransientError, retry
+from deploy.signals import unstoppable
 
 Engine: TypeAlias = Any  # docker.APIClient, which has no types
 
@@ -65,11 +65,11 @@ class EnginePush:
         self._layers: set[str] = set()
         self._digest = ""
 
-    def run(self, progress: Progress, patience: Patience) -> Sent:
-        """Pushes until it is done, `patience` is at an end, or the registry means it. Raises DeployErrors."""
+    def run(self, progress: Progress, retry_policy: RetryPolicy) -> Sent:
+        """Pushes until it is done, `retry_policy` is at its end, or the registry means it. Raises DeployErrors."""
         try:
             with _name(self._engine, self._image_id, self._repository, self._tag):
-                persist(patience, lambda tries: self._attempt(tries, progress))
+                retry(retry_policy, lambda attempts: self._attempt(attempts, progress))
                 known = self._repository_digests()
         except TransientError as failure:
             raise PushFailedError(
@@ -83,20 +83,20 @@ class EnginePush:
             ) from None
         return Sent(self._digest, known, frozenset(self._layers))
 
-    def _attempt(self, tries: Tries, progress: Progress) -> None:
+    def _attempt(self, attempts: Attempts, progress: Progress) -> None:
         try:
-            self._push(tries, progress)
+            self._push(attempts, progress)
         except CredentialsError:
-            self._push(tries, progress)
+            self._push(attempts, progress)
 
-    def _push(self, tries: Tries, progress: Progress) -> None:
+    def _push(self, attempts: Attempts, progress: Progress) -> None:
         login = self._login()
         credentials = {"username": login.user, "password": login.password}
         try:
             told = self._engine.push(self._repository, self._tag, stream=True, decode=True, auth_config=credentials)
             with closing(told):  # the engine gives the push up when nobody listens
                 for event in told:
-                    tries.check()
+                    attempts.check()
                     self._take(event, progress)
         except (docker.errors.StreamParseError, urllib3.exceptions.HTTPError):
             raise TransientError("the engine ended in the middle of what it said") from None

@@ -10,13 +10,13 @@ from deploy.errors import DigestMismatchError, PushFailedError, StandInRefusedEr
 from deploy.image import oci
 from deploy.image.localimage import Image
 from deploy.image.oci import StoredManifest
-from deploy.image.shipment import pack
+from deploy.image.pushable import pack
 from deploy.registry.address import Address
 from deploy.registry.client import Registry
 from deploy.registry.enginepush import EnginePush, Sent
 from deploy.registry.login import Login
-from deploy.registry.patience import Patience, TransientError, Tries, persist
 from deploy.registry.progress import Progress, Silent
+from deploy.registry.retry import Attempts, RetryPolicy, TransientError, retry
 from deploy.registry.upload import short
 
 _TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
@@ -119,7 +119,7 @@ def push(
     tag: str | None = None,
     *,
     progress: Progress = Silent(),  # noqa: B008 - it has no state
-    patience: Patience = Patience(),  # noqa: B008 - it is frozen
+    retry_policy: RetryPolicy = RetryPolicy(),  # noqa: B008 - it is frozen
 ) -> Pushed:
     """Puts the image there, unless it is, and proves it by reading back.
 
@@ -130,12 +130,12 @@ def push(
     if there := find_pushed(image, repository, tag):
         return there
     try:
-        sent = _send(image, repository, tag, progress, patience)
+        sent = _send(image, repository, tag, progress, retry_policy)
     except TagTakenError:
         if there := find_pushed(image, repository, tag):  # the same image came from somewhere else meanwhile
             return there
         raise
-    found = _read_back(image, repository, tag, sent, patience)
+    found = _read_back(image, repository, tag, sent, retry_policy)
     return _pushed(repository, tag, found, bytes_uploaded=_bytes(image, found.parsed, sent))
 
 
@@ -147,32 +147,32 @@ def _checked(image: Image, repository: Target, tag: str | None) -> str:
     return tag
 
 
-def _send(image: Image, repository: Target, tag: str, progress: Progress, patience: Patience) -> Sent:
+def _send(image: Image, repository: Target, tag: str, progress: Progress, retry_policy: RetryPolicy) -> Sent:
     if image.engine:
         engine, address = image.engine, repository.address
         return EnginePush(engine.api, engine.id, address, repository.name, tag, repository.login).run(
-            progress, patience
+            progress, retry_policy
         )
-    shipment = pack(image)
-    with Registry(repository.address, repository.name, repository.login, patience) as registry:
-        sent = [layer for layer in shipment.layers if registry.upload(layer, progress)]
-        registry.upload(shipment.config, Silent())
-        registry.put_manifest(shipment.manifest, tag)
-    digest = shipment.manifest.digest
+    pushable = pack(image)
+    with Registry(repository.address, repository.name, repository.login, retry_policy) as registry:
+        sent = [layer for layer in pushable.layers if registry.upload(layer, progress)]
+        registry.upload(pushable.config, Silent())
+        registry.put_manifest(pushable.manifest, tag)
+    digest = pushable.manifest.digest
     return Sent(digest, frozenset({digest}), frozenset(short(layer.digest) for layer in sent))
 
 
-def _read_back(image: Image, repository: Target, tag: str, sent: Sent, patience: Patience) -> _Found:
+def _read_back(image: Image, repository: Target, tag: str, sent: Sent, retry_policy: RetryPolicy) -> _Found:
     """What the registry has now, which must be what was sent."""
 
-    def look(_: Tries) -> StoredManifest:
+    def look(_: Attempts) -> StoredManifest:
         top = repository.manifest(tag)
         if top is None:
             raise TransientError("it does not show the tag")
         return top
 
     try:
-        top = persist(patience, look)
+        top = retry(retry_policy, look)
     except TransientError:
         raise PushFailedError(
             f"{repository.uri}:{tag} was pushed and is not there", then="see whether somebody deletes images there"

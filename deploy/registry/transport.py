@@ -24,11 +24,11 @@ from requests.utils import get_environ_proxies
 from deploy.errors import CredentialsError, PushFailedError, UsageError
 from deploy.registry.address import Address
 from deploy.registry.login import Login
-from deploy.registry.patience import Patience, TransientError, Tries
+from deploy.registry.retry import Attempts, RetryPolicy, TransientError
 from deploy.registry.timed import TimedAdapter
 
-MOST_ANSWER_BYTES: Final = 8 * 1024 * 1024  # manifests and configurations; registries allow 4 MiB
-_MOST_REDIRECTS: Final = 5
+MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024  # manifests and configurations; registries allow 4 MiB
+_MAX_REDIRECTS: Final = 5
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 _PIECE_BYTES: Final = 64 * 1024
 
@@ -47,10 +47,10 @@ class Transport:
     Raises UsageError if there is no such file.
     """
 
-    def __init__(self, address: Address, login: Callable[[], Login], patience: Patience) -> None:
+    def __init__(self, address: Address, login: Callable[[], Login], retry_policy: RetryPolicy) -> None:
         self._address = address
         self._login = login
-        self._patience = patience
+        self._retry_policy = retry_policy
         self._authorization = ""
         self._session = requests.Session()
         self._session.mount("http://", TimedAdapter())
@@ -79,7 +79,7 @@ class Transport:
 
     def once(
         self,
-        tries: Tries,
+        attempts: Attempts,
         method: str,
         url: str,
         headers: Mapping[str, str] | None = None,
@@ -91,22 +91,22 @@ class Transport:
         """
         if not self._authorization:
             self._authorization = _basic(self._login())
-        answer = self._followed(tries, method, url, headers or {}, body)
+        answer = self._followed(attempts, method, url, headers or {}, body)
         if not _wants_login(method, answer):
             return answer
-        self._log_in(tries, answer)
+        self._log_in(attempts, answer)
         if body:
             body.seek(0)
-        return self._followed(tries, method, url, headers or {}, body)
+        return self._followed(attempts, method, url, headers or {}, body)
 
-    def _log_in(self, tries: Tries, answer: Answer) -> None:
+    def _log_in(self, attempts: Attempts, answer: Answer) -> None:
         scheme, _, parameters = answer.headers.get("WWW-Authenticate", "").partition(" ")
         if scheme.lower() == "bearer":
-            self._authorization = f"Bearer {self._token(tries, _parsed(parameters))}"
+            self._authorization = f"Bearer {self._token(attempts, _parsed(parameters))}"
         else:
             self._authorization = _basic(self._login())
 
-    def _token(self, tries: Tries, challenge: Mapping[str, str]) -> str:
+    def _token(self, attempts: Attempts, challenge: Mapping[str, str]) -> str:
         realm = self.url(challenge.get("realm", ""))
         if urllib.parse.urlsplit(realm).hostname != urllib.parse.urlsplit(self._address.url).hostname:
             raise CredentialsError(
@@ -114,7 +114,7 @@ class Transport:
                 then="this tool gives a password to the registry alone",
             )
         query = urllib.parse.urlencode({name: challenge[name] for name in ("service", "scope") if name in challenge})
-        answer = self._exchange(tries, "GET", f"{realm}?{query}", {"Authorization": _basic(self._login())}, None)
+        answer = self._exchange(attempts, "GET", f"{realm}?{query}", {"Authorization": _basic(self._login())}, None)
         try:
             granted = json.loads(answer.body) if answer.status == 200 else {}
             return str(granted.get("token") or granted["access_token"])
@@ -125,48 +125,48 @@ class Transport:
             ) from None
 
     def _followed(
-        self, tries: Tries, method: str, url: str, headers: Mapping[str, str], body: io.BytesIO | None
+        self, attempts: Attempts, method: str, url: str, headers: Mapping[str, str], body: io.BytesIO | None
     ) -> Answer:
-        for _ in range(_MOST_REDIRECTS + 1):
+        for _ in range(_MAX_REDIRECTS + 1):
             ours = _origin(url) == _origin(self._address.url)
             own = {**headers, "Authorization": self._authorization} if ours else headers
-            answer = self._exchange(tries, method, url, own, body)
+            answer = self._exchange(attempts, method, url, own, body)
             if method not in ("GET", "HEAD") or answer.status not in _REDIRECTS:
                 return answer
             url = self.url(answer.headers.get("Location", ""), base=url)
         raise PushFailedError(f"the registry {self._address.host} redirects without end", then="check its address")
 
     def _exchange(
-        self, tries: Tries, method: str, url: str, headers: Mapping[str, str], body: io.BytesIO | None
+        self, attempts: Attempts, method: str, url: str, headers: Mapping[str, str], body: io.BytesIO | None
     ) -> Answer:
         """One request, one answer. A body is sent piece by piece, so that time-outs are those of a piece."""
-        tries.check()
+        attempts.check()
         try:
             with self._session.request(
                 method,
                 url,
                 headers=headers,
                 data=body,
-                timeout=(self._patience.connect, self._patience.read),
+                timeout=(self._retry_policy.connect, self._retry_policy.read),
                 proxies=get_environ_proxies(url),
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                answer = Answer(response.status_code, response.headers, self._body(tries, response))
+                answer = Answer(response.status_code, response.headers, self._body(attempts, response))
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise self._failure(error) from None
         if answer.status == 429 or answer.status >= 500:
             raise TransientError(f"it answers with status {answer.status}", _stated_seconds(answer))
         return answer
 
-    def _body(self, tries: Tries, response: requests.Response) -> bytes:
+    def _body(self, attempts: Attempts, response: requests.Response) -> bytes:
         body = bytearray()
         while piece := response.raw.read1(_PIECE_BYTES, decode_content=True):  # what is there: it may only drip
-            tries.check()
+            attempts.check()
             body += piece
-            if len(body) > MOST_ANSWER_BYTES:
+            if len(body) > MAX_ANSWER_BYTES:
                 raise PushFailedError(
-                    f"the registry {self._address.host} answers with more than {MOST_ANSWER_BYTES} bytes",
+                    f"the registry {self._address.host} answers with more than {MAX_ANSWER_BYTES} bytes",
                     then="it is not as a registry should be; check its address",
                 )
         return bytes(body)

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import BinaryIO, Final, Protocol
 
 from deploy.errors import PermissionDeniedError
-from deploy.registry.patience import TransientError, Tries
 from deploy.registry.progress import LayerStatus, Progress
-from deploy.registry.refusals import meaning, words
+from deploy.registry.registry_errors import meaning, words
+from deploy.registry.retry import Attempts, TransientError
 from deploy.registry.transport import Answer, Transport
 
 CHUNK_BYTES: Final = 16 * 1024 * 1024  # ECR takes parts of 5 to 20 MiB
@@ -56,28 +56,28 @@ class Upload:
         self._offset = 0  # how many bytes the registry has of it
         self._furthest = 0
 
-    def attempt(self, tries: Tries) -> int:
-        """Tries to get it there, and tells how many bytes were sent: 0 if the registry has the blob.
+    def attempt(self, attempts: Attempts) -> int:
+        """Attempts to get it there, and tells how many bytes were sent: 0 if the registry has the blob.
 
         May be called again after a TransientError.
         """
-        if not self._resumed(tries):
-            if self._is_there(tries):
+        if not self._resumed(attempts):
+            if self._is_there(attempts):
                 sent = self._blob.size if self._furthest == self._blob.size else 0  # an answer was lost
                 self._tell("uploaded" if sent else "there", self._blob.size)
                 return sent
-            self._begin(tries)
+            self._begin(attempts)
         while self._offset < self._blob.size:
-            self._send_chunk(tries)
-        self._finish(tries)
+            self._send_chunk(attempts)
+        self._finish(attempts)
         self._tell("uploaded", self._blob.size)
         return self._blob.size
 
-    def _resumed(self, tries: Tries) -> bool:
+    def _resumed(self, attempts: Attempts) -> bool:
         """Whether the upload that was begun is still there; the registry says how far it got."""
         if not self._location:
             return False
-        answer = self._transport.once(tries, "GET", self._location)
+        answer = self._transport.once(attempts, "GET", self._location)
         received = _received(answer)
         if answer.status != 204 or received is None or received > self._furthest + self._chunk_bytes:
             self._location = ""
@@ -86,8 +86,8 @@ class Upload:
         self._offset = received
         return True
 
-    def _is_there(self, tries: Tries) -> bool:
-        answer = self._transport.once(tries, "HEAD", f"{self._repository}/blobs/{self._blob.digest}")
+    def _is_there(self, attempts: Attempts) -> bool:
+        answer = self._transport.once(attempts, "HEAD", f"{self._repository}/blobs/{self._blob.digest}")
         if answer.status == 403:  # and a HEAD is answered without words
             raise PermissionDeniedError(
                 f"the registry {self._place} does not say which layers it has; for ECR ecr:BatchCheckLayerAvailability "
@@ -98,8 +98,8 @@ class Upload:
             raise self._refusal(answer)
         return answer.status == 200
 
-    def _begin(self, tries: Tries) -> None:
-        answer = self._transport.once(tries, "POST", f"{self._repository}/blobs/uploads/")
+    def _begin(self, attempts: Attempts) -> None:
+        answer = self._transport.once(attempts, "POST", f"{self._repository}/blobs/uploads/")
         if answer.status != 202 or "Location" not in answer.headers:
             raise self._refusal(answer)
         least = answer.headers.get("OCI-Chunk-Min-Length", "")
@@ -109,18 +109,18 @@ class Upload:
         self._moved(answer)
         self._offset = 0
 
-    def _send_chunk(self, tries: Tries) -> None:
+    def _send_chunk(self, attempts: Attempts) -> None:
         self._data.seek(self._offset)
         chunk = self._data.read(min(self._chunk_bytes, self._blob.size - self._offset))
         start, end = self._offset, self._offset + len(chunk)
 
         def taken(size: int) -> None:
-            tries.check()
+            attempts.check()
             self._tell("uploading", start + size)
 
         body = _Told(chunk, taken)
         headers = {"Content-Type": _OCTETS, "Content-Range": f"{start}-{end - 1}"}
-        answer = self._transport.once(tries, "PATCH", self._location, headers, body)
+        answer = self._transport.once(attempts, "PATCH", self._location, headers, body)
         if answer.status in (404, 416):
             self._location = ""
             raise TransientError("it has lost the upload")
@@ -134,12 +134,12 @@ class Upload:
             raise TransientError("it counts other bytes than were sent")
         if self._offset > self._furthest:
             self._furthest = self._offset
-            tries.progressed()
+            attempts.progressed()
 
-    def _finish(self, tries: Tries) -> None:
+    def _finish(self, attempts: Attempts) -> None:
         mark = "&" if "?" in self._location else "?"
         url = f"{self._location}{mark}digest={self._blob.digest}"
-        answer = self._transport.once(tries, "PUT", url, {"Content-Type": _OCTETS}, io.BytesIO())
+        answer = self._transport.once(attempts, "PUT", url, {"Content-Type": _OCTETS}, io.BytesIO())
         if answer.status == 404:
             self._location = ""
             raise TransientError("it has lost the upload")

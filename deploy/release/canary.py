@@ -16,11 +16,11 @@ _PERIOD_SECONDS: Final = 60  # Lambda's metrics are of minutes
 
 @dataclass(frozen=True)
 class Canary:
-    """`weight` of the traffic, 0 to 1, for `seconds`; more than `most_errors` errors end it."""
+    """`weight` of the traffic, 0 to 1, for `seconds`; more than `max_errors` errors end it."""
 
     weight: float
     seconds: int
-    most_errors: int = 0
+    max_errors: int = 0
 
     @property
     def look_seconds(self) -> float:

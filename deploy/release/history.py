@@ -9,13 +9,13 @@ from deploy.release.alias import AliasState
 from deploy.release.function import LATEST
 
 _AFTER: Final = re.compile(r"\bafter version (\d+)\b")
-_MOST_CHARACTERS: Final = 256  # of a version's description
+_MAX_DESCRIPTION_CHARS: Final = 256  # of a version's description
 
 
 def description(digest: str, before: AliasState | None) -> str:
     """The description of a version that takes over from where the alias was."""
     after = f" after version {before.version}" if before and before.version != LATEST else ""
-    return f"ecr_push {digest}{after}"[:_MOST_CHARACTERS]
+    return f"ecr_push {digest}{after}"[:_MAX_DESCRIPTION_CHARS]
 
 
 def version_before(text: str) -> str | None:

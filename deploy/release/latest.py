@@ -19,9 +19,9 @@ from deploy.console import Reporter
 from deploy.errors import ConflictError, FunctionNotReadyError
 from deploy.release import function
 from deploy.release.function import FunctionState
-from deploy.release.restore import Changes
 from deploy.release.settings import changed
-from deploy.stop import postponed
+from deploy.release.undo_stack import UndoStack
+from deploy.signals import postponed
 
 _BUSY: Final = "ResourceConflictException"  # also said of what is there already
 _CHANGED: Final = "PreconditionFailedException"
@@ -41,11 +41,11 @@ class _Change:
 class Latest:
     """`state` is what was read last; LookupError before `read` or `create`."""
 
-    def __init__(self, account: Account, report: Reporter, changes: Changes, name: str, wait_seconds: int) -> None:
+    def __init__(self, account: Account, report: Reporter, undo_stack: UndoStack, name: str, wait_seconds: int) -> None:
         self.name = name
         self._functions = account.functions
         self._report = report
-        self._changes = changes
+        self._undo_stack = undo_stack
         self._wait_seconds = wait_seconds
         self._state: FunctionState | None = None
         self._is_answer_lost = False
@@ -158,12 +158,12 @@ class Latest:
         self._change(apart, lambda seen: seen.description == ours)
         answer = self._publish(description)
         self._put_back(apart)
-        self._changes.forget_last()
+        self._undo_stack.drop_last()
         return answer
 
     def _change(self, change: _Change, is_made: Callable[[FunctionState], bool]) -> None:
         """Makes a change and waits until Lambda has carried it out."""
-        self._changes.about_to_change(change.what, lambda: self._put_back(change))
+        self._undo_stack.push(change.what, lambda: self._put_back(change))
 
         def update(revision: str) -> object:
             return change.update(FunctionName=self.name, RevisionId=revision, **change.parameters)
@@ -172,7 +172,7 @@ class Latest:
             self._call(update, is_made)
         except Exception:
             if not self._is_answer_lost:
-                self._changes.forget_last()
+                self._undo_stack.drop_last()
             raise
         self.read()
         function.require_success(self.state, f"updating {change.what}")

@@ -19,15 +19,15 @@ from deploy.errors import (
 )
 from deploy.release import function, smoke
 from deploy.release.alias import AliasState
+from deploy.release.alias_move import AliasMove
 from deploy.release.function import LATEST, FunctionState
 from deploy.release.history import version_before
-from deploy.release.restore import Changes
 from deploy.release.smoke import Smoke
-from deploy.release.switch import Switch
+from deploy.release.undo_stack import UndoStack
 from deploy.release.versions import numbers, stored
-from deploy.stop import hold_off
+from deploy.signals import hold_off
 
-_MOST_CANDIDATES: Final = 10
+_MAX_CANDIDATES: Final = 10
 
 
 class Rollback:
@@ -38,8 +38,8 @@ class Rollback:
         self._report = report
         self._name = name
         self._wait_seconds = wait_seconds
-        self._changes = Changes(report)
-        self._switch = Switch(account, self._changes, name, alias)
+        self._undo_stack = UndoStack(report)
+        self._alias_move = AliasMove(account, self._undo_stack, name, alias)
         self._moved = False
 
     def __enter__(self) -> Self:
@@ -48,28 +48,29 @@ class Rollback:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         if error is None:
-            self._changes.keep()
+            self._undo_stack.keep()
             return
         told = explained(error) if isinstance(error, SDK_ERRORS) else error
-        if told is None or not self._changes:
+        if told is None or not self._undo_stack:
             return
-        self._changes.put_back(told)
+        self._undo_stack.put_back(told)
         if self._moved and isinstance(told, DeployError) and not isinstance(told, (ConflictError, StoppedError)):
-            where = f"alias {self._switch.name} {self._switch.place}"
+            where = f"alias {self._alias_move.name} {self._alias_move.place}"
             raise ReleaseUndoneError(f"{told.what}; {where}", then=told.then) from error
 
     @property
     def before(self) -> AliasState:
-        if self._switch.before is None:
+        if self._alias_move.before is None:
             raise FunctionNotFoundError(
-                f"{self._name} has no alias {self._switch.name}", then="ecr_push.py status shows the aliases there are"
+                f"{self._name} has no alias {self._alias_move.name}",
+                then="`ecr_push.py status` lists the aliases",
             )
-        return self._switch.before
+        return self._alias_move.before
 
     def read(self, wanted: str | None) -> FunctionState:
         """The version to go back to: the one asked for, or else the one before. Raises RollbackImpossibleError."""
-        with self._report.step(f"Read alias {self._switch.name} of {self._name}") as note:
-            self._switch.read()
+        with self._report.step(f"Read alias {self._alias_move.name} of {self._name}") as note:
+            self._alias_move.read()
             note(f"at {self.before}")
         with self._report.step("Look for the version to go back to") as note:
             number = wanted or self._previous()
@@ -103,7 +104,7 @@ class Rollback:
         return "" if image.is_there else f"its image {found.digest} is archived"
 
     def _impossible(self, what: str) -> RollbackImpossibleError:
-        candidates = list(islice(self._candidates(), _MOST_CANDIDATES))
+        candidates = list(islice(self._candidates(), _MAX_CANDIDATES))
         shown = ", ".join(candidates)
         return RollbackImpossibleError(
             what,
@@ -135,8 +136,8 @@ class Rollback:
             note(smoke.run(self._account, self._name, version.version, asked, version))
 
     def move_alias(self, version: str) -> None:
-        with self._report.step(f"Move alias {self._switch.name} to version {version}"):
-            self._switch.send(AliasState(version))
+        with self._report.step(f"Move alias {self._alias_move.name} to version {version}"):
+            self._alias_move.send(AliasState(version))
             self._moved = True
-        with self._report.step(f"Read alias {self._switch.name} back"):
-            self._switch.require_unmoved()
+        with self._report.step(f"Read alias {self._alias_move.name} back"):
+            self._alias_move.require_unmoved()

@@ -29,21 +29,21 @@ from deploy.errors import (
 )
 from deploy.release import canary, function, provisioned, smoke
 from deploy.release.alias import AliasState
+from deploy.release.alias_move import AliasMove
 from deploy.release.canary import Canary
 from deploy.release.function import LATEST, FunctionState
 from deploy.release.history import description
 from deploy.release.latest import Latest
-from deploy.release.restore import Changes
 from deploy.release.settings import Settings, changed
 from deploy.release.smoke import Smoke
-from deploy.release.switch import Switch
-from deploy.stop import hold_off
+from deploy.release.undo_stack import UndoStack
+from deploy.signals import hold_off
 
 _MENDED_BY_CODE: Final = {"ImageDeleted", "ImageAccessDenied", "InvalidImage"}
 
 
 @dataclass(frozen=True)
-class Target:
+class ReleaseTarget:
     """What is to be released where. `role` makes the function, if it is not there."""
 
     function: str
@@ -57,20 +57,20 @@ class Target:
 class Release:
     """The steps, in their order. As a context manager it puts everything back when left by an exception."""
 
-    def __init__(self, account: Account, report: Reporter, target: Target) -> None:
+    def __init__(self, account: Account, report: Reporter, target: ReleaseTarget) -> None:
         self._account = account
         self._report = report
         self._target = target
-        self._changes = Changes(report)
-        self._latest = Latest(account, report, self._changes, target.function, target.wait_seconds)
-        self._switch = Switch(account, self._changes, target.function, target.alias)
+        self._undo_stack = UndoStack(report)
+        self._latest = Latest(account, report, self._undo_stack, target.function, target.wait_seconds)
+        self._alias_move = AliasMove(account, self._undo_stack, target.function, target.alias)
         self._version: FunctionState | None = None
         self._moved = False
 
     @property
     def before(self) -> AliasState | None:
         """Where the alias was."""
-        return self._switch.before
+        return self._alias_move.before
 
     @property
     def version(self) -> str:
@@ -83,15 +83,15 @@ class Release:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         if error is None:
-            self._changes.keep()
+            self._undo_stack.keep()
             return
-        if not self._changes:
+        if not self._undo_stack:
             return
         told = explained(error) if isinstance(error, SDK_ERRORS) else error
-        self._changes.put_back(told)
+        self._undo_stack.put_back(told)
         if self._moved and isinstance(told, DeployError) and not isinstance(told, (StoppedError, ConflictError)):
             raise ReleaseUndoneError(
-                f"{told.what}; alias {self._switch.name} {self._switch.place}", then=told.then
+                f"{told.what}; alias {self._alias_move.name} {self._alias_move.place}", then=told.then
             ) from error
 
     def read(self) -> None:
@@ -105,7 +105,7 @@ class Release:
                 note("it is not there and will be made")
                 return
             self._require_suitable(self._latest.state)
-            self._switch.read()
+            self._alias_move.read()
             note(f"alias {self._target.alias}: {self.before or 'not there yet'}")
 
     def _require_suitable(self, seen: FunctionState) -> None:
@@ -152,7 +152,7 @@ class Release:
             return
         if canary and self.before.version == LATEST:
             raise UsageError(
-                f"alias {self._switch.name} is at $LATEST, which cannot share traffic with a version",
+                f"alias {self._alias_move.name} is at $LATEST, which cannot share traffic with a version",
                 then="deploy without --canary once",
             )
         for version in self.before.weights:
@@ -163,7 +163,7 @@ class Release:
                     then=f"end it: ecr_push.py rollback --function {self._target.function}",
                 )
             self._report.say(f"  a canary of this image was left under way ({self.before}): it is started again")
-            self._switch.before = AliasState(self.before.version)
+            self._alias_move.before = AliasState(self.before.version)
 
     def update(self, image_uri: str) -> None:
         """$LATEST gets the image (by digest) and the settings; the function is made if it was not there."""
@@ -193,8 +193,8 @@ class Release:
         if self.before is None or self.before.version == self.version:
             self._report.say("  no canary: there is no other version to share the traffic with")
             return
-        self._report.say(f"  {asked.weight:.0%} of {self._switch.name} goes to version {self.version}")
-        self._switch.send(AliasState(self.before.version, {self.version: asked.weight}))
+        self._report.say(f"  {asked.weight:.0%} of {self._alias_move.name} goes to version {self.version}")
+        self._alias_move.send(AliasState(self.before.version, {self.version: asked.weight}))
         with self._report.step(f"Watch version {self.version} for {asked.seconds} s") as note:
             note(self._watch(asked))
 
@@ -202,22 +202,22 @@ class Release:
         since, end = datetime.now(UTC), time.monotonic() + asked.seconds
         name = self._latest.state.arn.rpartition(":function:")[2] or self._target.function
         while True:
-            seen = canary.traffic(self._account, name, self._switch.name, self.version, since)
-            if seen.errors > asked.most_errors:
+            seen = canary.traffic(self._account, name, self._alias_move.name, self.version, since)
+            if seen.errors > asked.max_errors:
                 raise CanaryFailedError(
                     f"version {self.version} had {seen.errors} errors in {seen.invocations} invocations",
                     then=f"ecr_push.py logs --function {self._target.function} --since 10m",
                     invocations=seen.invocations,
                     errors=seen.errors,
                 )
-            self._switch.require_unmoved()
+            self._alias_move.require_unmoved()
             if self._account.dry_run or time.monotonic() >= end:
                 return f"{seen.invocations} invocations, {seen.errors} errors"
             time.sleep(min(asked.look_seconds, max(end - time.monotonic(), 0)))
 
     def move_alias(self) -> None:
-        with self._report.step(f"Move alias {self._switch.name} to version {self.version}"):
-            self._switch.send(AliasState(self.version))
+        with self._report.step(f"Move alias {self._alias_move.name} to version {self.version}"):
+            self._alias_move.send(AliasState(self.version))
             self._moved = True
 
     def check_alias(self, asked: Smoke | None) -> None:
@@ -225,24 +225,24 @@ class Release:
         try:
             self._wait_for_provisioned()
             if asked:
-                self._ask(self._switch.name, asked)
+                self._ask(self._alias_move.name, asked)
         except (ClientError, DeployError):
-            self._switch.require_unmoved()  # else it is somebody else's version that fails
+            self._alias_move.require_unmoved()  # else it is somebody else's version that fails
             raise
-        with self._report.step(f"Read alias {self._switch.name} back"):
-            self._switch.require_unmoved()
+        with self._report.step(f"Read alias {self._alias_move.name} back"):
+            self._alias_move.require_unmoved()
 
     def _wait_for_provisioned(self) -> None:
         with self._report.step("Look at provisioned concurrency") as note:
             wait = self._target.wait_seconds
-            count = provisioned.wait_ready(self._account.functions, self._target.function, self._switch.name, wait)
+            count = provisioned.wait_ready(self._account.functions, self._target.function, self._alias_move.name, wait)
             note(f"{count} ready" if count else "none on the alias")
 
     def document(self, image_uri: str, *, changed: bool) -> dict[str, object]:
         """What is so now, for `--json`."""
         return {
             "function": self._target.function,
-            "alias": self._switch.name,
+            "alias": self._alias_move.name,
             "version": self.version,
             "image": image_uri,
             "before": str(self.before) if self.before else None,

@@ -11,8 +11,8 @@ from deploy.image.oci import StoredManifest
 from deploy.registry.address import Address
 from deploy.registry.client import Registry
 from deploy.registry.login import Login
-from deploy.registry.patience import Patience
 from deploy.registry.progress import Silent
+from deploy.registry.retry import RetryPolicy
 from tests.deploy.debianregistry import PASSWORD, USER
 from tests.deploy.parts import Bytes, manifest_of
 
@@ -41,8 +41,8 @@ def logins() -> Logins:
 
 
 @pytest.fixture
-def registry(address: Address, name: str, patience: Patience, logins: Logins) -> Iterator[Registry]:
-    with Registry(address, name, logins, patience, CHUNK_BYTES) as registry:
+def registry(address: Address, name: str, retry_policy: RetryPolicy, logins: Logins) -> Iterator[Registry]:
+    with Registry(address, name, logins, retry_policy, CHUNK_BYTES) as registry:
         yield registry
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from deploy.registry.address import Address
-from deploy.registry.patience import Patience
+from deploy.registry.retry import RetryPolicy
 from tests.deploy import debianregistry
 from tests.deploy.clienting import logins, registry  # noqa: F401 - fixtures
 from tests.deploy.debianregistry import DebianRegistry
@@ -91,9 +91,9 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def patience() -> Patience:
+def retry_policy() -> RetryPolicy:
     """Little, so that what is given up is given up soon."""
-    return Patience(failures=4, first_pause=0.01, longest_pause=0.05, connect=2, read=2, total=20)
+    return RetryPolicy(failures=4, first_pause=0.01, max_pause=0.05, connect=2, read=2, total=20)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -12,7 +12,7 @@ import termios
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tests.deploy.tool import LONGEST_SECONDS, Tool
+from tests.deploy.tool import MAX_SECONDS, Tool
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def run(
             if stop_at and stop_at.encode() in text:
                 process.send_signal(signal.SIGINT)
                 stop_at = ""
-        return Screen(process.wait(LONGEST_SECONDS), text.decode().replace("\r\n", "\n"))
+        return Screen(process.wait(MAX_SECONDS), text.decode().replace("\r\n", "\n"))
     finally:
         process.kill()
         process.wait()
@@ -59,7 +59,7 @@ def run(
 
 def _read(terminal: int) -> bytes:
     """Empty once nobody has the other side open any more."""
-    if not select.select([terminal], [], [], LONGEST_SECONDS)[0]:
+    if not select.select([terminal], [], [], MAX_SECONDS)[0]:
         raise TimeoutError("the terminal is silent")
     try:
         return os.read(terminal, 65536)

@@ -12,12 +12,12 @@ import pytest
 from deploy.errors import PushFailedError
 from deploy.image import Image, open_image
 from deploy.image.oci import OCI_INDEX, OCI_MANIFEST, digest_of
-from deploy.image.stamp import MATERIALS, VEX
+from deploy.image.verified_report import SBOM, VEX
 from deploy.registry.address import Address
 from deploy.registry.attach import CYCLONEDX, attach
 from deploy.registry.client import Registry
-from deploy.registry.patience import Patience
 from deploy.registry.push import Pushed, push
+from deploy.registry.retry import RetryPolicy
 from tests.deploy.images import good, layout_of, write_directory
 from tests.deploy.targets import RegistryTarget, right
 from tests.deploy.tool import Tool
@@ -33,7 +33,7 @@ EMPTY_INDEX = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests
 @pytest.fixture
 def reference(tmp_path: Path) -> str:
     """An image with a bill of materials in it."""
-    return f"oci:{write_directory(layout_of(good({MATERIALS.lstrip('/'): BILL})), tmp_path / 'layout')}"
+    return f"oci:{write_directory(layout_of(good({SBOM.lstrip('/'): BILL})), tmp_path / 'layout')}"
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_what_is_attached_is_an_artifact_about_the_image_which_stays_as_it_is(
 
 def test_the_answers_to_cve_records_are_attached_beside_the_bill(aws: StrictAws, tool: Tool, tmp_path: Path) -> None:
     aws.do("CreateRepository", repositoryName="app")
-    files = {MATERIALS.lstrip("/"): BILL, VEX.lstrip("/"): ANSWERS}
+    files = {SBOM.lstrip("/"): BILL, VEX.lstrip("/"): ANSWERS}
     image = f"oci:{write_directory(layout_of(good(files)), tmp_path / 'both')}"
     done = tool.run("push", image, "--repository", "app", "--attach", "--json").document
     repository = aws.depot.repositories["app"]
@@ -107,7 +107,7 @@ def test_an_image_without_a_bill_is_not_pushed(aws: StrictAws, tool: Tool, tmp_p
     aws.do("CreateRepository", repositoryName="app")
     bare = f"oci:{write_directory(layout_of(good()), tmp_path / 'bare')}"
     ended = tool.run("push", bare, "--repository", "app", "--attach")
-    assert (ended.error, MATERIALS in ended.err) == ("ImageRefused", True)
+    assert (ended.error, SBOM in ended.err) == ("ImageRefused", True)
     assert not aws.depot.repositories["app"].manifests
 
 
@@ -158,11 +158,11 @@ def test_what_others_have_attached_stays(image: Image, target: RegistryTarget) -
 
 @pytest.mark.parametrize("method", ["HEAD", "PATCH", "PUT", "GET"])
 def test_a_cut_is_made_good(
-    method: str, image: Image, target: RegistryTarget, faults: Faults, patience: Patience
+    method: str, image: Image, target: RegistryTarget, faults: Faults, retry_policy: RetryPolicy
 ) -> None:
     pushed = push(image, target)
     with faults.rule(Drop(), method=method, times=1) as rule:
-        attached = attach(BILL, "sbom.cdx.json", pushed, target, patience=patience)
+        attached = attach(BILL, "sbom.cdx.json", pushed, target, retry_policy=retry_policy)
         assert rule.hits == 1
     assert target.manifest(attached.digest)
 

@@ -9,7 +9,7 @@ import pytest
 
 from deploy.errors import ImageNotFoundError, ImageRefusedError
 from deploy.image import document, findings, open_image
-from deploy.image.shipment import pack
+from deploy.image.pushable import pack
 from tests.deploy.containerd import DOCKERD, ContainerdEngine
 from tests.deploy.images import (
     OCI_INDEX,

@@ -13,7 +13,7 @@ import pytest
 
 from deploy.errors import JournalError, ReleaseUndoneError, SmokeFailedError, StoppedError
 from tests.deploy import onterminal
-from tests.deploy.tool import LONGEST_SECONDS, ROOT, Tool
+from tests.deploy.tool import MAX_SECONDS, ROOT, Tool
 from tests.deploy.trial import Trial, traffic
 from tests.support.aws import Answer, StrictAws
 
@@ -99,7 +99,7 @@ def test_a_deploy_goes_on_when_nobody_reads_what_it_says(aws: StrictAws, tool: T
     process = tool.start(*DEPLOY, "--digest", digest, "--verbose", output=writing)
     os.close(writing)
     os.close(reading)
-    assert process.wait(LONGEST_SECONDS) == (SmokeFailedError.exit_code if fails else 0)
+    assert process.wait(MAX_SECONDS) == (SmokeFailedError.exit_code if fails else 0)
     assert traffic(aws) == {"frames:live": ("1" if fails else "2", {})}
     assert (latest(aws) == digest) is not fails
 

@@ -19,7 +19,7 @@ from tests.deploy.trial import Trial
 from tests.support.aws import StrictAws
 
 STATUS = ("status", "--function", "frames")
-LONGEST_SECONDS = 15
+MAX_SECONDS = 15
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 CONFIG = """
 [default]
@@ -71,7 +71,7 @@ def with_profiles(trial: Trial, tmp_path: Path) -> Trial:
 def check(trial: Trial, error: type[DeployError], *arguments: str, what: str, then: str) -> None:
     start = time.monotonic()
     ended = trial.fails(error, *(arguments or STATUS))
-    assert time.monotonic() - start < LONGEST_SECONDS
+    assert time.monotonic() - start < MAX_SECONDS
     cause, following = ended.err.splitlines()[-2:]
     assert what in cause
     assert then in following

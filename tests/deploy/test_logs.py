@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from deploy.errors import FunctionNotFoundError, StoppedError
-from tests.deploy.tool import LONGEST_SECONDS
+from tests.deploy.tool import MAX_SECONDS
 from tests.deploy.trial import Trial
 from tests.support.aws import StrictAws
 
@@ -114,7 +114,7 @@ def test_following_shows_what_comes_once_until_ctrl_c(aws: StrictAws, trial: Tri
         assert texts(next(lines)) == ["late"]
         assert texts(next(lines)) == ["last"]
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=LONGEST_SECONDS)
+        out, err = process.communicate(timeout=MAX_SECONDS)
     assert out == ""
     assert process.returncode == StoppedError.exit_code == 130
     assert err.startswith("Stopped: stopped by SIGINT\n  next: ")
@@ -127,7 +127,7 @@ def test_who_has_seen_enough_of_the_log_is_not_told_off(aws: StrictAws, trial: T
         assert process.stdout
         process.stdout.close()
         append(aws, "nobody reads this")
-        assert process.wait(LONGEST_SECONDS) == 0
+        assert process.wait(MAX_SECONDS) == 0
         assert process.stderr
         assert process.stderr.read() == ""
         process.stdout = None

@@ -12,7 +12,7 @@ import pytest
 
 from tests.deploy.tool import ROOT
 
-LONGEST_START_SECONDS = 0.25
+MAX_START_SECONDS = 0.25
 
 
 @pytest.fixture(scope="module")
@@ -62,4 +62,4 @@ def test_the_tool_is_there_at_once(arguments: list[str]) -> None:
         subprocess.run([sys.executable, *arguments], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         seconds.append(time.monotonic() - start)
     print(f"{' '.join(arguments)}: {min(seconds):.3f} s")
-    assert min(seconds) <= LONGEST_START_SECONDS
+    assert min(seconds) <= MAX_START_SECONDS

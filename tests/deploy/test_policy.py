@@ -21,10 +21,10 @@ from deploy.errors import (
     ReleaseUndoneError,
     RollbackImpossibleError,
 )
-from deploy.image.stamp import MATERIALS
+from deploy.image.verified_report import SBOM
 from deploy.policy import POLICIES, Scope
 from deploy.registry import ecr
-from deploy.roles import ROLES, Place, Roles
+from deploy.roles import ROLES, Roles, S3Prefix
 from tests.deploy.images import digest_of, good, layout_of, write_directory
 from tests.deploy.tool import Ended
 from tests.deploy.trial import Trial, traffic
@@ -36,7 +36,7 @@ from tests.support.aws.world import ACCOUNT, REGION
 Policy: TypeAlias = Mapping[str, Any]
 SCOPE: Final = {"repository": "app", "function": "frames", "region": REGION, "account": ACCOUNT}
 KEY: Final = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1234abcd"
-UNNAMED: Final = Roles(videos=Place("films"), results=Place("results"))
+UNNAMED: Final = Roles(videos=S3Prefix("films"), results=S3Prefix("results"))
 DEPLOY: Final = ("deploy", "--repository", "app", "--function", "frames")
 
 
@@ -94,14 +94,14 @@ class Scenario:
 def layout(tmp_path: Path) -> str:
     """Of a good image with a bill of materials in it."""
     path = tmp_path / "layout"
-    built = good({MATERIALS.lstrip("/"): b"{}"})
+    built = good({SBOM.lstrip("/"): b"{}"})
     return f"oci:{path if path.exists() else write_directory(layout_of(built), path)}"
 
 
 def pushed_of_another_build(aws: StrictAws) -> None:
     """The image of the layout, built another day: the same content in another configuration."""
     repository(aws)
-    built = replace(good({MATERIALS.lstrip("/"): b"{}"}), config={"created": "2026-01-01T00:00:00Z"})
+    built = replace(good({SBOM.lstrip("/"): b"{}"}), config={"created": "2026-01-01T00:00:00Z"})
     blobs = {digest_of(data): data for data in built.blobs[1:]}
     aws.put_image(SampleImage(built.manifest_bytes, built.manifest_type, blobs), tag="v1")
 
@@ -329,8 +329,8 @@ def test_the_command_prints_the_policies_of_the_roles(trial: Trial) -> None:
     scope = ("--function", "frames", "--region", REGION, "--account", ACCOUNT, "--alias", "live")
     more = ("--kms-key", KEY, "--index-beside", "--uploads", "--tracing")
     roles = Roles(
-        videos=Place("films"),
-        results=Place("results", "frames/"),
+        videos=S3Prefix("films"),
+        results=S3Prefix("results", "frames/"),
         function="frames",
         region=REGION,
         account=ACCOUNT,

@@ -27,9 +27,9 @@ from deploy.image.localimage import Image
 from deploy.image.oci import DOCKER_MANIFEST, OCI_MANIFEST
 from deploy.registry import ecr
 from deploy.registry.address import Address
-from deploy.registry.patience import Patience
 from deploy.registry.progress import LayerStatus
 from deploy.registry.push import find_pushed, push
+from deploy.registry.retry import RetryPolicy
 from deploy.registry.upload import short
 from tests.deploy import archives
 from tests.deploy.archives import Compression
@@ -172,14 +172,14 @@ def test_a_cut_at_any_blob_is_made_good(
     make_layout: MakeLayout,
     target: RegistryTarget,
     faults: Faults,
-    patience: Patience,
+    retry_policy: RetryPolicy,
     action: Drop | LoseAnswer | CutRequest,
     blob: int,
 ) -> None:
     image = make_layout()
     cut = CutRequest(10) if action == CutRequest(1000) and blob == 3 else action
     with faults.rule(cut, method="PATCH", skip=blob, times=1) as rule:
-        pushed = push(image, target, patience=patience)
+        pushed = push(image, target, retry_policy=retry_policy)
         assert rule.hits == 1
     assert image.manifest
     assert pushed.digest == image.manifest.digest
@@ -190,24 +190,24 @@ def test_a_cut_at_the_manifest_is_made_good(
     make_layout: MakeLayout,
     target: RegistryTarget,
     faults: Faults,
-    patience: Patience,
+    retry_policy: RetryPolicy,
     action: Drop | LoseAnswer | Answer,
 ) -> None:
     with faults.rule(action, method="PUT", path="/manifests/", times=1) as rule:
-        pushed = push(make_layout(), target, patience=patience)
+        pushed = push(make_layout(), target, retry_policy=retry_policy)
         assert rule.hits == 1
     assert target.manifest(pushed.tag)
 
 
 def test_a_second_run_goes_on_where_the_first_gave_up(
-    make_layout: MakeLayout, target: RegistryTarget, faults: Faults, patience: Patience
+    make_layout: MakeLayout, target: RegistryTarget, faults: Faults, retry_policy: RetryPolicy
 ) -> None:
     image = make_layout()
     with (
         faults.rule(Drop(), method="PATCH", skip=2) as rule,
         pytest.raises(PushFailedError) as caught,
     ):
-        push(image, target, patience=patience)
+        push(image, target, retry_policy=retry_policy)
     assert rule.number
     assert "again" in caught.value.then
     assert find_pushed(image, target) is None
@@ -288,14 +288,14 @@ def test_a_token_that_expires_in_the_middle_is_renewed_once(
 
 
 def test_the_same_image_that_came_from_elsewhere_meanwhile_is_no_failure(
-    aws: StrictAws, make_layout: MakeLayout, patience: Patience
+    aws: StrictAws, make_layout: MakeLayout, retry_policy: RetryPolicy
 ) -> None:
     repository = ecr.create(aws.client("ecr"), "frames").repository
     image = make_layout()
     taken = Fail("TAG_INVALID", "The image tag already exists and cannot be overwritten: it is immutable.", 400)
     same = Meanwhile(lambda: push(image, repository, "tag"))
     with aws.rule(same, "StartUpload", times=1), aws.rule(taken, "PutManifest", skip=1):
-        pushed = push(image, repository, "tag", patience=patience)
+        pushed = push(image, repository, "tag", retry_policy=retry_policy)
     assert image.manifest
     assert pushed.digest == image.manifest.digest
 

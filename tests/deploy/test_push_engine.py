@@ -28,9 +28,9 @@ from deploy.registry import ecr
 from deploy.registry.address import Address
 from deploy.registry.client import Registry
 from deploy.registry.login import Login
-from deploy.registry.patience import Patience
 from deploy.registry.progress import LayerStatus
 from deploy.registry.push import default_tag, find_pushed, push
+from deploy.registry.retry import RetryPolicy
 from tests.deploy import archives
 from tests.deploy.parts import Heard, index_of
 from tests.deploy.targets import RegistryTarget, right, wrong
@@ -76,9 +76,9 @@ def target(address: Address, name: str) -> RegistryTarget:
 
 
 @pytest.fixture
-def patience() -> Patience:
+def retry_policy() -> RetryPolicy:
     """The engine tries a while itself."""
-    return Patience(failures=2, first_pause=0.01, longest_pause=0.05, total=120)
+    return RetryPolicy(failures=2, first_pause=0.01, max_pause=0.05, total=120)
 
 
 def tags_of(api: Any, image: Image) -> list[str]:
@@ -188,7 +188,7 @@ def test_an_error_in_the_stream_is_raised(
     make_image: MakeImage,
     target: RegistryTarget,
     faults: Faults,
-    patience: Patience,
+    retry_policy: RetryPolicy,
     status: int,
     code: str,
     message: str,
@@ -199,7 +199,7 @@ def test_an_error_in_the_stream_is_raised(
     body = json.dumps({"errors": [{"code": code, "message": message}]})
     answer = Answer(status, body, {"Content-Type": "application/json"})
     with faults.rule(answer, method="PUT", path="/manifests/"), pytest.raises(kind) as caught:
-        push(image, target, patience=patience)
+        push(image, target, retry_policy=retry_policy)
     assert caught.value.then
     assert tags_of(api, image) == before
     assert find_pushed(image, target) is None
@@ -223,12 +223,12 @@ def test_a_cut_at_the_manifest_is_made_good_without_sending_layers_again(
 
 
 def test_a_connection_that_is_always_cut_ends_in_an_error(
-    api: Any, make_image: MakeImage, target: RegistryTarget, faults: Faults, patience: Patience
+    api: Any, make_image: MakeImage, target: RegistryTarget, faults: Faults, retry_policy: RetryPolicy
 ) -> None:
     image = make_image()
     before = tags_of(api, image)
     with faults.rule(Drop(), method="PUT", path="/manifests/"), pytest.raises(PushFailedError) as caught:
-        push(image, target, patience=patience)
+        push(image, target, retry_policy=retry_policy)
     assert "again" in caught.value.then
     assert tags_of(api, image) == before
 

@@ -18,8 +18,8 @@ from deploy.errors import (
 )
 from deploy.registry.address import Address
 from deploy.registry.client import Registry
-from deploy.registry.patience import Patience
 from deploy.registry.progress import Silent
+from deploy.registry.retry import RetryPolicy
 from deploy.registry.upload import short
 from tests.deploy.clienting import CONFIG, EXPIRED, Logins, put_image
 from tests.deploy.debianregistry import PASSWORD
@@ -77,18 +77,18 @@ def test_one_login_serves_everything(registry: Registry, logins: Logins) -> None
     assert logins.count == 1
 
 
-def test_a_login_that_is_refused_is_renewed_once(address: Address, name: str, patience: Patience) -> None:
+def test_a_login_that_is_refused_is_renewed_once(address: Address, name: str, retry_policy: RetryPolicy) -> None:
     logins = Logins("stale", PASSWORD)
-    with Registry(address, name, logins, patience) as registry:
+    with Registry(address, name, logins, retry_policy) as registry:
         put_image(registry, noise(1000))
     assert logins.count == 2
 
 
 def test_wrong_credentials_end_in_an_error_that_does_not_show_them(
-    address: Address, name: str, patience: Patience, faults: Faults
+    address: Address, name: str, retry_policy: RetryPolicy, faults: Faults
 ) -> None:
     logins = Logins("my wrong secret")
-    with Registry(address, name, logins, patience) as registry, pytest.raises(CredentialsError) as caught:
+    with Registry(address, name, logins, retry_policy) as registry, pytest.raises(CredentialsError) as caught:
         registry.manifest("tag")
     assert logins.count == 2
     assert len(faults.log()) == 2
@@ -146,24 +146,27 @@ def test_a_longer_retry_after_than_there_is_time_is_not_waited_for(registry: Reg
 
 @pytest.mark.parametrize("action", [Answer(503), Drop(), LoseAnswer()])
 def test_tries_have_an_end(
-    registry: Registry, faults: Faults, patience: Patience, action: Answer | Drop | LoseAnswer
+    registry: Registry, faults: Faults, retry_policy: RetryPolicy, action: Answer | Drop | LoseAnswer
 ) -> None:
     with faults.rule(action) as rule:
         with pytest.raises(PushFailedError, match="cannot be worked with"):
             registry.manifest("tag")
-        assert rule.hits == patience.failures
+        assert rule.hits == retry_policy.failures
 
 
-def test_a_registry_that_is_gone_is_an_error(name: str, patience: Patience) -> None:
+def test_a_registry_that_is_gone_is_an_error(name: str, retry_policy: RetryPolicy) -> None:
     with (
-        Registry(Address("127.0.0.1:1", plain=True), name, Logins(), patience) as registry,
+        Registry(Address("127.0.0.1:1", plain=True), name, Logins(), retry_policy) as registry,
         pytest.raises(PushFailedError, match="refused"),
     ):
         registry.manifest("tag")
 
 
-def test_a_host_that_nobody_knows_is_an_error(name: str, patience: Patience) -> None:
-    with Registry(Address("registry.invalid"), name, Logins(), patience) as registry, pytest.raises(PushFailedError):
+def test_a_host_that_nobody_knows_is_an_error(name: str, retry_policy: RetryPolicy) -> None:
+    with (
+        Registry(Address("registry.invalid"), name, Logins(), retry_policy) as registry,
+        pytest.raises(PushFailedError),
+    ):
         registry.manifest("tag")
 
 
@@ -214,14 +217,14 @@ def test_a_slow_network_is_no_failure(registry: Registry, faults: Faults) -> Non
 
 def test_an_upload_that_takes_too_long_ends(address: Address, name: str, faults: Faults) -> None:
     faults.shape(bytes_per_second=1_000_000)
-    patience = Patience(total=2)
+    retry_policy = RetryPolicy(total=2)
     start = time.monotonic()
     with (
-        Registry(address, name, Logins(), patience) as registry,
+        Registry(address, name, Logins(), retry_policy) as registry,
         pytest.raises(PushFailedError, match="not done after 2 s"),
     ):
         registry.upload(noise(16_000_000), Silent())
-    assert time.monotonic() - start < 2 + patience.connect  # a piece may be stuck that long
+    assert time.monotonic() - start < 2 + retry_policy.connect  # a piece may be stuck that long
 
 
 def test_an_upload_that_never_gets_on_ends(registry: Registry, faults: Faults) -> None:
@@ -270,8 +273,8 @@ def test_a_blob_of_other_bytes_is_an_error(registry: Registry, faults: Faults) -
 
 
 def test_an_answer_that_only_drips_is_given_up(address: Address, name: str, faults: Faults) -> None:
-    patience = Patience(failures=2, first_pause=0.01, longest_pause=0.05, connect=1, read=1, total=2)
-    with Registry(address, name, Logins(), patience) as registry:
+    retry_policy = RetryPolicy(failures=2, first_pause=0.01, max_pause=0.05, connect=1, read=1, total=2)
+    with Registry(address, name, Logins(), retry_policy) as registry:
         put_image(registry, noise(1000))
         for action in (SlowBody(20), SlowHead(20)):
             start = time.monotonic()

@@ -13,7 +13,7 @@ from deploy.errors import (
     PushFailedError,
 )
 from deploy.registry.client import Registry
-from deploy.registry.patience import Patience
+from deploy.registry.retry import RetryPolicy
 from tests.deploy import debianregistry, tokens
 from tests.deploy.clienting import CHUNK_BYTES, CONFIG, Logins, put_image
 from tests.deploy.debianregistry import PASSWORD, DebianRegistry
@@ -66,13 +66,13 @@ def test_a_token_is_not_fetched_from_another_host(registry: Registry, faults: Fa
 
 
 def test_a_registry_that_wants_tokens_gets_them(
-    tmp_path: Path, certificates: Path, name: str, patience: Patience
+    tmp_path: Path, certificates: Path, name: str, retry_policy: RetryPolicy
 ) -> None:
     logins = Logins("stale", PASSWORD)
     with (
         tokens.serving(certificates) as server,
         debianregistry.running(tmp_path, auth=server.auth) as wants_tokens,
-        Registry(wants_tokens.address, name, logins, patience, CHUNK_BYTES) as registry,
+        Registry(wants_tokens.address, name, logins, retry_policy, CHUNK_BYTES) as registry,
     ):
         manifest = put_image(registry, noise(150_000))
         assert registry.manifest("tag") == manifest
@@ -105,18 +105,18 @@ def test_an_own_authority_is_trusted_where_the_environment_names_it(
     monkeypatch: pytest.MonkeyPatch,
     name: str,
     variable: str,
-    patience: Patience,
+    retry_policy: RetryPolicy,
 ) -> None:
     monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
     monkeypatch.setenv(variable, str(certificates / "ca.crt"))
-    with Registry(secure.address, name, Logins(), patience) as registry:
+    with Registry(secure.address, name, Logins(), retry_policy) as registry:
         manifest = put_image(registry, noise(1000))
         assert registry.manifest("tag") == manifest
 
 
-def test_an_unknown_authority_is_not_trusted(secure: DebianRegistry, name: str, patience: Patience) -> None:
+def test_an_unknown_authority_is_not_trusted(secure: DebianRegistry, name: str, retry_policy: RetryPolicy) -> None:
     with (
-        Registry(secure.address, name, Logins(), patience) as registry,
+        Registry(secure.address, name, Logins(), retry_policy) as registry,
         pytest.raises(PushFailedError, match="certificate") as caught,
     ):
         registry.manifest("tag")
@@ -130,12 +130,12 @@ def test_a_bad_certificate_is_not_trusted(
     monkeypatch: pytest.MonkeyPatch,
     name: str,
     certificate: str,
-    patience: Patience,
+    retry_policy: RetryPolicy,
 ) -> None:
     monkeypatch.setenv("AWS_CA_BUNDLE", str(certificates / "ca.crt"))
     with (
         debianregistry.running(tmp_path, certificate=certificates / f"{certificate}.pem") as server,
-        Registry(server.address, name, Logins(), patience) as registry,
+        Registry(server.address, name, Logins(), retry_policy) as registry,
         pytest.raises(PushFailedError, match="certificate"),
     ):
         registry.manifest("tag")

@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.deploy.each import each
 from tests.deploy.stage import CANARY, CREATE, NAME, WANTED, stage
 
-MOST_CALLS = 6
+MAX_CALLS = 6
 
 
 def test_a_deploy_moves_the_alias_to_the_image(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_the_same_image_again_changes_nothing_and_asks_little(tmp_path: Path) ->
             made.require_deployed(made.run())
             assert made.now == made.before
             assert not made.aws.changes()
-            assert len([call for call in made.aws.calls() if call.service in {"ecr", "lambda"}]) <= MOST_CALLS
+            assert len([call for call in made.aws.calls() if call.service in {"ecr", "lambda"}]) <= MAX_CALLS
 
     each({"code": (), "settings": WANTED, "canary": CANARY}, test)
 

@@ -19,7 +19,7 @@ from tests.support.aws import Drop, Fail, Hang, StrictAws
 from tests.support.aws.rules import Action
 
 TRIES = 4
-LONGEST_SECONDS = 75
+MAX_SECONDS = 75
 STATUS = ("status", "--function", "frames")
 DEPLOY = ("deploy", "--repository", "app", "--function", "frames", "--digest")
 THROTTLED = Fail("TooManyRequestsException")
@@ -123,7 +123,7 @@ def test_patience_ends_and_nothing_is_left_half_done(
     found = outcomes[case.name]
     if isinstance(found, BaseException):
         raise found
-    assert found.seconds < LONGEST_SECONDS
+    assert found.seconds < MAX_SECONDS
     assert found.hits == (TRIES if case.action else 0)
     assert found.after == found.before
     assert found.latest[0] == found.latest[1]

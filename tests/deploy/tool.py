@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-LONGEST_SECONDS = 120
+MAX_SECONDS = 120
 _SECRET = {"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
 
 
@@ -67,7 +67,7 @@ class Tool:
         if stop is not None:
             process.send_signal(stop)
         try:
-            out, err = process.communicate(stdin or None, timeout=LONGEST_SECONDS)
+            out, err = process.communicate(stdin or None, timeout=MAX_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             out, err = process.communicate()

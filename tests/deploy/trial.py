@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from deploy.errors import DeployError
-from deploy.outlet import harmless
+from deploy.output_streams import harmless
 from tests.deploy.tool import Ended, Tool
 from tests.support.aws import Identity, StrictAws
 

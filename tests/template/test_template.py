@@ -12,7 +12,7 @@ import pytest
 from cfnlint.api import lint
 from cfnlint.config import ManualArgs
 
-from deploy.roles import ROLES, Place, Roles
+from deploy.roles import ROLES, Roles, S3Prefix
 from function.source import index_cache
 from function.triggers import uploads
 from tests.template.stack import DEFINITION, DEPLOY, NEEDED, PSEUDO, Resolved, source, translated
@@ -66,8 +66,8 @@ def test_whatever_the_parameters_nothing_refers_to_what_is_not_made(made: Made) 
 def test_the_template_grants_what_the_tool_prints(made: Made, role: str) -> None:
     for chosen, stack in made:
         roles = Roles(
-            videos=Place("films", chosen["VideosPrefix"]),
-            results=Place("results"),
+            videos=S3Prefix("films", chosen["VideosPrefix"]),
+            results=S3Prefix("results"),
             function="frames",
             region=PSEUDO["AWS::Region"],
             account=PSEUDO["AWS::AccountId"],

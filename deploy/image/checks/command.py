@@ -20,7 +20,7 @@ GIDS: Final = frozenset({990})
 LAMBDA_ENTRYPOINT: Final = "lambda-entrypoint.sh"
 _DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _HEAD_BYTES: Final = 4096
-_DEPTH_LIMIT: Final = 4  # as Linux: a script's interpreter may be a script
+_MAX_DEPTH: Final = 4  # as Linux: a script's interpreter may be a script
 _MACHINES: Final = {62: "amd64", 183: "arm64"}
 _INTERPRETER: Final = 3  # a program header's type
 
@@ -118,7 +118,7 @@ def directory(command: Command, files: Filesystem) -> Iterator[Finding]:
 def executable(command: Command, files: Filesystem, architecture: str) -> Iterator[Finding]:
     """The program, and what interprets it, if something does."""
     name, passed = command.arguments[0], []
-    for _ in range(_DEPTH_LIMIT):
+    for _ in range(_MAX_DEPTH):
         found = command.located(files, name)
         if found is None or found.node.kind is not Kind.FILE:
             yield _missing(name)

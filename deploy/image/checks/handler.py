@@ -13,7 +13,7 @@ from deploy.image.checks.pythonpath import Module, module, python_path
 from deploy.image.filesystem import Filesystem
 from deploy.image.localimage import Image
 
-_SOURCE_LIMIT: Final = 4 * 1024 * 1024
+_MAX_SOURCE_BYTES: Final = 4 * 1024 * 1024
 
 
 def importable(image: Image, command: Command, files: Filesystem) -> Iterator[Finding]:
@@ -43,7 +43,7 @@ def _defines(found: Module, name: str, attribute: str, files: Filesystem) -> Fin
         )
     if found.form == "compiled":
         return Finding("ok", "handler", f"{name}.{attribute}, in {found.path}, which is compiled")
-    source = files.read(found.path, _SOURCE_LIMIT)
+    source = files.read(found.path, _MAX_SOURCE_BYTES)
     try:
         names = top_level_names(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:

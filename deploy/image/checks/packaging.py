@@ -12,8 +12,8 @@ from deploy.image.filesystem import Filesystem
 from deploy.image.layers import Layer
 from deploy.image.localimage import Image
 
-SIZE_LIMIT: Final = 10 * 1024**3
-SIZE_SAFE: Final = 10 * 1000**3  # "10 GB", say the documents
+MAX_IMAGE_BYTES: Final = 10 * 1024**3
+SAFE_IMAGE_BYTES: Final = 10 * 1000**3  # "10 GB", say the documents
 
 
 def manifest(image: Image) -> Iterator[Finding]:
@@ -128,9 +128,9 @@ def shown_bytes(count: int) -> str:
 
 def size(image: Image) -> Iterator[Finding]:
     total = image.uncompressed_bytes
-    if total > SIZE_LIMIT:
+    if total > MAX_IMAGE_BYTES:
         level, why = "refused", "Lambda takes 10 GB at most, all layers unpacked"
-    elif total > SIZE_SAFE:
+    elif total > SAFE_IMAGE_BYTES:
         level, why = "warning", "Lambda takes 10 GB, and does not say whether of 1000 or of 1024 MB"
     else:
         yield Finding("ok", "size", f"{shown_bytes(total)} unpacked, of 10 GB")

@@ -22,7 +22,7 @@ _CLIENTS: Final = (
     b"services.lambda.runtime.api.client.AWSLambda",
     b"RuntimeSupport",
 )
-_PROGRAM_LIMIT: Final = 128 * 1024 * 1024
+_MAX_PROGRAM_BYTES: Final = 128 * 1024 * 1024
 _INSTALL: Final = "pip install awslambdaric, or build on public.ecr.aws/lambda/python"
 
 
@@ -70,7 +70,7 @@ def _other(image: Image, command: Command, files: Filesystem) -> Finding:
     program = command.program(files)
     if program:
         with suppress(FileNotFoundError):
-            words += b"\n" + files.read(program.path, _PROGRAM_LIMIT)
+            words += b"\n" + files.read(program.path, _MAX_PROGRAM_BYTES)
         if posixpath.basename(program.path) == "bootstrap" or _API in words:
             return Finding("ok", "runtime client", f"{program.path}, a custom runtime")
     if b"awslambdaric" in words:

@@ -9,7 +9,7 @@ from deploy.image.checks.finding import Finding
 from deploy.image.checks.packaging import shown_bytes
 from deploy.image.checks.settings import LICENCES_LABEL
 from deploy.image.localimage import Image
-from deploy.image.stamp import STAMP, verdict
+from deploy.image.verified_report import VERIFIED, verdict
 
 _AGAIN: Final = "build the image again; docs/build.md says what is proved"
 
@@ -20,15 +20,15 @@ def verified(image: Image) -> Iterator[Finding]:
     if found is None:
         yield Finding("note", "verified", "not verified")
         return
-    stamp = found.stamp
-    if stamp is None:
-        yield Finding("warning", "verified", f"{STAMP} cannot be read", why="it is what the build proved", then=_AGAIN)
+    report = found.report
+    if report is None:
+        yield Finding("warning", "verified", f"{VERIFIED} cannot be read", why="the build wrote it", then=_AGAIN)
         return
-    needs = ", ".join(stamp.needs.values())
-    facts = f"FFmpeg {stamp.ffmpeg.version}, {stamp.licence}, needs {needs}"
-    yield Finding("ok", "verified", f"{facts}; {stamp.added.files:,} files, {shown_bytes(stamp.added.bytes)} added")
-    if stamp.cve:
-        known = stamp.cve
+    needs = ", ".join(report.needs.values())
+    facts = f"FFmpeg {report.ffmpeg.version}, {report.licence}, needs {needs}"
+    yield Finding("ok", "verified", f"{facts}; {report.added.files:,} files, {shown_bytes(report.added.bytes)} added")
+    if report.cve:
+        known = report.cve
         states = {
             "not affected": known.not_affected,
             "fixed": known.fixed,
@@ -45,15 +45,15 @@ def verified(image: Image) -> Iterator[Finding]:
             why="nothing is proved of them, nor of what they hide",
             then="judge them yourself",
         )
-    if (label := image.labels.get(LICENCES_LABEL)) != stamp.licence:
+    if (label := image.labels.get(LICENCES_LABEL)) != report.licence:
         yield Finding(
             "warning",
             "licences",
-            f"the image calls itself {label or 'nothing'}, and its build found {stamp.licence}",
+            f"the image calls itself {label or 'nothing'}, and its build found {report.licence}",
             why="a label says what somebody wrote, the stamp what is in the image",
-            then=f'LABEL {LICENCES_LABEL}="{stamp.licence}"',
+            then=f'LABEL {LICENCES_LABEL}="{report.licence}"',
         )
-    if not stamp.redistributable:
+    if not report.redistributable:
         yield Finding(
             "warning",
             "licences",

@@ -151,14 +151,14 @@ def test_another_system_than_linux_is_refused(judge: Judge) -> None:
 
 def test_an_image_of_more_than_ten_gigabytes_is_refused(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
     image = good({"big": bytes(1_000_000)})
-    monkeypatch.setattr(packaging, "SIZE_LIMIT", 1_100_000)
+    monkeypatch.setattr(packaging, "MAX_IMAGE_BYTES", 1_100_000)
     assert judge(image)["size"].level == "ok"
-    monkeypatch.setattr(packaging, "SIZE_SAFE", 1_000_000)
+    monkeypatch.setattr(packaging, "SAFE_IMAGE_BYTES", 1_000_000)
     assert judge(image)["size"].level == "warning"
-    monkeypatch.setattr(packaging, "SIZE_LIMIT", 1_000_001)
+    monkeypatch.setattr(packaging, "MAX_IMAGE_BYTES", 1_000_001)
     assert judge(image).refused == ["size"]
 
 
 def test_a_layer_that_unpacks_to_too_much_is_refused(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layers, "EXPANSION_LIMIT", 2_000_000)
+    monkeypatch.setattr(layers, "MAX_IMAGE_BYTES", 2_000_000)
     assert judge(good({"big": bytes(3_000_000)})).refused == ["layers"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.image import document, findings, open_image
-from deploy.image.stamp import STAMP
+from deploy.image.verified_report import VERIFIED
 from tests.deploy.images import BuiltLayer, good, layout_of, tar_of, write_directory
 from tests.unit.build.judging import Judge, judge
 
@@ -25,7 +25,7 @@ FACTS: dict[str, Any] = {
     "added": {"bytes": 77_000_000, "files": 1600, "digest": f"sha256:{64 * '0'}"},
     "something": "of a later release",
 }
-NAME = STAMP.lstrip("/")
+NAME = VERIFIED.lstrip("/")
 
 
 def stamped(**changes: Any) -> dict[str, bytes]:

@@ -131,7 +131,7 @@ def test_the_ways_to_write_a_name_are_one(name: str) -> None:
 
 
 def test_too_many_files_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(filesystem, "NODES_LIMIT", 10)
+    monkeypatch.setattr(filesystem, "MAX_NODES", 10)
     with pytest.raises(ImageRefusedError, match="more than 10 files"):
         laid({f"f{n}": b"" for n in range(11)})
 
@@ -281,7 +281,7 @@ def test_a_layer_that_is_no_tar_is_refused() -> None:
 
 
 def test_a_layer_that_unpacks_to_too_much_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layers, "EXPANSION_LIMIT", 64 * 1024**2)
+    monkeypatch.setattr(layers, "MAX_IMAGE_BYTES", 64 * 1024**2)
     pack = zlib.compressobj(9, zlib.DEFLATED, 31)
     header = tar_of({"zeros": b""})[:512]
     stored = pack.compress(header) + b"".join(pack.compress(bytes(2**20)) for _ in range(100)) + pack.flush()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from deploy.errors import ImageNotFoundError, ImageRefusedError
 from deploy.image import oci, open_image
-from deploy.image.shipment import pack
+from deploy.image.pushable import pack
 from tests.deploy.images import (
     DOCKER_MANIFEST,
     ZSTD,
@@ -118,7 +118,7 @@ def test_an_archive_that_is_cut_off_is_refused(cut: int, tmp_path: Path) -> None
 
 
 def test_documents_of_more_than_four_mebibytes_are_refused(tmp_path: Path) -> None:
-    big = encoded({"schemaVersion": 2, "manifests": [], "annotations": {"a": "x" * oci.DOCUMENT_BYTES_LIMIT}})
+    big = encoded({"schemaVersion": 2, "manifests": [], "annotations": {"a": "x" * oci.MAX_DOCUMENT_BYTES}})
     with pytest.raises(ImageRefusedError, match="registries take 4,194,304"):
         opened(write_directory({"index.json": big}, tmp_path / "layout"))
     with pytest.raises(ImageRefusedError, match="registries take"):
@@ -225,10 +225,10 @@ def test_a_directory_that_is_no_layout_is_refused(tmp_path: Path) -> None:
 def test_an_image_with_compressed_layers_is_shipped_as_it_is(tmp_path: Path) -> None:
     built = good({"x": b""})
     with open_image(str(write_tar(layout_of(built), tmp_path / "image.tar"))) as image:
-        shipment = pack(image)
-        assert shipment.manifest.data == built.manifest_bytes
-        assert [blob.digest for blob in shipment.layers] == [digest_of(layer.stored) for layer in built.layers]
-        with shipment.config.open() as file:
+        pushable = pack(image)
+        assert pushable.manifest.data == built.manifest_bytes
+        assert [blob.digest for blob in pushable.layers] == [digest_of(layer.stored) for layer in built.layers]
+        with pushable.config.open() as file:
             assert file.read() == built.config_bytes
 
 
@@ -239,15 +239,15 @@ def test_layers_that_are_not_compressed_are_shipped_compressed(form: str, tmp_pa
     shipments = []
     for number in range(2):
         with open_image(str(FORMS[form](built, tmp_path / str(number)))) as image:
-            shipment = pack(image)
-            shipments.append(shipment)
-            assert len(shipment.layers) == 2
-            for blob, tar in zip(shipment.layers, tars, strict=False):
+            pushable = pack(image)
+            shipments.append(pushable)
+            assert len(pushable.layers) == 2
+            for blob, tar in zip(pushable.layers, tars, strict=False):
                 with blob.open() as file:
                     data = file.read()
                 assert (digest_of(data), len(data)) == (blob.digest, blob.size)
                 assert gzip.decompress(data) == tar
-            manifest = oci.parse(oci.Manifest, shipment.manifest.data, "it")
+            manifest = oci.parse(oci.Manifest, pushable.manifest.data, "it")
             assert manifest.config.digest == digest_of(built.config_bytes)
             assert len(manifest.layers) == 3
             assert manifest.layers[0] == manifest.layers[2]

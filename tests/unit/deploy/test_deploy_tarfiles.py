@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.image.streams import Pieces, Seekable
-from deploy.image.tarfiles import EXTENSION_BYTES_LIMIT, Entry, Kind, TarError, entries
+from deploy.image.tarfiles import MAX_EXTENSION_BYTES, Entry, Kind, TarError, entries
 from tests.deploy.images import Item, directory, hard_link, symlink, tar_of
 
 FORMS = [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]
@@ -147,7 +147,7 @@ def test_a_name_of_a_gigabyte_is_refused_unread() -> None:
 
     with pytest.raises(TarError, match="name and attributes"):
         listed(patched(change))
-    assert EXTENSION_BYTES_LIMIT < 1024**3
+    assert MAX_EXTENSION_BYTES < 1024**3
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from deploy.errors import (
 )
 from deploy.registry.address import Address
 from deploy.registry.login import Login
-from deploy.registry.patience import Patience, TransientError, Tries, persist
-from deploy.registry.refusals import meaning, words
+from deploy.registry.registry_errors import meaning, words
+from deploy.registry.retry import Attempts, RetryPolicy, TransientError, retry
 
 
 @pytest.mark.parametrize(
@@ -123,34 +123,34 @@ def test_an_answer_is_put_into_words(status: int, body: bytes, said: str) -> Non
 def test_what_works_at_last_is_returned() -> None:
     left = [1, 2, 3]
 
-    def attempt(_: Tries) -> str:
+    def attempt(_: Attempts) -> str:
         if left:
             raise TransientError(str(left.pop()))
         return "done"
 
-    assert persist(Patience(first_pause=0.001), attempt) == "done"
+    assert retry(RetryPolicy(first_pause=0.001), attempt) == "done"
 
 
 def test_tries_end_after_so_many_failures_in_a_row() -> None:
     count = 0
 
-    def attempt(tries: Tries) -> None:
+    def attempt(attempts: Attempts) -> None:
         nonlocal count
         count += 1
         if count == 3:
-            tries.progressed()
+            attempts.progressed()
         raise TransientError(f"failure {count}")
 
     with pytest.raises(TransientError, match="failure 6"):
-        persist(Patience(failures=4, first_pause=0.001), attempt)
+        retry(RetryPolicy(failures=4, first_pause=0.001), attempt)
 
 
 def test_tries_end_when_their_time_is_up() -> None:
-    def attempt(tries: Tries) -> None:
-        tries.progressed()
+    def attempt(attempts: Attempts) -> None:
+        attempts.progressed()
         raise TransientError("again")
 
     start = time.monotonic()
     with pytest.raises(TransientError):
-        persist(Patience(first_pause=0.01, longest_pause=0.01, total=0.2), attempt)
+        retry(RetryPolicy(first_pause=0.01, max_pause=0.01, total=0.2), attempt)
     assert time.monotonic() - start < 1

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from deploy.roles import Place, Roles
+from deploy.roles import Roles, S3Prefix
 
 FUNCTION: Final = Path(__file__).resolve().parents[3] / "function"
 OBJECT: Final = {"s3:GetObject", "s3:GetObjectVersion"}
@@ -40,7 +40,7 @@ def granted(roles: Roles) -> set[str]:
 
 
 def test_the_function_may_do_what_it_calls_and_no_more() -> None:
-    roles = Roles(videos=Place("films", "in/"), results=Place("results"))
+    roles = Roles(videos=S3Prefix("films", "in/"), results=S3Prefix("results"))
     assert granted(roles) == {action for call in calls() for action in NEEDS[call]}
 
 
@@ -49,6 +49,6 @@ def test_videos_are_read_only_unless_indexes_are_kept_beside_them() -> None:
         found = [one["Resource"] for one in roles.for_function()["Statement"] if "s3:PutObject" in one["Action"]]
         return [resource for resource in found if "films" in resource]
 
-    apart = Roles(videos=Place("films", "in/"), results=Place("results"))
+    apart = Roles(videos=S3Prefix("films", "in/"), results=S3Prefix("results"))
     assert written(apart) == []
     assert written(replace(apart, index_beside=True)) == ["arn:aws:s3:::films/in/*.hwang"]

@@ -23,7 +23,7 @@ class Place:
     account: str
 
 
-class Rehearsal:
+class DryRun:
     """Remembers what was read and what would have been changed. `place` says where what is new would be."""
 
     def __init__(self, place: Callable[[], Place]) -> None:

@@ -1,10 +1,10 @@
 """An image as a registry takes it: blobs to upload and the manifest that names them.
 
 with open_image("image.tar") as image:
-    shipment = pack(image)
-    for blob in (*shipment.layers, shipment.config):
+    pushable = pack(image)
+    for blob in (*pushable.layers, pushable.config):
         upload(blob)                      # blob.digest, blob.size, blob.open()
-    put(shipment.manifest.data, shipment.manifest.media_type)   # shipment.manifest.digest
+    put(pushable.manifest.data, pushable.manifest.media_type)   # pushable.manifest.digest
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _GZIP: Final = 31  # zlib's window with gzip's header, in which there is neither
 
 
 @dataclass(frozen=True)
-class Shipment:
+class Pushable:
     """`layers` are the lowest first, each once, compressed by gzip. All of it lives as long as the image is open."""
 
     layers: tuple[StoredBlob, ...]
@@ -41,7 +41,7 @@ class Shipment:
     manifest: StoredManifest
 
 
-def pack(image: Image) -> Shipment:
+def pack(image: Image) -> Pushable:
     """The image's own manifest and bytes where it has a manifest and all its layers are compressed.
 
     Else its layers are compressed, into temporary files and into the same bytes each time on one machine, and a
@@ -60,7 +60,7 @@ def pack(image: Image) -> Shipment:
     packed = [blobs[layer.diff_id] for layer in image.layers]
     is_complete = all(blob.digest == layer.blob.digest for blob, layer in zip(packed, image.layers, strict=True))
     manifest = image.manifest if image.manifest and is_complete else _manifest(config, packed)
-    return Shipment(tuple(dict.fromkeys(packed)), config, manifest)
+    return Pushable(tuple(dict.fromkeys(packed)), config, manifest)
 
 
 def _packed(image: Image, layer: Layer) -> StoredBlob:

@@ -20,29 +20,29 @@ class TransientError(Exception):
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """All in seconds but `failures`, after which, in a row, it is given up. `total` is for one request or one blob."""
 
     failures: int = 6
     first_pause: float = 0.25
-    longest_pause: float = 20
+    max_pause: float = 20
     connect: float = 10
     read: float = 60
     total: float = 1800
 
 
-class Tries:
+class Attempts:
     """The tries of one thing, from now on."""
 
-    def __init__(self, patience: Patience) -> None:
-        self._patience = patience
-        self._deadline = time.monotonic() + patience.total
+    def __init__(self, retry_policy: RetryPolicy) -> None:
+        self._retry_policy = retry_policy
+        self._deadline = time.monotonic() + retry_policy.total
         self._failures = 0
 
     def check(self) -> None:
         """Raises TransientError when the time is up."""
         if time.monotonic() > self._deadline:
-            raise TransientError(f"it is not done after {self._patience.total:.0f} s")
+            raise TransientError(f"it is not done after {self._retry_policy.total:.0f} s")
 
     def progressed(self) -> None:
         """Something was achieved that stays achieved: failures count from zero again."""
@@ -51,19 +51,19 @@ class Tries:
     def pause(self, failure: TransientError) -> None:
         """Waits until the next try. Raises the failure where there is none left, or no time for it."""
         self._failures += 1
-        patience = self._patience
-        longest = min(patience.longest_pause, patience.first_pause * 2 ** (self._failures - 1))
+        retry_policy = self._retry_policy
+        longest = min(retry_policy.max_pause, retry_policy.first_pause * 2 ** (self._failures - 1))
         seconds = max(random.uniform(longest / 2, longest), failure.after_seconds or 0)  # noqa: S311 - it hides nothing
-        if self._failures >= patience.failures or time.monotonic() + seconds > self._deadline:
+        if self._failures >= retry_policy.failures or time.monotonic() + seconds > self._deadline:
             raise failure
         time.sleep(seconds)
 
 
-def persist(patience: Patience, attempt: Callable[[Tries], T]) -> T:
+def retry(retry_policy: RetryPolicy, attempt: Callable[[Attempts], T]) -> T:
     """What the attempt returns, tried again after each TransientError. Raises the last of them."""
-    tries = Tries(patience)
+    attempts = Attempts(retry_policy)
     while True:
         try:
-            return attempt(tries)
+            return attempt(attempts)
         except TransientError as failure:
-            tries.pause(failure)
+            attempts.pause(failure)

@@ -12,11 +12,11 @@ from deploy.errors import ImageRefusedError
 from deploy.image.localimage import Image
 
 _FOLDER: Final = "/opt/share/hwang-lambda"
-STAMP: Final = f"{_FOLDER}/verified.json"
-MATERIALS: Final = f"{_FOLDER}/sbom.cdx.json"
+VERIFIED: Final = f"{_FOLDER}/verified.json"
+SBOM: Final = f"{_FOLDER}/sbom.cdx.json"
 VEX: Final = f"{_FOLDER}/vex.json"
-_STAMP_LIMIT: Final = 1024 * 1024
-MATERIALS_LIMIT: Final = 16 * 1024 * 1024
+_MAX_REPORT_BYTES: Final = 1024 * 1024
+MAX_SBOM_BYTES: Final = 16 * 1024 * 1024
 
 
 class _Part(BaseModel):
@@ -47,7 +47,7 @@ class Cve(_Part):
     under_investigation: int
 
 
-class Stamp(_Part):
+class VerifiedReport(_Part):
     """What of a stamp is shown; all of it is in the image."""
 
     verified: str
@@ -63,13 +63,13 @@ class Stamp(_Part):
 class Verdict:
     """A stamp, and how many bytes of files later layers put over what it is of. `stamp` is None for a damaged one."""
 
-    stamp: Stamp | None
+    report: VerifiedReport | None
     bytes_on_top: int
 
     @cached_property
     def document(self) -> dict[str, Any]:
-        stamp = self.stamp.model_dump() if self.stamp else {}
-        return {**stamp, "bytes_on_top": self.bytes_on_top}
+        report = self.report.model_dump() if self.report else {}
+        return {**report, "bytes_on_top": self.bytes_on_top}
 
 
 def verdict(image: Image) -> Verdict | None:
@@ -78,28 +78,28 @@ def verdict(image: Image) -> Verdict | None:
         files = image.filesystem
     except ImageRefusedError:
         return None
-    found = files.find(STAMP)
+    found = files.find(VERIFIED)
     if found is None:
         return None
     on_top = sum(files.sizes[found.node.layer + 1 :])
     try:
-        return Verdict(Stamp.model_validate_json(files.read(STAMP, _STAMP_LIMIT)), on_top)
+        return Verdict(VerifiedReport.model_validate_json(files.read(VERIFIED, _MAX_REPORT_BYTES)), on_top)
     except (FileNotFoundError, ValidationError):
         return Verdict(None, on_top)
 
 
-def materials(image: Image) -> bytes:
+def read_sbom(image: Image) -> bytes:
     """The bill of materials, CycloneDX. Raises ImageRefusedError for an image without one."""
-    data = _read(image, MATERIALS)
+    data = _read(image, SBOM)
     if not data:
         raise ImageRefusedError(
-            f"{image.reference} has no bill of materials that could be attached ({MATERIALS})",
+            f"{image.reference} has no bill of materials that could be attached ({SBOM})",
             then="push without --attach, or build the image with this project's Dockerfile",
         )
     return data
 
 
-def answers(image: Image) -> bytes:
+def read_vex(image: Image) -> bytes:
     """The answers to CVE records, CycloneDX VEX; empty if an older build made none."""
     return _read(image, VEX)
 
@@ -107,7 +107,7 @@ def answers(image: Image) -> bytes:
 def _read(image: Image, path: str) -> bytes:
     """The file, or nothing if it is not there or too large to be what its name says."""
     try:
-        data = image.filesystem.read(path, MATERIALS_LIMIT + 1)
+        data = image.filesystem.read(path, MAX_SBOM_BYTES + 1)
     except FileNotFoundError:
         return b""
-    return data if len(data) <= MATERIALS_LIMIT else b""
+    return data if len(data) <= MAX_SBOM_BYTES else b""

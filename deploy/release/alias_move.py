@@ -10,8 +10,8 @@ from deploy.aws import Account, code_of, was_repeated
 from deploy.errors import ConflictError
 from deploy.release import alias
 from deploy.release.alias import AliasState
-from deploy.release.restore import Changes
-from deploy.stop import postponed
+from deploy.release.undo_stack import UndoStack
+from deploy.signals import postponed
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -24,14 +24,14 @@ _CHANGED_MEANWHILE: Final = {
 }
 
 
-class Switch:
+class AliasMove:
     """`before` is where the alias is when nothing of this release is left: None if there was none."""
 
-    def __init__(self, account: Account, changes: Changes, function: str, name: str) -> None:
+    def __init__(self, account: Account, undo_stack: UndoStack, function: str, name: str) -> None:
         self.name = name
         self.before: AliasState | None = None
         self._functions: LambdaClient = account.functions
-        self._changes = changes
+        self._undo_stack = undo_stack
         self._function = function
         self._now: AliasState | None = None
         self._ours: AliasState | None = None
@@ -46,7 +46,7 @@ class Switch:
     def send(self, wanted: AliasState) -> None:
         """Sends the traffic as wanted. Raises ConflictError if somebody else changed the alias since it was read."""
         if self._ours is None:
-            self._changes.about_to_change(f"alias {self.name}", self._put_back)
+            self._undo_stack.push(f"alias {self.name}", self._put_back)
         self._unanswered = wanted
         try:
             with postponed():

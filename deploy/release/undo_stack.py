@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from deploy.aws import SDK_ERRORS, explained
 from deploy.console import Reporter
 from deploy.errors import NotRestoredError
-from deploy.stop import unstoppable
+from deploy.signals import unstoppable
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Undo:
     put_back: Callable[[], None]
 
 
-class Changes:
+class UndoStack:
     """What may have to be put back. An undo is added before its change is begun, so that nothing can come between."""
 
     def __init__(self, report: Reporter) -> None:
@@ -29,10 +29,10 @@ class Changes:
     def __bool__(self) -> bool:
         return bool(self._undos)
 
-    def about_to_change(self, what: str, put_back: Callable[[], None]) -> None:
+    def push(self, what: str, put_back: Callable[[], None]) -> None:
         self._undos.append(Undo(what, put_back))
 
-    def forget_last(self) -> None:
+    def drop_last(self) -> None:
         """There is nothing of the last change that would have to be put back."""
         self._undos.pop()
 

@@ -16,7 +16,7 @@ from deploy.errors import (
     TagTakenError,
 )
 
-_MOST_CHARS: Final = 300
+_MAX_CHARS: Final = 300
 _USUAL_WORDS: Final = {401: "unauthorized", 403: "denied", 404: "not found"}
 
 # The first that is found in the text decides: ECR says of an old token that it is denied.
@@ -52,7 +52,7 @@ _MEANINGS: Final[tuple[tuple[str, type[DeployError], str], ...]] = (
 
 def meaning(text: str, registry: str) -> DeployError:
     """The error for what the registry (HOST or HOST/NAME) said."""
-    said = "".join(c if c.isprintable() else " " for c in text).strip()[:_MOST_CHARS]
+    said = "".join(c if c.isprintable() else " " for c in text).strip()[:_MAX_CHARS]
     for pattern, kind, then in _MEANINGS:
         if re.search(pattern, said, re.IGNORECASE):
             return kind(f"the registry {registry} refuses: {said}", then=then)
