@@ -5,17 +5,15 @@
         report.result(document(image, found), table(image, found))
         require_acceptable(image, found)
 
-What a reference may be is told in `locate`, what is known of an image in `localimage`, how a registry takes it in
-`pushable`.
+`locate` lists the forms of a reference, `localimage` describes an image, `pushable` packs it for a registry.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import chain
 
 from deploy.errors import ImageRefusedError
-from deploy.image.checks import command, handler, packaging, readable, runtime, settings, verified
+from deploy.image.checks import command, packaging, python, runtime, settings, verified
 from deploy.image.checks.command import Command
 from deploy.image.checks.finding import Finding, Level
 from deploy.image.localimage import Image
@@ -26,33 +24,28 @@ __all__ = ["Finding", "Image", "Level", "document", "findings", "open_image", "r
 
 
 def findings(image: Image, architecture: str | None = None) -> tuple[Finding, ...]:
-    """All that Lambda would refuse, and what is worth knowing. `architecture`: the wanted one, in Lambda's words."""
+    """Return everything that Lambda would refuse, and facts worth knowing. `architecture`: the wanted one."""
+    return tuple(_findings(image, architecture))
+
+
+def _findings(image: Image, architecture: str | None) -> Iterator[Finding]:
     start = Command.of(image)
-    return tuple(
-        chain(
-            packaging.manifest(image),
-            packaging.architecture(image, architecture),
-            packaging.operating_system(image),
-            packaging.layers(image),
-            command.present(start),
-            command.shape(start),
-            _in_files(image, start),
-            settings.environment(image),
-            settings.user(image),
-            settings.volumes(image),
-            settings.standin(image),
-            settings.labels(image),
-            verified.verified(image),
-        )
-    )
+    yield from packaging.manifest(image)
+    yield from packaging.architecture(image, architecture)
+    yield from packaging.layers(image)
+    yield from command.shape(start)
+    yield from _in_files(image, start)
+    yield from settings.settings(image)
+    yield from settings.labels(image)
+    yield from verified.verified(image)
 
 
 def _in_files(image: Image, start: Command) -> Iterator[Finding]:
-    """What needs the layers to be read. Where they cannot be, that is the finding."""
+    """Yield the findings about files; if the layers cannot be read, that is the finding."""
     try:
         files = image.filesystem
     except ImageRefusedError as error:
-        yield Finding("refused", "layers", error.what, why="the files in them cannot be looked at", then=error.then)
+        yield Finding("refused", "layers", error.what, "the files in them cannot be checked", error.then)
         return
     yield from packaging.size(image)
     yield from packaging.names(files)
@@ -60,12 +53,12 @@ def _in_files(image: Image, start: Command) -> Iterator[Finding]:
         yield from command.directory(start, files)
         yield from command.executable(start, files, image.architecture)
         yield from runtime.client(image, start, files)
-        yield from handler.importable(image, start, files)
-    yield from readable.readable(image, start, files)
+        yield from python.handler(image, start, files)
+    yield from runtime.readable(image, start, files)
 
 
 def require_acceptable(image: Image, found: Sequence[Finding]) -> None:
-    """Raises ImageRefusedError, which tells all that is refused, if something is."""
+    """Raises ImageRefusedError, with every refusal, if there is one."""
     refused = [finding for finding in found if finding.level == "refused"]
     if not refused:
         return

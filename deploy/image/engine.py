@@ -1,9 +1,9 @@
-"""Images in the Docker Engine, or whatever speaks its API.
+"""Images in the Docker Engine, or in anything else that speaks its API.
 
-The classic store tells an image's configuration at once. Its files are those of a container that is made of it,
+The classic store returns an image's configuration at once. Its files are read from a container that is made of it,
 exported, and removed without having run: that is faster than `docker save`, which the engine first writes to its disk,
-and which is kept for whoever wants the layers. The containerd store keeps manifests and indexes: there it is the saved
-image that is looked at.
+and which is used only if the layers are asked for. The containerd store keeps manifests and indexes: there the saved
+image is read.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import docker
@@ -25,13 +28,11 @@ import urllib3.exceptions
 
 from deploy.errors import EngineUnavailableError, ImageNotFoundError, ImageRefusedError
 from deploy.image import oci
-from deploy.image.bundle import Archive, spool
-from deploy.image.dockerarchive import read_docker_archive
-from deploy.image.engineclient import EngineClient
+from deploy.image.bundle import archive, spool
 from deploy.image.filesystem import Filesystem
 from deploy.image.layers import Layer
-from deploy.image.layout import INDEX, read_layout
-from deploy.image.localimage import EngineImage, Image
+from deploy.image.localimage import EngineHandle, Image
+from deploy.image.saved import read_saved
 from deploy.image.streams import Pieces
 from deploy.image.tarfiles import Entry, TarError, entries
 
@@ -46,8 +47,42 @@ _ONLY_CONFIGURES: Final = re.compile(
 )
 
 
+class EngineClient(docker.APIClient):
+    """A client that never reads the user's credentials; docker.APIClient reads ~/.docker/config.json and ~/.netrc."""
+
+    def __init__(self, **options: Any) -> None:
+        with _empty_configuration():
+            super().__init__(**options)
+
+    @property
+    def trust_env(self) -> bool:
+        """Always False, or requests would look for a .netrc; no other variable is about an engine."""
+        return False
+
+    @trust_env.setter
+    def trust_env(self, _: bool) -> None:
+        pass
+
+
+@contextmanager
+def _empty_configuration() -> Iterator[None]:
+    before = os.environ.get("DOCKER_CONFIG")
+    with TemporaryDirectory(prefix="ecr-push-") as directory:
+        (Path(directory) / "config.json").write_text("{}")
+        os.environ["DOCKER_CONFIG"] = directory
+        try:
+            yield
+        finally:
+            del os.environ["DOCKER_CONFIG"]
+            if before is not None:
+                os.environ["DOCKER_CONFIG"] = before
+
+
 def connect() -> docker.APIClient:
-    """The engine of DOCKER_HOST or the usual socket, to be closed. Raises EngineUnavailableError within 2 seconds."""
+    """Connect to the engine of DOCKER_HOST or the usual socket. Raises EngineUnavailableError within 2 seconds.
+
+    The caller closes the client.
+    """
     host = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
     if host.startswith("ssh://"):
         raise EngineUnavailableError(f"{host}: engines behind SSH are not supported", then="forward its socket: ssh -L")
@@ -60,7 +95,7 @@ def connect() -> docker.APIClient:
 
 
 def read_engine_image(name: str, reference: str, architecture: str | None, files: ExitStack) -> Image:
-    """Raises EngineUnavailableError, ImageNotFoundError, or ImageRefusedError as `read_layout` does."""
+    """Find an image. Raises EngineUnavailableError, ImageNotFoundError, or ImageRefusedError as `read_saved` does."""
     api = connect()
     files.callback(api.close)
     with _answering():
@@ -75,53 +110,56 @@ def read_engine_image(name: str, reference: str, architecture: str | None, files
         "rootfs": {"diff_ids": (found.get("RootFS") or {}).get("Layers")},
     }
     config = oci.parse(oci.ImageConfig, json.dumps(described).encode(), f"what the engine says of {reference}")
-    kept = EngineImage(api, str(found["Id"]))
-    source = _EngineSource(kept, reference, config, found)
-    return Image(reference, "engine", config, source, engine=kept, files=files)
+    engine = EngineHandle(api, str(found["Id"]))
+    return _EngineImage(reference, "engine", config, engine=engine, files=files, described=found)
 
 
 @dataclass(frozen=True)
-class _EngineSource:
-    """`described` is what the engine tells of the image."""
+class _EngineImage(Image):
+    """An image of the classic store. `described` is the engine's description of it."""
 
-    image: EngineImage
-    reference: str
-    config: oci.ImageConfig
-    described: dict[str, Any]
+    described: dict[str, Any] = field(default_factory=dict, repr=False)
 
-    def layers(self, files: ExitStack) -> tuple[Layer, ...]:
-        """As the engine saves them. The media types in there are the archive's, not of what the engine will push."""
-        saved = _saved(self.image.api, self.image.id, self.reference, None, files)
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """Layers as the engine saves them, without media types: those are the archive's, not of a later push."""
+        saved = _saved(self._api, self.config_digest, self.reference, None, self.files)
         if saved.config.rootfs != self.config.rootfs:
             raise ImageRefusedError(
                 f"the engine saves other layers than {self.reference} has", then="docker pull or build it"
             )
         return tuple(replace(layer, media_type="") for layer in saved.layers)
 
-    def filesystem(self, files: ExitStack) -> Filesystem:
-        container = files.enter_context(_container(self.image))
-        tree = Filesystem(_ContainerContents(self.image.api, container))
+    @cached_property
+    def filesystem(self) -> Filesystem:
+        """Files of a container, read from there."""
+        container = self.files.enter_context(_container(self._api, self.config_digest))
+        tree = Filesystem(partial(_read, self._api, container))
         with _answering():
-            tree.add(entries(Pieces(self.image.api.export(container, _CHUNK_BYTES))))
+            tree.add(entries(Pieces(self._api.export(container, _CHUNK_BYTES))))
         return tree
 
-    def layer_bytes(self, filesystem: Filesystem) -> tuple[int, ...]:  # noqa: ARG002 - it has the layers merged
-        """From the image's history; only their sum where that does not say which step made which layer."""
+    @cached_property
+    def layer_bytes(self) -> tuple[int, ...]:
+        """Sizes from the image's history; only their sum if it does not say which step made which layer."""
         with _answering():
-            history = reversed(self.image.api.history(self.image.id))
+            history = reversed(self._api.history(self.config_digest))
         sizes = tuple(step["Size"] for step in history if not _ONLY_CONFIGURES.match(step.get("CreatedBy") or ""))
         if len(sizes) == len(self.config.rootfs.diff_ids) and sum(sizes) == self.described["Size"]:
             return sizes
         return (int(self.described["Size"]),)
 
+    @property
+    def _api(self) -> Any:
+        return self.engine.api if self.engine else None
+
 
 @contextmanager
-def _container(image: EngineImage) -> Iterator[str]:
-    """A container of the image that never runs."""
-    api = image.api
+def _container(api: Any, image_id: str) -> Iterator[str]:
+    """Make a container of the image that never runs, and remove it at the end."""
     with _answering():
         container = api.create_container(
-            image.id,
+            image_id,
             command=["/"],
             labels={"ecr-push": "check"},
             host_config=api.create_host_config(network_mode="none"),
@@ -133,23 +171,16 @@ def _container(image: EngineImage) -> Iterator[str]:
             api.remove_container(container, v=True, force=True)
 
 
-@dataclass(frozen=True)
-class _ContainerContents:
-    """Reads files of a container (`filesystem.Contents`)."""
-
-    api: docker.APIClient
-    container: str
-
-    def read(self, path: str, layer: int, entry: Entry, limit: int) -> bytes:  # noqa: ARG002 - it is merged
-        with _answering():
-            tar = Pieces(self.api.get_archive(self.container, path, _CHUNK_BYTES)[0])
-            next(entries(tar))
-            return tar.read(min(entry.size, limit))
+def _read(api: Any, container: str, path: str, _: int, entry: Entry, limit: int) -> bytes:
+    with _answering():
+        tar = Pieces(api.get_archive(container, path, _CHUNK_BYTES)[0])
+        next(entries(tar))
+        return tar.read(min(entry.size, limit))
 
 
 @contextmanager
 def _answering() -> Iterator[None]:
-    """Raises EngineUnavailableError for an engine that goes away in the middle of an answer."""
+    """Raises EngineUnavailableError if the engine goes away in the middle of an answer."""
     try:
         yield
     except (requests.RequestException, urllib3.exceptions.HTTPError, docker.errors.APIError, TarError) as error:
@@ -161,14 +192,11 @@ def _answering() -> Iterator[None]:
 def _saved(api: docker.APIClient, name: str, reference: str, architecture: str | None, files: ExitStack) -> Image:
     with _answering():
         spooled = spool(api.get_image(name, _CHUNK_BYTES), reference, files)
-    bundle = Archive(reference, spooled)
-    if bundle.find(INDEX):
-        return read_layout(bundle, reference, "engine", architecture, files)
-    return read_docker_archive(bundle, reference, "engine", files)
+    return read_saved(archive(reference, spooled), reference, architecture, files, "engine")
 
 
 def _keeps_manifests(api: docker.APIClient) -> bool:
-    """Whether it is containerd's store."""
+    """Return whether images are in containerd's store."""
     status = api.info().get("DriverStatus") or []
     return any("io.containerd.snapshotter" in str(value) for _, value in status)
 
@@ -179,16 +207,16 @@ def _inspected(api: docker.APIClient, name: str) -> dict[str, Any]:
     except docker.errors.NotFound:
         raise _not_found(api, name) from None
     except docker.errors.NullResource:
-        raise ImageNotFoundError("an empty name names no image", then="docker images shows what there is") from None
+        raise ImageNotFoundError("an empty name names no image", then="docker images lists the images") from None
     except docker.errors.APIError as error:
         raise ImageNotFoundError(
-            f"{name} is no name of an image: {error.explanation}", then="docker images shows what there is"
+            f"{name} is no name of an image: {error.explanation}", then="docker images lists the images"
         ) from None
     return found
 
 
 def _not_found(api: docker.APIClient, name: str) -> ImageNotFoundError:
-    """With the ids that a short one may mean, the other tags of the name, or names that look like it."""
+    """Name the ids that a short one may mean, the other tags of the name, or names that look like it."""
     images = api.images()
     if re.fullmatch(r"(sha256:)?[0-9a-f]+", name):
         short = name.removeprefix("sha256:")
@@ -202,7 +230,7 @@ def _not_found(api: docker.APIClient, name: str) -> ImageNotFoundError:
     near = _near(name, tags)
     known = f"; there is {', '.join(near)}" if near else ""
     return ImageNotFoundError(
-        f"the engine has no image {name}{known}", then="docker images shows what there is; build or pull it", near=near
+        f"the engine has no image {name}{known}", then="docker images lists the images; build or pull it", near=near
     )
 
 
@@ -224,7 +252,7 @@ def _repository(name: str) -> str:
 
 
 def _unavailable(host: str, error: Exception) -> EngineUnavailableError:
-    """Why, from the operating system's error somewhere below what docker-py says."""
+    """Explain, by the operating system's error somewhere below docker-py's."""
     start = "start it (systemctl start docker, Docker Desktop, colima start), or set DOCKER_HOST to where it is"
     match _cause(error):
         case FileNotFoundError():
@@ -254,7 +282,7 @@ def _cause(error: BaseException) -> BaseException | None:
 
 
 def _chain(error: BaseException) -> list[BaseException]:
-    """An error and what is in it."""
+    """Return an error and all errors inside it."""
     found: list[BaseException] = []
     pending = [error]
     while pending and len(found) < 20:

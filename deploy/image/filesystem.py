@@ -1,19 +1,19 @@
-"""The files of an image: its layers laid over each other, as the container will see them.
+"""Files of an image: its layers laid over each other, as the container will see them.
 
-Nothing is unpacked to disk: a tree of nodes is built from what the layers' tars list, and contents are read where they
-are when somebody asks. What a layer does to those below it follows the OCI image specification:
+Nothing is unpacked to disk: a tree of nodes is built from the entries of the layers' tars, and contents are read from
+the layers on demand. A layer changes those below it as the OCI image specification says:
 
-* `.wh.NAME` takes NAME of the layers below away, `.wh..wh..opq` everything that they have in its directory;
-* a directory over a directory keeps what is in it, any other pair replaces;
-* a directory that no layer lists, but something in it, is root's with mode 755; it replaces what is no directory.
+* `.wh.NAME` removes NAME of the layers below, `.wh..wh..opq` everything that they have in its directory;
+* a directory over a directory keeps the entries of both, any other pair replaces;
+* a directory that no layer lists, but something in it, is root's with mode 755; it replaces anything but a directory.
 """
 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Final, Protocol
+from typing import Final, TypeAlias
 
 from deploy.errors import ImageRefusedError
 from deploy.image.tarfiles import Entry, Kind
@@ -31,15 +31,13 @@ _OPAQUE: Final = ".wh..wh..opq"
 _META: Final = ".wh..wh."
 
 
-class Contents(Protocol):
-    """Reads files: at most `limit` bytes of the entry's contents. `path` has no links in it."""
-
-    def read(self, path: str, layer: int, entry: Entry, limit: int) -> bytes: ...
+# Reads at most as many bytes of a file: its path without links, its layer's number, its entry, the limit.
+ReadContents: TypeAlias = Callable[[str, int, Entry, int], bytes]
 
 
 @dataclass(slots=True)
 class Node:
-    """A file, directory, link or device. `children` of a directory, by name.
+    """A file, directory, link or device; `children` of a directory by name.
 
     `layer` is the number of the layer that has the contents, `touched` the last one that has something at or below it.
     """
@@ -51,19 +49,21 @@ class Node:
 
     @property
     def kind(self) -> Kind:
+        """Kind of the entry."""
         return self.entry.kind
 
     @property
     def is_directory(self) -> bool:
+        """Whether it can have children."""
         return self.entry.kind is Kind.DIRECTORY
 
     def renew(self, layer: int) -> None:
-        """Makes a directory this layer's own: what a lower one said of it is gone."""
+        """Replace a lower layer's entry of a directory by this layer's."""
         if self.layer < layer:
             self.entry, self.layer = _directory(self.entry.name), layer
 
     def permits(self, uid: int, gids: frozenset[int], wanted: int) -> bool:
-        """Whether the permission bits let the user do all of `wanted` (READ, EXECUTE)."""
+        """Return whether the permission bits let the user do all of `wanted` (READ, EXECUTE)."""
         mode = self.entry.mode
         if uid == 0:
             return not wanted & EXECUTE or self.is_directory or bool(mode & _ALL)
@@ -73,7 +73,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Where a path leads: `path` without links in it, `passed` the directories on the way, those of links included."""
+    """Target of a path: `path` without links, `passed` the directories on the way, those of links included."""
 
     path: str
     node: Node
@@ -81,14 +81,14 @@ class Found:
 
 
 class Filesystem:
-    """Starts empty; `add` lays a layer over the ones that are there.
+    """Tree of files. It starts empty; `add` lays a layer over the others.
 
-    `sizes` counts the bytes of the files of each layer, hidden ones too: their sum is what Docker calls the image's
-    size. `problems` says what an engine would not unpack.
+    `sizes` counts the bytes of the files of each layer, hidden ones too: their sum is Docker's size of the image.
+    `problems` describes entries that no engine would unpack.
     """
 
-    def __init__(self, contents: Contents) -> None:
-        self._contents = contents
+    def __init__(self, read: ReadContents) -> None:
+        self._read = read
         self._root = Node(_directory("/"), -1, -1)
         self._count = 0
         self._layers = 0
@@ -96,7 +96,7 @@ class Filesystem:
         self.problems: list[str] = []
 
     def add(self, entries: Iterable[Entry]) -> None:
-        """Lays one more layer over the others. Raises ImageRefusedError when there are too many files."""
+        """Lay one more layer over the others. Raises ImageRefusedError if there are too many files."""
         layer, self._layers = self._layers, self._layers + 1
         size = 0
         removals: list[tuple[list[str], str]] = []
@@ -116,7 +116,7 @@ class Filesystem:
         self.sizes.append(size)
 
     def _parts(self, entry: Entry, layer: int) -> list[str]:
-        """The names on the way to the entry; none for what is not taken."""
+        """Return the names on the way to the entry; none if it is not taken."""
         parts = [part for part in entry.name.split("/") if part not in ("", ".")]
         if ".." in parts or len(entry.name) > _MAX_NAME_BYTES:
             if len(self.problems) < _MAX_PROBLEMS:
@@ -144,7 +144,7 @@ class Filesystem:
         return Node(entry, source, layer)
 
     def _directory(self, parts: list[str], layer: int) -> Node:
-        """The directory there, made if need be."""
+        """Return the directory, made if it is missing."""
         node = self._root
         node.touched = layer
         for part in parts:
@@ -156,7 +156,7 @@ class Filesystem:
         return node
 
     def _linked(self, link: Entry, layer: int) -> tuple[Entry, int]:
-        """The file that a hard link is another name of, and the layer that has it."""
+        """Return the file that a hard link is another name of, and the layer that has it."""
         found = self.find(link.target, follow=False)
         if found is None or found.node.is_directory:
             if len(self.problems) < _MAX_PROBLEMS:
@@ -165,7 +165,7 @@ class Filesystem:
         return found.node.entry, found.node.layer
 
     def _remove(self, parts: list[str], name: str, layer: int) -> None:
-        """Takes away what the layers below have, as a whiteout says."""
+        """Remove entries of the layers below, as a whiteout says."""
         node = self._root
         for part in parts:
             child = node.children.get(part)
@@ -186,7 +186,7 @@ class Filesystem:
             self._keep_touched(child, layer)
 
     def _keep_touched(self, top: Node, layer: int) -> None:
-        """Leaves only what this layer has in a directory."""
+        """Keep only this layer's entries in a directory."""
         pending = [top]
         while pending:
             node = pending.pop()
@@ -197,7 +197,7 @@ class Filesystem:
             pending += directories
 
     def find(self, path: str, *, follow: bool = True) -> Found | None:
-        """Where an absolute path leads, links followed inside the image; None if to nothing or in circles.
+        """Return the target of an absolute path, links followed inside the image; None for nothing and for circles.
 
         `follow=False` does not follow a link at the very end.
         """
@@ -230,20 +230,17 @@ class Filesystem:
         return Found("/" + "/".join(names), nodes[-1], tuple(passed))
 
     def permits(self, path: str, uid: int, gids: frozenset[int], wanted: int = READ) -> bool:
-        """Whether the user gets to what is there, through every directory on the way, and may do all of `wanted`."""
+        """Return whether the user can reach the path, through every directory on the way, and do all of `wanted`."""
         found = self.find(path)
         return found is not None and _reached(found, uid, gids) and found.node.permits(uid, gids, wanted)
 
-    def readable_by(self, path: str, uid: int, gids: frozenset[int]) -> bool:
-        return self.permits(path, uid, gids, READ)
-
     def names(self, path: str) -> list[str]:
-        """What a directory has, sorted; nothing if there is none."""
+        """Return the names in a directory, sorted; none if it is missing."""
         found = self.find(path)
         return sorted(found.node.children) if found else []
 
     def unreadable(self, top: str, uid: int, gids: frozenset[int]) -> Iterator[str]:
-        """What the user cannot read there. A directory that is closed stands for all in it."""
+        """Yield the paths below `top` that the user cannot read. A closed directory stands for all in it."""
         found = self.find(top)
         if found is None:
             return
@@ -265,11 +262,11 @@ class Filesystem:
                 ]
 
     def read(self, path: str, limit: int) -> bytes:
-        """The file's contents, at most `limit` bytes. Raises FileNotFoundError for what is no file with contents."""
+        """Return at most `limit` bytes of a file. Raises FileNotFoundError if it is no file with contents."""
         found = self.find(path)
         if found is None or found.node.kind is not Kind.FILE or found.node.entry.size != found.node.entry.stored:
             raise FileNotFoundError(path)
-        return self._contents.read(found.path, found.node.layer, found.node.entry, limit)
+        return self._read(found.path, found.node.layer, found.node.entry, limit)
 
 
 def _directory(name: str) -> Entry:
@@ -277,7 +274,7 @@ def _directory(name: str) -> Entry:
 
 
 def _names(path: str) -> list[str]:
-    """The last name first."""
+    """Return the names of a path, the last one first."""
     return [name for name in reversed(path.split("/")) if name not in ("", ".")]
 
 

@@ -1,4 +1,4 @@
-"""The layers of an image as they are stored: what they list, verified, and what is in their files."""
+"""Layers of an image as they are stored: their entries, verified, and the contents of their files."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import BinaryIO, Final
 
@@ -20,9 +21,9 @@ READABLE: Final = frozenset({"none", "gzip"})
 
 @dataclass(frozen=True)
 class Layer:
-    """`blob` may be compressed, and how is told by its bytes; `diff_id` is the digest of the tar in it.
+    """A layer. `compression` is that of the bytes of `blob`; `diff_id` is the digest of the tar in it.
 
-    `name` is for messages. `media_type` is the manifest's word for the layer, empty where nobody has made a manifest.
+    `name` is for messages. `media_type` is the manifest's for the layer, empty if there is no manifest yet.
     """
 
     name: str
@@ -32,7 +33,7 @@ class Layer:
     compression: Compression
 
     def unpacked(self, file: BinaryIO) -> Iterator[bytes]:
-        """The tar in pieces. Raises ImageRefusedError for damage, at the end if the bytes are not the right ones."""
+        """Yield the tar in pieces. Raises ImageRefusedError for damage; for wrong bytes only at the end."""
         packed = pieces_of(file)
         if self.compression == "gzip":
             if self.blob.digest:
@@ -41,7 +42,7 @@ class Layer:
         return verified(bounded(packed, MAX_IMAGE_BYTES, self.name), self.diff_id, self.name)
 
     def listed(self) -> list[Entry]:
-        """What is in it. Reads all of it."""
+        """Return its entries. Reads and verifies all of it."""
         if self.compression not in READABLE:
             raise ImageRefusedError(
                 f"{self.name} cannot be read here: {self.compression} compression", then="build it with gzip layers"
@@ -58,26 +59,20 @@ class Layer:
         return found
 
 
-@dataclass(frozen=True)
-class LayerContents:
-    """Reads files out of layers (`filesystem.Contents`)."""
-
-    layers: Sequence[Layer]
-
-    def read(self, path: str, layer: int, entry: Entry, limit: int) -> bytes:  # noqa: ARG002 - the entry is enough
-        stored, wanted = self.layers[layer], min(entry.stored, limit)
-        with stored.blob.open() as file:
-            if stored.compression == "none":
-                file.seek(entry.offset)
-                return file.read(wanted)
-            tar = Pieces(gunzipped(pieces_of(file), stored.name))
-            tar.skip(entry.offset)
-            return tar.read(wanted)
+def _read(layers: Sequence[Layer], _: str, layer: int, entry: Entry, limit: int) -> bytes:
+    stored, wanted = layers[layer], min(entry.stored, limit)
+    with stored.blob.open() as file:
+        if stored.compression == "none":
+            file.seek(entry.offset)
+            return file.read(wanted)
+        tar = Pieces(gunzipped(pieces_of(file), stored.name))
+        tar.skip(entry.offset)
+        return tar.read(wanted)
 
 
 def filesystem_of(layers: Sequence[Layer]) -> Filesystem:
-    """The files of layers, the lowest first. Raises ImageRefusedError if one is damaged."""
-    files = Filesystem(LayerContents(layers))
+    """Lay layers over each other, the lowest first. Raises ImageRefusedError if one is damaged."""
+    files = Filesystem(partial(_read, layers))
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
         for listed in pool.map(Layer.listed, layers):
             files.add(listed)

@@ -1,6 +1,6 @@
-"""Images as others describe them: descriptors, manifests, indexes and configurations, and what Lambda takes of them.
+"""Descriptors, manifests, indexes and configurations of images, and the types of them that Lambda takes.
 
-What is read here was written by somebody else: unknown members are ignored, and what is not as it must be raises
+These documents are written by others: unknown members are ignored, and anything else that is wrong raises
 ImageRefusedError, which names the place. Digests are `sha256:` and 64 hexadecimal digits, sizes are bytes.
 """
 
@@ -17,14 +17,13 @@ from pydantic.alias_generators import to_camel, to_pascal
 
 from deploy.errors import ImageRefusedError
 
-MAX_DOCUMENT_BYTES: Final = 4 * 1024 * 1024  # what registries take for a manifest; a configuration is smaller yet
+MAX_DOCUMENT_BYTES: Final = 4 * 1024 * 1024  # as registries limit a manifest; a configuration is smaller yet
 
 OCI_MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX: Final = "application/vnd.oci.image.index.v1+json"
 OCI_CONFIG: Final = "application/vnd.oci.image.config.v1+json"
 OCI_LAYER: Final = "application/vnd.oci.image.layer.v1.tar"
 OCI_LAYER_GZIP: Final = f"{OCI_LAYER}+gzip"
-OCI_LAYER_ZSTD: Final = f"{OCI_LAYER}+zstd"
 DOCKER_MANIFEST: Final = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_INDEX: Final = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_CONFIG: Final = "application/vnd.docker.container.image.v1+json"
@@ -32,35 +31,32 @@ DOCKER_LAYER: Final = "application/vnd.docker.image.rootfs.diff.tar"
 DOCKER_LAYER_GZIP: Final = f"{DOCKER_LAYER}.gzip"
 
 INDEXES: Final = frozenset({OCI_INDEX, DOCKER_INDEX})
-# What Lambda takes.
+# Types that Lambda takes.
 MANIFESTS: Final = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 CONFIGS: Final = frozenset({OCI_CONFIG, DOCKER_CONFIG})
 LAYERS: Final = {OCI_LAYER: "none", DOCKER_LAYER: "none", OCI_LAYER_GZIP: "gzip", DOCKER_LAYER_GZIP: "gzip"}
 
-# The names of architectures, as images and as Lambda have them.
+# Names of architectures: the image's, and Lambda's for it.
 LAMBDA_NAMES: Final = {"amd64": "x86_64", "arm64": "arm64"}
 OCI_NAMES: Final = {name: oci for oci, name in LAMBDA_NAMES.items()}
 
-# A label that says when and not what: it must not make another image of the same content.
+# A label about the build's time: it must not make another image of the same content.
 _CREATED: Final = "org.opencontainers.image.created"
 
 
 def digest_of(data: bytes) -> str:
+    """Return the SHA-256 of the bytes, as images write it."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def _none_is_empty(value: Any) -> Any:
-    return () if value is None else value
-
-
-def _none_is_nothing(value: Any) -> Any:
-    return {} if value is None else value
-
+# Go writes null for an empty list or map.
+_NoneIsEmpty: Final = BeforeValidator(lambda value: () if value is None else value)
+_NoneIsNothing: Final = BeforeValidator(lambda value: {} if value is None else value)
 
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 Size = Annotated[int, Field(ge=0, lt=2**63)]
-Strings = Annotated[tuple[str, ...], Field(strict=False), BeforeValidator(_none_is_empty)]
-Labels = Annotated[dict[str, str], BeforeValidator(_none_is_nothing)]
+Strings = Annotated[tuple[str, ...], Field(strict=False), _NoneIsEmpty]
+Labels = Annotated[dict[str, str], _NoneIsNothing]
 
 
 class _Document(BaseModel):
@@ -68,6 +64,8 @@ class _Document(BaseModel):
 
 
 class Platform(_Document):
+    """Operating system and architecture, in the names of images."""
+
     architecture: str = ""
     os: str = ""
     variant: str = ""
@@ -77,7 +75,7 @@ class Platform(_Document):
 
 
 class Descriptor(_Document):
-    """What a manifest or an index refers to."""
+    """Reference of a manifest or an index to other bytes."""
 
     media_type: str
     digest: Digest
@@ -87,7 +85,7 @@ class Descriptor(_Document):
 
     @property
     def is_attestation(self) -> bool:
-        """Not an image but something about one: BuildKit's provenance and lists of materials, for "unknown/unknown"."""
+        """Whether it is about an image: BuildKit's provenance and bills of materials, for "unknown/unknown"."""
         platform = self.platform
         return "vnd.docker.reference.type" in self.annotations or (
             platform is not None and (platform.os, platform.architecture) == ("unknown", "unknown")
@@ -95,7 +93,7 @@ class Descriptor(_Document):
 
 
 class Manifest(_Document):
-    """Of one image: its configuration and its layers, the lowest first."""
+    """Manifest of one image: its configuration and its layers, the lowest first."""
 
     schema_version: int
     media_type: str = ""
@@ -104,7 +102,7 @@ class Manifest(_Document):
 
 
 class Index(_Document):
-    """Of several images, by platform. Docker calls it a manifest list."""
+    """List of several images, by platform. Docker calls it a manifest list."""
 
     schema_version: int
     media_type: str = ""
@@ -116,48 +114,49 @@ class _DockerDocument(BaseModel):
 
 
 class ContainerConfig(_DockerDocument):
-    """How a container of the image starts. `env` holds NAME=VALUE."""
+    """Start of a container of the image. `env` holds NAME=VALUE."""
 
     user: str = ""
     env: Strings = ()
     entrypoint: Strings = ()
     cmd: Strings = ()
     working_dir: str = ""
-    volumes: Annotated[dict[str, Any], BeforeValidator(_none_is_nothing)] = {}
+    volumes: Annotated[dict[str, Any], _NoneIsNothing] = {}
     labels: Labels = {}
 
     @cached_property
     def environment(self) -> dict[str, str]:
-        """Of a name that comes twice the later value counts, as it does in a container."""
+        """Variables by name; the later of two values counts, as it does in a container."""
         return {name: value for name, _, value in (item.partition("=") for item in self.env)}
 
 
 class RootFs(BaseModel):
-    """The digests of the layers' uncompressed tars, the lowest layer first."""
+    """Digests of the layers' uncompressed tars, the lowest layer first."""
 
     model_config = ConfigDict(frozen=True, strict=True)
 
-    diff_ids: Annotated[tuple[Digest, ...], Field(strict=False), BeforeValidator(_none_is_empty)] = ()
+    diff_ids: Annotated[tuple[Digest, ...], Field(strict=False), _NoneIsEmpty] = ()
 
 
 class ImageConfig(BaseModel):
-    """The configuration of an image, without what tells its history."""
+    """Configuration of an image, without its history."""
 
     model_config = ConfigDict(frozen=True, strict=True)
 
     architecture: str = ""
     os: str = ""
     variant: str = ""
-    config: Annotated[ContainerConfig, BeforeValidator(_none_is_nothing)] = ContainerConfig()
+    config: Annotated[ContainerConfig, _NoneIsNothing] = ContainerConfig()
     rootfs: RootFs
 
     @property
     def platform(self) -> Platform:
+        """Platform that the image is for."""
         return Platform(architecture=self.architecture, os=self.os, variant=self.variant)
 
 
 class ArchiveEntry(_DockerDocument):
-    """An image in the `manifest.json` of a docker-save archive: names of files in it."""
+    """Image in the `manifest.json` of a docker-save archive: names of files in it."""
 
     config: str
     repo_tags: Strings = ()
@@ -168,7 +167,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def parse(model: type[Model], data: bytes, where: str) -> Model:
-    """The document, or ImageRefusedError that says what is wrong in `where`, a name for it."""
+    """Parse a document. Raises ImageRefusedError, which says what is wrong in `where`, a name for the document."""
     if len(data) > MAX_DOCUMENT_BYTES:
         raise too_big(where, len(data))
     try:
@@ -183,6 +182,7 @@ def parse(model: type[Model], data: bytes, where: str) -> Model:
 
 
 def too_big(where: str, size: int) -> ImageRefusedError:
+    """Return the error for a document of more than MAX_DOCUMENT_BYTES."""
     return ImageRefusedError(
         f"{where} has {size:,} bytes; registries take {MAX_DOCUMENT_BYTES:,} at most",
         then="build the image with fewer layers, labels and annotations",
@@ -190,37 +190,34 @@ def too_big(where: str, size: int) -> ImageRefusedError:
 
 
 def parse_list(model: type[Model], data: bytes, where: str) -> list[Model]:
-    """The same for a JSON array of such documents."""
+    """Parse a JSON array of documents, as `parse` does."""
     items: list[Model] = parse(RootModel[list[model]], data, where).root  # type: ignore[valid-type]
     return items
 
 
 @dataclass(frozen=True)
 class StoredManifest:
-    """A manifest or an index as the bytes that its digest is of."""
+    """A manifest or an index: the bytes, which its digest is of."""
 
     data: bytes
     media_type: str
 
     @cached_property
     def digest(self) -> str:
+        """Digest of the bytes."""
         return digest_of(self.data)
 
     @property
     def is_index(self) -> bool:
+        """Whether it lists images, by its media type."""
         return self.media_type in INDEXES
 
 
-def default_tag(digest: str) -> str:
-    """`image-` and 16 digits of a content digest."""
-    return f"image-{digest.removeprefix('sha256:')[:16]}"
-
-
 def content_digest(config: ImageConfig) -> str:
-    """Names what runs: platform, layers' contents, environment, command, directory, user and labels.
+    """Digest everything that runs: platform, layers' contents, environment, command, directory, user and labels.
 
-    The same for the same content, whatever the store, the time, the history or the compression; of the labels the one
-    with the time of creation does not count.
+    It is the same for the same content, whatever the store, the time, the history or the compression; the label with
+    the time of creation does not count.
     """
     settings = config.config
     content = {

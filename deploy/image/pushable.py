@@ -1,16 +1,8 @@
-"""An image as a registry takes it: blobs to upload and the manifest that names them.
-
-with open_image("image.tar") as image:
-    pushable = pack(image)
-    for blob in (*pushable.layers, pushable.config):
-        upload(blob)                      # blob.digest, blob.size, blob.open()
-    put(pushable.manifest.data, pushable.manifest.media_type)   # pushable.manifest.digest
-"""
+"""An image in a form that registries and Lambda take: blobs to upload and the manifest that names them."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import zlib
@@ -34,7 +26,7 @@ _GZIP: Final = 31  # zlib's window with gzip's header, in which there is neither
 
 @dataclass(frozen=True)
 class Pushable:
-    """`layers` are the lowest first, each once, compressed by gzip. All of it lives as long as the image is open."""
+    """An image's layers (the lowest first, each once, compressed by gzip), usable as long as the image is open."""
 
     layers: tuple[StoredBlob, ...]
     config: StoredBlob
@@ -42,10 +34,10 @@ class Pushable:
 
 
 def pack(image: Image) -> Pushable:
-    """The image's own manifest and bytes where it has a manifest and all its layers are compressed.
+    """Return the image's own manifest and bytes if it has a manifest and all its layers are compressed.
 
-    Else its layers are compressed, into temporary files and into the same bytes each time on one machine, and a
-    manifest is made. The configuration is always the image's own, so its digest is, too. Raises ImageRefusedError for
+    Otherwise its layers are compressed into temporary files, with the same bytes each time on one machine, and a
+    manifest is made. The configuration is always the image's own, and so is its digest. Raises ImageRefusedError for
     damage, and for an image whose configuration only an engine has: `image.engine` pushes that.
     """
     if image.config_bytes is None:
@@ -55,8 +47,7 @@ def pack(image: Image) -> Pushable:
     layers = {layer.diff_id: layer for layer in image.layers}
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         blobs = dict(zip(layers, pool.map(partial(_packed, image), layers.values()), strict=True))
-    config_bytes = image.config_bytes
-    config = StoredBlob(image.config_digest, len(config_bytes), lambda: io.BytesIO(config_bytes))
+    config = StoredBlob.of(image.config_bytes)
     packed = [blobs[layer.diff_id] for layer in image.layers]
     is_complete = all(blob.digest == layer.blob.digest for blob, layer in zip(packed, image.layers, strict=True))
     manifest = image.manifest if image.manifest and is_complete else _manifest(config, packed)
@@ -64,7 +55,7 @@ def pack(image: Image) -> Pushable:
 
 
 def _packed(image: Image, layer: Layer) -> StoredBlob:
-    """A layer as gzip: as it is, or made so."""
+    """Return the layer as gzip: as it is stored, or compressed now."""
     if layer.compression not in READABLE:
         raise ImageRefusedError(
             f"{layer.name} is compressed by {layer.compression}", then="build it with compression=gzip"
@@ -73,13 +64,13 @@ def _packed(image: Image, layer: Layer) -> StoredBlob:
         return layer.blob
     digest = hashlib.sha256()
 
-    def told() -> Iterator[bytes]:
+    def packed() -> Iterator[bytes]:
         with layer.blob.open() as file:
             for piece in _gzipped(layer.unpacked(file)):
                 digest.update(piece)
                 yield piece
 
-    file = spool(told(), layer.name, image.files)
+    file = spool(packed(), layer.name, image.files)
     size = file.tell()
     return StoredBlob(f"sha256:{digest.hexdigest()}", size, lambda: Window.open(file, 0, size))
 
@@ -93,7 +84,7 @@ def _gzipped(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _manifest(config: StoredBlob, layers: list[StoredBlob]) -> StoredManifest:
-    """Docker's, which is what an engine makes of the same image."""
+    """Return a manifest of Docker's type, as an engine makes it of the same image."""
     document = {
         "schemaVersion": 2,
         "mediaType": oci.DOCKER_MANIFEST,

@@ -1,30 +1,30 @@
-"""What is known of an image and what was found, for programs and for people.
+"""An image and the findings about it, for programs and for people.
 
 The document of `check --json`:
 
-    reference, origin       what the user called it; "engine", "docker archive" or "OCI layout"
+    reference, origin       the user's name for it; "engine", "docker archive" or "OCI layout"
     acceptable              whether Lambda would take it
-    architecture, os        the first in Lambda's words
-    content_digest, tag     name what runs, see `oci.content_digest`
+    architecture, os        the first by Lambda's name
+    content_digest, tag     of everything that runs, see `oci.content_digest`
     config_digest           Docker's id of the image
-    manifest_digest         null where no manifest has been made yet
+    manifest_digest         null if no manifest has been made yet
     index                   null, or its digest and entries: digest, platform, why it was passed_over ("" if taken)
-    size_bytes              unpacked; null where the layers cannot be read
-    layers                  for each diff_id and bytes, unpacked; null where not known
-    entrypoint, cmd, working_dir, handler ("" if it cannot be told), labels
+    size_bytes              unpacked; null if the layers cannot be read
+    layers                  for each diff_id and bytes, unpacked; null if unknown
+    entrypoint, cmd, working_dir, handler ("" if it is unclear), labels
     stand_in                whether it stands on the stand-in for Lambda's base
-    verified                null, or of its build's stamp: verified, licence, redistributable, ffmpeg, needs, added,
-                            cve; and bytes_on_top, how much later layers put over what was verified
+    verified                null, or of the report that its build left: verified, licence, redistributable, ffmpeg,
+                            needs, added, cve; and bytes_on_top, the size of layers over the verified ones
     findings                for each level ("ok", "note", "warning", "refused"), subject, what, why, next
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from deploy.errors import ImageRefusedError
-from deploy.image import oci
 from deploy.image.checks.command import Command
 from deploy.image.checks.finding import Finding, Level
 from deploy.image.checks.packaging import shown_bytes
@@ -43,6 +43,7 @@ _MARKS: Final[dict[Level, tuple[str, str]]] = {
 
 
 def document(image: Image, found: Sequence[Finding]) -> dict[str, Any]:
+    """Return the document of `check --json`."""
     settings, sizes = image.config.config, _layer_bytes(image)
     return {
         "reference": image.reference,
@@ -51,10 +52,12 @@ def document(image: Image, found: Sequence[Finding]) -> dict[str, Any]:
         "architecture": image.architecture,
         "os": image.config.os,
         "content_digest": image.content_digest,
-        "tag": oci.default_tag(image.content_digest),
+        "tag": image.default_tag,
         "config_digest": image.config_digest,
         "manifest_digest": image.manifest.digest if image.manifest else None,
-        "index": _index(image),
+        "index": None
+        if image.index is None
+        else {"digest": image.index.digest, "entries": list(map(_entry, image.children))},
         "size_bytes": None if sizes is None else sum(sizes),
         "layers": [
             {"diff_id": diff_id, "bytes": size}
@@ -68,14 +71,7 @@ def document(image: Image, found: Sequence[Finding]) -> dict[str, Any]:
         "stand_in": image.is_standin,
         "verified": found_report.document if (found_report := verdict(image)) else None,
         "findings": [
-            {
-                "level": finding.level,
-                "subject": finding.subject,
-                "what": finding.what,
-                "why": finding.why,
-                "next": finding.then,
-            }
-            for finding in found
+            {"next" if name == "then" else name: value for name, value in asdict(finding).items()} for finding in found
         ],
     }
 
@@ -88,15 +84,9 @@ def _layer_bytes(image: Image) -> tuple[int, ...] | None:
 
 
 def _by_layer(image: Image, sizes: tuple[int, ...] | None) -> Sequence[int | None]:
-    """An engine may know nothing but the sum."""
+    """Return a size for each layer: None if only their sum is known, as from some engines."""
     count = len(image.config.rootfs.diff_ids)
     return sizes if sizes is not None and len(sizes) == count else [None] * count
-
-
-def _index(image: Image) -> dict[str, Any] | None:
-    if image.index is None:
-        return None
-    return {"digest": image.index.digest, "entries": [_entry(child) for child in image.children]}
 
 
 def _entry(child: Child) -> dict[str, Any]:
@@ -109,7 +99,7 @@ def _entry(child: Child) -> dict[str, Any]:
 
 
 def table(image: Image, found: Sequence[Finding]) -> RenderableType:
-    """The image, its layers and the findings."""
+    """Show the image, its layers and the findings."""
     from rich.console import Group
     from rich.text import Text
 
@@ -130,7 +120,7 @@ def _facts(image: Image) -> list[RenderableType]:
     facts = {
         "image": f"{image.reference} ({image.origin})",
         "platform": f"{image.config.os} {image.architecture}",
-        "tag": oci.default_tag(image.content_digest),
+        "tag": image.default_tag,
         "manifest": f"{image.manifest.digest[:23]}…" if image.manifest else "",
         "entrypoint": " ".join(settings.entrypoint),
         "command": " ".join(settings.cmd),

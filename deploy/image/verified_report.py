@@ -1,9 +1,8 @@
-"""What the build of an image has left in it: stamp, bill of materials and answers to CVE records (docs/build.md)."""
+"""Files that the build of an image leaves in it: report, bill of materials, answers to CVE records (docs/build.md)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -24,12 +23,14 @@ class _Part(BaseModel):
 
 
 class Codecs(_Part):
+    """FFmpeg's release and the number of its components."""
+
     version: str
     components: int
 
 
 class Added(_Part):
-    """To the base."""
+    """Files added to the base image."""
 
     bytes: int
     files: int
@@ -37,7 +38,7 @@ class Added(_Part):
 
 
 class Cve(_Part):
-    """How many CVE records of FFmpeg were known when the image was built, and how many of them are what."""
+    """Number of FFmpeg's CVE records that were known when the image was built, and of each answer to them."""
 
     as_of: str
     known: int
@@ -48,7 +49,7 @@ class Cve(_Part):
 
 
 class VerifiedReport(_Part):
-    """What of a stamp is shown; all of it is in the image."""
+    """Part of `verified.json` that is shown; the whole file is in the image."""
 
     verified: str
     licence: str
@@ -61,19 +62,20 @@ class VerifiedReport(_Part):
 
 @dataclass(frozen=True)
 class Verdict:
-    """A stamp, and how many bytes of files later layers put over what it is of. `stamp` is None for a damaged one."""
+    """A build's report and the bytes of files in later layers. `report` is None for a damaged one."""
 
     report: VerifiedReport | None
     bytes_on_top: int
 
-    @cached_property
+    @property
     def document(self) -> dict[str, Any]:
+        """The report for programs."""
         report = self.report.model_dump() if self.report else {}
         return {**report, "bytes_on_top": self.bytes_on_top}
 
 
 def verdict(image: Image) -> Verdict | None:
-    """None where there is no stamp, or where the layers cannot be read."""
+    """Return None if there is no report, or if the layers cannot be read."""
     try:
         files = image.filesystem
     except ImageRefusedError:
@@ -89,7 +91,7 @@ def verdict(image: Image) -> Verdict | None:
 
 
 def read_sbom(image: Image) -> bytes:
-    """The bill of materials, CycloneDX. Raises ImageRefusedError for an image without one."""
+    """Return the bill of materials, CycloneDX. Raises ImageRefusedError for an image without one."""
     data = _read(image, SBOM)
     if not data:
         raise ImageRefusedError(
@@ -100,12 +102,12 @@ def read_sbom(image: Image) -> bytes:
 
 
 def read_vex(image: Image) -> bytes:
-    """The answers to CVE records, CycloneDX VEX; empty if an older build made none."""
+    """Return the answers to CVE records, CycloneDX VEX; empty if an older build made none."""
     return _read(image, VEX)
 
 
 def _read(image: Image, path: str) -> bytes:
-    """The file, or nothing if it is not there or too large to be what its name says."""
+    """Return the file; nothing if it is missing or too large for its name."""
     try:
         data = image.filesystem.read(path, MAX_SBOM_BYTES + 1)
     except FileNotFoundError:

@@ -114,5 +114,5 @@ def _zstandard(tar: bytes) -> bytes:
 _COMPRESSIONS: Final[dict[Compression, tuple[Callable[[bytes], bytes], str]]] = {
     "none": (bytes, oci.OCI_LAYER),
     "gzip": (_gzipped, oci.OCI_LAYER_GZIP),
-    "zstd": (_zstandard, oci.OCI_LAYER_ZSTD),
+    "zstd": (_zstandard, f"{oci.OCI_LAYER}+zstd"),
 }

@@ -67,7 +67,7 @@ def make_image(api: Any) -> Iterator[MakeImage]:
     for image in made:
         for tag in tags_of(api, image):
             api.remove_image(tag, force=True)
-        image.close()
+        image.files.close()
 
 
 @pytest.fixture

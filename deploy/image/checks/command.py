@@ -1,4 +1,4 @@
-"""The command that Lambda starts: its arguments, the program, and what the program needs to be executed."""
+"""The command that Lambda starts: its arguments, the program, and everything that executing it takes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import posixpath
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from deploy.image import oci
@@ -24,10 +25,13 @@ _MAX_DEPTH: Final = 4  # as Linux: a script's interpreter may be a script
 _MACHINES: Final = {62: "amd64", 183: "arm64"}
 _INTERPRETER: Final = 3  # a program header's type
 
+_bad_command: Final = partial(Finding, "refused", "command")
+_bad_entrypoint: Final = partial(Finding, "refused", "entrypoint")
+
 
 @dataclass(frozen=True)
 class Command:
-    """ENTRYPOINT and CMD as one list, as it is executed in `directory`."""
+    """ENTRYPOINT and CMD as one list, executed in `directory`; `search` is PATH."""
 
     arguments: tuple[str, ...]
     directory: str
@@ -35,18 +39,19 @@ class Command:
 
     @classmethod
     def of(cls, image: Image) -> Command:
+        """Return the command of an image's configuration."""
         settings = image.config.config
         path = settings.environment.get("PATH") or _DEFAULT_PATH
         return cls((*settings.entrypoint, *settings.cmd), settings.working_dir or "/", tuple(path.split(":")))
 
     @property
     def handler(self) -> str:
-        """What Lambda's own entrypoint or the Python client is to run; empty if it is neither of them, or unclear."""
+        """Handler that Lambda's own entrypoint or the Python client runs; empty for other commands, or if unclear."""
         rest = self.after_start()
         return rest[0] if rest is not None and len(rest) == 1 else ""
 
     def after_start(self) -> tuple[str, ...] | None:
-        """The arguments that follow what starts handlers, None if nothing known does."""
+        """Return the arguments after the program that starts handlers; None if there is no known one."""
         arguments = self.arguments
         if arguments and posixpath.basename(arguments[0]) == LAMBDA_ENTRYPOINT:
             return arguments[1:]
@@ -58,29 +63,26 @@ class Command:
         return None
 
     def program(self, files: Filesystem) -> Found | None:
+        """Return the file that is executed."""
         return self.located(files, self.arguments[0]) if self.arguments else None
 
     def located(self, files: Filesystem, name: str) -> Found | None:
-        """What the name would execute: a path, from the working directory, or a name that is looked for in PATH."""
+        """Return the file that a name would execute: a path from the working directory, or a name in PATH."""
         if "/" in name:
             return files.find(posixpath.join(self.directory, name))
         found = (files.find(posixpath.join(self.directory, place, name)) for place in self.search)
         return next((item for item in found if item is not None and item.node.kind is Kind.FILE), None)
 
 
-def present(command: Command) -> Iterator[Finding]:
+def shape(command: Command) -> Iterator[Finding]:
+    """Require a command, with exactly one argument for a program that starts handlers."""
     if not command.arguments:
-        yield Finding(
-            "refused",
-            "command",
+        yield _bad_command(
             "neither ENTRYPOINT nor CMD",
             why="Lambda would not know what to start",
             then='as on Lambda\'s Python base: ENTRYPOINT ["/lambda-entrypoint.sh"], CMD ["module.function"]',
         )
-
-
-def shape(command: Command) -> Iterator[Finding]:
-    """What starts handlers takes exactly one argument."""
+        return
     rest = command.after_start()
     if rest is None:
         if command.arguments[:2] in (("/bin/sh", "-c"), ("sh", "-c")):
@@ -94,9 +96,7 @@ def shape(command: Command) -> Iterator[Finding]:
         return
     if len(rest) != 1:
         shell = "; CMD is in the shell form" if rest[:2] == ("/bin/sh", "-c") else ""
-        yield Finding(
-            "refused",
-            "command",
+        yield _bad_command(
             f"{len(rest)} arguments where the handler alone is expected{shell}: {' '.join(rest)[:100] or 'none'}",
             why="the entrypoint takes exactly one",
             then='CMD ["module.function"]',
@@ -104,11 +104,10 @@ def shape(command: Command) -> Iterator[Finding]:
 
 
 def directory(command: Command, files: Filesystem) -> Iterator[Finding]:
+    """Require the working directory, open to the function's user."""
     found = files.find(command.directory)
     if found is None or not found.node.is_directory or not files.permits(command.directory, UID, GIDS, EXECUTE):
-        yield Finding(
-            "refused",
-            "command",
+        yield _bad_command(
             f"WORKDIR {command.directory} is not there, or closed to the function's user",
             why="Lambda starts the command there (InvalidWorkingDirectory)",
             then="RUN mkdir -p it and chmod a+rx it",
@@ -116,12 +115,18 @@ def directory(command: Command, files: Filesystem) -> Iterator[Finding]:
 
 
 def executable(command: Command, files: Filesystem, architecture: str) -> Iterator[Finding]:
-    """The program, and what interprets it, if something does."""
+    """Require an executable program, and an executable interpreter of a script."""
     name, passed = command.arguments[0], []
     for _ in range(_MAX_DEPTH):
         found = command.located(files, name)
         if found is None or found.node.kind is not Kind.FILE:
-            yield _missing(name)
+            yield _bad_entrypoint(
+                f"{name!r} is no file of the image",
+                why="there is nothing to execute (InvalidEntrypoint)",
+                then="write the script with \\n alone at its line ends"
+                if name.endswith("\r")
+                else "check its path and PATH",
+            )
             return
         if wrong := _forbidden(found.path, files):
             yield wrong
@@ -132,22 +137,18 @@ def executable(command: Command, files: Filesystem, architecture: str) -> Iterat
             yield _binary(found.path, head, files, architecture) or Finding("ok", "entrypoint", ", by ".join(passed))
             return
         if not head.startswith(b"#!"):
-            yield Finding(
-                "refused",
-                "entrypoint",
+            yield _bad_entrypoint(
                 f"{found.path} is neither a program nor a script that names its interpreter",
                 why="the kernel cannot execute it (exec format error)",
                 then="begin it with #!/bin/sh, without a byte-order mark before it",
             )
             return
         name = _interpreter(head)
-    yield Finding(
-        "refused", "entrypoint", f"scripts interpret each other: {name}", then="name a program in the first line"
-    )
+    yield _bad_entrypoint(f"scripts interpret each other: {name}", then="name a program in the first line")
 
 
 def _interpreter(script: bytes) -> str:
-    """Of `env` it is the program that env will look for."""
+    """Return the interpreter of a script; for `env` it is the program that env will look for."""
     words = script[2:].partition(b"\n")[0].decode("utf-8", "surrogateescape").split(" ")
     words = [word for word in words if word]
     if words and posixpath.basename(words[0]) == "env" and len(words) > 1:
@@ -156,28 +157,15 @@ def _interpreter(script: bytes) -> str:
     return words[0] if words else ""
 
 
-def _missing(name: str) -> Finding:
-    windows = name.endswith("\r")
-    return Finding(
-        "refused",
-        "entrypoint",
-        f"{name!r} is no file of the image",
-        why="there is nothing to execute (InvalidEntrypoint)",
-        then="write the script with \\n alone at its line ends" if windows else "check its path and PATH",
-    )
-
-
 def _forbidden(path: str, files: Filesystem) -> Finding | None:
-    """A script has to be read, too."""
+    """Refuse a program that the function's user cannot execute, or a script that it cannot read."""
     if not files.permits(path, UID, GIDS, EXECUTE):
         missing = "executed"
     elif not files.permits(path, UID, GIDS, READ) and files.read(path, 2) == b"#!":
         missing = "read"
     else:
         return None
-    return Finding(
-        "refused",
-        "entrypoint",
+    return _bad_entrypoint(
         f"{path} cannot be {missing} by the function's user",
         why=f"it has the uid {UID}, and is not root (InvalidEntrypoint)",
         then=f"RUN chmod a+rx {path}, and a+x the directories above it",
@@ -185,20 +173,16 @@ def _forbidden(path: str, files: Filesystem) -> Finding | None:
 
 
 def _binary(path: str, head: bytes, files: Filesystem, architecture: str) -> Finding | None:
-    """An ELF file that does not start: its machine, or the loader that it names."""
+    """Refuse an ELF file for another machine, or one whose loader is missing."""
     machine, loader = _elf(head)
     if machine != oci.OCI_NAMES.get(architecture, architecture):
-        return Finding(
-            "refused",
-            "entrypoint",
+        return _bad_entrypoint(
             f"{path} is for {machine or 'another machine'}, and the image calls itself {architecture}",
             why="the kernel cannot execute it (exec format error)",
             then="docker build --platform, and the same platform for each base image in it",
         )
     if loader and files.find(loader) is None:
-        return Finding(
-            "refused",
-            "entrypoint",
+        return _bad_entrypoint(
             f"{path} needs {loader}, which is not in the image",
             why="the kernel then says that the program itself does not exist",
             then="build it for this base image: glibc and musl are not the same",
@@ -207,7 +191,7 @@ def _binary(path: str, head: bytes, files: Filesystem, architecture: str) -> Fin
 
 
 def _elf(head: bytes) -> tuple[str, str]:
-    """The machine in an image's words and the loader; empty if it is not one that Lambda has, or has none."""
+    """Return the machine by an image's name, and the loader; empty for another machine, or without a loader."""
     if len(head) < 64 or head[4:6] != b"\x02\x01":  # 64 bits, little endian
         return "", ""
     machine = _MACHINES.get(struct.unpack_from("<H", head, 18)[0], "")

@@ -1,4 +1,4 @@
-"""What a check has to say."""
+"""Result of a check."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ Level: TypeAlias = Literal["ok", "note", "warning", "refused"]
 
 @dataclass(frozen=True)
 class Finding:
-    """`subject` is what was looked at, `what` was found there, `why` it matters, and what to do `then`.
+    """`subject` is the thing that was checked, `what` was found there, `why` it matters, and what to do `then`.
 
-    "refused": Lambda would not take or could not run the image. "note" is information and no judgement.
+    "refused": Lambda would not take or could not run the image. "note" is information without a judgement.
     """
 
     level: Level

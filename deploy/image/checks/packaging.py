@@ -1,23 +1,25 @@
-"""Manifest, layers, platform and size: what Lambda looks at before it starts anything."""
+"""Manifest, layers, platform and size, which Lambda checks before it starts anything."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 from deploy.image import oci
 from deploy.image.checks.finding import Finding
 from deploy.image.filesystem import Filesystem
-from deploy.image.layers import Layer
+from deploy.image.layers import MAX_IMAGE_BYTES, Layer
 from deploy.image.localimage import Image
 
-MAX_IMAGE_BYTES: Final = 10 * 1024**3
-SAFE_IMAGE_BYTES: Final = 10 * 1000**3  # "10 GB", say the documents
+SAFE_IMAGE_BYTES: Final = 10 * 1000**3  # Lambda's documents write "10 GB", which may also mean 10 GiB
+
+_bad_manifest: Final = partial(Finding, "refused", "manifest")
 
 
 def manifest(image: Image) -> Iterator[Finding]:
-    """One image or an index of several; of a type that Lambda takes."""
+    """Require one image, not an index, of a type that Lambda takes."""
     found = image.manifest
     if image.index:
         fates = Counter(child.passed_over for child in image.children if child.passed_over)
@@ -32,17 +34,13 @@ def manifest(image: Image) -> Iterator[Finding]:
     if found is None:
         yield Finding("ok", "manifest", "made when the image is pushed")
     elif found.media_type not in oci.MANIFESTS:
-        yield Finding(
-            "refused",
-            "manifest",
+        yield _bad_manifest(
             f"its type is {found.media_type}",
             why="Lambda takes OCI and Docker v2 schema 2",
             then="build it again",
         )
     elif image.config_media_type not in oci.CONFIGS:
-        yield Finding(
-            "refused",
-            "manifest",
+        yield _bad_manifest(
             f"its configuration is of the type {image.config_media_type}",
             why="that is no container image",
             then="name the image, not something that is stored beside it",
@@ -54,7 +52,7 @@ def manifest(image: Image) -> Iterator[Finding]:
 
 
 def layers(image: Image) -> Iterator[Finding]:
-    """Layers that Lambda can unpack. An engine's are compressed when it pushes them."""
+    """Require layers that Lambda can unpack. An engine's are compressed when it pushes them."""
     if image.engine:
         count = len(image.config.rootfs.diff_ids)
         yield Finding("ok", "layers", f"{count}, which the engine compresses when it pushes them")
@@ -68,29 +66,28 @@ def layers(image: Image) -> Iterator[Finding]:
 
 
 def _layer(layer: Layer) -> Finding | None:
-    media_type, then = layer.media_type, ""
+    media_type, then = layer.media_type, "build or save the image again"
     if "foreign" in media_type or "nondistributable" in media_type:
-        why, then = (
-            "it is not kept in the registry, and Lambda fetches layers from nowhere else",
-            "use another base image",
-        )
+        why = "it is not kept in the registry, and Lambda fetches layers from nowhere else"
+        then = "use another base image"
     elif layer.compression == "zstd" or media_type.endswith("zstd"):
-        why, then = (
-            "Lambda does not take zstd",
-            "build with --output type=image,compression=gzip,force-compression=true",
-        )
+        why = "Lambda does not take zstd"
+        then = "build with --output type=image,compression=gzip,force-compression=true"
     elif media_type and media_type not in oci.LAYERS:
-        why, then = f"its type, {media_type}, is none that Lambda takes", "build the image again"
+        why = f"Lambda does not take its type, {media_type}"
     elif layer.compression == "unknown" or (media_type and oci.LAYERS[media_type] != layer.compression):
-        why, then = f"its bytes are not what its type says ({media_type or 'a tar'})", "build or save the image again"
+        why = f"its bytes are not of its type ({media_type or 'a tar'})"
     else:
         return None
-    return Finding("refused", "layers", f"{layer.name} ({layer.diff_id[:19]}…)", why=why, then=then)
+    return Finding("refused", "layers", f"{layer.name} ({layer.diff_id[:19]}…)", why, then)
 
 
 def architecture(image: Image, wanted: str | None) -> Iterator[Finding]:
-    """`wanted` in Lambda's words; None for either."""
+    """Require Linux on an architecture of Lambda's: the wanted one, by Lambda's name, or either for None."""
     found = image.architecture
+    if image.config.os != "linux":
+        what = image.config.os or "no operating system"
+        yield Finding("refused", "platform", what, "Lambda runs Linux", "--platform linux/…")
     if image.config.architecture not in oci.LAMBDA_NAMES:
         yield Finding(
             "refused",
@@ -111,46 +108,26 @@ def architecture(image: Image, wanted: str | None) -> Iterator[Finding]:
         yield Finding("ok", "architecture", found)
 
 
-def operating_system(image: Image) -> Iterator[Finding]:
-    if image.config.os != "linux":
-        yield Finding(
-            "refused",
-            "platform",
-            f"{image.config.os or 'no operating system'}",
-            why="Lambda runs Linux",
-            then="--platform linux/…",
-        )
-
-
 def shown_bytes(count: int) -> str:
+    """Format a size in MB or kB."""
     return f"{count / 1e6:,.1f} MB" if count >= 100_000 else f"{count / 1e3:.1f} kB"
 
 
 def size(image: Image) -> Iterator[Finding]:
+    """Require a size that Lambda takes, and warn between 10 GB and 10 GiB."""
     total = image.uncompressed_bytes
+    what, then = f"{total / 1e9:.2f} GB unpacked", "build in stages and copy only the files that run"
     if total > MAX_IMAGE_BYTES:
-        level, why = "refused", "Lambda takes 10 GB at most, all layers unpacked"
+        yield Finding("refused", "size", what, "Lambda takes 10 GB at most, all layers unpacked", then)
     elif total > SAFE_IMAGE_BYTES:
-        level, why = "warning", "Lambda takes 10 GB, and does not say whether of 1000 or of 1024 MB"
+        why = "Lambda takes 10 GB, and does not say whether of 1000 or of 1024 MB"
+        yield Finding("warning", "size", what, why, then)
     else:
         yield Finding("ok", "size", f"{shown_bytes(total)} unpacked, of 10 GB")
-        return
-    yield Finding(
-        "refused" if level == "refused" else "warning",
-        "size",
-        f"{total / 1e9:.2f} GB unpacked",
-        why=why,
-        then="build in stages and copy only what runs",
-    )
 
 
 def names(files: Filesystem) -> Iterator[Finding]:
-    """What the layers' tars list must be what an engine unpacks."""
+    """Require entries of layers that an engine unpacks."""
     if files.problems:
-        yield Finding(
-            "refused",
-            "layers",
-            "; ".join(files.problems[:3]),
-            why="no engine unpacks that",
-            then="build the image again, and see what wrote the layer",
-        )
+        what, then = "; ".join(files.problems[:3]), "build the image again, and see which step wrote the layer"
+        yield Finding("refused", "layers", what, "no engine unpacks that", then)

@@ -1,8 +1,9 @@
-"""What the image says of itself: environment, user, volumes, labels."""
+"""The image's own configuration: environment, user, volumes, base, labels."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 from deploy.image.checks.finding import Finding
@@ -12,7 +13,7 @@ LICENCES_LABEL: Final = "org.opencontainers.image.licenses"
 VERSION_LABELS: Final = ("org.opencontainers.image.version", "org.opencontainers.image.revision")
 
 _SECRET: Final = frozenset({"AWS_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"})
-# Defined by Lambda, whatever the image says. The two that Lambda's own base images set have their usual values there.
+# Defined by Lambda, whatever the image sets. The two that Lambda's own base images set have their usual values there.
 _RESERVED: Final = frozenset({
     "_HANDLER",
     "_X_AMZN_TRACE_ID",
@@ -29,65 +30,50 @@ _RESERVED: Final = frozenset({
 })  # fmt: skip
 _USUAL: Final = {"LAMBDA_TASK_ROOT": "/var/task", "LAMBDA_RUNTIME_DIR": "/var/runtime"}
 
+_warning: Final = partial(Finding, "warning")
 
-def environment(image: Image) -> Iterator[Finding]:
-    variables = image.config.config.environment
+
+def settings(image: Image) -> Iterator[Finding]:
+    """Warn of settings that Lambda ignores or replaces, and of an image that is for this machine alone."""
+    container = image.config.config
+    variables = container.environment
     if secret := sorted(_SECRET & variables.keys()):
-        yield Finding(
-            "warning",
+        yield _warning(
             "environment",
             f"{', '.join(secret)} in the image",
-            why="whoever can pull the image has them, and Lambda puts the role's own in their place",
-            then="take them out of the Dockerfile, and have them revoked",
+            "everybody who can pull the image has them, and Lambda replaces them by the role's own",
+            "take them out of the Dockerfile, and have them revoked",
         )
     reserved = _RESERVED & variables.keys()
     reserved |= {name for name, usual in _USUAL.items() if variables.get(name, usual) != usual}
     if reserved:
-        yield Finding(
-            "warning",
-            "environment",
-            f"the image sets {', '.join(sorted(reserved))}",
-            why="Lambda defines these itself",
-            then="take them out of the Dockerfile",
-        )
-
-
-def user(image: Image) -> Iterator[Finding]:
-    name = image.config.config.user
-    if name.partition(":")[0] not in ("", "0", "root"):
-        yield Finding(
-            "warning",
+        what = f"the image sets {', '.join(sorted(reserved))}"
+        yield _warning("environment", what, "Lambda defines these itself", "take them out of the Dockerfile")
+    if container.user.partition(":")[0] not in ("", "0", "root"):
+        yield _warning(
             "user",
-            f"USER {name}",
-            why="Lambda has a user of its own, and does not look at this one",
-            then="make files readable for everybody rather than for this user",
+            f"USER {container.user}",
+            "Lambda has a user of its own, and ignores this one",
+            "make files readable for everybody rather than for this user",
         )
-
-
-def volumes(image: Image) -> Iterator[Finding]:
-    if paths := sorted(image.config.config.volumes):
-        yield Finding(
-            "warning",
+    if paths := sorted(container.volumes):
+        yield _warning(
             "volumes",
             f"VOLUME {' '.join(paths)[:200]}",
-            why="Lambda has no volumes: the image is read-only, and /tmp alone can be written",
-            then="write below /tmp",
+            "Lambda has no volumes: the image is read-only, and /tmp alone can be written",
+            "write below /tmp",
         )
-
-
-def standin(image: Image) -> Iterator[Finding]:
     if image.is_standin:
-        yield Finding(
-            "warning",
+        yield _warning(
             "base",
             "the stand-in for Lambda's base image",
-            why="it is for local runs and tests",
-            then="only for a registry on this machine; to deploy, build on Lambda's own base: make image BASE=real",
+            "it is for local runs and tests",
+            "only for a registry on this machine; to deploy, build on Lambda's own base: make image BASE=real",
         )
 
 
 def labels(image: Image) -> Iterator[Finding]:
-    """Information only: what is not said is not wrong."""
+    """Note the licence and version of the image; a missing label is not wrong."""
     yield Finding("note", "licences", image.labels.get(LICENCES_LABEL) or "none stated")
     if versions := [image.labels[name] for name in VERSION_LABELS if name in image.labels]:
         yield Finding("note", "version", ", ".join(versions))

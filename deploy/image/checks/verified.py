@@ -1,8 +1,9 @@
-"""What the image's build has proved, if it has."""
+"""Facts that the image's build has proved."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 from deploy.image.checks.finding import Finding
@@ -12,17 +13,18 @@ from deploy.image.localimage import Image
 from deploy.image.verified_report import VERIFIED, verdict
 
 _AGAIN: Final = "build the image again; docs/build.md says what is proved"
+_warning: Final = partial(Finding, "warning")
 
 
 def verified(image: Image) -> Iterator[Finding]:
-    """Nothing that Lambda would refuse: without a stamp it is not said to be wrong."""
+    """Report the build's proof. Nothing here is refused: an image without a proof is not wrong."""
     found = verdict(image)
     if found is None:
         yield Finding("note", "verified", "not verified")
         return
     report = found.report
     if report is None:
-        yield Finding("warning", "verified", f"{VERIFIED} cannot be read", why="the build wrote it", then=_AGAIN)
+        yield _warning("verified", f"{VERIFIED} cannot be read", why="the build wrote it", then=_AGAIN)
         return
     needs = ", ".join(report.needs.values())
     facts = f"FFmpeg {report.ffmpeg.version}, {report.licence}, needs {needs}"
@@ -35,29 +37,26 @@ def verified(image: Image) -> Iterator[Finding]:
             "affected with an answer": known.affected,
             "under investigation": known.under_investigation,
         }
-        told = ", ".join(f"{number} {state}" for state, number in states.items() if number)
-        yield Finding("ok", "cve", f"{known.known} known on {known.as_of}: {told}")
+        answers = ", ".join(f"{number} {state}" for state, number in states.items() if number)
+        yield Finding("ok", "cve", f"{known.known} known on {known.as_of}: {answers}")
     if found.bytes_on_top:
-        yield Finding(
-            "warning",
+        yield _warning(
             "verified",
             f"{shown_bytes(found.bytes_on_top)} lie over what was verified",
-            why="nothing is proved of them, nor of what they hide",
+            why="nothing is proved of them, nor of the files that they hide",
             then="judge them yourself",
         )
     if (label := image.labels.get(LICENCES_LABEL)) != report.licence:
-        yield Finding(
-            "warning",
+        yield _warning(
             "licences",
             f"the image calls itself {label or 'nothing'}, and its build found {report.licence}",
-            why="a label says what somebody wrote, the stamp what is in the image",
+            why="somebody wrote the label; the build looked at the files of the image",
             then=f'LABEL {LICENCES_LABEL}="{report.licence}"',
         )
     if not report.redistributable:
-        yield Finding(
-            "warning",
+        yield _warning(
             "licences",
             "it was built with NONFREE=1",
-            why="nobody may be given it: it is for your own account alone",
+            why="it must not be given to anybody: it is for your own account alone",
             then="keep its repository private",
         )

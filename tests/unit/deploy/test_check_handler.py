@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deploy.image.checks.handler import top_level_names
+from deploy.image.checks.python import top_level_names
 from tests.deploy.images import (
     Item,
     directory,

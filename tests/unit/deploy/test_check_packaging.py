@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.image import document, findings, layers, open_image
+from deploy.image import Image, document, findings, layers, oci, open_image
 from deploy.image.checks import packaging
 from tests.deploy.images import (
     DOCKER_CONFIG,
@@ -104,10 +104,10 @@ def test_the_layers_that_lambda_takes_are_fine(layer: BuiltLayer, judge: Judge) 
         (BuiltLayer(tar_of({}), ZSTD, f"{OCI_LAYER}+gzip"), "zstd"),
         (BuiltLayer.gzipped(tar_of({}), "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"), "not kept"),
         (BuiltLayer.gzipped(tar_of({}), f"{OCI}.layer.nondistributable.v1.tar+gzip"), "not kept"),
-        (BuiltLayer.plain(tar_of({"a": b""}), f"{OCI_LAYER}+gzip"), "not what its type says"),
-        (BuiltLayer.gzipped(tar_of({"a": b""}), OCI_LAYER), "not what its type says"),
-        (BuiltLayer.plain(b"no tar" * 200), "not what its type says"),
-        (BuiltLayer.gzipped(tar_of({}), "application/x-thing"), "none that Lambda takes"),
+        (BuiltLayer.plain(tar_of({"a": b""}), f"{OCI_LAYER}+gzip"), "are not of its type"),
+        (BuiltLayer.gzipped(tar_of({"a": b""}), OCI_LAYER), "are not of its type"),
+        (BuiltLayer.plain(b"no tar" * 200), "are not of its type"),
+        (BuiltLayer.gzipped(tar_of({}), "application/x-thing"), "does not take its type"),
     ],
 )
 def test_layers_that_lambda_cannot_unpack_are_refused(layer: BuiltLayer, why: str, judge: Judge) -> None:
@@ -157,6 +157,21 @@ def test_an_image_of_more_than_ten_gigabytes_is_refused(judge: Judge, monkeypatc
     assert judge(image)["size"].level == "warning"
     monkeypatch.setattr(packaging, "MAX_IMAGE_BYTES", 1_000_001)
     assert judge(image).refused == ["size"]
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "level"),
+    [
+        (10_000_000_000, "ok"),
+        (10_000_000_001, "warning"),
+        (10_737_418_240, "warning"),
+        (10_737_418_241, "refused"),
+    ],
+)
+def test_the_size_is_judged_at_exactly_ten_gigabytes_and_ten_gibibytes(size_bytes: int, level: str) -> None:
+    image = Image("image", "engine", oci.ImageConfig(rootfs=oci.RootFs()))
+    vars(image)["layer_bytes"] = (size_bytes,)
+    assert [finding.level for finding in packaging.size(image)] == [level]
 
 
 def test_a_layer_that_unpacks_to_too_much_is_refused(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:

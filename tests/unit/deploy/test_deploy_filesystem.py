@@ -180,16 +180,16 @@ def test_a_file_is_no_directory() -> None:
 
 def test_permission_is_needed_on_the_whole_way() -> None:
     files = laid({"open": directory(), "open/closed": directory(0o700), "open/closed/file": b"", "open/file": b""})
-    assert files.readable_by("/open/file", *NOBODY)
-    assert not files.readable_by("/open/closed/file", *NOBODY)
-    assert files.readable_by("/open/closed/file", 0, frozenset())
+    assert files.permits("/open/file", *NOBODY)
+    assert not files.permits("/open/closed/file", *NOBODY)
+    assert files.permits("/open/closed/file", 0, frozenset())
 
 
 def test_permission_is_needed_on_the_way_of_links_too() -> None:
     files = laid({"closed": directory(0o711), "closed/link": symlink("/file"), "file": b"", "shut": directory(0o600)})
-    assert files.readable_by("/closed/link", *NOBODY)
+    assert files.permits("/closed/link", *NOBODY)
     files = laid({"shut": directory(0o644), "shut/link": symlink("/file"), "file": b""})
-    assert not files.readable_by("/shut/link", *NOBODY)
+    assert not files.permits("/shut/link", *NOBODY)
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_permission_is_needed_on_the_way_of_links_too() -> None:
     ],
 )
 def test_the_first_class_that_fits_decides(mode: int, uid: int, gid: int, allowed: bool) -> None:
-    assert laid({"f": Item(b"", mode, uid, gid)}).readable_by("/f", *NOBODY) is allowed
+    assert laid({"f": Item(b"", mode, uid, gid)}).permits("/f", *NOBODY) is allowed
 
 
 def test_root_executes_only_what_somebody_may_execute() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from deploy.errors import StandInRefusedError, UsageError
 from deploy.image import oci
-from deploy.image.localimage import Image, StoredLayers
+from deploy.image.localimage import Image
 from deploy.registry.address import Address
 from deploy.registry.push import default_tag, find_pushed, foreseen, push
 
@@ -35,7 +35,7 @@ class Untouched:
 def image_of(labels: dict[str, str] | None = None, **more: object) -> Image:
     config = {"architecture": "amd64", "os": "linux", "config": {"Labels": labels}, "rootfs": {"diff_ids": []}, **more}
     parsed = oci.parse(oci.ImageConfig, json.dumps(config).encode(), "the test's configuration")
-    return Image("image", "OCI layout", parsed, StoredLayers(()))
+    return Image("image", "OCI layout", parsed, ())
 
 
 @pytest.mark.parametrize("host", [ECR, "registry.example:5000", "10.0.0.1:5000", "localhost.example"])
