@@ -76,7 +76,8 @@ def push(options: Any, report: Reporter) -> None:
 
 def deploy(options: Any, report: Reporter) -> None:
     """Moves the alias to the image, or leaves everything as it was."""
-    from deploy.registry import ecr, stored
+    from deploy.registry import ecr
+    from deploy.registry.push import Stored, resolve
     from deploy.release.canary import Canary
     from deploy.release.settings import Settings
     from deploy.release.transaction import Release, ReleaseTarget
@@ -93,7 +94,7 @@ def deploy(options: Any, report: Reporter) -> None:
     canary = Canary(options.canary, options.canary_for, options.canary_errors) if options.canary else None
     with _acceptable(options, report) if options.image else nullcontext() as image:
         repository = ecr.find(account.images, options.repository)
-        found = image or stored.resolve(repository, options.digest, options.architecture)
+        found = image or resolve(repository, options.digest, options.architecture)
         smoke = _smoke(options, found.labels)
         target = ReleaseTarget(
             options.function, options.alias, found.architecture, settings, options.role, options.wait
@@ -101,7 +102,7 @@ def deploy(options: Any, report: Reporter) -> None:
         with Release(account, report, target) as release, stoppable():
             release.read()
             release.require_place(repository.arn)
-            uri = found.uri if isinstance(found, stored.Stored) else _pushed(found, repository, options, report).uri
+            uri = found.uri if isinstance(found, Stored) else _pushed(found, repository, options, report).uri
             if release.is_live(uri):
                 report.result(release.document(uri, changed=False), "nothing to do: this image is live already")
                 return
@@ -185,7 +186,7 @@ def invoke(options: Any, report: Reporter) -> None:
     event = _json_file(options.event)
     answer = invocation.invoke(_account(options, report), options.function, options.qualifier, event)
     report.result(answer.document, *answer.shown)
-    invocation.require_success(answer)
+    answer.require_success()
 
 
 def policy(options: Any, report: Reporter) -> None:
@@ -258,7 +259,7 @@ def _acceptable(options: Any, report: Reporter) -> Iterator[Image]:
 def _pushed(image: Image, repository: Repository, options: Any, report: Reporter) -> Pushed:
     from deploy.registry import push as pushing
 
-    tag = options.tag or pushing.default_tag(image)
+    tag = options.tag or image.default_tag
     if options.dry_run:
         there = pushing.find_pushed(image, repository, tag)
         if there is None:

@@ -1,26 +1,26 @@
-"""The AWS account as the commands see it: clients made when they are first needed, and everybody told of every call.
+"""The AWS account: clients that are made when first needed, and a listener for every call.
 
-Errors of the SDK become errors of this tool by `explained`.
+`explained` turns errors of the SDK into errors of this tool.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import boto3
 import botocore.exceptions as sdk
 from botocore.awsrequest import AWSResponse
-from botocore.client import BaseClient
 from botocore.compat import HTTPHeaders
 from botocore.config import Config
 
 from deploy import errors
-from deploy.dry_run import DryRun, Place
+from deploy.dry_run import DryRun
 from deploy.policy import action_of
 
 if TYPE_CHECKING:
@@ -29,18 +29,16 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_logs import CloudWatchLogsClient
 
-Client = TypeVar("Client", bound=BaseClient)
-
-# A call is tried four times and takes a minute at most, whatever the network does.
+# A call is made at most four times and takes at most a minute, whatever the network does.
 _CALLS: Final = Config(connect_timeout=5, read_timeout=12, retries={"mode": "standard", "total_max_attempts": 4})
-# An invocation is not repeated. It may be silent for long, which routers take for an end unless it is kept alive.
+# An invocation is not repeated. It may be silent for long, and routers drop silent connections unless kept alive.
 _INVOCATIONS: Final = Config(connect_timeout=5, tcp_keepalive=True, retries={"total_max_attempts": 1})
 _MAX_INVOCATION_SECONDS: Final = 910
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call of an API: `made` is False for what a dry run only says."""
+    """One call of an API: `made` is False if a dry run only shows it."""
 
     operation: str
     parameters: Mapping[str, Any]
@@ -61,7 +59,7 @@ class Call:
 
 
 def _shown(name: str, value: object) -> object:
-    """Environment variables may be secrets: their names are enough."""
+    """Hide the values of environment variables, which may be secrets."""
     if name == "Environment" and isinstance(value, Mapping):
         return {"Variables": dict.fromkeys(value.get("Variables", {}), "…")}
     if isinstance(value, bytes):
@@ -73,10 +71,10 @@ SDK_ERRORS: Final = (sdk.BotoCoreError, sdk.ClientError)
 
 
 class Account:
-    """The clients. `listener` hears of every call before it is made, or of what a dry run would do.
+    """The clients. `listener` gets every call before it is made, and in a dry run also those that would be made.
 
-    A dry run reads what is there and changes nothing: the calls that would change something are answered by a
-    `DryRun`, so that the commands run as they are.
+    A dry run only reads: calls that would change something are answered by `DryRun`, so that the commands run
+    unchanged.
     """
 
     def __init__(
@@ -90,47 +88,53 @@ class Account:
     ) -> None:
         self._session = boto3.Session(profile_name=profile, region_name=region or os.environ.get("AWS_REGION") or None)
         self._url = endpoint_url
-        self._dry_run = DryRun(self._place) if dry_run else None
+        self._dry_run = DryRun(self._identity) if dry_run else None
         self._listener = listener
 
     @property
     def dry_run(self) -> bool:
+        """Whether nothing is changed."""
         return self._dry_run is not None
 
     @cached_property
     def functions(self) -> LambdaClient:
-        return self._watched(lambda: self._session.client("lambda", endpoint_url=self._url, config=_CALLS))
+        """Lambda, for everything but invocations."""
+        return cast("LambdaClient", self._client("lambda"))
 
     @cached_property
     def invocations(self) -> LambdaClient:
+        """Lambda, for invocations of any length."""
         return self.invocations_within(_MAX_INVOCATION_SECONDS)
 
     def invocations_within(self, seconds: float) -> LambdaClient:
-        """A client whose invocations are given up when they have not been answered by then."""
-        config = _INVOCATIONS.merge(Config(read_timeout=seconds))
-        return self._watched(lambda: self._session.client("lambda", endpoint_url=self._url, config=config))
+        """Return a client that gives up an invocation after this time without an answer."""
+        return cast("LambdaClient", self._client("lambda", _INVOCATIONS.merge(Config(read_timeout=seconds))))
 
     @cached_property
     def images(self) -> ECRClient:
-        return self._watched(lambda: self._session.client("ecr", endpoint_url=self._url, config=_CALLS))
+        """ECR."""
+        return cast("ECRClient", self._client("ecr"))
 
     @cached_property
     def logs(self) -> CloudWatchLogsClient:
-        return self._watched(lambda: self._session.client("logs", endpoint_url=self._url, config=_CALLS))
+        """CloudWatch's logs."""
+        return cast("CloudWatchLogsClient", self._client("logs"))
 
     @cached_property
     def metrics(self) -> CloudWatchClient:
-        return self._watched(lambda: self._session.client("cloudwatch", endpoint_url=self._url, config=_CALLS))
+        """CloudWatch's metrics."""
+        return cast("CloudWatchClient", self._client("cloudwatch"))
 
-    def _place(self) -> Place:
-        identities: Any = self._watched(lambda: self._session.client("sts", endpoint_url=self._url, config=_CALLS))
+    def _identity(self) -> tuple[str, str, str]:
+        """Return partition, region and account."""
+        identities = self._client("sts")
         _, partition, _, _, account, _ = identities.get_caller_identity()["Arn"].split(":", 5)
-        return Place(partition, identities.meta.region_name, account)
+        return partition, identities.meta.region_name, account
 
-    def _watched(self, make: Callable[[], Client]) -> Client:
+    def _client(self, service: Any, config: Config = _CALLS) -> Any:
         try:
-            client = make()
-        except ValueError as error:  # an address that is none
+            client = self._session.client(service, endpoint_url=self._url, config=config)
+        except ValueError as error:  # a malformed address
             raise errors.UsageError(str(error), then="check --endpoint-url, AWS_ENDPOINT_URL and --region") from error
         client.meta.events.register_last("before-parameter-build", self._asked)
         client.meta.events.register_first("before-call", self._before)
@@ -156,23 +160,39 @@ class Account:
 
 
 def code_of(error: sdk.ClientError) -> str:
+    """Return AWS's code of a refusal."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
+@contextmanager
+def tolerated(*codes: str) -> Iterator[None]:
+    """Leave the block without an error if AWS refuses with one of these codes."""
+    try:
+        yield
+    except sdk.ClientError as refusal:
+        if code_of(refusal) not in codes:
+            raise
+
+
+@contextmanager
+def translated(code: str, error: errors.DeployError) -> Iterator[None]:
+    """Raises the error in place of AWS's refusal with this code."""
+    try:
+        yield
+    except sdk.ClientError as refusal:
+        if code_of(refusal) != code:
+            raise
+        raise error from refusal
+
+
 def was_repeated(error: Exception) -> bool:
-    """Whether the call may have had its effect although it ended in this error: an answer was lost on the way."""
+    """Return whether the call may have had its effect in spite of this error: an answer was lost on the way."""
     if isinstance(error, sdk.ClientError):
         return bool(error.response.get("ResponseMetadata", {}).get("RetryAttempts"))
     return isinstance(error, (sdk.HTTPClientError, sdk.ConnectionError))
 
 
-_THROTTLED: Final = {
-    "TooManyRequestsException",
-    "ThrottlingException",
-    "Throttling",
-    "RequestLimitExceeded",
-    "SlowDown",
-}
+_MISSING_ACTION: Final = re.compile(r"not authorized to perform: ([\w-]+:\w+)")
 _FORBIDDEN: Final = {
     "AccessDenied",
     "AccessDeniedException",
@@ -180,18 +200,62 @@ _FORBIDDEN: Final = {
     "UnauthorizedException",
     "UnauthorizedOperation",
 }
-_MISSING_ACTION: Final = re.compile(r"not authorized to perform: ([\w-]+:\w+)")
-_EXPIRED: Final = {"ExpiredTokenException", "ExpiredToken", "RequestExpired"}
-_UNKNOWN: Final = {"UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId", "AuthFailure"}
-_UNSIGNED: Final = {"InvalidSignatureException", "SignatureDoesNotMatch", "RequestTimeTooSkewed"}
-_MISSING: Final = {"ResourceNotFoundException"}
+_UNAVAILABLE: Final = (
+    errors.AwsUnavailableError,
+    "AWS kept refusing {action} ({code}): {message}",
+    "wait a minute; the same command goes on",
+)
+_EXPIRED: Final = (
+    errors.CredentialsError,
+    "the credentials have expired ({code}, {action})",
+    "aws sso login, or renew the session; if they are new, check this machine's clock",
+)
+_UNSIGNED: Final = (
+    errors.CredentialsError,
+    "AWS does not accept the signature ({code}): {message}",
+    "check this machine's clock (date -u) and the secret access key",
+)
+_UNKNOWN: Final = (
+    errors.CredentialsError,
+    "AWS does not know these credentials ({code})",
+    "aws sts get-caller-identity shows whose they are; aws configure sets others",
+)
+_REFUSED: Final = (
+    errors.AwsRefusedError,
+    "AWS refused {action} ({code}): {message}",
+    "correct what the message names; --verbose shows the calls",
+)
+# Error, message and remedy for each code of AWS.
+_REFUSALS: Final[dict[str, tuple[type[errors.DeployError], str, str]]] = {
+    **dict.fromkeys(("TooManyRequestsException", "ThrottlingException", "Throttling"), _UNAVAILABLE),
+    **dict.fromkeys(("RequestLimitExceeded", "SlowDown"), _UNAVAILABLE),
+    **dict.fromkeys(("ExpiredTokenException", "ExpiredToken", "RequestExpired"), _EXPIRED),
+    **dict.fromkeys(("InvalidSignatureException", "SignatureDoesNotMatch", "RequestTimeTooSkewed"), _UNSIGNED),
+    **dict.fromkeys(("UnrecognizedClientException", "InvalidClientTokenId"), _UNKNOWN),
+    **dict.fromkeys(("InvalidAccessKeyId", "AuthFailure"), _UNKNOWN),
+    "PreconditionFailedException": (
+        errors.ConflictError,
+        "somebody else changed the function meanwhile; theirs is kept",
+        "look at `status`, then again",
+    ),
+    "ResourceNotFoundException": (
+        errors.FunctionNotFoundError,
+        "{message} ({action})",
+        "check the name, --region and --profile",
+    ),
+    "RepositoryNotFoundException": (
+        errors.RepositoryNotFoundError,
+        "{message}",
+        "check --repository and --region; push --create makes it",
+    ),
+}
 
 
 def explained(error: sdk.BotoCoreError | sdk.ClientError) -> errors.DeployError:
-    """The error as this tool says it: what AWS refused or could not be asked, and what to do about it."""
-    if isinstance(error, sdk.ClientError):
-        return _explained_answer(error)
+    """Return this tool's error for one of the SDK's: the refusal or the obstacle, and what to do about it."""
     match error:
+        case sdk.ClientError():
+            return _explained_refusal(error)
         case sdk.NoRegionError():
             return errors.UsageError(
                 "no region is set", then="give --region, or set AWS_REGION, or run `aws configure`"
@@ -199,84 +263,46 @@ def explained(error: sdk.BotoCoreError | sdk.ClientError) -> errors.DeployError:
         case sdk.ParamValidationError():
             return errors.UsageError(str(error), then="check the arguments of the command")
         case sdk.ProfileNotFound():
-            return errors.CredentialsError(str(error), then="list the profiles there are: aws configure list-profiles")
+            return errors.CredentialsError(str(error), then="list the profiles: aws configure list-profiles")
         case sdk.ConfigParseError() | sdk.ConfigNotFound() | sdk.InvalidConfigError():
-            return errors.CredentialsError(
-                f"the AWS configuration makes no sense: {error}", then="mend ~/.aws/config; aws configure list shows it"
+            what, then = (
+                f"the AWS configuration is wrong: {error}",
+                "correct ~/.aws/config; aws configure list shows it",
             )
+            return errors.CredentialsError(what, then=then)
         case sdk.UnauthorizedSSOTokenError() | sdk.SSOTokenLoadError() | sdk.TokenRetrievalError():
-            return errors.CredentialsError(
-                "the single sign-on session has expired",
-                then="aws sso login, with --profile if you use one; then again",
-            )
+            then = "aws sso login, with --profile if you use one; then again"
+            return errors.CredentialsError("the single sign-on session has expired", then=then)
         case sdk.NoCredentialsError() | sdk.PartialCredentialsError() | sdk.CredentialRetrievalError():
-            return errors.CredentialsError(
-                f"no usable AWS credentials: {error}", then="aws configure, aws sso login, or --profile NAME"
-            )
+            then = "aws configure, aws sso login, or --profile NAME"
+            return errors.CredentialsError(f"no usable AWS credentials: {error}", then=then)
         case sdk.HTTPClientError() | sdk.ConnectionError():
-            return errors.AwsUnavailableError(
-                f"AWS cannot be reached: {error}", then="check the network, the proxy settings and --region; then again"
-            )
+            then = "check the network, the proxy settings and --region; then again"
+            return errors.AwsUnavailableError(f"AWS cannot be reached: {error}", then=then)
     return errors.AwsRefusedError(str(error), then="check the arguments of the command")
 
 
-def _forbidden(message: str, facts: dict[str, str]) -> errors.PermissionDeniedError:
-    """AWS names the action that is missing, which need not be the one of the call: a role must be passed, too."""
-    if "access the ECR image" in message:
-        return errors.PermissionDeniedError(
-            f"Lambda may not pull the image: {message}",
-            then="push --create makes repositories that let it; to another's policy Lambda adds what it needs, for who "
-            "may do ecr:GetRepositoryPolicy and ecr:SetRepositoryPolicy",
-            **facts,
-        )
-    found = _MISSING_ACTION.search(message)
-    facts["action"] = found[1] if found else facts["action"]
-    return errors.PermissionDeniedError(
-        f"these credentials may not do {facts['action']}: {message}",
-        then="ask for it; `ecr_push.py policy` prints all that push, deploy, prune and observe need",
-        **facts,
-    )
-
-
-def _explained_answer(error: sdk.ClientError) -> errors.DeployError:
+def _explained_refusal(error: sdk.ClientError) -> errors.DeployError:
     code, action = code_of(error), action_of(error.operation_name)
     message = error.response.get("Error", {}).get("Message") or str(error)
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    facts = {"code": code, "action": action}
     if code in _FORBIDDEN:
-        return _forbidden(message, facts)
-    if code in _EXPIRED:
-        return errors.CredentialsError(
-            f"the credentials have expired ({code}, {action})",
-            then="aws sso login, or renew the session; if they are new, check this machine's clock",
-            **facts,
+        return _forbidden(code, action, message)
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    kind, what, then = _REFUSALS.get(code, _UNAVAILABLE if status >= 500 else _REFUSED)
+    return kind(what.format(action=action, code=code, message=message), then=then, code=code, action=action)
+
+
+def _forbidden(code: str, action: str, message: str) -> errors.PermissionDeniedError:
+    """AWS names the missing action, which need not be the call's: a role must be passed, too."""
+    if "access the ECR image" in message:
+        what = f"Lambda may not pull the image: {message}"
+        then = (
+            "push --create makes repositories that let it; to another's policy Lambda adds the rights itself, if these "
+            "credentials may do ecr:GetRepositoryPolicy and ecr:SetRepositoryPolicy"
         )
-    if code in _UNSIGNED:
-        return errors.CredentialsError(
-            f"AWS does not accept the signature ({code}): {message}",
-            then="check this machine's clock (date -u) and the secret access key",
-            **facts,
-        )
-    if code in _UNKNOWN:
-        return errors.CredentialsError(
-            f"AWS does not know these credentials ({code})",
-            then="aws sts get-caller-identity shows whose they are; aws configure sets others",
-            **facts,
-        )
-    if code in _THROTTLED or status >= 500:
-        return errors.AwsUnavailableError(
-            f"AWS kept refusing {action} ({code}): {message}", then="wait a minute; the same command goes on", **facts
-        )
-    if code == "PreconditionFailedException":
-        return errors.ConflictError(
-            "somebody else changed the function meanwhile; theirs is kept", then="look at `status`, then again", **facts
-        )
-    if code in _MISSING:
-        return errors.FunctionNotFoundError(
-            f"{message} ({action})", then="check the name, --region and --profile", **facts
-        )
-    if code == "RepositoryNotFoundException":
-        return errors.RepositoryNotFoundError(message, then="check --repository and --region; push --create makes it")
-    return errors.AwsRefusedError(
-        f"AWS refused {action} ({code}): {message}", then="mend what it says; --verbose shows the calls", **facts
-    )
+    else:
+        found = _MISSING_ACTION.search(message)
+        action = found[1] if found else action
+        what = f"these credentials may not do {action}: {message}"
+        then = "ask for the right; `ecr_push.py policy` prints all that push, deploy, prune and observe need"
+    return errors.PermissionDeniedError(what, then=then, code=code, action=action)

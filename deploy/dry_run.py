@@ -1,11 +1,10 @@
-"""A dry run's AWS: calls that would change something are answered here, and later reads as if they had been made."""
+"""AWS of a dry run: changing calls are answered here, and later reads as if the changes had been made."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import Any, Final
 
 from botocore.response import StreamingBody
@@ -14,20 +13,11 @@ NEW_VERSION: Final = "NEW"  # the number is Lambda's to give
 _READS: Final = ("Get", "List", "Describe", "BatchGet", "BatchCheck", "Filter")
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where the account's things are, in the words of ARNs."""
-
-    partition: str
-    region: str
-    account: str
-
-
 class DryRun:
-    """Remembers what was read and what would have been changed. `place` says where what is new would be."""
+    """Memory of reads and of changes that would have been made. `identity` returns partition, region and account."""
 
-    def __init__(self, place: Callable[[], Place]) -> None:
-        self._place = place
+    def __init__(self, identity: Callable[[], tuple[str, str, str]]) -> None:
+        self._identity = identity
         self._functions: dict[tuple[str, str], dict[str, Any]] = {}
         self._aliases: dict[tuple[str, str], dict[str, Any] | None] = {}
         self._new_aliases: set[tuple[str, str]] = set()
@@ -36,17 +26,18 @@ class DryRun:
 
     @staticmethod
     def reads(operation: str) -> bool:
+        """Return whether an operation changes nothing."""
         return operation.startswith(_READS)
 
     def saw(self, operation: str, asked: dict[str, Any], answer: dict[str, Any]) -> None:
-        """What AWS answered to a read."""
+        """Remember AWS's answer to a read."""
         if operation == "GetFunction":
             self._functions.setdefault((asked["FunctionName"], asked.get("Qualifier", "$LATEST")), deepcopy(answer))
         elif operation == "GetAlias":
             self._aliases.setdefault((asked["FunctionName"], asked["Name"]), deepcopy(answer))
 
     def answer(self, operation: str, asked: dict[str, Any]) -> dict[str, Any] | None:
-        """The answer, with `Error` for a refusal; None to ask AWS itself, about what no change would have touched."""
+        """Return the answer, with `Error` for a refusal; None if AWS itself must answer, as no change touches it."""
         if self.reads(operation):
             return self._read(operation, asked)
         self._revision += 1
@@ -129,8 +120,8 @@ class DryRun:
         return {"imageIds": asked["imageIds"], "failures": []}
 
     def _CreateRepository(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
-        name, place = asked["repositoryName"], self._place()
+        name, (partition, region, account) = asked["repositoryName"], self._identity()
         self._repositories.add(name)
-        uri = f"{place.account}.dkr.ecr.{place.region}.amazonaws.com/{name}"
-        arn = f"arn:{place.partition}:ecr:{place.region}:{place.account}:repository/{name}"
+        uri = f"{account}.dkr.ecr.{region}.amazonaws.com/{name}"
+        arn = f"arn:{partition}:ecr:{region}:{account}:repository/{name}"
         return {"repository": asked | {"repositoryUri": uri, "repositoryArn": arn}}

@@ -1,4 +1,4 @@
-"""The function's log, from some time ago, and on as it grows."""
+"""The function's log, from some time ago, and then as it grows."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from botocore.exceptions import ClientError
-
-from deploy.aws import Account, code_of
+from deploy.aws import Account, translated
 from deploy.errors import FunctionNotFoundError
 
 _LOOK_SECONDS: Final = 2.0
@@ -19,7 +17,7 @@ _LATE_MS: Final = 30_000  # events may arrive out of order by this much
 
 @dataclass(frozen=True)
 class Line:
-    """`text` is as the function wrote it, without the end of the line."""
+    """A line of the log, without its line end."""
 
     time: datetime
     stream: str
@@ -27,7 +25,7 @@ class Line:
 
 
 def lines(account: Account, group: str, since_seconds: float, *, follow: bool, pattern: str = "") -> Iterator[Line]:
-    """In the order of their times, as far as they have arrived. Raises FunctionNotFoundError if there is no log."""
+    """Yield the lines that have arrived, in the order of their times. Raises FunctionNotFoundError without a log."""
     start = max(int((time.time() - since_seconds) * 1000), 0)
     seen: dict[str, int] = {}
     while True:
@@ -44,16 +42,12 @@ def lines(account: Account, group: str, since_seconds: float, *, follow: bool, p
 
 
 def _events(account: Account, group: str, start: int, pattern: str) -> Iterator[Any]:
-    asked: dict[str, Any] = {"logGroupName": group, "startTime": start} | (
-        {"filterPattern": pattern} if pattern else {}
+    asked: dict[str, Any] = {"filterPattern": pattern} if pattern else {}
+    missing = FunctionNotFoundError(
+        f"there is no log {group}",
+        then="a function writes its first log when it is first invoked, if its role may write logs",
     )
-    try:
-        for page in account.logs.get_paginator("filter_log_events").paginate(**asked):
+    pages = account.logs.get_paginator("filter_log_events").paginate(logGroupName=group, startTime=start, **asked)
+    with translated("ResourceNotFoundException", missing):
+        for page in pages:
             yield from page["events"]
-    except ClientError as error:
-        if code_of(error) != "ResourceNotFoundException":
-            raise
-        raise FunctionNotFoundError(
-            f"there is no log {group}",
-            then="a function writes its first log when it is first invoked, if its role may write logs",
-        ) from error

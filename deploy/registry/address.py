@@ -1,19 +1,29 @@
-"""Where a registry is, and whether that is this machine."""
+"""Address of a registry, and the login for it."""
 
 from __future__ import annotations
 
 import ipaddress
 import urllib.parse
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from deploy.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Login:
+    """A user and a password, which no text of this object shows. `expires` is None if it is unknown."""
+
+    user: str
+    password: str = field(repr=False)
+    expires: datetime | None = None
 
 
 @dataclass(frozen=True)
 class Address:
     """A registry's HOST or HOST:PORT, as images' names begin; `plain` is HTTP, which only a loopback host may speak.
 
-    Raises UsageError for plain HTTP to anywhere else.
+    Raises UsageError for plain HTTP to any other host.
     """
 
     host: str
@@ -28,17 +38,18 @@ class Address:
 
     @classmethod
     def of_url(cls, url: str) -> Address:
-        """The host and port of an http:// or https:// address."""
+        """Return the host and port of an http:// or https:// address."""
         parts = urllib.parse.urlsplit(url)
         return cls(parts.netloc.rpartition("@")[2], plain=parts.scheme == "http")
 
     @property
     def url(self) -> str:
+        """Address with its scheme."""
         return f"{'http' if self.plain else 'https'}://{self.host}"
 
     @property
     def is_loopback(self) -> bool:
-        """Whether the host is 127.0.0.0/8, ::1, localhost or below it; nothing is resolved."""
+        """Whether the host is 127.0.0.0/8, ::1, localhost or below it; no name is resolved."""
         name = urllib.parse.urlsplit(f"//{self.host}").hostname or ""
         try:
             return ipaddress.ip_address(name).is_loopback

@@ -1,18 +1,19 @@
-"""What is about an image, stored beside it: an OCI artifact whose `subject` is the image, which stays as it is."""
+"""Documents about an image, stored beside it: OCI artifacts whose `subject` is the image, which stays unchanged."""
 
 from __future__ import annotations
 
-import io
 import json
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 from deploy.errors import PushFailedError
 from deploy.image import oci
-from deploy.image.oci import OCI_INDEX, OCI_MANIFEST, StoredManifest, digest_of
+from deploy.image.oci import OCI_INDEX, OCI_MANIFEST, StoredManifest
+from deploy.image.streams import StoredBlob
 from deploy.registry.client import Registry
+from deploy.registry.ecr import Repository
 from deploy.registry.progress import Silent
-from deploy.registry.push import Pushed, Target
+from deploy.registry.push import Pushed
 from deploy.registry.retry import RetryPolicy
 
 CYCLONEDX: Final = "application/vnd.cyclonedx+json"
@@ -22,46 +23,30 @@ _TITLE: Final = "org.opencontainers.image.title"
 
 @dataclass(frozen=True)
 class Attached:
-    """`digest` is the artifact's. `tag` leads to it in a registry that lists no referrers itself; else it is empty."""
+    """`digest` is the artifact's. `tag` leads to it in a registry without a list of referrers; else it is empty."""
 
     digest: str
     already_there: bool
     tag: str = ""
 
 
-@dataclass(frozen=True)
-class _Bytes:
-    data: bytes
-
-    @property
-    def digest(self) -> str:
-        return digest_of(self.data)
-
-    @property
-    def size(self) -> int:
-        return len(self.data)
-
-    def open(self) -> BinaryIO:
-        return io.BytesIO(self.data)
-
-
-_EMPTY: Final = _Bytes(b"{}")
+_EMPTY: Final = StoredBlob.of(b"{}")
 
 
 def attach(
     data: bytes,
     name: str,
     pushed: Pushed,
-    repository: Target,
+    repository: Repository,
     *,
     media_type: str = CYCLONEDX,
     retry_policy: RetryPolicy = RetryPolicy(),  # noqa: B008 - it is frozen
 ) -> Attached:
-    """Stores the data beside the image, unless it is there, and proves it by reading back who refers to the image.
+    """Store the data beside the image, unless it is there, and read the list of referrers back.
 
-    Raises PushFailedError and what else a push raises.
+    Raises PushFailedError and everything else that a push raises.
     """
-    content = _Bytes(data)
+    content = StoredBlob.of(data)
     with Registry(repository.address, repository.name, repository.login, retry_policy) as registry:
         artifact = _artifact(_subject(registry, pushed), content, name, media_type)
         listed = registry.referrers(pushed.digest)
@@ -87,8 +72,8 @@ def _subject(registry: Registry, pushed: Pushed) -> dict[str, Any]:
     return _descriptor(manifest.media_type, manifest.digest, len(manifest.data))
 
 
-def _artifact(subject: dict[str, Any], content: _Bytes, name: str, media_type: str) -> StoredManifest:
-    """The same bytes each time: there is no time in it."""
+def _artifact(subject: dict[str, Any], content: StoredBlob, name: str, media_type: str) -> StoredManifest:
+    """Return a manifest with the same bytes each time: there is no time in it."""
     document = {
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,
@@ -101,8 +86,10 @@ def _artifact(subject: dict[str, Any], content: _Bytes, name: str, media_type: s
 
 
 def _tagged(registry: Registry, pushed: Pushed, artifact: StoredManifest, media_type: str) -> Attached:
-    """For registries from before the OCI's release 1.1: an index of what refers to the image, under a tag made of its
-    digest. It is beside the image, and no image is in it."""
+    """List the artifact in an index under a tag made of the image's digest, for registries from before OCI 1.1.
+
+    The index is beside the image and holds none.
+    """
     tag = pushed.digest.replace(":", "-")
     before = registry.manifest(tag)
     document: dict[str, Any] = json.loads(before.data) if before else {"schemaVersion": 2, "mediaType": OCI_INDEX}

@@ -1,21 +1,20 @@
-"""One repository of a registry, by the OCI distribution protocol: manifests and blobs, both ways, verified."""
+"""Client of one repository of a registry, by the OCI distribution protocol; manifests and blobs are verified."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping
-from types import TracebackType
 from typing import Final, TypeVar
 
 from deploy.errors import DigestMismatchError, PushFailedError
 from deploy.image.oci import INDEXES, MANIFESTS, OCI_INDEX, Descriptor, Index, StoredManifest, digest_of, parse
-from deploy.registry.address import Address
-from deploy.registry.login import Login
+from deploy.image.streams import StoredBlob
+from deploy.registry.address import Address, Login
 from deploy.registry.progress import Progress
-from deploy.registry.registry_errors import meaning, words
+from deploy.registry.registry_errors import error_of_answer
 from deploy.registry.retry import Attempts, RetryPolicy, TransientError, retry
 from deploy.registry.transport import Answer, Transport
-from deploy.registry.upload import CHUNK_BYTES, Blob, Upload
+from deploy.registry.upload import CHUNK_BYTES, Upload
 
 T = TypeVar("T")
 
@@ -24,7 +23,7 @@ _UNKNOWN: Final = (404, 405)  # to a path that it does not know
 
 
 class Registry:
-    """The repository `name` at `address`; `login` is called when a password is needed, and again if it is refused.
+    """The repository `name` at `address`; `login` is called if a password is needed, and again if it is refused.
 
     Every method tries as often as `retry_policy` allows and raises DeployErrors only: CredentialsError,
     PermissionDeniedError, RepositoryNotFoundError or PushFailedError. Not for several threads at once.
@@ -47,13 +46,14 @@ class Registry:
     def __enter__(self) -> Registry:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._transport.close()
 
     def manifest(self, reference: str) -> StoredManifest | None:
-        """What a tag or digest stands for, its bytes verified; None if nothing. Raises DigestMismatchError."""
+        """Return the manifest of a tag or digest, its bytes verified; None if there is none.
+
+        Raises DigestMismatchError.
+        """
         answer = self._ask("GET", f"manifests/{reference}", _ACCEPT)
         if answer.status == 404:
             return None
@@ -64,16 +64,16 @@ class Registry:
         return found
 
     def put_manifest(self, manifest: StoredManifest, reference: str) -> None:
-        """Puts the bytes under a tag or their digest. Raises TagTakenError, DigestMismatchError."""
+        """Store a manifest under a tag or its digest. Raises TagTakenError, DigestMismatchError."""
         headers = {"Content-Type": manifest.media_type}
         answer = self._expected(self._ask("PUT", f"manifests/{reference}", headers, manifest.data), 201)
         said = answer.headers.get("Docker-Content-Digest", manifest.digest)
         self._same(f"the manifest of {reference}", manifest.digest, said)
 
     def referrers(self, digest: str) -> tuple[Descriptor, ...] | None:
-        """What is about the manifest of this digest: signatures, bills of materials. None if the registry lists none.
+        """Return the artifacts about a manifest: signatures, bills of materials.
 
-        Registries from before release 1.1 of the OCI's specification do not.
+        None if the registry has no such list, as those from before release 1.1 of the OCI's specification.
         """
         answer = self._ask("GET", f"referrers/{digest}", {"Accept": OCI_INDEX})
         if answer.status in _UNKNOWN:
@@ -82,13 +82,13 @@ class Registry:
         return parse(Index, answer.body, f"the list of what refers to {digest}").manifests
 
     def blob(self, digest: str) -> bytes:
-        """A small blob, like a configuration. Raises DigestMismatchError."""
+        """Return a small blob, such as a configuration. Raises DigestMismatchError."""
         data = self._expected(self._ask("GET", f"blobs/{digest}"), 200).body
         self._same("a blob", digest, digest_of(data))
         return data
 
-    def upload(self, blob: Blob, progress: Progress) -> int:
-        """Puts the blob there unless it is, and tells how many bytes that took: 0 or its size.
+    def upload(self, blob: StoredBlob, progress: Progress) -> int:
+        """Store a blob unless it is there, and return how many bytes were sent: 0 or its size.
 
         Raises DigestMismatchError if its bytes are not what its digest says.
         """
@@ -116,7 +116,7 @@ class Registry:
 
     def _expected(self, answer: Answer, status: int) -> Answer:
         if answer.status != status:
-            raise meaning(words(answer.status, answer.body), self._place)
+            raise error_of_answer(answer.status, answer.body, self._place)
         return answer
 
     def _same(self, what: str, wanted: str, found: str) -> None:

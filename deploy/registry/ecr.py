@@ -1,26 +1,25 @@
-"""ECR: repositories as this tool wants them, and what is in them.
+"""ECR: repositories as this tool wants them, and the images in them.
 
-What AWS refuses for reasons that are not ECR's own (permissions, credentials, throttling) is raised as botocore's
-ClientError; deploy.aws.explained makes it one of this tool's.
+Refusals that are not ECR's own (permissions, credentials, throttling) are raised as botocore's ClientError;
+deploy.aws.explained turns it into one of this tool's errors.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from botocore.exceptions import ClientError
-
-from deploy.aws import code_of
+from deploy import policy
+from deploy.aws import tolerated, translated
 from deploy.errors import AwsRefusedError, DigestMismatchError, RepositoryNotFoundError
 from deploy.image.oci import INDEXES, MANIFESTS, StoredManifest
-from deploy.registry.address import Address
-from deploy.registry.login import Login
+from deploy.registry.address import Address, Login
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
@@ -29,12 +28,14 @@ if TYPE_CHECKING:
 UNTAGGED_DAYS: Final = 14
 _AT_ONCE: Final = 100  # ECR's limit
 _ABSENT: Final = ("ImageNotFound", "ImageInaccessible")  # deleted or never there; archived
+# The account is empty for other registries than ECR.
+_IMAGE_URI: Final = re.compile(r"(?:(\d{12})\.dkr[.-]ecr[^/]+|[^/]+)/([^:@]+)(?::[^@]+)?@(.+)")
 PULL_ACTIONS: Final = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 
 
 @dataclass(frozen=True)
 class StoredImage:
-    """An image as DescribeImages lists it. `size_bytes` is compressed; `status` is ACTIVE, ARCHIVED or ACTIVATING."""
+    """An image in DescribeImages. `size_bytes` is compressed; `status` is ACTIVE, ARCHIVED or ACTIVATING."""
 
     digest: str
     tags: tuple[str, ...]
@@ -51,7 +52,7 @@ class StoredImage:
 
 @dataclass(frozen=True)
 class Repository:
-    """A repository of one account and region. `uri` is HOST/NAME as ECR tells it, `address` where its registry answers.
+    """A repository of one account and region. `uri` is HOST/NAME as ECR writes it, `address` that of its registry.
 
     An emulator on this machine serves the registry beside the API, whatever host its `uri` names.
     """
@@ -70,18 +71,18 @@ class Repository:
         return self.mutability == "IMMUTABLE"
 
     def login(self) -> Login:
-        """A password for twelve hours, fetched anew at each call."""
+        """Fetch a new password, which is good for twelve hours."""
         data = self.client.get_authorization_token()["authorizationData"][0]
         user, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
         return Login(user, password, data.get("expiresAt"))
 
     def manifest(self, reference: str) -> StoredManifest | None:
-        """What a tag or digest names: a manifest or an index; None if nothing. Raises DigestMismatchError."""
+        """Return the manifest or index of a tag or digest; None if there is none. Raises DigestMismatchError."""
         by_digest = reference.startswith("sha256:")
         return next(self._manifests([{"imageDigest": reference} if by_digest else {"imageTag": reference}]), None)
 
     def manifests(self, digests: Sequence[str]) -> Iterator[StoredManifest]:
-        """Those of them that are there and not archived, in any order. Raises DigestMismatchError."""
+        """Yield the manifests of images that exist and are not archived, in any order. Raises DigestMismatchError."""
         for start in range(0, len(digests), _AT_ONCE):
             yield from self._manifests([{"imageDigest": digest} for digest in digests[start : start + _AT_ONCE]])
 
@@ -109,7 +110,7 @@ class Repository:
             yield found
 
     def images(self) -> Iterator[StoredImage]:
-        """All of them, archived ones too, in ECR's order."""
+        """Yield all images, archived ones too, in ECR's order."""
         pages = self.client.get_paginator("describe_images").paginate(
             repositoryName=self.name, filter={"imageStatus": "ANY"}
         )
@@ -117,23 +118,27 @@ class Repository:
             yield from map(_stored, page["imageDetails"])
 
 
-def image(client: ECRClient, repository: str, digest: str, account: str = "") -> StoredImage | None:
-    """The image of this digest; None if it or its repository is gone. `account`: another than the client's."""
-    asked: dict[str, Any] = {"repositoryName": repository, "imageIds": [{"imageDigest": digest}]}
-    if account:
-        asked["registryId"] = account
-    try:
-        answer = client.describe_images(**asked)
-    except ClientError as error:
-        if code_of(error) in {"ImageNotFoundException", "RepositoryNotFoundException"}:
-            return None
-        raise
-    return _stored(answer["imageDetails"][0])
+def parse_image_uri(uri: str) -> tuple[str, str, str]:
+    """Return account, repository and digest of HOST/NAME@DIGEST. The account is empty if the host is not ECR's."""
+    found = _IMAGE_URI.fullmatch(uri)
+    if not found:
+        raise ValueError(f"{uri} is not HOST/NAME@DIGEST")
+    return found[1] or "", found[2], found[3]
+
+
+def image(client: ECRClient, uri: str) -> StoredImage | None:
+    """Return the image of HOST/NAME@DIGEST; None if it or its repository is gone."""
+    account, repository, digest = parse_image_uri(uri)
+    owner: Any = {"registryId": account} if account else {}
+    with tolerated("ImageNotFoundException", "RepositoryNotFoundException"):
+        answer = client.describe_images(repositoryName=repository, imageIds=[{"imageDigest": digest}], **owner)
+        return _stored(answer["imageDetails"][0])
+    return None
 
 
 @dataclass(frozen=True)
 class Creation:
-    """A repository and how it came about. `differences` tells in sentences how one that was there is unlike ours."""
+    """A repository, made or found. `differences`, in sentences, are those of a found one to the ones made here."""
 
     repository: Repository
     created: bool
@@ -141,40 +146,33 @@ class Creation:
 
 
 def find(client: ECRClient, name: str) -> Repository:
-    """The repository. Raises RepositoryNotFoundError."""
-    try:
-        found = client.describe_repositories(repositoryNames=[name])["repositories"][0]
-    except ClientError as error:
-        if code_of(error) != "RepositoryNotFoundException":
-            raise
-        region = client.meta.region_name
-        raise RepositoryNotFoundError(
-            f"there is no repository {name!r} in {region}",
-            then=f"`ecr_push.py push … --repository {name} --create` makes it; or choose another --region",
-            repository=name,
-            region=region,
-        ) from None
-    return _repository(client, found)
+    """Return the repository. Raises RepositoryNotFoundError."""
+    region = client.meta.region_name
+    missing = RepositoryNotFoundError(
+        f"there is no repository {name!r} in {region}",
+        then=f"`ecr_push.py push … --repository {name} --create` makes it; or choose another --region",
+        repository=name,
+        region=region,
+    )
+    with translated("RepositoryNotFoundException", missing):
+        return _repository(client, client.describe_repositories(repositoryNames=[name])["repositories"][0])
 
 
 def create(client: ECRClient, name: str) -> Creation:
-    """The repository, made if it is missing: tags that never move, scans, Lambda may pull, untagged images expire.
+    """Make the repository if it is missing: tags that never move, scans, Lambda may pull, untagged images expire.
 
-    One that is there is left as it is; but an empty one of ours without policies is a creation that was cut short.
+    An existing one is left unchanged; but an empty one of ours without policies is a creation that was cut short.
     """
     with suppress(RepositoryNotFoundError):
         return _found(client, name)
-    try:
+    with tolerated("RepositoryAlreadyExistsException"):
         made = client.create_repository(
             repositoryName=name,
             imageTagMutability="IMMUTABLE",
             imageScanningConfiguration={"scanOnPush": True},
         )
-    except ClientError as error:
-        if code_of(error) != "RepositoryAlreadyExistsException":
-            raise
-        return _found(client, name)  # somebody else was quicker, or the answer to a first try was lost
-    return _finished(_repository(client, made["repository"]), _Policies())
+        return _finished(_repository(client, made["repository"]), _Policies())
+    return _found(client, name)  # somebody else was quicker, or the answer to a first try was lost
 
 
 def _found(client: ECRClient, name: str) -> Creation:
@@ -197,7 +195,7 @@ def _finished(repository: Repository, policies: _Policies) -> Creation:
 
 @dataclass(frozen=True)
 class _Policies:
-    """Who may do what, and what expires; empty where nobody said anything."""
+    """Rights and expiry of a repository; empty if none are set."""
 
     access: dict[str, Any] = field(default_factory=dict)
     lifecycle: dict[str, Any] = field(default_factory=dict)
@@ -216,35 +214,29 @@ class _Policies:
 
 
 def pull_policy(arn: str) -> dict[str, Any]:
-    """What lets Lambda pull from the repository of this ARN, for functions of its account and region."""
+    """Return the policy by which functions of the repository's account and region may pull from it."""
     _, partition, _, region, account, _ = arn.split(":", 5)
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Sid": "LambdaECRImageRetrievalPolicy",
-                "Effect": "Allow",
-                "Principal": {"Service": "lambda.amazonaws.com"},
-                "Action": list(PULL_ACTIONS),
-                "Condition": {"StringLike": {"aws:sourceArn": f"arn:{partition}:lambda:{region}:{account}:function:*"}},
-            }
-        ],
-    }
+    functions = f"arn:{partition}:lambda:{region}:{account}:function:*"
+    return policy.document(
+        {
+            "Sid": "LambdaECRImageRetrievalPolicy",
+            "Effect": "Allow",
+            "Principal": {"Service": "lambda.amazonaws.com"},
+            "Action": list(PULL_ACTIONS),
+            "Condition": {"StringLike": {"aws:sourceArn": functions}},
+        }
+    )
 
 
 def lifecycle_policy() -> dict[str, Any]:
-    """Untagged images expire; no rule ever selects a tagged one, which a function may run."""
+    """Return rules by which untagged images expire; no rule selects a tagged one, which a function may run."""
+    selection = {"tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days"}
     return {
         "rules": [
             {
                 "rulePriority": 1,
                 "description": f"untagged images expire after {UNTAGGED_DAYS} days",
-                "selection": {
-                    "tagStatus": "untagged",
-                    "countType": "sinceImagePushed",
-                    "countUnit": "days",
-                    "countNumber": UNTAGGED_DAYS,
-                },
+                "selection": {**selection, "countNumber": UNTAGGED_DAYS},
                 "action": {"type": "expire"},
             }
         ]
@@ -266,20 +258,16 @@ def _differences(repository: Repository, policies: _Policies) -> Iterator[str]:
 
 
 def _policy(call: Any, name: str, key: str, missing: str) -> dict[str, Any]:
-    """The policy that the call answers with; empty if there is none."""
-    try:
-        policy: dict[str, Any] = json.loads(call(repositoryName=name)[key])
-    except ClientError as error:
-        if code_of(error) == missing:
-            return {}
-        raise
-    return policy
+    """Return the policy in the call's answer; empty if there is none."""
+    with tolerated(missing):
+        return dict(json.loads(call(repositoryName=name)[key]))
+    return {}
 
 
-def _lets_lambda_pull(policy: dict[str, Any]) -> bool:
-    """Whether some statement is for Lambda and allows pulling; its conditions are not judged."""
+def _lets_lambda_pull(access: dict[str, Any]) -> bool:
+    """Return whether a statement lets Lambda pull; its conditions are not judged."""
     allowed: set[str] = set()
-    for statement in _listed(policy.get("Statement", [])):
+    for statement in _listed(access.get("Statement", [])):
         principal = statement.get("Principal", {})
         services = "*" if principal == "*" else _listed(principal.get("Service", principal.get("AWS", [])))
         if statement.get("Effect") == "Allow" and ("lambda.amazonaws.com" in services or "*" in services):
@@ -288,7 +276,7 @@ def _lets_lambda_pull(policy: dict[str, Any]) -> bool:
 
 
 def _listed(value: Any) -> Sequence[Any]:
-    """IAM's JSON leaves the brackets out around a single value."""
+    """Return a list: IAM's JSON leaves the brackets out around a single value."""
     return value if isinstance(value, list) else [value]
 
 

@@ -1,4 +1,4 @@
-"""A push by the Docker Engine: it has the layers, so it sends them; what it tells meanwhile is read to the end.
+"""Push by the Docker Engine, which has the layers and sends them; its stream of events is read to the end.
 
 The engine answers 200 at once and puts errors into the stream. It keeps no credentials: they come with each push.
 """
@@ -9,21 +9,19 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import docker.errors
 import requests
 import urllib3.exceptions
 
 from deploy.errors import CredentialsError, EngineUnavailableError, PushFailedError
-from deploy.registry.address import Address
-from deploy.registry.login import Login
+from deploy.image.localimage import EngineHandle
+from deploy.registry.address import Address, Login
 from deploy.registry.progress import LayerStatus, Progress
-from deploy.registry.registry_errors import meaning
+from deploy.registry.registry_errors import error_of_message
 from deploy.registry.retry import Attempts, RetryPolicy, TransientError, retry
 from deploy.signals import unstoppable
-
-Engine: TypeAlias = Any  # docker.APIClient, which has no types
 
 _STATUSES: Final[Mapping[str, LayerStatus]] = {
     "Preparing": "preparing",
@@ -41,9 +39,9 @@ _LASTING: Final = re.compile(
 
 @dataclass(frozen=True)
 class Sent:
-    """What the sender says it did: the digest of what it pushed, under which it knows it, and which layers travelled.
+    """Report of a push: the manifest's digest, all digests that the sender knows it by, short ids of the layers sent.
 
-    An engine with containerd's store does not say the digest, and may have sent an index. Layers are by short ids.
+    An engine with containerd's store does not report the digest, and may have sent an index.
     """
 
     digest: str
@@ -52,13 +50,11 @@ class Sent:
 
 
 class EnginePush:
-    """The push of the image of this id to HOST/NAME:TAG."""
+    """Push of the engine's image to HOST/NAME:TAG."""
 
-    def __init__(
-        self, engine: Engine, image_id: str, address: Address, name: str, tag: str, login: Callable[[], Login]
-    ) -> None:
-        self._engine = engine
-        self._image_id = image_id
+    def __init__(self, image: EngineHandle, address: Address, name: str, tag: str, login: Callable[[], Login]) -> None:
+        self._engine = image.api
+        self._image_id = image.id
         self._repository = f"{address.host}/{name}"
         self._tag = tag
         self._login = login
@@ -66,9 +62,9 @@ class EnginePush:
         self._digest = ""
 
     def run(self, progress: Progress, retry_policy: RetryPolicy) -> Sent:
-        """Pushes until it is done, `retry_policy` is at its end, or the registry means it. Raises DeployErrors."""
+        """Push until it is done, no attempt is left, or the registry refuses for good. Raises DeployErrors."""
         try:
-            with _name(self._engine, self._image_id, self._repository, self._tag):
+            with self._named():
                 retry(retry_policy, lambda attempts: self._attempt(attempts, progress))
                 known = self._repository_digests()
         except TransientError as failure:
@@ -93,13 +89,13 @@ class EnginePush:
         login = self._login()
         credentials = {"username": login.user, "password": login.password}
         try:
-            told = self._engine.push(self._repository, self._tag, stream=True, decode=True, auth_config=credentials)
-            with closing(told):  # the engine gives the push up when nobody listens
-                for event in told:
+            events = self._engine.push(self._repository, self._tag, stream=True, decode=True, auth_config=credentials)
+            with closing(events):  # the engine gives the push up when nobody reads
+                for event in events:
                     attempts.check()
                     self._take(event, progress)
         except (docker.errors.StreamParseError, urllib3.exceptions.HTTPError):
-            raise TransientError("the engine ended in the middle of what it said") from None
+            raise TransientError("the engine's stream ended in the middle") from None
         except docker.errors.APIError as error:
             raise self._failure(str(error.explanation or error)) from None
 
@@ -115,47 +111,40 @@ class EnginePush:
         detail = event.get("progressDetail") or {}
         progress.layer(event["id"], status, detail.get("current", 0), detail.get("total", 0))
 
-    def _failure(self, said: str) -> Exception:
-        """Only what the registry's words do not explain may go away by itself."""
-        error = meaning(said, self._repository)
-        if type(error) is PushFailedError and not _LASTING.search(said):
+    def _failure(self, message: str) -> Exception:
+        """Return a TransientError for a message that neither explains itself nor is known to stay."""
+        error = error_of_message(message, self._repository)
+        if type(error) is PushFailedError and not _LASTING.search(message):
             return TransientError(error.what)
         return error
 
     def _repository_digests(self) -> frozenset[str]:
-        """Under which digests the engine now knows the image in that repository."""
+        """Return the digests by which the engine now knows the image in that repository."""
         known = self._engine.inspect_image(self._image_id).get("RepoDigests") or []
         return frozenset(item.partition("@")[2] for item in known if item.startswith(f"{self._repository}@"))
 
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Give the image the name that the engine pushes by; afterwards the name is back at its former image.
 
-@contextmanager
-def _name(engine: Engine, image_id: str, repository: str, tag: str) -> Iterator[None]:
-    """The engine pushes by name: the image has this one inside the block, and afterwards who had it before.
+        The last name of an image stays, because the image would go with it.
+        """
+        name = f"{self._repository}:{self._tag}"
+        try:
+            before = self._engine.inspect_image(name)["Id"]
+        except docker.errors.ImageNotFound:
+            before = None
+        try:
+            self._engine.tag(self._image_id, self._repository, self._tag)
+            yield
+        finally:
+            with unstoppable():
+                if before != self._image_id and self._has_other_names(name):
+                    self._engine.remove_image(name, noprune=True)
+                if before and before != self._image_id:
+                    self._engine.tag(before, self._repository, self._tag)
 
-    The last name of an image stays, as the image would go with it.
-    """
-    name = f"{repository}:{tag}"
-    before = _id(engine, name)
-    try:
-        engine.tag(image_id, repository, tag)
-        yield
-    finally:
-        with unstoppable():
-            if before != image_id and _other_names(engine, image_id, repository, name):
-                engine.remove_image(name, noprune=True)
-            if before and before != image_id:
-                engine.tag(before, repository, tag)
-
-
-def _id(engine: Engine, name: str) -> str | None:
-    try:
-        return str(engine.inspect_image(name)["Id"])
-    except docker.errors.ImageNotFound:
-        return None
-
-
-def _other_names(engine: Engine, image_id: str, repository: str, name: str) -> bool:
-    image = engine.inspect_image(image_id)
-    tags = [tag for tag in image.get("RepoTags") or [] if tag != name]
-    digests = [item for item in image.get("RepoDigests") or [] if not item.startswith(f"{repository}@")]
-    return bool(tags or digests)
+    def _has_other_names(self, name: str) -> bool:
+        image = self._engine.inspect_image(self._image_id)
+        digests = [item for item in image.get("RepoDigests") or [] if not item.startswith(f"{self._repository}@")]
+        return bool(digests or set(image.get("RepoTags") or []) - {name})

@@ -1,4 +1,4 @@
-"""What is told while layers travel."""
+"""Progress of layers while they are pushed."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ ARRIVED: Final[dict[str, str]] = {"uploaded": "pushed", "there": "is there alrea
 
 
 class Progress(Protocol):
-    """Takes the state of each layer, as often as it changes.
+    """Receiver of the state of each layer, as often as it changes."""
 
-    `id` tells layers apart, short enough to be shown. `done` and `total` are bytes, `total` 0 while unknown; in a retry
-    `done` may fall. "there" means that the registry had the layer and nothing was sent.
-    """
+    def layer(self, id: str, status: LayerStatus, done: int, total: int) -> None:  # noqa: A002
+        """Show a layer by its short id.
 
-    def layer(self, id: str, status: LayerStatus, done: int, total: int) -> None: ...  # noqa: A002
+        `done` and `total` are bytes, `total` 0 while unknown; in a retry `done` may fall. "there" means that the
+        registry had the layer and nothing was sent.
+        """
 
 
 class Silent:
-    """A Progress that nobody sees."""
+    """Progress that is not shown."""
 
     def layer(self, id: str, status: LayerStatus, done: int, total: int) -> None:  # noqa: A002
-        pass
+        """Show nothing."""

@@ -1,20 +1,28 @@
-"""Putting an image into a registry: once, under a tag that names its content, and read back."""
+"""Putting an image into a repository, under a tag that names its content, and finding one that is there."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
-from deploy.errors import DigestMismatchError, PushFailedError, StandInRefusedError, TagTakenError, UsageError
+from deploy.errors import (
+    DigestMismatchError,
+    ImageNotFoundError,
+    ImageRefusedError,
+    PushFailedError,
+    StandInRefusedError,
+    TagTakenError,
+    UsageError,
+)
 from deploy.image import oci
 from deploy.image.localimage import Image
 from deploy.image.oci import StoredManifest
 from deploy.image.pushable import pack
 from deploy.registry.address import Address
 from deploy.registry.client import Registry
+from deploy.registry.ecr import Repository
 from deploy.registry.enginepush import EnginePush, Sent
-from deploy.registry.login import Login
 from deploy.registry.progress import Progress, Silent
 from deploy.registry.retry import Attempts, RetryPolicy, TransientError, retry
 from deploy.registry.upload import short
@@ -22,34 +30,11 @@ from deploy.registry.upload import short
 _TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 
-class Target(Protocol):
-    """A repository to push to. ecr.Repository is one."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def uri(self) -> str:
-        """HOST/NAME, as functions are told it."""
-        ...
-
-    @property
-    def address(self) -> Address: ...
-
-    def login(self) -> Login:
-        """What lets a push in, fresh. Raises what fetching it raises."""
-        ...
-
-    def manifest(self, reference: str) -> StoredManifest | None:
-        """What a tag or digest names; None if nothing."""
-        ...
-
-
 @dataclass(frozen=True)
 class Pushed:
     """An image in a registry. `digest` is the manifest's, never an index's; `bytes_uploaded` counts layers alone.
 
-    `uri` is HOST/NAME@DIGEST, as a function is told it; with the tag where the digest is not known yet.
+    `uri` is HOST/NAME@DIGEST, as functions take it; with the tag if the digest is not known yet.
     """
 
     uri: str
@@ -61,19 +46,14 @@ class Pushed:
 
 @dataclass(frozen=True)
 class _Found:
-    """What a tag leads to: `top` may be an index, `manifest` is of the one image in it."""
+    """Manifests of a tag: `top` may be an index, `manifest` is of the one image in it."""
 
     top: StoredManifest
     manifest: StoredManifest
 
     @property
     def parsed(self) -> oci.Manifest:
-        return oci.parse(oci.Manifest, self.manifest.data, f"the manifest {self.manifest.digest} in the registry")
-
-
-def default_tag(image: Image) -> str:
-    """`image-` and 16 hex digits of the content: the same image has the same tag, whenever it was built."""
-    return f"image-{image.content_digest.removeprefix('sha256:')[:16]}"
+        return _parsed(self.manifest)
 
 
 def refuse_standin(image: Image, address: Address) -> None:
@@ -86,15 +66,15 @@ def refuse_standin(image: Image, address: Address) -> None:
         )
 
 
-def foreseen(image: Image, repository: Target, tag: str | None = None) -> Pushed:
-    """What a push would lead to, as far as that is known before it. Raises StandInRefusedError, UsageError."""
+def foreseen(image: Image, repository: Repository, tag: str | None = None) -> Pushed:
+    """Return the result of a push, as far as it is known before. Raises StandInRefusedError, UsageError."""
     tag = _checked(image, repository, tag)
     digest = image.manifest.digest if image.manifest else ""
     return Pushed(f"{repository.uri}@{digest}" if digest else f"{repository.uri}:{tag}", digest, tag)
 
 
-def find_pushed(image: Image, repository: Target, tag: str | None = None) -> Pushed | None:
-    """The image, if the tag is already its; None if the tag is free. One call where digests settle it.
+def find_pushed(image: Image, repository: Repository, tag: str | None = None) -> Pushed | None:
+    """Return the image if the tag is already its; None if the tag is free. One call if digests settle it.
 
     Raises StandInRefusedError and UsageError before any call, TagTakenError if the tag is another image's.
     """
@@ -115,15 +95,15 @@ def find_pushed(image: Image, repository: Target, tag: str | None = None) -> Pus
 
 def push(
     image: Image,
-    repository: Target,
+    repository: Repository,
     tag: str | None = None,
     *,
     progress: Progress = Silent(),  # noqa: B008 - it has no state
     retry_policy: RetryPolicy = RetryPolicy(),  # noqa: B008 - it is frozen
 ) -> Pushed:
-    """Puts the image there, unless it is, and proves it by reading back.
+    """Put the image there, unless it is, and read it back.
 
-    Raises what `find_pushed` raises; PushFailedError, CredentialsError or PermissionDeniedError if the registry does
+    Raises the errors of `find_pushed`; PushFailedError, CredentialsError or PermissionDeniedError if the registry does
     not take it; DigestMismatchError if it holds something else afterwards; EngineUnavailableError.
     """
     tag = _checked(image, repository, tag)
@@ -139,20 +119,18 @@ def push(
     return _pushed(repository, tag, found, bytes_uploaded=_bytes(image, found.parsed, sent))
 
 
-def _checked(image: Image, repository: Target, tag: str | None) -> str:
+def _checked(image: Image, repository: Repository, tag: str | None) -> str:
     refuse_standin(image, repository.address)
-    tag = default_tag(image) if tag is None else tag
+    tag = image.default_tag if tag is None else tag
     if not _TAG.fullmatch(tag):
         raise UsageError(f"{tag!r} is no tag", then="letters, digits, _ . and -, not beginning with . or -")
     return tag
 
 
-def _send(image: Image, repository: Target, tag: str, progress: Progress, retry_policy: RetryPolicy) -> Sent:
+def _send(image: Image, repository: Repository, tag: str, progress: Progress, retry_policy: RetryPolicy) -> Sent:
     if image.engine:
-        engine, address = image.engine, repository.address
-        return EnginePush(engine.api, engine.id, address, repository.name, tag, repository.login).run(
-            progress, retry_policy
-        )
+        engine_push = EnginePush(image.engine, repository.address, repository.name, tag, repository.login)
+        return engine_push.run(progress, retry_policy)
     pushable = pack(image)
     with Registry(repository.address, repository.name, repository.login, retry_policy) as registry:
         sent = [layer for layer in pushable.layers if registry.upload(layer, progress)]
@@ -162,8 +140,8 @@ def _send(image: Image, repository: Target, tag: str, progress: Progress, retry_
     return Sent(digest, frozenset({digest}), frozenset(short(layer.digest) for layer in sent))
 
 
-def _read_back(image: Image, repository: Target, tag: str, sent: Sent, retry_policy: RetryPolicy) -> _Found:
-    """What the registry has now, which must be what was sent."""
+def _read_back(image: Image, repository: Repository, tag: str, sent: Sent, retry_policy: RetryPolicy) -> _Found:
+    """Return the image that the registry has now, which must be the one that was sent."""
 
     def look(_: Attempts) -> StoredManifest:
         top = repository.manifest(tag)
@@ -189,39 +167,49 @@ def _read_back(image: Image, repository: Target, tag: str, sent: Sent, retry_pol
     return found
 
 
-def _found(image: Image, repository: Target, top: StoredManifest) -> _Found | None:
-    """None for an index without an image of this architecture."""
+def _found(image: Image, repository: Repository, top: StoredManifest) -> _Found | None:
+    manifest = _for_platform(repository, top, image.config.os, image.config.architecture)
+    return _Found(top, manifest) if manifest else None
+
+
+def _for_platform(repository: Repository, top: StoredManifest, os: str, architecture: str) -> StoredManifest | None:
+    """Return the manifest, or the one that an index lists for this platform; None if it lists none."""
     if not top.is_index:
-        return _Found(top, top)
+        return top
     index = oci.parse(oci.Index, top.data, f"the index {top.digest} in the registry")
-    wanted = (image.config.os, image.config.architecture)
     for child in index.manifests:
-        if child.platform and (child.platform.os, child.platform.architecture) == wanted:
-            manifest = repository.manifest(child.digest)
-            return _Found(top, manifest) if manifest else None
+        if child.platform and (child.platform.os, child.platform.architecture) == (os, architecture):
+            return repository.manifest(child.digest)
     return None
 
 
-def _is_same(image: Image, repository: Target, found: _Found) -> bool:
-    """Whether it is the image: by a digest, or else by what its configuration says it contains."""
+def _parsed(manifest: StoredManifest) -> oci.Manifest:
+    return oci.parse(oci.Manifest, manifest.data, f"the manifest {manifest.digest} in the registry")
+
+
+def _config(repository: Repository, digest: str) -> oci.ImageConfig:
+    with Registry(repository.address, repository.name, repository.login) as registry:
+        return oci.parse(oci.ImageConfig, registry.blob(digest), "the configuration in the registry")
+
+
+def _is_same(image: Image, repository: Repository, found: _Found) -> bool:
+    """Return whether it is the image: by a digest, or else by the content that its configuration names."""
     config_digest = found.parsed.config.digest
     ours = {image.config_digest, *(stored.digest for stored in (image.manifest, image.index) if stored)}
     if ours & {found.top.digest, found.manifest.digest, config_digest}:
         return True
-    with Registry(repository.address, repository.name, repository.login) as registry:
-        config = oci.parse(oci.ImageConfig, registry.blob(config_digest), "the configuration in the registry")
-    return oci.content_digest(config) == image.content_digest
+    return oci.content_digest(_config(repository, config_digest)) == image.content_digest
 
 
 def _pushed(
-    repository: Target, tag: str, found: _Found, *, already_there: bool = False, bytes_uploaded: int = 0
+    repository: Repository, tag: str, found: _Found, *, already_there: bool = False, bytes_uploaded: int = 0
 ) -> Pushed:
     digest = found.manifest.digest
     return Pushed(f"{repository.uri}@{digest}", digest, tag, already_there, bytes_uploaded)
 
 
 def _bytes(image: Image, manifest: oci.Manifest, sent: Sent) -> int:
-    """Of the layers that travelled, which go by the digest of the tar or of the blob, as the sender keeps them."""
+    """Add up the layers that were sent; senders name them by the digest of the tar or of the blob."""
     tars = image.config.rootfs.diff_ids
     sizes = {
         layer.digest: layer.size
@@ -229,3 +217,30 @@ def _bytes(image: Image, manifest: oci.Manifest, sent: Sent) -> int:
         if {short(layer.digest), short(tar)} & sent.layers
     }
     return sum(sizes.values())
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An image in a repository, as a function can run it: `uri` is by the digest of a manifest, never of an index."""
+
+    uri: str
+    architecture: str
+    labels: dict[str, str]
+
+
+def resolve(repository: Repository, digest: str, architecture: str | None) -> Stored:
+    """Find an image. Raises ImageNotFoundError, and ImageRefusedError for an index without this architecture."""
+    top = repository.manifest(digest)
+    if top is None:
+        raise ImageNotFoundError(
+            f"{repository.name} has no image {digest}", then="push it, or list the images: aws ecr list-images"
+        )
+    wanted = architecture or "x86_64"
+    manifest = _for_platform(repository, top, "linux", oci.OCI_NAMES[wanted])
+    if manifest is None:
+        raise ImageRefusedError(
+            f"{digest} is an index without an image for {wanted}", then="--architecture names the other one"
+        )
+    config = _config(repository, _parsed(manifest).config.digest)
+    found = oci.LAMBDA_NAMES.get(config.architecture, config.architecture)
+    return Stored(f"{repository.uri}@{manifest.digest}", found, config.config.labels)

@@ -1,4 +1,4 @@
-"""What a registry's words mean: the same ones whether they come in an answer of its own or through the engine."""
+"""Errors for a registry's refusals, whether they come in its own answers or through the engine."""
 
 from __future__ import annotations
 
@@ -17,53 +17,44 @@ from deploy.errors import (
 )
 
 _MAX_CHARS: Final = 300
-_USUAL_WORDS: Final = {401: "unauthorized", 403: "denied", 404: "not found"}
+# Errors for answers without a message of the registry's own.
+_STATUSES: Final[dict[int, type[DeployError]]] = {401: CredentialsError, 403: PermissionDeniedError}
 
-# The first that is found in the text decides: ECR says of an old token that it is denied.
-_MEANINGS: Final[tuple[tuple[str, type[DeployError], str], ...]] = (
-    (
-        r"token has expired|no basic auth|unauthorized|authentication required",
-        CredentialsError,
-        "check that the credentials are for this account and region, and valid: aws sts get-caller-identity",
-    ),
-    (r"immutable", TagTakenError, "choose another --tag; a tag is never moved"),
-    (
-        r"denied|forbidden|not authorized",
-        PermissionDeniedError,
-        "`ecr_push.py policy push` prints what the user or role must be allowed",
-    ),
-    (
-        r"name unknown|repository .*(does not exist|not found)",
-        RepositoryNotFoundError,
-        "check --repository and --region; push --create makes it",
-    ),
-    (
-        r"digest invalid|digest did not match",
-        DigestMismatchError,
-        "the image changed while it was read, or something on the way changes bytes; try again",
-    ),
-    (
-        r"x509|certificate|http response to https client",
-        PushFailedError,
-        "the machine of the engine must trust the registry's certificate; see the engine's documentation",
-    ),
+# The first pattern that is found in the message decides: ECR answers "denied" to an old token.
+_PATTERNS: Final[tuple[tuple[str, type[DeployError]], ...]] = (
+    (r"token has expired|no basic auth|unauthorized|authentication required", CredentialsError),
+    (r"immutable", TagTakenError),
+    (r"denied|forbidden|not authorized", PermissionDeniedError),
+    (r"name unknown|repository .*(does not exist|not found)", RepositoryNotFoundError),
+    (r"digest invalid|digest did not match", DigestMismatchError),
 )
+_REMEDIES: Final[dict[type[DeployError], str]] = {
+    CredentialsError: "check that the credentials are valid, for this account and region: aws sts get-caller-identity",
+    TagTakenError: "choose another --tag; a tag is never moved",
+    PermissionDeniedError: "`ecr_push.py policy push` prints the rights that the user or role needs",
+    RepositoryNotFoundError: "check --repository and --region; push --create makes it",
+    DigestMismatchError: "the image changed while it was read, or something on the way changes bytes; try again",
+    PushFailedError: "read the registry's message; trying again may help",
+}
+_UNTRUSTED: Final = re.compile(r"x509|certificate|http response to https client", re.IGNORECASE)
 
 
-def meaning(text: str, registry: str) -> DeployError:
-    """The error for what the registry (HOST or HOST/NAME) said."""
-    said = "".join(c if c.isprintable() else " " for c in text).strip()[:_MAX_CHARS]
-    for pattern, kind, then in _MEANINGS:
-        if re.search(pattern, said, re.IGNORECASE):
-            return kind(f"the registry {registry} refuses: {said}", then=then)
-    return PushFailedError(f"the registry {registry} refuses: {said}", then="see what it says; trying again may help")
+def error_of_message(message: str, registry: str, otherwise: type[DeployError] = PushFailedError) -> DeployError:
+    """Return the error for a message about the registry (HOST or HOST/NAME); `otherwise` for an unknown message."""
+    shown = "".join(c if c.isprintable() else " " for c in message).strip()[:_MAX_CHARS]
+    kind = next((kind for pattern, kind in _PATTERNS if re.search(pattern, shown, re.IGNORECASE)), otherwise)
+    remedy = _REMEDIES[kind]
+    if kind is PushFailedError and _UNTRUSTED.search(shown):
+        remedy = "the machine of the engine must trust the registry's certificate; see the engine's documentation"
+    return kind(f"the registry {registry} refuses: {shown}", then=remedy)
 
 
-def words(status: int, body: bytes) -> str:
-    """What an answer of the registry says, as the engine would put it: `code: message`."""
+def error_of_answer(status: int, body: bytes, registry: str) -> DeployError:
+    """Return the error for an answer of the registry, by its message, or by its status if there is none."""
     try:
         error = json.loads(body)["errors"][0]
         code = str(error["code"]).replace("_", " ").lower()
-        return f"{code}: {error.get('message') or ''}".removesuffix(": ")
+        message = f"{code}: {error.get('message') or ''}".removesuffix(": ")
     except (ValueError, LookupError, TypeError):
-        return f"{_USUAL_WORDS.get(status, 'an answer that is not expected')} (status {status})"
+        return error_of_message(f"status {status}", registry, _STATUSES.get(status, PushFailedError))
+    return error_of_message(message, registry)

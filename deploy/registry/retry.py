@@ -1,4 +1,4 @@
-"""How long something is tried: so many failures in a row, pauses that grow and are not in step, an end in time."""
+"""Trying something again: a number of failures in a row, growing random pauses, and a limit of time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class TransientError(Exception):
-    """Something that may work the next time. `after_seconds` is what the other side asked to wait."""
+    """A failure that may not occur the next time. `after_seconds` is the pause that the other side asked for."""
 
     def __init__(self, why: str, after_seconds: float | None = None) -> None:
         super().__init__(why)
@@ -21,7 +21,7 @@ class TransientError(Exception):
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """All in seconds but `failures`, after which, in a row, it is given up. `total` is for one request or one blob."""
+    """Limits, in seconds except `failures` in a row. `total` is for one request or one blob."""
 
     failures: int = 6
     first_pause: float = 0.25
@@ -32,36 +32,35 @@ class RetryPolicy:
 
 
 class Attempts:
-    """The tries of one thing, from now on."""
+    """The attempts at one thing, beginning now."""
 
-    def __init__(self, retry_policy: RetryPolicy) -> None:
-        self._retry_policy = retry_policy
-        self._deadline = time.monotonic() + retry_policy.total
+    def __init__(self, policy: RetryPolicy) -> None:
+        self._policy = policy
+        self._deadline = time.monotonic() + policy.total
         self._failures = 0
 
     def check(self) -> None:
         """Raises TransientError when the time is up."""
         if time.monotonic() > self._deadline:
-            raise TransientError(f"it is not done after {self._retry_policy.total:.0f} s")
+            raise TransientError(f"it is not done after {self._policy.total:.0f} s")
 
     def progressed(self) -> None:
-        """Something was achieved that stays achieved: failures count from zero again."""
+        """Count failures from zero again: something was achieved that stays achieved."""
         self._failures = 0
 
     def pause(self, failure: TransientError) -> None:
-        """Waits until the next try. Raises the failure where there is none left, or no time for it."""
+        """Wait until the next attempt. Raises the failure if there is none left, or no time for it."""
         self._failures += 1
-        retry_policy = self._retry_policy
-        longest = min(retry_policy.max_pause, retry_policy.first_pause * 2 ** (self._failures - 1))
+        longest = min(self._policy.max_pause, self._policy.first_pause * 2 ** (self._failures - 1))
         seconds = max(random.uniform(longest / 2, longest), failure.after_seconds or 0)  # noqa: S311 - it hides nothing
-        if self._failures >= retry_policy.failures or time.monotonic() + seconds > self._deadline:
+        if self._failures >= self._policy.failures or time.monotonic() + seconds > self._deadline:
             raise failure
         time.sleep(seconds)
 
 
-def retry(retry_policy: RetryPolicy, attempt: Callable[[Attempts], T]) -> T:
-    """What the attempt returns, tried again after each TransientError. Raises the last of them."""
-    attempts = Attempts(retry_policy)
+def retry(policy: RetryPolicy, attempt: Callable[[Attempts], T]) -> T:
+    """Return the attempt's result, trying again after each TransientError. Raises the last of them."""
+    attempts = Attempts(policy)
     while True:
         try:
             return attempt(attempts)

@@ -1,4 +1,4 @@
-"""Answers whose head keeps time as a whole: the HTTP library's time-out is for each read, however little it brings."""
+"""Time-out for the whole head of an answer: the HTTP library's is for each read, however little it brings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from requests.adapters import HTTPAdapter
 
 @contextlib.contextmanager
 def _in_time(connection: urllib3.connection.HTTPConnection) -> Iterator[None]:
-    """The block reads from the connection for as long as the connection's time-out, then TimeoutError is raised."""
+    """Raises TimeoutError if the block reads from the connection for longer than the connection's time-out."""
     late = threading.Event()
     transport = connection.sock
 
@@ -42,10 +42,8 @@ class _Connection(urllib3.connection.HTTPConnection):
             return super().getresponse()
 
 
-class _SecureConnection(urllib3.connection.HTTPSConnection):
-    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override] # as urllib3's own
-        with _in_time(self):
-            return super().getresponse()
+class _SecureConnection(_Connection, urllib3.connection.HTTPSConnection):
+    pass
 
 
 class _Pool(urllib3.HTTPConnectionPool):
@@ -60,13 +58,15 @@ _POOLS: Final = {"http": _Pool, "https": _SecurePool}
 
 
 class TimedAdapter(HTTPAdapter):
-    """For a requests.Session. Every request needs a read time-out."""
+    """Adapter for a requests.Session. Every request needs a read time-out."""
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        """Make connections that keep the time-out."""
         super().init_poolmanager(*arguments, **options)
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        """Make connections through a proxy that keep the time-out."""
         manager = super().proxy_manager_for(proxy, **options)
         manager.pool_classes_by_scheme = _POOLS
         return manager

@@ -1,6 +1,6 @@
-"""Requests to a registry: logged in, over verified TLS, and with credentials for nobody else.
+"""Requests to a registry: logged in, over verified TLS, and with credentials for no other host.
 
-Nothing of the user's is read but the SDK's and the usual environment variables: no .netrc, no docker configuration.
+Only the SDK's and the usual environment variables are read: no .netrc, no docker configuration.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import base64
 import io
 import json
 import os
+import ssl
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
@@ -22,8 +23,7 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies
 
 from deploy.errors import CredentialsError, PushFailedError, UsageError
-from deploy.registry.address import Address
-from deploy.registry.login import Login
+from deploy.registry.address import Address, Login
 from deploy.registry.retry import Attempts, RetryPolicy, TransientError
 from deploy.registry.timed import TimedAdapter
 
@@ -35,13 +35,15 @@ _PIECE_BYTES: Final = 64 * 1024
 
 @dataclass(frozen=True)
 class Answer:
+    """A registry's answer to a request, read whole."""
+
     status: int
     headers: CaseInsensitiveDict[str]
     body: bytes
 
 
 class Transport:
-    """A registry as its HTTP answers. `login` is called at the first request, and again when the registry says so.
+    """HTTP requests to a registry. `login` is called at the first request, and again if the registry asks for it.
 
     The certificate authorities are the usual ones, or those of the file that AWS_CA_BUNDLE or REQUESTS_CA_BUNDLE names.
     Raises UsageError if there is no such file.
@@ -60,10 +62,11 @@ class Transport:
         self._session.verify = _authorities()
 
     def close(self) -> None:
+        """Close all connections."""
         self._session.close()
 
     def url(self, location: str, base: str = "") -> str:
-        """An absolute address: of a path of the registry, or of what a Location header says in an answer from `base`.
+        """Return the absolute address of a path of the registry, or of a Location header in an answer from `base`.
 
         Raises PushFailedError for one without TLS, unless the registry is on this machine and it is too.
         """
@@ -85,9 +88,9 @@ class Transport:
         headers: Mapping[str, str] | None = None,
         body: io.BytesIO | None = None,
     ) -> Answer:
-        """One try, with a second where it is the login that the registry does not accept.
+        """Send a request, and once more if the registry does not accept the login.
 
-        Raises TransientError for what may work the next time.
+        Raises TransientError for a failure that may not occur the next time.
         """
         if not self._authorization:
             self._authorization = _basic(self._login())
@@ -139,7 +142,7 @@ class Transport:
     def _exchange(
         self, attempts: Attempts, method: str, url: str, headers: Mapping[str, str], body: io.BytesIO | None
     ) -> Answer:
-        """One request, one answer. A body is sent piece by piece, so that time-outs are those of a piece."""
+        """Send one request. The body is sent piece by piece, so that a time-out is for a piece."""
         attempts.check()
         try:
             with self._session.request(
@@ -161,7 +164,9 @@ class Transport:
 
     def _body(self, attempts: Attempts, response: requests.Response) -> bytes:
         body = bytearray()
-        while piece := response.raw.read1(_PIECE_BYTES, decode_content=True):  # what is there: it may only drip
+        while piece := response.raw.read1(
+            _PIECE_BYTES, decode_content=True
+        ):  # the bytes that are there: they may only drip
             attempts.check()
             body += piece
             if len(body) > MAX_ANSWER_BYTES:
@@ -172,9 +177,12 @@ class Transport:
         return bytes(body)
 
     def _failure(self, error: Exception) -> Exception:
-        """Without the request's address, which may hold a signature."""
-        reason = _innermost(error)
-        if "CERTIFICATE_VERIFY_FAILED" in reason:
+        """Name the innermost cause, without the request's address, which may hold a signature."""
+        cause = _innermost(error)
+        if isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError)):
+            return TransientError("it does not answer in time")
+        reason = (cause.strerror or str(cause)) if isinstance(cause, OSError) else "the connection was lost"
+        if isinstance(cause, ssl.SSLCertVerificationError):
             return PushFailedError(
                 f"the certificate of the registry {self._address.host} is not to be trusted: {reason}",
                 then="if it is your own authority's, name the authority's file in AWS_CA_BUNDLE",
@@ -203,13 +211,13 @@ def _basic(login: Login) -> str:
 
 
 def _wants_login(method: str, answer: Answer) -> bool:
-    """ECR answers 403 to a token that is too old, and says so in words, where it can: not to HEAD."""
+    """Return whether the login is refused. ECR answers 403 to an old token, with a message except to HEAD."""
     is_old = answer.status == 403 and (method == "HEAD" or b"authorization token" in answer.body.lower())
     return is_old or answer.status == 401
 
 
 def _parsed(parameters: str) -> dict[str, str]:
-    """Of a challenge: name="value", … as a dictionary."""
+    """Return the parameters of a challenge, name="value", …, by name."""
     return urllib.request.parse_keqv_list([item for item in urllib.request.parse_http_list(parameters) if "=" in item])
 
 
@@ -218,10 +226,8 @@ def _stated_seconds(answer: Answer) -> float | None:
     return float(stated) if stated.isdecimal() and len(stated) < 6 else None
 
 
-def _innermost(error: BaseException) -> str:
-    """What the operating system or TLS said, below the layers that repeat the address."""
-    if isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError)):
-        return "it does not answer in time"
+def _innermost(error: BaseException) -> BaseException:
+    """Return the operating system's or TLS's error, below the layers that repeat the address."""
     while error.__context__:
         error = error.__context__
-    return (error.strerror or str(error)) if isinstance(error, OSError) else "the connection was lost"
+    return error

@@ -1,15 +1,16 @@
-"""One blob on its way into a registry, in chunks, going on after a cut where the registry says it got to."""
+"""Upload of one blob, in chunks; after a cut it goes on at the byte that the registry names."""
 
 from __future__ import annotations
 
 import io
 import re
 from collections.abc import Callable
-from typing import BinaryIO, Final, Protocol
+from typing import BinaryIO, Final
 
 from deploy.errors import PermissionDeniedError
+from deploy.image.streams import StoredBlob
 from deploy.registry.progress import LayerStatus, Progress
-from deploy.registry.registry_errors import meaning, words
+from deploy.registry.registry_errors import error_of_answer
 from deploy.registry.retry import Attempts, TransientError
 from deploy.registry.transport import Answer, Transport
 
@@ -18,30 +19,18 @@ _OCTETS: Final = "application/octet-stream"
 
 
 def short(digest: str) -> str:
-    """As engines show layers: twelve digits."""
+    """Return twelve digits of a digest, as engines show layers."""
     return digest.removeprefix("sha256:")[:12]
 
 
-class Blob(Protocol):
-    """Bytes to upload. `open` gives a seekable file, which the caller closes."""
-
-    @property
-    def digest(self) -> str: ...
-
-    @property
-    def size(self) -> int: ...
-
-    def open(self) -> BinaryIO: ...
-
-
 class Upload:
-    """The upload of a blob, whose bytes `data` has, to the repository of this URL (…/v2/NAME)."""
+    """Upload of a blob, whose bytes are in `data`, to the repository of this URL (…/v2/NAME)."""
 
     def __init__(
         self,
         transport: Transport,
         repository: str,
-        blob: Blob,
+        blob: StoredBlob,
         data: BinaryIO,
         progress: Progress,
         chunk_bytes: int = CHUNK_BYTES,
@@ -57,24 +46,24 @@ class Upload:
         self._furthest = 0
 
     def attempt(self, attempts: Attempts) -> int:
-        """Attempts to get it there, and tells how many bytes were sent: 0 if the registry has the blob.
+        """Send the blob and return how many bytes that took: 0 if the registry has it already.
 
         May be called again after a TransientError.
         """
         if not self._resumed(attempts):
             if self._is_there(attempts):
                 sent = self._blob.size if self._furthest == self._blob.size else 0  # an answer was lost
-                self._tell("uploaded" if sent else "there", self._blob.size)
+                self._report("uploaded" if sent else "there", self._blob.size)
                 return sent
             self._begin(attempts)
         while self._offset < self._blob.size:
             self._send_chunk(attempts)
         self._finish(attempts)
-        self._tell("uploaded", self._blob.size)
+        self._report("uploaded", self._blob.size)
         return self._blob.size
 
     def _resumed(self, attempts: Attempts) -> bool:
-        """Whether the upload that was begun is still there; the registry says how far it got."""
+        """Return whether the upload that was begun is still there, and go on where the registry says."""
         if not self._location:
             return False
         answer = self._transport.once(attempts, "GET", self._location)
@@ -88,20 +77,19 @@ class Upload:
 
     def _is_there(self, attempts: Attempts) -> bool:
         answer = self._transport.once(attempts, "HEAD", f"{self._repository}/blobs/{self._blob.digest}")
-        if answer.status == 403:  # and a HEAD is answered without words
+        if answer.status == 403:  # the answer to HEAD has no message
             raise PermissionDeniedError(
-                f"the registry {self._place} does not say which layers it has; for ECR ecr:BatchCheckLayerAvailability "
-                "is needed",
-                then="`ecr_push.py policy push` prints what the user or role must be allowed",
+                f"the registry {self._place} does not show its layers; ECR wants ecr:BatchCheckLayerAvailability",
+                then="`ecr_push.py policy push` prints the rights that the user or role needs",
             )
         if answer.status not in (200, 404):
-            raise self._refusal(answer)
+            raise self._error(answer)
         return answer.status == 200
 
     def _begin(self, attempts: Attempts) -> None:
         answer = self._transport.once(attempts, "POST", f"{self._repository}/blobs/uploads/")
         if answer.status != 202 or "Location" not in answer.headers:
-            raise self._refusal(answer)
+            raise self._error(answer)
         least = answer.headers.get("OCI-Chunk-Min-Length", "")
         if least.isdecimal():
             self._chunk_bytes = max(self._chunk_bytes, int(least))
@@ -116,16 +104,16 @@ class Upload:
 
         def taken(size: int) -> None:
             attempts.check()
-            self._tell("uploading", start + size)
+            self._report("uploading", start + size)
 
-        body = _Told(chunk, taken)
+        body = _Counted(chunk, taken)
         headers = {"Content-Type": _OCTETS, "Content-Range": f"{start}-{end - 1}"}
         answer = self._transport.once(attempts, "PATCH", self._location, headers, body)
         if answer.status in (404, 416):
             self._location = ""
             raise TransientError("it has lost the upload")
         if answer.status != 202:
-            raise self._refusal(answer)
+            raise self._error(answer)
         received = _received(answer)
         self._moved(answer)
         self._offset = end if received is None else received
@@ -144,39 +132,39 @@ class Upload:
             self._location = ""
             raise TransientError("it has lost the upload")
         if answer.status != 201:
-            raise self._refusal(answer)
+            raise self._error(answer)
 
     def _moved(self, answer: Answer) -> None:
-        """Each answer may tell where the upload goes on."""
+        """Follow an answer that moves the upload to another address."""
         if location := answer.headers.get("Location"):
             self._location = self._transport.url(location, base=self._location)
 
-    def _refusal(self, answer: Answer) -> Exception:
-        return meaning(words(answer.status, answer.body), self._place)
+    def _error(self, answer: Answer) -> Exception:
+        return error_of_answer(answer.status, answer.body, self._place)
 
     @property
     def _place(self) -> str:
         return self._repository.partition("://")[2].replace("/v2/", "/", 1)
 
-    def _tell(self, status: LayerStatus, done: int) -> None:
+    def _report(self, status: LayerStatus, done: int) -> None:
         self._progress.layer(short(self._blob.digest), status, done, self._blob.size)
 
 
-class _Told(io.BytesIO):
-    """A request's body that tells how much of it has been taken."""
+class _Counted(io.BytesIO):
+    """Body of a request that reports how much of it has been read."""
 
-    def __init__(self, data: bytes, tell: Callable[[int], None]) -> None:
+    def __init__(self, data: bytes, taken: Callable[[int], None]) -> None:
         super().__init__(data)
-        self._tell = tell
+        self._taken = taken
 
     def read(self, size: int | None = -1) -> bytes:
         piece = super().read(size)
-        self._tell(self.tell())
+        self._taken(self.tell())
         return piece
 
 
 def _received(answer: Answer) -> int | None:
-    """How many bytes the registry has; None where it does not say. Of none and of one it says the same: none."""
+    """Return how many bytes the registry has; None if it does not say. For one byte it writes the same as for none."""
     match = re.fullmatch(r"(?:bytes=)?0-(\d+)", answer.headers.get("Range", ""))
     if not match:
         return None

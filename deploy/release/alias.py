@@ -1,17 +1,26 @@
-"""An alias: the version that gets the traffic, and during a canary another that gets a share."""
+"""An alias: the version that gets the traffic, and during a canary another that gets a share.
+
+Lambda keeps no history of an alias, so a version's description names the version before it.
+"""
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import ClientError
-
-from deploy.aws import code_of
+from deploy.aws import tolerated
+from deploy.errors import FunctionNotReadyError, UpdateFailedError
+from deploy.release.function import LATEST
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
+
+_AFTER: Final = re.compile(r"\bafter version (\d+)\b")
+_MAX_DESCRIPTION_CHARS: Final = 256
+_LOOK_SECONDS: Final = 2
 
 
 @dataclass(frozen=True)
@@ -28,32 +37,58 @@ class AliasState:
 
 
 def state(answer: Mapping[str, Any]) -> AliasState:
-    """From the answer to GetAlias, CreateAlias or UpdateAlias, or an item of ListAliases."""
+    """Parse the answer to GetAlias, CreateAlias or UpdateAlias, or an item of ListAliases."""
     weights = (answer.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
     return AliasState(answer["FunctionVersion"], dict(weights), answer.get("RevisionId", ""))
 
 
 def read(functions: LambdaClient, function: str, name: str) -> AliasState | None:
-    """None if there is no such alias."""
-    try:
+    """Return the alias; None if there is none of this name."""
+    with tolerated("ResourceNotFoundException"):
         return state(functions.get_alias(FunctionName=function, Name=name))
-    except ClientError as error:
-        if code_of(error) != "ResourceNotFoundException":
-            raise
-        return None
+    return None
 
 
 def write(functions: LambdaClient, function: str, name: str, wanted: AliasState, revision: str | None) -> AliasState:
-    """Sends the traffic as wanted: `revision` is the alias's last known one, or None to create the alias."""
-    routing: Any = {"AdditionalVersionWeights": dict(wanted.weights)}
+    """Send the traffic as wanted: `revision` is the alias's last known one, or None to create the alias."""
+    place: Any = {"FunctionName": function, "Name": name, "FunctionVersion": wanted.version}
     if revision is None:
-        return state(functions.create_alias(FunctionName=function, Name=name, FunctionVersion=wanted.version))
-    return state(
-        functions.update_alias(
-            FunctionName=function,
-            Name=name,
-            FunctionVersion=wanted.version,
-            RoutingConfig=routing,
-            RevisionId=revision,
-        )
-    )
+        return state(functions.create_alias(**place))
+    routing: Any = {"AdditionalVersionWeights": dict(wanted.weights)}
+    return state(functions.update_alias(**place, RoutingConfig=routing, RevisionId=revision))
+
+
+def description(digest: str, before: AliasState | None) -> str:
+    """Return the description of a version that takes over from where the alias was."""
+    after = f" after version {before.version}" if before and before.version != LATEST else ""
+    return f"ecr_push {digest}{after}"[:_MAX_DESCRIPTION_CHARS]
+
+
+def version_before(text: str) -> str | None:
+    """Return the version that a version with this description took over from."""
+    found = _AFTER.search(text)
+    return found[1] if found else None
+
+
+def wait_provisioned(functions: LambdaClient, function: str, alias: str, seconds: int) -> int:
+    """Wait until the alias's provisioned concurrency has followed it, and return it; 0 if it has none."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = None
+        with tolerated("ProvisionedConcurrencyConfigNotFoundException"):
+            found = functions.get_provisioned_concurrency_config(FunctionName=function, Qualifier=alias)
+        if found is None:
+            return 0
+        if found["Status"] == "READY":
+            return found["RequestedProvisionedConcurrentExecutions"]
+        if found["Status"] == "FAILED":
+            raise UpdateFailedError(
+                f"the provisioned concurrency of {alias} could not be moved: {found.get('StatusReason', '')}",
+                then="look at the account's concurrency limits and at the function's log",
+            )
+        if time.monotonic() > deadline:
+            raise FunctionNotReadyError(
+                f"the provisioned concurrency of {alias} is still not ready after {seconds} s",
+                then="--wait SECONDS waits longer",
+            )
+        time.sleep(_LOOK_SECONDS)

@@ -1,22 +1,25 @@
-"""The alias while a release moves it: from the state that was read, and back to exactly that."""
+"""Moving an alias from the state that was read, and back to exactly that; and transactions that do so."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from deploy.aws import Account, code_of, was_repeated
-from deploy.errors import ConflictError
-from deploy.release import alias
+from deploy.aws import SDK_ERRORS, Account, code_of, explained, was_repeated
+from deploy.console import Reporter
+from deploy.errors import ConflictError, DeployError, ReleaseUndoneError, StoppedError
+from deploy.release import alias, smoke
 from deploy.release.alias import AliasState
+from deploy.release.function import FunctionState
+from deploy.release.smoke import Smoke
 from deploy.release.undo_stack import UndoStack
-from deploy.signals import postponed
+from deploy.signals import hold_off, postponed
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
-# What a change of the alias is answered if somebody else has changed, made or deleted it since it was read.
+# Answers to a change of an alias that somebody else has changed, made or deleted since it was read.
 _CHANGED_MEANWHILE: Final = {
     "PreconditionFailedException",
     "ResourceConflictException",
@@ -25,7 +28,7 @@ _CHANGED_MEANWHILE: Final = {
 
 
 class AliasMove:
-    """`before` is where the alias is when nothing of this release is left: None if there was none."""
+    """The alias during a release. `before` is its state without the release: None if there was no alias."""
 
     def __init__(self, account: Account, undo_stack: UndoStack, function: str, name: str) -> None:
         self.name = name
@@ -38,13 +41,14 @@ class AliasMove:
         self._unanswered: AliasState | None = None
 
     def read(self) -> None:
+        """Read the state that everything starts from, and returns to."""
         self._now = self.before = self._found()
 
     def _found(self) -> AliasState | None:
         return alias.read(self._functions, self._function, self.name)
 
     def send(self, wanted: AliasState) -> None:
-        """Sends the traffic as wanted. Raises ConflictError if somebody else changed the alias since it was read."""
+        """Send the traffic as wanted. Raises ConflictError if somebody else changed the alias since it was read."""
         if self._ours is None:
             self._undo_stack.push(f"alias {self.name}", self._put_back)
         self._unanswered = wanted
@@ -87,13 +91,13 @@ class AliasMove:
 
     @property
     def place(self) -> str:
-        """Where the alias is after it was put back, in words."""
+        """Place of the alias after it was put back, in words."""
         if self._now != self.before:
             return f"is at {self._now or 'nothing'}, as somebody else wants it"
         return f"is back at {self.before}" if self.before else "is gone again"
 
     def _put_back(self) -> None:
-        """If it is still as this release left it; what somebody else has made of it since is kept."""
+        """Put the alias back if it is still as this release left it; somebody else's change since then is kept."""
         found = self._found()
         if self._is_ours(found):
             failure = self._restore(found)
@@ -110,7 +114,7 @@ class AliasMove:
         return found == self._unanswered or (self._ours is not None and found.revision == self._ours.revision)
 
     def _restore(self, found: AliasState | None) -> Exception | None:
-        """Whether that has worked is for the alias to tell, not for the answer."""
+        """Return the error. The caller reads the alias, because the error does not show whether the call worked."""
         try:
             if self.before is None:
                 self._functions.delete_alias(FunctionName=self._function, Name=self.name)
@@ -119,3 +123,42 @@ class AliasMove:
         except (ClientError, BotoCoreError) as error:
             return error
         return None
+
+
+class AliasTransaction:
+    """Changes of a function that end with its alias. As a context manager it puts them back if left by an exception."""
+
+    def __init__(self, account: Account, report: Reporter, function: str, alias_name: str) -> None:
+        self._account = account
+        self._report = report
+        self._function = function
+        self._undo_stack = UndoStack(report)
+        self._alias_move = AliasMove(account, self._undo_stack, function, alias_name)
+        self._moved = False
+
+    def __enter__(self) -> Self:
+        hold_off()
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if error is None:
+            self._undo_stack.clear()
+        elif self._undo_stack:
+            cause = explained(error) if isinstance(error, SDK_ERRORS) else error
+            self._undo_stack.put_back(cause)
+            if self._moved and isinstance(cause, DeployError) and not isinstance(cause, (StoppedError, ConflictError)):
+                where = f"alias {self._alias_move.name} {self._alias_move.place}"
+                raise ReleaseUndoneError(f"{cause.what}; {where}", then=cause.then) from error
+
+    def _ask(self, qualifier: str, asked: Smoke, version: FunctionState) -> None:
+        with self._report.step(f"Ask {self._function}:{qualifier}") as note:
+            note(smoke.run(self._account, self._function, qualifier, asked, version))
+
+    def _move(self, version: str) -> None:
+        with self._report.step(f"Move alias {self._alias_move.name} to version {version}"):
+            self._alias_move.send(AliasState(version))
+            self._moved = True
+
+    def _read_back(self) -> None:
+        with self._report.step(f"Read alias {self._alias_move.name} back"):
+            self._alias_move.require_unmoved()

@@ -1,4 +1,4 @@
-"""Watching the errors of a version that gets a share of an alias's traffic."""
+"""Errors of a version that gets a share of an alias's traffic."""
 
 from __future__ import annotations
 
@@ -24,19 +24,20 @@ class Canary:
 
     @property
     def look_seconds(self) -> float:
-        """How long to wait between two looks."""
+        """Pause between two looks at the errors."""
         return min(15.0, self.seconds / 4)
 
 
 @dataclass(frozen=True)
 class Traffic:
-    """What a version got since the canary began, as far as the metrics know."""
+    """Traffic of a version since the canary began, as far as the metrics know it."""
 
     invocations: int
     errors: int
 
 
 def traffic(account: Account, function: str, alias: str, version: str, since: datetime) -> Traffic:
+    """Read the metrics of a version behind an alias since a time."""
     queries = [_sum(function, alias, version, metric) for metric in ("Invocations", "Errors")]
     end = datetime.now(UTC) + timedelta(seconds=_PERIOD_SECONDS)
     answer = account.metrics.get_metric_data(

@@ -1,14 +1,14 @@
-"""A function of Lambda as it is: read whole, waited for, and compared."""
+"""State of a function: read whole, waited for, and compared."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError, WaiterError
+from pydantic import BaseModel, ConfigDict, Field
 
-from deploy.aws import code_of
+from deploy.aws import translated
 from deploy.errors import FunctionNotFoundError, FunctionNotReadyError, UpdateFailedError
 from deploy.release import reasons
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 LATEST: Final = "$LATEST"
 
-# What a release may set, by the names of UpdateFunctionConfiguration. All of it is in a version once published.
+# Settings that a release may change, by the names of UpdateFunctionConfiguration. Publishing fixes them in a version.
 SETTINGS: Final = ("MemorySize", "Timeout", "EphemeralStorage", "Environment", "SnapStart")
-# A function that is made here gets this where nothing is said: decoding wants more than Lambda's 128 MB and 3 s.
+# Settings of a new function unless others are given: decoding wants more than Lambda's 128 MB and 3 s.
 DEFAULT_SETTINGS: Final[dict[str, Any]] = {
     "MemorySize": 3008,
     "Timeout": 300,
@@ -27,7 +27,7 @@ DEFAULT_SETTINGS: Final[dict[str, Any]] = {
     "Environment": {"Variables": {}},
     "SnapStart": {"ApplyOn": "None"},
 }
-# What else would end up in a version, so must not have been changed by anybody while a release was under way.
+# Everything that would end up in a version, so nobody may have changed it while a release was under way.
 _PUBLISHED: Final = (
     *SETTINGS,
     "Role",
@@ -43,56 +43,56 @@ _PUBLISHED: Final = (
 
 
 def digest_of(image_uri: str) -> str:
-    """The digest of REGISTRY/NAME@sha256:…; empty for a URI with a tag."""
+    """Return the digest of REGISTRY/NAME@sha256:…; empty for a URI with a tag."""
     return image_uri.partition("@")[2]
 
 
-@dataclass(frozen=True)
-class FunctionState:
-    """A version of a function, or $LATEST, as GetFunction gave it."""
+class FunctionState(BaseModel):
+    """A version of a function, or $LATEST, in GetFunction's answer; `image_uri` is by digest."""
+
+    model_config = ConfigDict(frozen=True)
 
     name: str
-    version: str
-    arn: str
-    package_type: str
-    architecture: str
     image_uri: str
-    """As Lambda resolved it: by digest."""
-    revision: str
-    state: str
-    state_code: str
-    state_words: str
-    update: str
-    update_code: str
-    update_words: str
-    description: str
-    modified: str
-    configuration: Mapping[str, Any] = field(repr=False)
+    configuration: Mapping[str, Any] = Field(repr=False)
+    version: str = Field(LATEST, alias="Version")
+    arn: str = Field("", alias="FunctionArn")
+    package_type: str = Field("Zip", alias="PackageType")
+    architectures: tuple[str, ...] = Field(("x86_64",), alias="Architectures")
+    revision: str = Field("", alias="RevisionId")
+    state: str = Field("Active", alias="State")
+    state_code: str = Field("", alias="StateReasonCode")
+    state_reason: str = Field("", alias="StateReason")
+    update: str = Field("Successful", alias="LastUpdateStatus")
+    update_code: str = Field("", alias="LastUpdateStatusReasonCode")
+    update_reason: str = Field("", alias="LastUpdateStatusReason")
+    description: str = Field("", alias="Description")
+    modified: str = Field("", alias="LastModified")
+
+    @property
+    def architecture(self) -> str:
+        """Lambda's name of the architecture."""
+        return self.architectures[0]
 
     @property
     def digest(self) -> str:
+        """Digest of the image; empty for a Zip function."""
         return digest_of(self.image_uri)
 
     @property
-    def region(self) -> str:
-        return self.arn.split(":")[3] if self.arn.count(":") > 3 else ""
-
-    @property
-    def account(self) -> str:
-        return self.arn.split(":")[4] if self.arn.count(":") > 4 else ""
-
-    @property
     def timeout_seconds(self) -> int:
+        """Longest time of an invocation."""
         return int(self.configuration.get("Timeout", 900))
 
     @property
     def log_group(self) -> str:
+        """Name of the log group that the function writes to."""
         where = self.configuration.get("LoggingConfig") or {}
         return where.get("LogGroup") or f"/aws/lambda/{self.configuration.get('FunctionName', self.name)}"
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What a release may set, in the form in which UpdateFunctionConfiguration takes it."""
+        """Settings that a release may change, in the form of UpdateFunctionConfiguration's parameters."""
         return {name: self._setting(name) for name in SETTINGS}
 
     @property
@@ -116,43 +116,25 @@ class FunctionState:
 
 
 def read(functions: LambdaClient, name: str, qualifier: str = LATEST) -> FunctionState:
-    """Raises FunctionNotFoundError if the function or this version or alias of it is not there."""
-    asked = {"FunctionName": name} | ({} if qualifier == LATEST else {"Qualifier": qualifier})
-    try:
-        answer = functions.get_function(**asked)
-    except ClientError as error:
-        if code_of(error) != "ResourceNotFoundException":
-            raise
-        what = f"function {name}" if qualifier == LATEST else f"{qualifier} of function {name}"
-        raise FunctionNotFoundError(
-            f"{what} is not there", then="check --function and --region; deploy --create --role ARN makes a function"
-        ) from error
-    return _state(name, answer["Configuration"], answer.get("Code", {}))
-
-
-def _state(name: str, configuration: Mapping[str, Any], code: Mapping[str, Any]) -> FunctionState:
-    return FunctionState(
-        name=name,
-        version=configuration.get("Version", LATEST),
-        arn=configuration.get("FunctionArn", ""),
-        package_type=configuration.get("PackageType", "Zip"),
-        architecture=(configuration.get("Architectures") or ["x86_64"])[0],
-        image_uri=code.get("ResolvedImageUri") or code.get("ImageUri") or "",
-        revision=configuration.get("RevisionId", ""),
-        state=configuration.get("State") or "Active",
-        state_code=configuration.get("StateReasonCode") or "",
-        state_words=configuration.get("StateReason") or "",
-        update=configuration.get("LastUpdateStatus") or "Successful",
-        update_code=configuration.get("LastUpdateStatusReasonCode") or "",
-        update_words=configuration.get("LastUpdateStatusReason") or "",
-        description=configuration.get("Description") or "",
-        modified=configuration.get("LastModified") or "",
-        configuration=configuration,
+    """Read a function, or a version or alias of it. Raises FunctionNotFoundError if it is missing."""
+    what = f"function {name}" if qualifier == LATEST else f"{qualifier} of function {name}"
+    missing = FunctionNotFoundError(
+        f"{what} is not there", then="check --function and --region; deploy --create --role ARN makes a function"
     )
+    with translated("ResourceNotFoundException", missing):
+        answer = functions.get_function(**_asked(name, qualifier))
+    configuration, code = answer["Configuration"], answer.get("Code", {})
+    image_uri = code.get("ResolvedImageUri") or code.get("ImageUri") or ""
+    known = {key: value for key, value in configuration.items() if value}
+    return FunctionState.model_validate({**known, "name": name, "image_uri": image_uri, "configuration": configuration})
+
+
+def _asked(name: str, qualifier: str) -> Any:
+    return {"FunctionName": name} | ({} if qualifier == LATEST else {"Qualifier": qualifier})
 
 
 def settled(functions: LambdaClient, name: str, seconds: int, qualifier: str = LATEST) -> FunctionState:
-    """The function once Lambda has finished whatever it was doing, well or badly.
+    """Return the function once Lambda has finished whatever it was doing, well or badly.
 
     Raises FunctionNotReadyError if that takes longer than `seconds`.
     """
@@ -167,16 +149,17 @@ def settled(functions: LambdaClient, name: str, seconds: int, qualifier: str = L
 
 
 def _wait(functions: LambdaClient, waiter: Any, seen: FunctionState, qualifier: str, seconds: int) -> None:
-    """Returns when the state has been reached or is out of reach: the caller reads which."""
-    asked = {"FunctionName": seen.name} | ({} if qualifier == LATEST else {"Qualifier": qualifier})
+    """Return when the state has been reached or is out of reach: the caller reads which."""
+    waiting: Any = {"Delay": 1, "MaxAttempts": max(seconds, 1)}
     try:
-        functions.get_waiter(waiter).wait(**asked, WaiterConfig={"Delay": 1, "MaxAttempts": max(seconds, 1)})
+        functions.get_waiter(waiter).wait(**_asked(seen.name, qualifier), WaiterConfig=waiting)
     except WaiterError as error:
         if "Max attempts exceeded" in str(error):
             code = seen.state_code or seen.update_code
             raise FunctionNotReadyError(
                 f"{seen.name} is still not ready after {seconds} s (state {seen.state}, last update {seen.update})",
-                then=reasons.explain(code, seen.state_words or seen.update_words)[1] + "; --wait SECONDS waits longer",
+                then=reasons.explain(code, seen.state_reason or seen.update_reason)[1]
+                + "; --wait SECONDS waits longer",
             ) from error
         last = error.last_response
         if "Error" in last:
@@ -184,10 +167,11 @@ def _wait(functions: LambdaClient, waiter: Any, seen: FunctionState, qualifier: 
 
 
 def require_success(seen: FunctionState, doing: str) -> None:
-    """Raises UpdateFailedError if Lambda failed at what it was asked for, with its reason and the remedy."""
-    if seen.state == "Failed":
-        what, then = reasons.explain(seen.state_code, seen.state_words)
-        raise UpdateFailedError(f"{doing} failed: {what}", then=then, reason=seen.state_code)
-    if seen.update == "Failed":
-        what, then = reasons.explain(seen.update_code, seen.update_words)
-        raise UpdateFailedError(f"{doing} failed: {what}", then=then, reason=seen.update_code)
+    """Raises UpdateFailedError if Lambda could not carry out its task, with its reason and the remedy."""
+    for status, code, reason in (
+        (seen.state, seen.state_code, seen.state_reason),
+        (seen.update, seen.update_code, seen.update_reason),
+    ):
+        if status == "Failed":
+            what, then = reasons.explain(code, reason)
+            raise UpdateFailedError(f"{doing} failed: {what}", then=then, reason=code)

@@ -1,6 +1,6 @@
 """$LATEST of a function, changed step by step from the state that was read, and published.
 
-Every change carries the revision that was read last, and what is found afterwards must be what was asked for: whatever
+Every change carries the revision that was read last, and the state afterwards must be the wanted one: anything that
 somebody else does meanwhile ends in ConflictError, here or there, and never in a version that nobody asked for.
 """
 
@@ -23,14 +23,14 @@ from deploy.release.settings import changed
 from deploy.release.undo_stack import UndoStack
 from deploy.signals import postponed
 
-_BUSY: Final = "ResourceConflictException"  # also said of what is there already
+_BUSY: Final = "ResourceConflictException"  # also for something that exists already
 _CHANGED: Final = "PreconditionFailedException"
 _ROLE_SECONDS: Final = 30  # a role that has just been made is not known everywhere at once
 
 
 @dataclass(frozen=True)
 class _Change:
-    """`back` are the parameters that undo what is seen of it; none if nothing of it is to be seen."""
+    """A change of $LATEST. `back` returns the parameters that undo the visible part of it; none if none is visible."""
 
     what: str
     update: Callable[..., object]
@@ -39,7 +39,7 @@ class _Change:
 
 
 class Latest:
-    """`state` is what was read last; LookupError before `read` or `create`."""
+    """$LATEST. `state` is the one that was read last; LookupError before `read` or `create`."""
 
     def __init__(self, account: Account, report: Reporter, undo_stack: UndoStack, name: str, wait_seconds: int) -> None:
         self.name = name
@@ -52,20 +52,22 @@ class Latest:
 
     @property
     def state(self) -> FunctionState:
+        """State that was read last. Raises LookupError if there is none."""
         if self._state is None:
             raise LookupError("the function has not been read")
         return self._state
 
     @property
     def is_known(self) -> bool:
+        """Whether the function exists and has been read."""
         return self._state is not None
 
     def read(self) -> None:
-        """Waits for whatever is under way. Raises FunctionNotFoundError, FunctionNotReadyError."""
+        """Read, after waiting for changes that are under way. Raises FunctionNotFoundError, FunctionNotReadyError."""
         self._state = function.settled(self._functions, self.name, self._wait_seconds)
 
     def create(self, image_uri: str, role: str, architecture: Any, settings: Mapping[str, Any]) -> None:
-        """Makes the function, which stays whatever comes of it. Raises ConflictError if somebody else makes it."""
+        """Make the function, which stays even if a later step fails. Raises ConflictError if somebody else makes it."""
         with self._report.step(f"Make function {self.name}"):
             deadline = time.monotonic() + _ROLE_SECONDS
             while True:
@@ -93,6 +95,7 @@ class Latest:
             function.require_success(self.state, f"making {self.name}")
 
     def set_code(self, image_uri: str) -> None:
+        """Set the image, by digest, unless it is set."""
         before, ours = self.state, function.digest_of(image_uri)
         if before.digest == ours and before.update != "Failed" and before.state != "Failed":
             return
@@ -108,7 +111,7 @@ class Latest:
             self._require(ours, before.published)
 
     def set_settings(self, wanted: Mapping[str, Any]) -> None:
-        """`wanted` are complete settings; those that differ are changed."""
+        """Change the settings that differ from `wanted`, which are complete."""
         before = self.state
         ours = changed(before.settings, wanted)
         if not ours:
@@ -126,7 +129,7 @@ class Latest:
             self._require(before.digest, before.published | ours)
 
     def publish(self, description: str) -> FunctionState:
-        """The version that $LATEST is now; an earlier one if it is the same, and sound."""
+        """Publish $LATEST and return the version; an earlier one if it is the same and has not failed."""
         with self._report.step("Publish a version") as note:
             answer = self._publish(description)
             if answer.get("State") == "Failed":
@@ -147,7 +150,7 @@ class Latest:
         )
 
     def _publish_again(self, failed: str, description: str) -> Any:
-        """Lambda publishes the same only once, though it has failed: so $LATEST has another description meanwhile."""
+        """Publish under another description, because Lambda publishes the same only once, though it has failed."""
         before, ours = self.state.description, f"without version {failed}, which failed"
         apart = _Change(
             "the description of $LATEST",
@@ -162,7 +165,7 @@ class Latest:
         return answer
 
     def _change(self, change: _Change, is_made: Callable[[FunctionState], bool]) -> None:
-        """Makes a change and waits until Lambda has carried it out."""
+        """Make a change and wait until Lambda has carried it out."""
         self._undo_stack.push(change.what, lambda: self._put_back(change))
 
         def update(revision: str) -> object:
@@ -178,7 +181,7 @@ class Latest:
         function.require_success(self.state, f"updating {change.what}")
 
     def _put_back(self, change: _Change) -> None:
-        """What is still as the change made it. Whether that has worked is for the function to tell, not the answer."""
+        """Undo the part that is still as the change made it. The function shows whether that worked, not the answer."""
         deadline = time.monotonic() + self._wait_seconds
         self.read()
         while back := change.back(self.state):
@@ -198,7 +201,7 @@ class Latest:
         function.require_success(self.state, f"putting {change.what} back")
 
     def _call(self, call: Callable[[str], Any], has_happened: Callable[[FunctionState], bool]) -> Any:
-        """The call, made again while Lambda is busy. None if the answer was lost but the change is seen to be there."""
+        """Call, and again while Lambda is busy. Returns None if the answer was lost but the change is visible."""
         self._is_answer_lost = False
         deadline, pause = time.monotonic() + self._wait_seconds, 1.0
         while True:

@@ -1,4 +1,4 @@
-"""What Lambda's reason codes mean, and what mends them."""
+"""Meanings of Lambda's reason codes, and remedies."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
         "the function's role lacks a right that its configuration needs",
         "a function in a VPC needs AWSLambdaVPCAccessExecutionRole on its role",
     ),
-    "InvalidConfiguration": ("parts of the configuration do not go together", "look at what Lambda says about it"),
+    "InvalidConfiguration": ("parts of the configuration do not go together", "read Lambda's message"),
     "InternalError": ("Lambda had an error of its own", "try again; open a support case if it stays"),
     "SubnetOutOfIPAddresses": ("a subnet has no addresses left", _NETWORK),
     "InvalidSubnet": ("a subnet does not exist or is not usable", _NETWORK),
@@ -87,8 +87,8 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
 }
 
 
-def explain(code: str | None, said: str | None) -> tuple[str, str]:
-    """What happened, with the code and Lambda's own words, and what to do."""
-    what, then = REASONS.get(code or "", ("Lambda gave no reason that is known here", "look at what it says"))
-    words = f": {said.rstrip('.')}" if said else ""
-    return f"{what} ({code or 'no code'}{words})", then
+def explain(code: str, message: str) -> tuple[str, str]:
+    """Return what happened, with the code and Lambda's own message, and what to do."""
+    what, then = REASONS.get(code, ("Lambda gave no reason that is known here", "read Lambda's message"))
+    shown = f": {message.rstrip('.')}" if message else ""
+    return f"{what} ({code or 'no code'}{shown})", then

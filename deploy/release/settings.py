@@ -1,4 +1,4 @@
-"""What a release may change beside the code, as asked for on the command line and as Lambda names it."""
+"""Settings that a release may change beside the code, by the names of the command line and of Lambda."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Settings:
-    """None, and what is not named, stays as it is."""
+    """Wanted settings. None, and variables that are not named, mean no change."""
 
     memory_mb: int | None = None
     timeout_seconds: int | None = None
@@ -19,7 +19,7 @@ class Settings:
     unset: frozenset[str] = frozenset()
 
     def over(self, current: Mapping[str, Any]) -> dict[str, Any]:
-        """The settings, by UpdateFunctionConfiguration's names, when these are put over the current ones."""
+        """Lay these over the current settings and return all, by the names of UpdateFunctionConfiguration."""
         kept = {k: v for k, v in current["Environment"]["Variables"].items() if k not in self.unset}
         wanted: dict[str, Any] = {**current, "Environment": {"Variables": {**kept, **self.environment}}}
         if self.memory_mb is not None:
@@ -34,5 +34,5 @@ class Settings:
 
 
 def changed(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """The members that differ, with their wanted values."""
+    """Return the members that differ, with their wanted values."""
     return {name: value for name, value in wanted.items() if value != current.get(name)}

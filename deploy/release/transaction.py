@@ -1,7 +1,7 @@
 """A release as a transaction: the function's code, its settings, a version, and at last the alias.
 
 Whatever ends it early, the alias and $LATEST are put back as they were read at the start. A version that was published
-stays, for a look at what was wrong. Of two releases at once, one ends with ConflictError.
+stays, so that its failure can be examined. Of two releases at once, one ends with ConflictError.
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from botocore.exceptions import ClientError
 
-from deploy.aws import SDK_ERRORS, Account, explained
+from deploy.aws import Account
 from deploy.console import Reporter
 from deploy.errors import (
     CanaryFailedError,
@@ -23,28 +22,23 @@ from deploy.errors import (
     FunctionNotFoundError,
     FunctionNotReadyError,
     FunctionUnsuitableError,
-    ReleaseUndoneError,
-    StoppedError,
     UsageError,
 )
-from deploy.release import canary, function, provisioned, smoke
-from deploy.release.alias import AliasState
-from deploy.release.alias_move import AliasMove
+from deploy.release import canary, function
+from deploy.release.alias import AliasState, description, wait_provisioned
+from deploy.release.alias_move import AliasTransaction
 from deploy.release.canary import Canary
 from deploy.release.function import LATEST, FunctionState
-from deploy.release.history import description
 from deploy.release.latest import Latest
 from deploy.release.settings import Settings, changed
 from deploy.release.smoke import Smoke
-from deploy.release.undo_stack import UndoStack
-from deploy.signals import hold_off
 
 _MENDED_BY_CODE: Final = {"ImageDeleted", "ImageAccessDenied", "InvalidImage"}
 
 
 @dataclass(frozen=True)
 class ReleaseTarget:
-    """What is to be released where. `role` makes the function, if it is not there."""
+    """Function, alias and settings of a release. `role` makes the function, if it is missing."""
 
     function: str
     alias: str
@@ -54,49 +48,28 @@ class ReleaseTarget:
     wait_seconds: int = 300
 
 
-class Release:
-    """The steps, in their order. As a context manager it puts everything back when left by an exception."""
+class Release(AliasTransaction):
+    """The steps of a release, in their order."""
 
     def __init__(self, account: Account, report: Reporter, target: ReleaseTarget) -> None:
-        self._account = account
-        self._report = report
+        super().__init__(account, report, target.function, target.alias)
         self._target = target
-        self._undo_stack = UndoStack(report)
         self._latest = Latest(account, report, self._undo_stack, target.function, target.wait_seconds)
-        self._alias_move = AliasMove(account, self._undo_stack, target.function, target.alias)
         self._version: FunctionState | None = None
-        self._moved = False
 
     @property
     def before(self) -> AliasState | None:
-        """Where the alias was."""
+        """State of the alias at the start."""
         return self._alias_move.before
 
     @property
     def version(self) -> str:
-        """The version that this release is about: the one that is live already, or the one that was published."""
+        """Version with the image: the one that is live already, or the one that was published."""
         return self._version.version if self._version else ""
 
-    def __enter__(self) -> Self:
-        hold_off()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        if error is None:
-            self._undo_stack.keep()
-            return
-        if not self._undo_stack:
-            return
-        told = explained(error) if isinstance(error, SDK_ERRORS) else error
-        self._undo_stack.put_back(told)
-        if self._moved and isinstance(told, DeployError) and not isinstance(told, (StoppedError, ConflictError)):
-            raise ReleaseUndoneError(
-                f"{told.what}; alias {self._alias_move.name} {self._alias_move.place}", then=told.then
-            ) from error
-
     def read(self) -> None:
-        """Reads the function and its alias, and refuses what no deploy can change. Nothing has been changed yet."""
-        with self._report.step(f"Read function {self._target.function}") as note:
+        """Read the function and its alias. Raises FunctionUnsuitableError or FunctionNotReadyError."""
+        with self._report.step(f"Read function {self._function}") as note:
             try:
                 self._latest.read()
             except FunctionNotFoundError:
@@ -126,28 +99,28 @@ class Release:
             raise FunctionNotReadyError(f"{seen.name} is {seen.state.lower()}", then="deploy to another function")
 
     def require_place(self, repository_arn: str) -> None:
-        """Lambda takes images of its own region only, and the repository was found with one account's credentials."""
+        """Require the function in the repository's region and account: Lambda takes images from nowhere else."""
         if not self._latest.is_known:
             return
-        place, seen = repository_arn.split(":"), self._latest.state
-        for what, here, there in (("region", place[3], seen.region), ("account", place[4], seen.account)):
-            if here and there and here != there:
+        here, there = repository_arn.split(":")[3:5], self._latest.state.arn.split(":")[3:5]
+        for what, ours, theirs in zip(("region", "account"), here, there, strict=False):  # a dry run knows no ARN
+            if ours != theirs:
                 raise FunctionUnsuitableError(
-                    f"the repository is in {what} {here}, the function in {what} {there}",
+                    f"the repository is in {what} {ours}, the function in {what} {theirs}",
                     then=f"use a repository of the function's {what} (--region, --profile)",
                 )
 
     def is_live(self, image_uri: str) -> bool:
-        """Whether the alias sends all traffic to this image with these settings already."""
+        """Return whether the alias sends all traffic to this image with these settings already."""
         if self.before is None or self.before.weights or self.before.version == LATEST:
             return False
-        live = function.read(self._account.functions, self._target.function, self.before.version)
+        live = function.read(self._account.functions, self._function, self.before.version)
         self._version = live
         same = live.digest == function.digest_of(image_uri)
         return same and not changed(live.settings, self._target.settings.over(live.settings))
 
     def require_free_alias(self, image_uri: str, canary: Canary | None) -> None:
-        """A canary of this image, as a killed deploy leaves one, is started again; any other is somebody's."""
+        """Raises ConflictError if another image's canary is under way; one of this image is started again."""
         if self.before is None:
             return
         if canary and self.before.version == LATEST:
@@ -156,17 +129,17 @@ class Release:
                 then="deploy without --canary once",
             )
         for version in self.before.weights:
-            seen = function.read(self._account.functions, self._target.function, version)
+            seen = function.read(self._account.functions, self._function, version)
             if seen.digest != function.digest_of(image_uri):
                 raise ConflictError(
                     f"a canary of another image is under way: alias {self._target.alias} is at {self.before}",
-                    then=f"end it: ecr_push.py rollback --function {self._target.function}",
+                    then=f"end it: ecr_push.py rollback --function {self._function}",
                 )
             self._report.say(f"  a canary of this image was left under way ({self.before}): it is started again")
             self._alias_move.before = AliasState(self.before.version)
 
     def update(self, image_uri: str) -> None:
-        """$LATEST gets the image (by digest) and the settings; the function is made if it was not there."""
+        """Give $LATEST the image (by digest) and the settings; the function is made if it is missing."""
         settings = self._target.settings
         if not self._latest.is_known:
             wanted = settings.over(function.DEFAULT_SETTINGS)
@@ -176,20 +149,20 @@ class Release:
         self._latest.set_settings(settings.over(self._latest.state.settings))
 
     def publish(self) -> None:
+        """Publish $LATEST as a version."""
         self._version = self._latest.publish(description(self._latest.state.digest, self.before))
 
     def ask_version(self, asked: Smoke) -> None:
-        """The smoke test, while the version gets no traffic."""
-        self._ask(self.version, asked)
+        """Run the smoke test, while the version gets no traffic."""
+        self._ask_published(self.version, asked)
 
-    def _ask(self, qualifier: str, asked: Smoke) -> None:
+    def _ask_published(self, qualifier: str, asked: Smoke) -> None:
         if self._version is None:
             raise LookupError("no version has been published")
-        with self._report.step(f"Ask {self._target.function}:{qualifier}") as note:
-            note(smoke.run(self._account, self._target.function, qualifier, asked, self._version))
+        self._ask(qualifier, asked, self._version)
 
     def send_share(self, asked: Canary) -> None:
-        """The version gets a share of the traffic, and is watched. Raises CanaryFailedError at too many errors."""
+        """Give the version a share of the traffic, and watch it. Raises CanaryFailedError at too many errors."""
         if self.before is None or self.before.version == self.version:
             self._report.say("  no canary: there is no other version to share the traffic with")
             return
@@ -200,13 +173,13 @@ class Release:
 
     def _watch(self, asked: Canary) -> str:
         since, end = datetime.now(UTC), time.monotonic() + asked.seconds
-        name = self._latest.state.arn.rpartition(":function:")[2] or self._target.function
+        name = self._latest.state.arn.rpartition(":function:")[2] or self._function
         while True:
             seen = canary.traffic(self._account, name, self._alias_move.name, self.version, since)
             if seen.errors > asked.max_errors:
                 raise CanaryFailedError(
                     f"version {self.version} had {seen.errors} errors in {seen.invocations} invocations",
-                    then=f"ecr_push.py logs --function {self._target.function} --since 10m",
+                    then=f"ecr_push.py logs --function {self._function} --since 10m",
                     invocations=seen.invocations,
                     errors=seen.errors,
                 )
@@ -216,32 +189,27 @@ class Release:
             time.sleep(min(asked.look_seconds, max(end - time.monotonic(), 0)))
 
     def move_alias(self) -> None:
-        with self._report.step(f"Move alias {self._alias_move.name} to version {self.version}"):
-            self._alias_move.send(AliasState(self.version))
-            self._moved = True
+        """Give the version all traffic."""
+        self._move(self.version)
 
     def check_alias(self, asked: Smoke | None) -> None:
-        """The alias's provisioned concurrency has followed, it answers, and it is still where it was sent."""
+        """Wait for the alias's provisioned concurrency, run the smoke test through the alias, and read it back."""
         try:
-            self._wait_for_provisioned()
+            with self._report.step("Look at provisioned concurrency") as note:
+                wait = self._target.wait_seconds
+                count = wait_provisioned(self._account.functions, self._function, self._alias_move.name, wait)
+                note(f"{count} ready" if count else "none on the alias")
             if asked:
-                self._ask(self._alias_move.name, asked)
+                self._ask_published(self._alias_move.name, asked)
         except (ClientError, DeployError):
             self._alias_move.require_unmoved()  # else it is somebody else's version that fails
             raise
-        with self._report.step(f"Read alias {self._alias_move.name} back"):
-            self._alias_move.require_unmoved()
-
-    def _wait_for_provisioned(self) -> None:
-        with self._report.step("Look at provisioned concurrency") as note:
-            wait = self._target.wait_seconds
-            count = provisioned.wait_ready(self._account.functions, self._target.function, self._alias_move.name, wait)
-            note(f"{count} ready" if count else "none on the alias")
+        self._read_back()
 
     def document(self, image_uri: str, *, changed: bool) -> dict[str, object]:
-        """What is so now, for `--json`."""
+        """Return the result for `--json`."""
         return {
-            "function": self._target.function,
+            "function": self._function,
             "alias": self._alias_move.name,
             "version": self.version,
             "image": image_uri,

@@ -1,4 +1,4 @@
-"""The published versions of a function, with the images that they run and whether those are still there."""
+"""Published versions of a function, with the images that they run and whether those still exist."""
 
 from __future__ import annotations
 
@@ -14,32 +14,26 @@ from rich.text import Text
 from deploy.aws import Account
 from deploy.registry import ecr
 from deploy.registry.ecr import StoredImage
-from deploy.registry.imageuri import ImageUri
 from deploy.release import alias, function
 from deploy.release.alias import AliasState
 from deploy.release.function import LATEST, FunctionState
 
 
-def stored(account: Account, image_uri: str) -> StoredImage | None:
-    """None if the image, or its whole repository, is gone."""
-    uri = ImageUri.parse(image_uri)
-    return ecr.image(account.images, uri.repository, uri.digest, uri.account)
-
-
 def numbers(account: Account, name: str) -> list[str]:
-    """Every version, oldest first and $LATEST last."""
+    """Return every version, oldest first and $LATEST last."""
     pages = account.functions.get_paginator("list_versions_by_function").paginate(FunctionName=name)
     return sorted((item["Version"] for page in pages for item in page["Versions"]), key=_age)
 
 
 def aliases(account: Account, name: str) -> dict[str, AliasState]:
+    """Return every alias by its name."""
     pages = account.functions.get_paginator("list_aliases").paginate(FunctionName=name)
     return {item["Name"]: alias.state(item) for page in pages for item in page["Aliases"]}
 
 
 @dataclass(frozen=True)
 class Version:
-    """`shares` are of the traffic of each alias, 0 to 1. `image` is None if it is gone, or for a Zip function."""
+    """A version, its share (0 to 1) of each alias's traffic, and its image: None if gone, or for a Zip function."""
 
     state: FunctionState
     shares: Mapping[str, float]
@@ -47,7 +41,7 @@ class Version:
 
 
 def described(account: Account, name: str, *, every: bool) -> list[Version]:
-    """What aliases use and $LATEST, or every version; oldest first and $LATEST last."""
+    """Return the versions of aliases and $LATEST, or every version; oldest first and $LATEST last."""
     shares: defaultdict[str, dict[str, float]] = defaultdict(dict)
     for alias_name, where in aliases(account, name).items():
         for version, weight in where.weights.items():
@@ -59,7 +53,7 @@ def described(account: Account, name: str, *, every: bool) -> list[Version]:
 
 def _described(account: Account, name: str, number: str, shares: Mapping[str, float]) -> Version:
     seen = function.read(account.functions, name, number)
-    return Version(seen, shares, stored(account, seen.image_uri) if seen.digest else None)
+    return Version(seen, shares, ecr.image(account.images, seen.image_uri) if seen.digest else None)
 
 
 def _age(version: str) -> tuple[bool, int]:
@@ -67,7 +61,7 @@ def _age(version: str) -> tuple[bool, int]:
 
 
 def document(name: str, found: list[Version]) -> dict[str, Any]:
-    """What runs where, for `--json`."""
+    """Return the versions for `--json`."""
     return {
         "function": name,
         "versions": [
@@ -91,13 +85,14 @@ def document(name: str, found: list[Version]) -> dict[str, Any]:
 
 
 def _status(version: Version) -> str | None:
-    """ECR's word for it, or GONE; None for a Zip function."""
+    """Return ECR's status of the image, or GONE; None for a Zip function."""
     if not version.state.digest:
         return None
     return version.image.status if version.image else "GONE"
 
 
 def table(name: str, found: list[Version]) -> Table:
+    """Show the versions for people."""
     shown = Table(title=f"function {name}", title_justify="left", box=None, padding=(0, 2, 0, 0), header_style="bold")
     shown.add_column("alias", overflow="fold", min_width=8)
     for column in ("version", "image", "in ECR", "for", "size", "age", "state"):
@@ -124,7 +119,7 @@ def _sign(status: str | None) -> Text:
 
 
 def _age_of(modified: str) -> str:
-    """From Lambda's time of the last modification, such as 2026-11-24T09:00:00.000+0000."""
+    """Format the time since Lambda's last modification, such as 2026-11-24T09:00:00.000+0000."""
     try:
         seconds = (datetime.now(UTC) - datetime.strptime(modified, "%Y-%m-%dT%H:%M:%S.%f%z")).total_seconds()
     except ValueError:

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from deploy.image.oci import StoredManifest
-from deploy.registry.address import Address
+from deploy.registry.address import Address, Login
 from deploy.registry.client import Registry
-from deploy.registry.login import Login
 from deploy.registry.progress import Silent
 from deploy.registry.retry import RetryPolicy
 from tests.deploy.debianregistry import PASSWORD, USER

@@ -16,8 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.registry.address import Address
-from deploy.registry.login import Login
+from deploy.registry.address import Address, Login
 
 USER = "AWS"
 PASSWORD = "correct horse battery staple"  # noqa: S105 - it protects nothing

@@ -6,29 +6,21 @@ import io
 import json
 import random
 from dataclasses import dataclass, field
-from typing import BinaryIO
 
 from deploy.image.oci import OCI_INDEX, OCI_MANIFEST, StoredManifest, digest_of
+from deploy.image.streams import StoredBlob
 from deploy.registry.progress import LayerStatus
 
 
-@dataclass(frozen=True)
-class Bytes:
-    """A Blob in memory. With another `digest` than its own it is a wrong one."""
+@dataclass(frozen=True, init=False)
+class Bytes(StoredBlob):
+    """A blob in memory. With another `digest` than its own it is a wrong one."""
 
     data: bytes
-    digest: str = ""
 
-    def __post_init__(self) -> None:
-        if not self.digest:
-            object.__setattr__(self, "digest", digest_of(self.data))
-
-    @property
-    def size(self) -> int:
-        return len(self.data)
-
-    def open(self) -> BinaryIO:
-        return io.BytesIO(self.data)
+    def __init__(self, data: bytes, digest: str = "") -> None:
+        super().__init__(digest or digest_of(data), len(data), lambda: io.BytesIO(data))
+        object.__setattr__(self, "data", data)
 
 
 def noise(size: int, seed: int = 0) -> Bytes:

@@ -1,14 +1,15 @@
-"""Where tests push to, beside ECR: any registry, of which push.Target is all that is asked."""
+"""Where tests push to, beside ECR: a registry that is read by its own protocol alone."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from copy import copy
+from typing import Any, cast
 
 from deploy.image.oci import StoredManifest
-from deploy.registry.address import Address
+from deploy.registry.address import Address, Login
 from deploy.registry.client import Registry
-from deploy.registry.login import Login
+from deploy.registry.ecr import Repository
 from tests.deploy.debianregistry import PASSWORD, USER
 
 
@@ -20,17 +21,21 @@ def wrong() -> Login:
     return Login(USER, "not the password")
 
 
-@dataclass(frozen=True)
-class RegistryTarget:
+def altered(repository: Repository, **methods: Callable[..., object]) -> Repository:
+    """The same repository with other methods."""
+    other = copy(repository)
+    for name, method in methods.items():
+        object.__setattr__(other, name, method)
+    return other
+
+
+class RegistryTarget(Repository):
     """A repository of Debian's registry at `address`, read by its own protocol. `login` is for pushes."""
 
-    address: Address
-    name: str
-    login: Callable[[], Login] = right
-
-    @property
-    def uri(self) -> str:
-        return f"{self.address.host}/{self.name}"
+    def __init__(self, address: Address, name: str, login: Callable[[], Login] = right) -> None:
+        uri = f"{address.host}/{name}"
+        super().__init__(name, "", uri, "IMMUTABLE", scans=False, address=address, client=cast(Any, None))
+        object.__setattr__(self, "login", login)
 
     def manifest(self, reference: str) -> StoredManifest | None:
         with Registry(self.address, self.name, right) as registry:

@@ -158,8 +158,8 @@ def test_an_index_is_given_as_such(aws: StrictAws) -> None:
 def test_an_image_that_is_absent_is_none(aws: StrictAws, reference: str) -> None:
     aws.put_image(repository=NAME)
     assert ecr.find(aws.client("ecr"), NAME).manifest(reference) is None
-    assert ecr.image(aws.client("ecr"), NAME, f"sha256:{64 * '0'}") is None
-    assert ecr.image(aws.client("ecr"), "elsewhere", f"sha256:{64 * '0'}") is None
+    assert ecr.image(aws.client("ecr"), f"host/{NAME}@sha256:{64 * '0'}") is None
+    assert ecr.image(aws.client("ecr"), f"host/elsewhere@sha256:{64 * '0'}") is None
 
 
 def test_a_manifest_of_other_bytes_is_an_error(aws: StrictAws) -> None:
@@ -205,7 +205,7 @@ def test_all_images_are_listed_with_what_matters(aws: StrictAws) -> None:
     assert found[images[5].digest].media_type == images[5].media_type
     assert found[images[5].digest].size_bytes > 0
     assert {image.digest for image in found.values() if not image.is_there} == {archived.digest}
-    assert ecr.image(aws.client("ecr"), NAME, images[5].digest) == found[images[5].digest]
+    assert ecr.image(aws.client("ecr"), f"{repository.uri}@{images[5].digest}") == found[images[5].digest]
 
 
 def test_what_aws_refuses_is_left_to_be_explained(aws: StrictAws) -> None:

@@ -267,7 +267,7 @@ def test_an_image_goes_into_ecr(aws: StrictAws, make_layout: MakeLayout, form: C
     pushed = push(image, repository)
     called = [call.operation for call in aws.calls() if call.service == "ecr"]
     assert called == ["BatchGetImage", "GetAuthorizationToken", "BatchGetImage"]
-    stored = ecr.image(aws.client("ecr"), "frames", pushed.digest)
+    stored = ecr.image(aws.client("ecr"), pushed.uri)
     assert stored
     assert stored.tags == (pushed.tag,)
     aws.forget_calls()
@@ -284,7 +284,7 @@ def test_a_token_that_expires_in_the_middle_is_renewed_once(
     with aws.rule(Meanwhile(lambda: aws.expire_passwords(status)), operation, times=1):
         pushed = push(make_layout(), repository)
     assert len(aws.calls("GetAuthorizationToken")) == 2
-    assert ecr.image(aws.client("ecr"), "frames", pushed.digest)
+    assert ecr.image(aws.client("ecr"), pushed.uri)
 
 
 def test_the_same_image_that_came_from_elsewhere_meanwhile_is_no_failure(

@@ -25,15 +25,14 @@ from deploy.errors import (
 from deploy.image import open_image
 from deploy.image.localimage import Image
 from deploy.registry import ecr
-from deploy.registry.address import Address
+from deploy.registry.address import Address, Login
 from deploy.registry.client import Registry
-from deploy.registry.login import Login
 from deploy.registry.progress import LayerStatus
-from deploy.registry.push import default_tag, find_pushed, push
+from deploy.registry.push import find_pushed, push
 from deploy.registry.retry import RetryPolicy
 from tests.deploy import archives
 from tests.deploy.parts import Heard, index_of
-from tests.deploy.targets import RegistryTarget, right, wrong
+from tests.deploy.targets import RegistryTarget, altered, right, wrong
 from tests.support.aws import StrictAws
 from tests.support.faults.client import Faults
 from tests.support.faults.rules import Answer, CutRequest, Drop, SetHeaders
@@ -97,7 +96,7 @@ def test_an_image_is_pushed_and_read_back(api: Any, make_image: MakeImage, targe
     assert manifest
     assert pushed.digest == manifest.digest
     assert pushed.uri == f"{target.uri}@{manifest.digest}"
-    assert pushed.tag == default_tag(image)
+    assert pushed.tag == image.default_tag
     assert not pushed.already_there
     sizes = [layer["size"] for layer in json.loads(manifest.data)["layers"]]
     assert pushed.bytes_uploaded == sum(sizes)
@@ -321,7 +320,7 @@ def test_an_image_goes_into_ecr_with_as_few_calls_as_possible(aws: StrictAws, ma
     aws.forget_calls()
     assert push(image, repository).already_there
     assert [call.operation for call in aws.calls()] == ["BatchGetImage"]
-    assert ecr.image(client, "frames", pushed.digest)
+    assert ecr.image(client, pushed.uri)
 
 
 def test_a_token_that_expires_before_the_push_is_renewed(aws: StrictAws, make_image: MakeImage) -> None:
@@ -331,14 +330,8 @@ def test_a_token_that_expires_before_the_push_is_renewed(aws: StrictAws, make_im
     logins = iter([stale])
     aws.forget_calls()
 
-    class Stale:
-        name, uri, address, manifest = repository.name, repository.uri, repository.address, repository.manifest
-
-        @staticmethod
-        def login() -> Login:
-            return next(logins, None) or repository.login()
-
-    assert push(make_image(), Stale()).digest
+    late = altered(repository, login=lambda: next(logins, None) or repository.login())
+    assert push(make_image(), late).digest
     assert len(aws.calls("GetAuthorizationToken")) == 1
 
 
@@ -358,14 +351,8 @@ def test_the_same_image_that_came_from_elsewhere_meanwhile_is_no_failure(aws: St
     first = push(image, repository, "tag")
     looks = itertools.count()
 
-    class Late:
-        name, uri, address, login = repository.name, repository.uri, repository.address, repository.login
-
-        @staticmethod
-        def manifest(reference: str) -> Any:
-            return repository.manifest(reference) if next(looks) else None
-
-    assert push(image, Late(), "tag").digest == first.digest
+    late = altered(repository, manifest=lambda reference: repository.manifest(reference) if next(looks) else None)
+    assert push(image, late, "tag").digest == first.digest
 
 
 def test_a_push_without_a_right_says_which(aws: StrictAws, make_image: MakeImage) -> None:

@@ -13,8 +13,8 @@ import botocore
 import pytest
 
 from deploy import cli, errors, policy
-from deploy.registry.imageuri import ImageUri
-from deploy.release import history, reasons
+from deploy.registry import ecr
+from deploy.release import alias, reasons
 from deploy.release.alias import AliasState
 from deploy.release.settings import Settings, changed
 from deploy.release.smoke import differs
@@ -80,44 +80,31 @@ def test_an_answer_may_have_more_members_but_nothing_else(expected: object, foun
 
 def test_a_version_says_which_one_was_before_it() -> None:
     digest = "sha256:" + "0" * 64
-    assert history.version_before(history.description(digest, AliasState("41"))) == "41"
-    assert history.version_before(history.description(digest, None)) is None
-    assert history.version_before(history.description(digest, AliasState("$LATEST"))) is None
-    assert history.version_before("a description of somebody else's") is None
+    assert alias.version_before(alias.description(digest, AliasState("41"))) == "41"
+    assert alias.version_before(alias.description(digest, None)) is None
+    assert alias.version_before(alias.description(digest, AliasState("$LATEST"))) is None
+    assert alias.version_before("a description of somebody else's") is None
 
 
 @pytest.mark.parametrize(
-    ("text", "parts"),
+    ("host", "account"),
     [
-        ("localhost:5000/a/b:1", ("localhost:5000", "a/b", "1", "")),
-        ("h/a@sha256:00", ("h", "a", "", "sha256:00")),
-        ("h:1/a:t@sha256:00", ("h:1", "a", "t", "sha256:00")),
+        ("123456789012.dkr.ecr.eu-west-1.amazonaws.com", "123456789012"),
+        ("123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com", "123456789012"),
+        ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn", "123456789012"),
+        ("127.0.0.1:4566", ""),
+        ("1234567890123.dkr.ecr.eu-west-1.amazonaws.com", ""),
     ],
 )
-def test_image_addresses_are_taken_apart_and_put_together(text: str, parts: tuple[str, str, str, str]) -> None:
-    uri = ImageUri.parse(text)
-    assert (uri.registry, uri.repository, uri.tag, uri.digest) == parts
-    assert str(uri) == text
+@pytest.mark.parametrize("tag", ["", ":v1"])
+def test_addresses_of_images_are_taken_apart(host: str, account: str, tag: str) -> None:
+    assert ecr.parse_image_uri(f"{host}/team/app{tag}@sha256:00") == (account, "team/app", "sha256:00")
 
 
-@pytest.mark.parametrize("text", ["", "a", "a:1", "h/a", "h/@sha256:00", "h/:1"])
+@pytest.mark.parametrize("text", ["", "a", "a:1", "h/a", "h/a:1", "h/@sha256:00", "h/a@"])
 def test_what_is_no_image_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not HOST/NAME"):
-        ImageUri.parse(text)
-
-
-@pytest.mark.parametrize(
-    ("host", "place"),
-    [
-        ("123456789012.dkr.ecr.eu-west-1.amazonaws.com", ("123456789012", "eu-west-1")),
-        ("123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com", ("123456789012", "us-gov-west-1")),
-        ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn", ("123456789012", "cn-north-1")),
-        ("127.0.0.1:4566", ("", "")),
-    ],
-)
-def test_hosts_of_ecr_name_account_and_region(host: str, place: tuple[str, str]) -> None:
-    uri = ImageUri(host, "a", "t")
-    assert (uri.account, uri.region) == place
+        ecr.parse_image_uri(text)
 
 
 def test_every_error_has_an_exit_code_of_its_own_and_the_page_lists_them() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import NoReturn
+from typing import Any, NoReturn, cast
 
 import pytest
 
@@ -11,19 +11,19 @@ from deploy.errors import StandInRefusedError, UsageError
 from deploy.image import oci
 from deploy.image.localimage import Image
 from deploy.registry.address import Address
-from deploy.registry.push import default_tag, find_pushed, foreseen, push
+from deploy.registry.ecr import Repository
+from deploy.registry.push import find_pushed, foreseen, push
 
 ECR = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 
 
-class Untouched:
-    """A Target of which nothing may be asked."""
-
-    name = "frames"
+class Untouched(Repository):
+    """A repository of which nothing may be asked."""
 
     def __init__(self, host: str) -> None:
-        self.address = Address(host)
-        self.uri = f"{host}/frames"
+        super().__init__(
+            "frames", "", f"{host}/frames", "IMMUTABLE", scans=True, address=Address(host), client=cast(Any, None)
+        )
 
     def login(self) -> NoReturn:
         pytest.fail("a login was asked for")
@@ -55,7 +55,7 @@ def test_an_image_on_the_stand_in_may_go_to_a_registry_of_this_machine(host: str
 def test_an_image_on_the_real_base_may_go_anywhere() -> None:
     image = image_of()
     pushed = foreseen(image, Untouched(ECR))
-    assert pushed.uri == f"{ECR}/frames:{default_tag(image)}"
+    assert pushed.uri == f"{ECR}/frames:{image.default_tag}"
     assert pushed.digest == ""
 
 
@@ -67,10 +67,10 @@ def test_what_is_no_tag_is_refused(tag: str) -> None:
 
 
 def test_the_tag_names_the_content_and_not_the_time() -> None:
-    tag = default_tag(image_of())
-    assert tag == default_tag(image_of(created="2026-01-01T00:00:00Z"))
-    assert tag == default_tag(image_of({"org.opencontainers.image.created": "today"}))
-    assert tag != default_tag(image_of({"version": "2"}))
-    assert tag != default_tag(image_of(architecture="arm64"))
+    tag = image_of().default_tag
+    assert tag == image_of(created="2026-01-01T00:00:00Z").default_tag
+    assert tag == image_of({"org.opencontainers.image.created": "today"}).default_tag
+    assert tag != image_of({"version": "2"}).default_tag
+    assert tag != image_of(architecture="arm64").default_tag
     assert tag.startswith("image-")
     assert len(tag) == len("image-") + 16

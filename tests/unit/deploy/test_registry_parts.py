@@ -16,9 +16,8 @@ from deploy.errors import (
     TagTakenError,
     UsageError,
 )
-from deploy.registry.address import Address
-from deploy.registry.login import Login
-from deploy.registry.registry_errors import meaning, words
+from deploy.registry.address import Address, Login
+from deploy.registry.registry_errors import error_of_answer, error_of_message
 from deploy.registry.retry import Attempts, RetryPolicy, TransientError, retry
 
 
@@ -99,25 +98,31 @@ def test_a_login_does_not_show_its_password() -> None:
     ],
 )
 def test_a_registrys_words_have_a_meaning(said: str, kind: type[DeployError]) -> None:
-    error = meaning(said, "registry.example/name")
+    error = error_of_message(said, "registry.example/name")
     assert type(error) is kind
     assert error.then
     assert said[:20] in error.what
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "said"),
+    ("status", "body", "kind", "said"),
     [
-        (403, b'{"errors":[{"code":"DENIED","message":"no"}]}', "denied: no"),
-        (404, b'{"errors":[{"code":"NAME_UNKNOWN"}]}', "name unknown"),
-        (401, b"", "unauthorized (status 401)"),
-        (403, b"<html>", "denied (status 403)"),
-        (418, b'{"errors":[]}', "an answer that is not expected (status 418)"),
-        (418, b"[]", "an answer that is not expected (status 418)"),
+        (403, b'{"errors":[{"code":"DENIED","message":"no"}]}', PermissionDeniedError, "denied: no"),
+        (404, b'{"errors":[{"code":"NAME_UNKNOWN"}]}', RepositoryNotFoundError, "name unknown"),
+        (400, b'{"errors":[{"code":"X","message":"status 401"}]}', PushFailedError, "x: status 401"),
+        (401, b"", CredentialsError, "status 401"),
+        (403, b"<html>", PermissionDeniedError, "status 403"),
+        (404, b"", PushFailedError, "status 404"),
+        (418, b'{"errors":[]}', PushFailedError, "status 418"),
+        (418, b"[]", PushFailedError, "status 418"),
     ],
 )
-def test_an_answer_is_put_into_words(status: int, body: bytes, said: str) -> None:
-    assert words(status, body) == said
+def test_an_answer_is_judged_by_its_message_or_else_by_its_status(
+    status: int, body: bytes, kind: type[DeployError], said: str
+) -> None:
+    error = error_of_answer(status, body, "registry.example/name")
+    assert type(error) is kind
+    assert error.what == f"the registry registry.example/name refuses: {said}"
 
 
 def test_what_works_at_last_is_returned() -> None:
