@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Put a container image onto AWS Lambda: check it, push it, deploy it, and take it back.
 
-The commands are told here, step by step, in their order; how each step is done is in the package `deploy`. What is
-imported inside a command is imported for that command only, so that `--help` is there at once.
+The commands stand here, step by step, in their order; the package `deploy` carries out each step. A command imports its
+own modules, so that `--help` answers at once.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from deploy import cli
 from deploy.console import Reporter
@@ -29,9 +30,11 @@ if TYPE_CHECKING:
     from deploy.registry.push import Pushed
     from deploy.release.smoke import Smoke
 
+T = TypeVar("T")
+
 
 def check(options: Any, report: Reporter) -> None:
-    """Says whether Lambda would take the image."""
+    """Judge whether Lambda would take the image."""
     from deploy import image as images
 
     with images.open_image(options.image, options.architecture) as image:
@@ -41,7 +44,7 @@ def check(options: Any, report: Reporter) -> None:
 
 
 def push(options: Any, report: Reporter) -> None:
-    """Puts the image into its repository."""
+    """Put the image into its repository."""
     from deploy.image.verified_report import read_sbom, read_vex
     from deploy.registry import ecr
 
@@ -54,32 +57,20 @@ def push(options: Any, report: Reporter) -> None:
                 report.say(f"  {options.repository}: {difference}")
         repository = made.repository if options.create else ecr.find(account.images, options.repository)
         pushed = _pushed(image, repository, options, report)
-        attached = [
-            _attached(document, name, title, pushed, repository, options, report) if document else None
-            for document, name, title in (
-                (bill, "sbom.cdx.json", "bill of materials"),
-                (vex, "vex.json", "answers to CVE records"),
-            )
-        ]
-        report.result(
-            {
-                "uri": pushed.uri,
-                "digest": pushed.digest,
-                "tag": pushed.tag,
-                "already_there": pushed.already_there,
-                "attached": attached[0],
-                "attached_vex": attached[1],
-            },
-            pushed.uri,
-        )
+        place = (pushed, repository, options, report)
+        document = asdict(pushed)
+        document.pop("bytes_uploaded")
+        document["attached"] = _attached(bill, "sbom.cdx.json", "bill of materials", *place)
+        document["attached_vex"] = _attached(vex, "vex.json", "answers to CVE records", *place)
+        report.result(document, pushed.uri)
 
 
 def deploy(options: Any, report: Reporter) -> None:
-    """Moves the alias to the image, or leaves everything as it was."""
+    """Move the alias to the image, or leave everything as it was."""
     from deploy.registry import ecr
     from deploy.registry.push import Stored, resolve
     from deploy.release.canary import Canary
-    from deploy.release.settings import Settings
+    from deploy.release.function import Settings
     from deploy.release.transaction import Release, ReleaseTarget
 
     account = _account(options, report)
@@ -122,14 +113,13 @@ def deploy(options: Any, report: Reporter) -> None:
 
 
 def rollback(options: Any, report: Reporter) -> None:
-    """Moves the alias back to an earlier version that can still run."""
+    """Move the alias back to an earlier version that can still run."""
     from deploy.release.rollback import Rollback
 
     account, smoke = _account(options, report), _smoke(options, {})
     with Rollback(account, report, options.function, options.alias, options.wait) as back, stoppable():
         found = back.read(str(options.to) if options.to else None)
-        version = found.version
-        before = str(back.before)
+        version, before = found.version, str(back.before)
         document = {"function": options.function, "alias": options.alias, "version": version, "before": before}
         if back.is_at(version):
             report.result({**document, "changed": False}, f"nothing to do: alias {options.alias} is at {before}")
@@ -144,7 +134,7 @@ def rollback(options: Any, report: Reporter) -> None:
 
 
 def status(options: Any, report: Reporter) -> None:
-    """Shows what runs where."""
+    """Show the versions of aliases, and whether their images still exist."""
     from deploy.release import versions
 
     found = versions.described(_account(options, report), options.function, every=options.all)
@@ -152,7 +142,7 @@ def status(options: Any, report: Reporter) -> None:
 
 
 def prune(options: Any, report: Reporter) -> None:
-    """Deletes images that no version of any function runs."""
+    """Delete images that no version of any function runs."""
     from deploy import retention
     from deploy.registry import ecr
 
@@ -168,7 +158,7 @@ def prune(options: Any, report: Reporter) -> None:
 
 
 def logs(options: Any, report: Reporter) -> None:
-    """Shows the function's log."""
+    """Show the function's log."""
     from deploy import logs as log
     from deploy.release import function
 
@@ -180,7 +170,7 @@ def logs(options: Any, report: Reporter) -> None:
 
 
 def invoke(options: Any, report: Reporter) -> None:
-    """Sends the function an event and shows its answer."""
+    """Send the function an event and show its answer."""
     from deploy import invocation
 
     event = _json_file(options.event)
@@ -190,8 +180,14 @@ def invoke(options: Any, report: Reporter) -> None:
 
 
 def policy(options: Any, report: Reporter) -> None:
-    """Prints the least IAM policy for a command, or for the role of what is deployed."""
-    document = _role_policy(options) if options.of in {"function", "states"} else _command_policy(options)
+    """Print the least IAM policy for a command, or for the function's or the state machine's role."""
+    from deploy.policy import POLICIES, Scope
+    from deploy.roles import ROLES, Roles
+
+    if options.of in ROLES:
+        document = ROLES[options.of](_chosen(Roles, options))
+    else:
+        document = POLICIES[options.of](_chosen(Scope, options))
     report.result(document, json.dumps(document, indent=2))
 
 
@@ -200,36 +196,8 @@ COMMANDS: dict[str, Callable[[Any, Reporter], None]] = {
 }
 
 
-def _command_policy(options: Any) -> dict[str, Any]:
-    from deploy.policy import POLICIES, Scope
-
-    scope = Scope(
-        repository=options.repository,
-        function=options.function,
-        region=options.region,
-        account=options.account,
-        role=options.role,
-        create=options.create,
-    )
-    return POLICIES[options.of](scope)
-
-
-def _role_policy(options: Any) -> dict[str, Any]:
-    from deploy.roles import ROLES, Roles, S3Prefix
-
-    roles = Roles(
-        videos=S3Prefix(*options.videos),
-        results=S3Prefix(*options.results),
-        function=options.function,
-        region=options.region,
-        account=options.account,
-        alias=options.alias,
-        kms_key=options.kms_key,
-        index_beside=options.index_beside,
-        uploads=options.uploads,
-        tracing=options.tracing,
-    )
-    return ROLES[options.of](roles)
+def _chosen(kind: type[T], options: Any) -> T:
+    return kind(**{field.name: getattr(options, field.name) for field in fields(cast(Any, kind))})
 
 
 def _account(options: Any, report: Reporter) -> Account:
@@ -246,7 +214,7 @@ def _account(options: Any, report: Reporter) -> Account:
 
 @contextmanager
 def _acceptable(options: Any, report: Reporter) -> Iterator[Image]:
-    """The image, opened, if Lambda would take it."""
+    """Open the image. Raises ImageRefusedError if Lambda would not take it."""
     from deploy import image as images
 
     with images.open_image(options.image, options.architecture) as image:
@@ -274,9 +242,11 @@ def _pushed(image: Image, repository: Repository, options: Any, report: Reporter
 def _attached(
     document: bytes, name: str, title: str, pushed: Pushed, repository: Repository, options: Any, report: Reporter
 ) -> str | None:
-    """The digest of what is beside the image now; None if it would only be put there."""
+    """Attach a document and return its digest; None if there is none, and in a dry run."""
     from deploy.registry.attach import attach
 
+    if not document:
+        return None
     if options.dry_run:
         report.plan(f"attach the {title} ({len(document):,} bytes) to {pushed.uri}")
         return None
@@ -287,7 +257,7 @@ def _attached(
 
 
 def _smoke(options: Any, labels: Mapping[str, str]) -> Smoke | None:
-    """What is asked of a version: the user's event, or the one that the image brings along, or one for any function."""
+    """Return the smoke test: the user's event, or the one that the image brings along, or one for any function."""
     from deploy.release.smoke import Smoke, event_of
 
     if options.no_smoke:
@@ -300,21 +270,19 @@ def _json_file(path: Path) -> Any:
     try:
         return json.loads(sys.stdin.read() if str(path) == "-" else path.read_text())
     except (OSError, ValueError) as error:
-        raise UsageError(
-            f"{path} is not a file with JSON: {error}", then="give one, or - for standard input"
-        ) from error
+        raise UsageError(f"{path} is no JSON: {error}", then="give a JSON file, or - for standard input") from error
 
 
 def _confirm(question: str) -> None:
     if not sys.stdin.isatty():
-        raise UsageError("nobody is there to ask", then="--yes goes on without asking, --dry-run shows what would go")
+        raise UsageError("there is no terminal to ask on", then="--yes deletes without asking, --dry-run only shows")
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
-        raise StoppedError("nothing was deleted", then="--dry-run shows what would go")
+        raise StoppedError("nothing was deleted", then="--dry-run shows what would be deleted")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The exit code: 0 if what was asked for is so, else the error's own (docs/deploy.md)."""
+    """Run a command and return its exit code: 0, or the error's own (docs/deploy.md)."""
     take_any_text()
     options = cli.parse(arguments)
     report = Reporter(as_json=options.json, dry_run=options.dry_run, verbose=options.verbose)

@@ -257,18 +257,13 @@ def explained(error: sdk.BotoCoreError | sdk.ClientError) -> errors.DeployError:
         case sdk.ClientError():
             return _explained_refusal(error)
         case sdk.NoRegionError():
-            return errors.UsageError(
-                "no region is set", then="give --region, or set AWS_REGION, or run `aws configure`"
-            )
+            return errors.UsageError("no region is set", then="give --region, set AWS_REGION, or run `aws configure`")
         case sdk.ParamValidationError():
             return errors.UsageError(str(error), then="check the arguments of the command")
         case sdk.ProfileNotFound():
             return errors.CredentialsError(str(error), then="list the profiles: aws configure list-profiles")
         case sdk.ConfigParseError() | sdk.ConfigNotFound() | sdk.InvalidConfigError():
-            what, then = (
-                f"the AWS configuration is wrong: {error}",
-                "correct ~/.aws/config; aws configure list shows it",
-            )
+            what, then = (f"the AWS configuration is wrong: {error}", "correct ~/.aws/config; see aws configure list")
             return errors.CredentialsError(what, then=then)
         case sdk.UnauthorizedSSOTokenError() | sdk.SSOTokenLoadError() | sdk.TokenRetrievalError():
             then = "aws sso login, with --profile if you use one; then again"

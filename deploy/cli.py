@@ -1,4 +1,4 @@
-"""The command line: what may be asked for, and of what kind each value is."""
+"""The command line: commands, options, and the type of each value."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
+
+from deploy.roles import ROLES, S3Prefix
 
 DESCRIPTION: Final = "Put a container image onto AWS Lambda: check it, push it, deploy it, and take it back."
 EPILOG: Final = """\
@@ -59,28 +61,28 @@ def _digest(text: str) -> str:
 
 def _alias(text: str) -> str:
     if not re.fullmatch(r"(?!\d+$)[a-zA-Z0-9_-]{1,128}", text):
-        raise argparse.ArgumentTypeError(f"{text} is no name of an alias: letters, digits, - and _, not digits alone")
+        raise argparse.ArgumentTypeError(f"{text} is no alias: letters, digits, - and _, not digits alone")
     return text
 
 
-def _place(text: str) -> tuple[str, str]:
+def _place(text: str) -> S3Prefix:
     found = re.fullmatch(r"(?:s3://)?([a-z0-9][a-z0-9.-]+)(?:/(.*))?", text)
     if not found:
         raise argparse.ArgumentTypeError(f"{text} is not BUCKET or BUCKET/PREFIX")
-    return found[1], found[2] or ""
+    return S3Prefix(found[1], found[2] or "")
 
 
 def _parents() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
-    """What every command takes, and what every command that asks AWS takes."""
+    """Return the options of every command, and those of every command that calls AWS."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="the result as one JSON document on standard output")
     common.add_argument("--dry-run", action="store_true", help="read only, and show the calls that would be made")
-    common.add_argument("--verbose", action="store_true", help="show every call of an API")
+    common.add_argument("--verbose", action="store_true", help="show every API call")
     common.add_argument("--journal", type=Path, metavar="FILE", help="append every step to this file, a JSON line each")
     aws = argparse.ArgumentParser(add_help=False, parents=[common])
     aws.add_argument("--profile", help="a profile of the AWS configuration")
     aws.add_argument("--region", help="the AWS region")
-    aws.add_argument("--endpoint-url", metavar="URL", help="another address of AWS: an emulator's")
+    aws.add_argument("--endpoint-url", metavar="URL", help="another address of AWS, such as an emulator's")
     return common, aws
 
 
@@ -91,9 +93,7 @@ def _image_options(parser: argparse.ArgumentParser, *, optional: bool = False) -
         metavar="IMAGE",
         help="an image of the Docker Engine, a tar of `docker save`, or an OCI layout (a directory or a tar)",
     )
-    parser.add_argument(
-        "--architecture", choices=("x86_64", "arm64"), help="which image of an index; what it must be for"
-    )
+    parser.add_argument("--architecture", choices=("x86_64", "arm64"), help="required; chooses an image of an index")
 
 
 def _function_options(parser: argparse.ArgumentParser) -> None:
@@ -101,8 +101,8 @@ def _function_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _alias_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--alias", type=_alias, default="live", help="the alias that gets the traffic (default: live)")
-    parser.add_argument("--wait", type=_duration, default=600, metavar="TIME", help="for each change at most (10m)")
+    parser.add_argument("--alias", type=_alias, default="live", help="alias that gets the traffic (default: live)")
+    parser.add_argument("--wait", type=_duration, default=600, metavar="TIME", help="limit for each change (10m)")
 
 
 def _smoke_options(parser: argparse.ArgumentParser) -> None:
@@ -110,13 +110,14 @@ def _smoke_options(parser: argparse.ArgumentParser) -> None:
         "--smoke",
         type=Path,
         metavar="FILE",
-        help="the event of the smoke test (default: S3's test event, which asks no work)",
+        help="event of the smoke test (default: the image's own, or S3's test event, which asks for no work)",
     )
-    parser.add_argument("--expect", type=Path, metavar="FILE", help="what the answer must contain, as JSON")
-    parser.add_argument("--no-smoke", action="store_true", help="do not ask the version anything")
+    parser.add_argument("--expect", type=Path, metavar="FILE", help="members that the answer must have, as JSON")
+    parser.add_argument("--no-smoke", action="store_true", help="skip the smoke test")
 
 
 def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
     top = argparse.ArgumentParser(
         description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -126,43 +127,35 @@ def parser() -> argparse.ArgumentParser:
     def command(name: str, text: str, parent: argparse.ArgumentParser = aws) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", parents=[parent])
 
-    check = command("check", "say whether Lambda would take an image; asks neither AWS nor a registry", common)
+    check = command("check", "judge whether Lambda would take an image; calls neither AWS nor a registry", common)
     _image_options(check)
 
-    push = command("push", "put an image into a repository of ECR")
+    push = command("push", "put an image into an ECR repository")
     _image_options(push)
     push.add_argument("--repository", required=True, metavar="NAME")
     push.add_argument("--tag", help="another tag than the one made from the image's content")
-    push.add_argument("--create", action="store_true", help="make the repository if it is not there")
-    push.add_argument(
-        "--attach", action="store_true", help="store its bill of materials and answers to CVE records beside it"
-    )
+    push.add_argument("--create", action="store_true", help="make the repository if it is missing")
+    push.add_argument("--attach", action="store_true", help="store its bill of materials and CVE answers beside it")
 
     deploy = command("deploy", "push an image and move a function's alias to it, or leave everything as it was")
     _image_options(deploy, optional=True)
-    deploy.add_argument("--digest", type=_digest, help="instead of IMAGE: one that is in the repository")
+    deploy.add_argument("--digest", type=_digest, help="instead of IMAGE: an image in the repository")
     deploy.add_argument("--repository", required=True, metavar="NAME")
     deploy.add_argument("--tag", help="another tag than the one made from the image's content")
     _function_options(deploy)
     _alias_options(deploy)
-    deploy.add_argument("--create", action="store_true", help="make the function if it is not there; needs --role")
-    deploy.add_argument("--role", metavar="ARN", help="the role of a function that is made")
+    deploy.add_argument("--create", action="store_true", help="make the function if it is missing; needs --role")
+    deploy.add_argument("--role", metavar="ARN", help="role of a new function")
     deploy.add_argument("--memory", type=_within(128, 10240, "MB"), metavar="MB")
     deploy.add_argument("--timeout", type=_within(1, 900, "seconds"), metavar="SECONDS")
-    deploy.add_argument("--ephemeral-storage", type=_within(512, 10240, "MB"), metavar="MB", help="the size of /tmp")
+    deploy.add_argument("--ephemeral-storage", type=_within(512, 10240, "MB"), metavar="MB", help="size of /tmp")
     deploy.add_argument("--env", type=_variable, action="append", default=[], metavar="NAME=VALUE", help="repeatable")
     deploy.add_argument("--unset-env", action="append", default=[], metavar="NAME", help="repeatable")
     deploy.add_argument("--snapstart", choices=("on", "off"))
     _smoke_options(deploy)
-    deploy.add_argument(
-        "--canary", type=_share, metavar="SHARE", help="first give the version this share, such as 10%%"
-    )
-    deploy.add_argument(
-        "--for", type=_duration, default=300, dest="canary_for", metavar="TIME", help="and watch it (5m)"
-    )
-    deploy.add_argument(
-        "--canary-errors", type=_within(0, 10**9, ""), default=0, metavar="N", help="errors to put up with"
-    )
+    deploy.add_argument("--canary", type=_share, metavar="SHARE", help="first give it this share, such as 10%%")
+    deploy.add_argument("--for", type=_duration, default=300, dest="canary_for", metavar="TIME", help="watch it (5m)")
+    deploy.add_argument("--canary-errors", type=_within(0, 10**9, ""), default=0, metavar="N", help="errors tolerated")
 
     rollback = command("rollback", "move a function's alias back to an earlier version that can still run")
     _function_options(rollback)
@@ -170,48 +163,48 @@ def parser() -> argparse.ArgumentParser:
     rollback.add_argument("--to", metavar="VERSION", type=_within(1, 10**9, ""), help="default: the one before")
     _smoke_options(rollback)
 
-    status = command("status", "show what runs where, and whether its image is still there")
+    status = command("status", "show versions and aliases, and whether their images still exist")
     _function_options(status)
-    status.add_argument("--all", action="store_true", help="every version, not only what aliases use")
+    status.add_argument("--all", action="store_true", help="every version, not only those of aliases")
 
     prune = command("prune", "delete images of a repository that no version of any function runs")
     prune.add_argument("--repository", required=True, metavar="NAME")
-    prune.add_argument("--keep", type=_within(0, 10**6, "images"), required=True, metavar="N", help="the newest N stay")
-    prune.add_argument("--younger", type=_duration, default=86400, metavar="TIME", help="what is younger stays (1d)")
+    prune.add_argument("--keep", type=_within(0, 10**6, "images"), required=True, metavar="N", help="keep the newest N")
+    prune.add_argument("--younger", type=_duration, default=86400, metavar="TIME", help="keep younger ones (1d)")
     prune.add_argument("--yes", action="store_true", help="do not ask")
 
     logs = command("logs", "show the function's log")
     _function_options(logs)
-    logs.add_argument("--since", type=_duration, default=600, metavar="TIME", help="from how long ago (10m)")
-    logs.add_argument("--follow", action="store_true", help="go on as it grows, until Ctrl-C")
+    logs.add_argument("--since", type=_duration, default=600, metavar="TIME", help="begin this long ago (10m)")
+    logs.add_argument("--follow", action="store_true", help="go on until Ctrl-C")
     logs.add_argument("--filter", default="", metavar="PATTERN", help="CloudWatch's filter pattern")
 
     invoke = command("invoke", "send the function an event and show its answer")
     _function_options(invoke)
     invoke.add_argument("event", type=Path, metavar="EVENT", help="a file with JSON, or - for standard input")
-    invoke.add_argument("--qualifier", default="live", metavar="ALIAS|VERSION", help="whom to ask (default: live)")
+    invoke.add_argument("--qualifier", default="live", metavar="ALIAS|VERSION", help="alias or version (default: live)")
 
-    policy = command("policy", "print the least IAM policy for a command, or for the role of what is deployed", common)
+    policy = command("policy", "print the least IAM policy for a command, or for a role of what is deployed", common)
     policy.add_argument("of", choices=("push", "deploy", "prune", "observe", "function", "states"))
     policy.add_argument("--repository", default="*", metavar="NAME")
     policy.add_argument("--function", default="*", metavar="NAME")
     policy.add_argument("--region", default="*")
     policy.add_argument("--account", default="*", metavar="NUMBER")
-    policy.add_argument("--create", action="store_true", help="with the rights that --create needs")
-    policy.add_argument("--role", metavar="ARN", help="the role that deploy --create gives the function")
+    policy.add_argument("--create", action="store_true", help="add the rights that --create needs")
+    policy.add_argument("--role", metavar="ARN", help="role that deploy --create gives the function")
     roles = policy.add_argument_group("function, states")
-    roles.add_argument("--videos", type=_place, metavar="BUCKET[/PREFIX]", help="what is read")
-    roles.add_argument("--results", type=_place, metavar="BUCKET[/PREFIX]", help="what is written")
-    roles.add_argument("--alias", type=_alias, help="the alias that jobs invoke")
-    roles.add_argument("--kms-key", metavar="ARN", help="the key that encrypts either")
+    roles.add_argument("--videos", type=_place, metavar="BUCKET[/PREFIX]", help="place of videos")
+    roles.add_argument("--results", type=_place, metavar="BUCKET[/PREFIX]", help="place of results")
+    roles.add_argument("--alias", type=_alias, help="alias that jobs invoke")
+    roles.add_argument("--kms-key", metavar="ARN", help="key that encrypts either")
     roles.add_argument("--index-beside", action="store_true", help="indexes are kept beside the videos")
     roles.add_argument("--uploads", action="store_true", help="there is a queue of uploads")
-    roles.add_argument("--tracing", action="store_true", help="X-Ray traces them")
+    roles.add_argument("--tracing", action="store_true", help="X-Ray traces both")
     return top
 
 
 def parse(arguments: list[str] | None) -> Any:
-    """Exits with 2 and a message for what makes no sense."""
+    """Parse the command line. Exits with 2 and a message if it makes no sense."""
     top = parser()
     options = top.parse_args(arguments)
     if options.command == "deploy":
@@ -219,8 +212,7 @@ def parse(arguments: list[str] | None) -> Any:
             top.error("deploy takes either IMAGE or --digest")
         if options.create != bool(options.role):
             top.error("--create needs --role ARN, and --role needs --create")
-    of_a_role = options.command == "policy" and options.of in {"function", "states"}
-    if of_a_role and not (options.videos and options.results):
+    if options.command == "policy" and options.of in ROLES and not (options.videos and options.results):
         top.error(f"policy {options.of} needs --videos and --results")
     if options.command in {"deploy", "rollback"} and options.no_smoke and (options.smoke or options.expect):
         top.error("--no-smoke does not go with --smoke or --expect")

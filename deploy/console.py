@@ -1,7 +1,7 @@
-"""What the user sees: steps as they end, layers as they travel, and at the end a result, for people or as JSON.
+"""Output for the user: steps as they end, layers as they are pushed, and at the end a result, for people or as JSON.
 
-Steps and progress go to standard error, results to standard output. What comes from elsewhere (a function's log, words
-of AWS) is shown and never obeyed by the terminal, and a stream that nobody reads any more does not end the command.
+Steps and progress go to standard error, results to standard output. Text from elsewhere (a function's log, messages of
+AWS) never controls the terminal, and a stream that nobody reads any more does not end the command.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from deploy.logs import Line
     from deploy.terminal import Terminal
 
-_WIDE_COLUMNS: Final = 160  # of a table that no terminal shows
+_WIDE_COLUMNS: Final = 160  # of a table outside a terminal
 
 
 class Reporter:
-    """Tells the terminal and the journal. `as_json`: standard output gets one JSON document and nothing else."""
+    """Writer to the terminal and the journal. `as_json`: standard output gets one JSON document and nothing else."""
 
     def __init__(self, *, as_json: bool = False, dry_run: bool = False, verbose: bool = False) -> None:
         self.journal = Journal()
@@ -45,6 +45,7 @@ class Reporter:
 
     @property
     def err(self) -> Terminal:
+        """Standard error."""
         if self._err is None:
             from deploy.terminal import Terminal
 
@@ -53,7 +54,7 @@ class Reporter:
 
     @contextmanager
     def step(self, text: str) -> Iterator[Callable[[str], None]]:
-        """A step that begins now; the line appears when it has ended, with its duration and what `note` added."""
+        """Run the block as a step; its line appears at the end, with the duration and the notes that were added."""
         notes: list[str] = []
         start = time.monotonic()
         self.journal.write("begin", step=text)
@@ -89,7 +90,7 @@ class Reporter:
             self.err.print(line.append(f"  {time.monotonic() - start:.1f} s", "dim"))
 
     def say(self, text: str) -> None:
-        """A line for people, now."""
+        """Write a line for people, now."""
         from rich.text import Text
 
         with outlasting(sys.stderr):
@@ -97,7 +98,7 @@ class Reporter:
         self.journal.write("said", text=text)
 
     def called(self, call: Call) -> None:
-        """A call of an API is about to be made, or would be."""
+        """Record an API call that is about to be made, or would be."""
         self.journal.write("call", call=str(call), made=call.made)
         if self._dry_run:
             self._plan(str(call), call.document)
@@ -105,11 +106,11 @@ class Reporter:
             self.say(f"  {call}")
 
     def plan(self, what: str) -> None:
-        """What the real run would do beside calls of an API."""
+        """Record something that the real run would do beside API calls."""
         self._plan(what, {"made": False, "action": what, "parameters": {}})
 
     def _plan(self, text: str, document: dict[str, object]) -> None:
-        """In a dry run: what it does, or the real run would do. Waiting reads the same again, which is told once."""
+        """Show what a dry run does, or the real run would do; the repeated reads of a wait are shown once."""
         if document["made"] and self._calls and self._calls[-1] == document:
             return
         self._calls.append(document)
@@ -118,7 +119,7 @@ class Reporter:
 
     @contextmanager
     def layers(self) -> Iterator[Progress]:
-        """Progress of layers: bars on a terminal, a line for each that is done elsewhere."""
+        """Show the progress of layers: bars on a terminal, elsewhere a line for each that is done."""
         if not self.err.is_terminal:
             yield LayerLines(self.say)
             return
@@ -128,7 +129,7 @@ class Reporter:
             yield LayerBars(shown)
 
     def log(self, line: Line) -> bool:
-        """A line of the function's log, on standard output; for programs a JSON document. Whether somebody reads it."""
+        """Write a line of the function's log, for programs as JSON. Returns False if standard output is closed."""
         self._indent = None
         document = {"time": line.time.isoformat(timespec="milliseconds"), "stream": line.stream, "text": line.text}
         text = f"{line.time:%H:%M:%S}  {line.text}"
@@ -140,7 +141,7 @@ class Reporter:
         return True
 
     def show(self, *shown: RenderableType) -> None:
-        """Something for people, on standard output."""
+        """Write for people, on standard output."""
         if self._as_json:
             return
         for item in shown:
@@ -154,20 +155,20 @@ class Reporter:
                 out.print(item, markup=False)
 
     def result(self, document: dict[str, Any], *shown: RenderableType) -> None:
-        """What came of it: the document for programs, at the end, and for people what is `shown`, now."""
+        """Take the result: the document is for programs, at the end, and `shown` is for people, now."""
         self.journal.write("result", result=document)
         self._document = document
         if self._dry_run and any(not call["made"] for call in self._calls):
-            self.show("nothing was changed; the real run would end so:")
+            self.show("nothing was changed; the real run would end like this:")
         self.show(*shown)
 
     def finish(self) -> None:
-        """The end of a command that did what it was asked."""
+        """End a command that succeeded."""
         if self._as_json and self._document:
             self._print_document({})
 
     def failed(self, error: DeployError) -> int:
-        """The end of a command that failed: why, and what next. Returns the exit code."""
+        """End a command that failed: write the cause and the next step. Returns the exit code."""
         with suppress(JournalError):
             self.journal.write("error", **error.document)
         if self._as_json:
@@ -192,13 +193,14 @@ def _as_json(value: object) -> str:
 
 
 class LayerLines:
-    """A line for each layer that has arrived."""
+    """Progress as a line for each layer that has arrived."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self._last: dict[str, str] = {}
 
     def layer(self, id: str, status: LayerStatus, done: int, total: int) -> None:  # noqa: A002, ARG002
+        """Write a line when the layer has arrived."""
         if self._last.get(id) != status and status in ARRIVED:
             self._say(f"  {id}  {ARRIVED[status]}" + (f"  {total / 1e6:.1f} MB" if total else ""))
         self._last[id] = status

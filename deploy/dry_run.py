@@ -18,7 +18,7 @@ class DryRun:
 
     def __init__(self, identity: Callable[[], tuple[str, str, str]]) -> None:
         self._identity = identity
-        self._functions: dict[tuple[str, str], dict[str, Any]] = {}
+        self._functions: dict[tuple[str, str], Any] = {}
         self._aliases: dict[tuple[str, str], dict[str, Any] | None] = {}
         self._new_aliases: set[tuple[str, str]] = set()
         self._repositories: set[str] = set()
@@ -61,13 +61,12 @@ class DryRun:
                 return {"images": [], "failures": []}
         return None
 
-    def _changed(self, name: str) -> dict[str, Any]:
+    def _changed(self, name: str) -> Any:
         function = self._functions[name, "$LATEST"]
-        configuration: dict[str, Any] = function["Configuration"]
-        configuration |= {"RevisionId": str(self._revision), "LastUpdateStatus": "Successful"}
+        function["Configuration"] |= {"RevisionId": str(self._revision), "LastUpdateStatus": "Successful"}
         return function
 
-    def _CreateFunction(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - named like the operation
+    def _CreateFunction(self, asked: dict[str, Any]) -> Any:  # noqa: N802 - named like the operation
         configuration = {name: value for name, value in asked.items() if name not in {"Code", "Publish"}}
         configuration |= {"FunctionArn": f"function:{asked['FunctionName']}", "Version": "$LATEST", "State": "Active"}
         code = {"ImageUri": asked["Code"]["ImageUri"], "ResolvedImageUri": asked["Code"]["ImageUri"]}
@@ -75,18 +74,17 @@ class DryRun:
         self._changed(asked["FunctionName"])
         return configuration
 
-    def _UpdateFunctionCode(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+    def _UpdateFunctionCode(self, asked: dict[str, Any]) -> Any:  # noqa: N802
         function = self._changed(asked["FunctionName"])
         function["Code"] |= {"ImageUri": asked["ImageUri"], "ResolvedImageUri": asked["ImageUri"]}
-        configuration: dict[str, Any] = function["Configuration"]
-        return configuration
+        return function["Configuration"]
 
-    def _UpdateFunctionConfiguration(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
-        configuration: dict[str, Any] = self._changed(asked["FunctionName"])["Configuration"]
+    def _UpdateFunctionConfiguration(self, asked: dict[str, Any]) -> Any:  # noqa: N802
+        configuration = self._changed(asked["FunctionName"])["Configuration"]
         configuration |= {name: value for name, value in asked.items() if name != "RevisionId"}
         return configuration
 
-    def _PublishVersion(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+    def _PublishVersion(self, asked: dict[str, Any]) -> Any:  # noqa: N802
         version = deepcopy(self._functions[asked["FunctionName"], "$LATEST"])
         version["Configuration"] |= {
             "Version": NEW_VERSION,
@@ -94,8 +92,7 @@ class DryRun:
             "Description": asked.get("Description", ""),
         }
         self._functions[asked["FunctionName"], NEW_VERSION] = version
-        configuration: dict[str, Any] = version["Configuration"]
-        return configuration
+        return version["Configuration"]
 
     def _Invoke(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         data = b'"(not asked in a dry run)"'

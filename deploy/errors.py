@@ -1,4 +1,4 @@
-"""Every way a command can fail: what happened, what to do next, and an exit code that scripts can tell apart."""
+"""Failures of commands: what happened, what to do next, and an exit code of its own for each kind."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import ClassVar
 
 
 class DeployError(Exception):
-    """A failure that the user is told about in one line, with the next step in another.
+    """A failure, shown in one line, with the next step in another.
 
     `detail` holds the facts of the message as JSON values, for programs.
     """
@@ -21,6 +21,7 @@ class DeployError(Exception):
 
     @property
     def code(self) -> str:
+        """Name of the failure."""
         return type(self).__name__.removesuffix("Error")
 
     @property
@@ -35,6 +36,13 @@ class DeployError(Exception):
         }
 
 
+def innermost(error: BaseException) -> BaseException:
+    """Return the operating system's or TLS's error, below the layers of libraries that repeat it."""
+    while inner := error.__cause__ or error.__context__:
+        error = inner
+    return error
+
+
 class UsageError(DeployError):
     """The command line makes no sense."""
 
@@ -42,7 +50,7 @@ class UsageError(DeployError):
 
 
 class JournalError(DeployError):
-    """The journal cannot be written, so nothing more was begun, and what had been changed is put back."""
+    """The journal cannot be written, so nothing more was begun, and all changes are put back."""
 
     exit_code = 3
 
@@ -84,13 +92,13 @@ class CredentialsError(DeployError):
 
 
 class PermissionDeniedError(DeployError):
-    """The credentials may not do one thing, which is named."""
+    """The credentials lack a right, which is named."""
 
     exit_code = 21
 
 
 class AwsUnavailableError(DeployError):
-    """AWS could not be reached or kept refusing (throttling, 5xx), and patience is at an end."""
+    """AWS could not be reached, or kept refusing (throttling, 5xx)."""
 
     exit_code = 22
 
@@ -117,7 +125,7 @@ class PushFailedError(DeployError):
 
 
 class DigestMismatchError(DeployError):
-    """The registry holds other bytes than were sent."""
+    """The registry holds other bytes than those that were sent."""
 
     exit_code = 32
 
@@ -144,13 +152,13 @@ class FunctionUnsuitableError(DeployError):
 
 
 class FunctionNotReadyError(DeployError):
-    """The function did not become ready in time, or is in a state that no deploy mends."""
+    """The function did not become ready in time, or is in a state that no deploy can change."""
 
     exit_code = 42
 
 
 class FunctionFailedError(DeployError):
-    """The function was asked and answered with an error."""
+    """The function was invoked and answered with an error."""
 
     exit_code = 43
 
@@ -162,7 +170,7 @@ class ConflictError(DeployError):
 
 
 class UpdateFailedError(DeployError):
-    """Lambda took the update and then could not carry it out."""
+    """Lambda accepted the update and then could not carry it out."""
 
     exit_code = 51
 
@@ -186,18 +194,18 @@ class ReleaseUndoneError(DeployError):
 
 
 class NotRestoredError(DeployError):
-    """Something failed and could not be put back: what is where is in the message."""
+    """Something failed and could not be put back: the message names it."""
 
     exit_code = 55
 
 
 class RollbackImpossibleError(DeployError):
-    """There is nothing sound to go back to."""
+    """There is no version to go back to that can run."""
 
     exit_code = 60
 
 
 class StoppedError(DeployError):
-    """Ctrl-C, SIGTERM or a question answered with no; what had been changed is put back."""
+    """Ctrl-C, SIGTERM or a question answered with no; all changes are put back."""
 
     exit_code = 130

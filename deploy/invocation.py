@@ -51,9 +51,7 @@ def result_of(answer: Mapping[str, Any]) -> InvocationResult:
 
 def invoke(account: Account, name: str, qualifier: str, event: Any) -> InvocationResult:
     """Invoke a function. Raises FunctionNotFoundError if it has no such alias or version."""
-    missing = FunctionNotFoundError(
-        f"{name} has no {qualifier}", then="`ecr_push.py status` lists versions and aliases"
-    )
+    missing = FunctionNotFoundError(f"{name} has no {qualifier}", then="`ecr_push.py status` lists them")
     payload = json.dumps(event).encode()
     with translated("ResourceNotFoundException", missing):
         answer = account.invocations.invoke(FunctionName=name, Qualifier=qualifier, Payload=payload, LogType="Tail")

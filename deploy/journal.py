@@ -1,4 +1,4 @@
-"""A record of what was done, one JSON object a line, each on the disk before the next thing is begun."""
+"""Record of all steps, one JSON object a line, each on the disk before the next step is begun."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from deploy.errors import JournalError
 
 
 class Journal:
-    """Writes to a file, or to nothing. Every line carries the time (UTC) and the run it is of."""
+    """Writer of the record to a file, or to none. Every line carries the time (UTC) and the run."""
 
     def __init__(self, file: IO[bytes] | None = None) -> None:
         self._file = file
@@ -25,7 +25,7 @@ class Journal:
     @classmethod
     @contextmanager
     def at(cls, path: Path | None) -> Iterator[Self]:
-        """Appends to the file at `path`, if there is to be one. Raises JournalError if it cannot be written."""
+        """Open the file at `path`, if there is one, for appending. Raises JournalError if it cannot be written."""
         if path is None:
             yield cls()
             return
@@ -37,9 +37,9 @@ class Journal:
             yield cls(file)
 
     def write(self, event: str, **facts: object) -> None:
-        """Raises JournalError at the first line that cannot be written, and is silent from then on.
+        """Write a line. Raises JournalError at the first that cannot be written, and then writes nothing more.
 
-        So a command stops where its record does, and what it has begun can still be put back.
+        So a command stops where its record does, and its changes can still be put back.
         """
         if self._file is None:
             return
@@ -57,5 +57,5 @@ class Journal:
 
 def _failed(error: OSError) -> JournalError:
     return JournalError(
-        f"the journal cannot be written: {error.strerror}", then="choose another file for --journal, or make room"
+        f"the journal cannot be written: {error.strerror}", then="choose another --journal, or make room"
     )

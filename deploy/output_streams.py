@@ -1,4 +1,4 @@
-"""Standard output and standard error, whatever becomes of them: what has been begun must be ended all the same."""
+"""Standard output and standard error, which may be closed at any time: a command that has begun must still end."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _ORDERS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u
 
 
 def harmless(text: str) -> str:
-    """The text with everything spelled out that a terminal would obey instead of showing it."""
+    """Spell out everything in the text that a terminal would obey instead of showing it."""
     return _ORDERS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def take_any_text() -> None:
-    """From now on, what the streams' encoding lacks is spelled out as well."""
+    """Spell out characters that the streams' encoding lacks, from now on."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -28,7 +28,7 @@ def take_any_text() -> None:
 
 @contextmanager
 def outlasting(stream: TextIO) -> Iterator[None]:
-    """What is written to the stream within is lost if nobody reads it any more, and so is all that comes later."""
+    """Ignore a closed stream in the block; everything that is written to it later is lost as well."""
     try:
         yield
         stream.flush()
@@ -37,7 +37,7 @@ def outlasting(stream: TextIO) -> Iterator[None]:
 
 
 def lose(stream: TextIO) -> None:
-    """Leads the stream to nowhere, with what is still in its buffer."""
+    """Discard everything that is written to the stream, its buffer included."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)

@@ -1,4 +1,4 @@
-"""Which rights the commands need: the actions, and the least IAM policies made of them."""
+"""Rights that the commands need: IAM actions, and the least policies made of them."""
 
 from __future__ import annotations
 
@@ -6,37 +6,36 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-_PREFIXES: Final = {
-    "BatchDeleteImage": "ecr",
-    "BatchGetImage": "ecr",
-    "CreateRepository": "ecr",
-    "DescribeImages": "ecr",
-    "DescribeRepositories": "ecr",
-    "GetAuthorizationToken": "ecr",
-    "GetLifecyclePolicy": "ecr",
-    "GetRepositoryPolicy": "ecr",
-    "ListImages": "ecr",
-    "PutLifecyclePolicy": "ecr",
-    "SetRepositoryPolicy": "ecr",
-    "FilterLogEvents": "logs",
-    "GetMetricData": "cloudwatch",
-    # whose credentials these are, and what the SDK does to get them
-    "GetCallerIdentity": "sts",
-    "AssumeRole": "sts",
-    "AssumeRoleWithWebIdentity": "sts",
-    "GetRoleCredentials": "sso",
+
+def actions_of(service: str, names: str) -> list[str]:
+    """Return the IAM actions of a service; `names` has blanks between them."""
+    return [f"{service}:{name}" for name in names.split()]
+
+
+_PULL: Final = "BatchGetImage GetDownloadUrlForLayer"
+# The calls of this tool to other services than Lambda; the last two lines are the SDK's, to get credentials.
+_SERVICES: Final = {
+    name: service
+    for service, names in {
+        "ecr": "BatchDeleteImage BatchGetImage CreateRepository DescribeImages DescribeRepositories ListImages "
+        "GetAuthorizationToken GetLifecyclePolicy GetRepositoryPolicy PutLifecyclePolicy SetRepositoryPolicy",
+        "logs": "FilterLogEvents",
+        "cloudwatch": "GetMetricData",
+        "sts": "GetCallerIdentity AssumeRole AssumeRoleWithWebIdentity",
+        "sso": "GetRoleCredentials",
+    }.items()
+    for name in names.split()
 }
-_DIFFERENT: Final = {"Invoke": "InvokeFunction"}
 
 
 def action_of(operation: str) -> str:
-    """The IAM action of an operation that this tool calls."""
-    return f"{_PREFIXES.get(operation, 'lambda')}:{_DIFFERENT.get(operation, operation)}"
+    """Return the IAM action of an operation that this tool calls."""
+    return f"{_SERVICES.get(operation, 'lambda')}:{'InvokeFunction' if operation == 'Invoke' else operation}"
 
 
 @dataclass(frozen=True)
 class Scope:
-    """What a policy is for; `*` is any. `create`: with the rights that --create needs, `role` is for the function."""
+    """Scope of a policy; `*` is any. `create`: with the rights that --create needs, `role` is for the function."""
 
     repository: str = "*"
     function: str = "*"
@@ -56,50 +55,22 @@ class Scope:
         return [function, f"{function}:*"]
 
     def push(self) -> dict[str, Any]:
-        """`push`, and `deploy IMAGE` beside `deploy`. Most of these rights are for the registry's own protocol."""
-        actions = [
-            "ecr:BatchCheckLayerAvailability",
-            "ecr:BatchGetImage",
-            "ecr:CompleteLayerUpload",
-            "ecr:DescribeRepositories",
-            "ecr:GetDownloadUrlForLayer",
-            "ecr:InitiateLayerUpload",
-            "ecr:PutImage",
-            "ecr:UploadLayerPart",
-        ]
+        """Return the policy for `push`; `deploy IMAGE` needs it, too. Most rights are the registry protocol's."""
+        names = f"BatchCheckLayerAvailability CompleteLayerUpload DescribeRepositories InitiateLayerUpload {_PULL} "
+        names += "PutImage UploadLayerPart"
         if self.create:
-            actions += [
-                "ecr:CreateRepository",
-                "ecr:DescribeImages",
-                "ecr:GetLifecyclePolicy",
-                "ecr:GetRepositoryPolicy",
-                "ecr:PutLifecyclePolicy",
-                "ecr:SetRepositoryPolicy",
-            ]
-        return document(
-            allow("LogIn", ["ecr:GetAuthorizationToken"], "*"),
-            allow("Push", actions, self._repository_arn),
-        )
+            names += " CreateRepository DescribeImages GetLifecyclePolicy GetRepositoryPolicy PutLifecyclePolicy "
+            names += "SetRepositoryPolicy"
+        return document(_LOG_IN, allow("Push", actions_of("ecr", names), self._repository_arn))
 
     def deploy(self) -> dict[str, Any]:
-        """`deploy`, beside `push` if an image is pushed, and `rollback`."""
-        actions = [
-            "lambda:CreateAlias",
-            "lambda:DeleteAlias",
-            "lambda:GetAlias",
-            "lambda:GetFunction",
-            "lambda:GetProvisionedConcurrencyConfig",
-            "lambda:InvokeFunction",
-            "lambda:ListVersionsByFunction",
-            "lambda:PublishVersion",
-            "lambda:UpdateAlias",
-            "lambda:UpdateFunctionCode",
-            "lambda:UpdateFunctionConfiguration",
-        ]
-        reading = ["BatchGetImage", "DescribeImages", "DescribeRepositories", "GetDownloadUrlForLayer"]
+        """Return the policy for `deploy` (beside `push` if an image is pushed) and `rollback`."""
+        names = "CreateAlias DeleteAlias GetAlias GetFunction GetProvisionedConcurrencyConfig InvokeFunction "
+        names += "ListVersionsByFunction PublishVersion UpdateAlias UpdateFunctionCode UpdateFunctionConfiguration"
+        actions = actions_of("lambda", names)
         statements = [
-            allow("LogIn", ["ecr:GetAuthorizationToken"], "*"),
-            allow("Image", [f"ecr:{action}" for action in reading], self._repository_arn),
+            _LOG_IN,
+            allow("Image", actions_of("ecr", f"DescribeImages DescribeRepositories {_PULL}"), self._repository_arn),
             allow("Function", actions, self._function_arns),
             allow("Canary", ["cloudwatch:GetMetricData"], "*"),
         ]
@@ -111,19 +82,19 @@ class Scope:
         return document(*statements)
 
     def prune(self) -> dict[str, Any]:
-        """`prune` looks at every function of the account and region before it deletes an image."""
-        actions = ["ecr:BatchDeleteImage", "ecr:BatchGetImage", "ecr:DescribeImages", "ecr:DescribeRepositories"]
+        """Return the policy for `prune`, which reads every function of the account and region."""
+        images = actions_of("ecr", "BatchDeleteImage BatchGetImage DescribeImages DescribeRepositories")
         return document(
-            allow("Images", actions, self._repository_arn),
-            allow("Functions", ["lambda:GetFunction", "lambda:ListFunctions"], "*"),
+            allow("Images", images, self._repository_arn),
+            allow("Functions", actions_of("lambda", "GetFunction ListFunctions"), "*"),
         )
 
     def observe(self) -> dict[str, Any]:
-        """`status`, `logs` and `invoke`."""
-        actions = ["lambda:GetFunction", "lambda:InvokeFunction", "lambda:ListAliases", "lambda:ListVersionsByFunction"]
+        """Return the policy for `status`, `logs` and `invoke`."""
+        names = "GetFunction InvokeFunction ListAliases ListVersionsByFunction"
         group = f"arn:aws:logs:{self.region}:{self.account}:log-group:/aws/lambda/{self.function}:*"
         return document(
-            allow("Function", actions, self._function_arns),
+            allow("Function", actions_of("lambda", names), self._function_arns),
             allow("Image", ["ecr:DescribeImages"], self._repository_arn),
             allow("Logs", ["logs:FilterLogEvents"], group),
         )
@@ -138,8 +109,13 @@ POLICIES: Final[dict[str, Callable[[Scope], dict[str, Any]]]] = {
 
 
 def allow(name: str, actions: list[str], resource: str | list[str]) -> dict[str, Any]:
+    """Return a statement that allows actions."""
     return {"Sid": name, "Effect": "Allow", "Action": actions, "Resource": resource}
 
 
 def document(*statements: dict[str, Any]) -> dict[str, Any]:
+    """Return a policy of these statements."""
     return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+_LOG_IN: Final = allow("LogIn", ["ecr:GetAuthorizationToken"], "*")

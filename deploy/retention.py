@@ -1,46 +1,34 @@
-"""Which images of a repository may go: never one that a version of a function of the account and region runs.
+"""Deleting images of a repository, but none that a version of a function of the account and region runs.
 
-An alias points to versions, so what versions run is all that any alias can run. What belongs to an image that stays
-(children of an index, signatures) stays with it; so do new ones, which may be on their way to a function.
+An alias points to versions, so it cannot run any other image. Everything that belongs to an image that stays (children
+of an index, signatures) stays with it; so do new images, which may be on their way to a function.
 """
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ValidationError
 from rich.table import Table
 
 from deploy.aws import Account
 from deploy.console import Reporter
 from deploy.errors import AwsRefusedError, FunctionNotFoundError
-from deploy.registry.ecr import Repository, StoredImage
+from deploy.registry.ecr import MAX_IMAGES_AT_ONCE, Repository, StoredImage
+from deploy.registry.upload import short
 from deploy.release import function
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr.type_defs import ImageFailureTypeDef
 
-_AT_ONCE: Final = 100  # ECR's limit
-
-
-class _Child(BaseModel):
-    digest: str
-
-
-class _Document(BaseModel):
-    """What of a manifest or an index matters here: what it lists, and what it is about."""
-
-    manifests: list[_Child] = []
-    subject: _Child | None = None
-
 
 @dataclass(frozen=True)
 class Plan:
-    """What stays, with why, and what may go; newest first."""
+    """Images that stay, with the reason, and images that nobody needs; newest first."""
 
     kept: tuple[tuple[StoredImage, str], ...]
     unneeded: tuple[StoredImage, ...]
@@ -48,26 +36,31 @@ class Plan:
 
 
 class Relations:
-    """What belongs to what: a child to its index, and what is about an image (a signature, a list of parts) to that."""
+    """Ownership of images: an index owns its children, an image the artifacts about it, such as signatures.
 
-    def __init__(self, documents: Mapping[str, _Document]) -> None:
+    `documents`: the manifests and indexes by their digests.
+    """
+
+    def __init__(self, documents: Mapping[str, Mapping[str, Any]]) -> None:
         self._owners: defaultdict[str, set[str]] = defaultdict(set)
         self._parts: defaultdict[str, set[str]] = defaultdict(set)
         for digest, document in documents.items():
-            for child in document.manifests:
-                self._add(digest, child.digest)
-            if document.subject and document.subject.digest in documents:
-                self._add(document.subject.digest, digest)
+            for child in document.get("manifests") or ():
+                self._add(digest, child["digest"])
+            subject = (document.get("subject") or {}).get("digest")
+            if subject and subject in documents:
+                self._add(subject, digest)
 
     def _add(self, owner: str, part: str) -> None:
         self._owners[part].add(owner)
         self._parts[owner].add(part)
 
     def stands_alone(self, digest: str) -> bool:
+        """Return whether nothing owns it."""
         return not self._owners[digest]
 
     def keep(self, reasons: dict[str, str]) -> None:
-        """Adds to the digests that have a reason to stay what these belong to, and then all that belongs to any."""
+        """Add the owners of the digests that have a reason to stay, and then everything that any of these own."""
         self._spread(reasons, self._owners, "holds")
         self._spread(reasons, self._parts, "belongs to")
 
@@ -77,17 +70,17 @@ class Relations:
         while left:
             one = left.pop()
             for other in related.get(one, set()) - reasons.keys():
-                reasons[other] = f"{how} {_short(one)}"
+                reasons[other] = f"{how} {short(one)}"
                 left.append(other)
 
 
 def plan(account: Account, repository: Repository, keep: int, youngest: timedelta, now: datetime) -> Plan:
-    """Keeps what is in use, the `keep` newest images that stand alone, and what is younger than `youngest`.
+    """Keep images in use, the `keep` newest ones that stand alone, and those that are younger than `youngest`.
 
     The images are listed before the functions are: one that is pushed and deployed meanwhile is not in the list.
     """
     images = sorted(repository.images(), key=lambda image: image.pushed, reverse=True)
-    relations = Relations(dict(_documents(repository, [image.digest for image in images])))
+    relations = Relations(_documents(repository, [image.digest for image in images]))
     newest = [image.digest for image in images if relations.stands_alone(image.digest)][:keep]
     reasons = dict.fromkeys(newest, f"one of the {keep} newest")
     reasons |= {image.digest: f"younger than {youngest}" for image in images if now - image.pushed < youngest}
@@ -100,10 +93,15 @@ def plan(account: Account, repository: Repository, keep: int, youngest: timedelt
     )
 
 
-def _used(account: Account) -> dict[str, str]:
-    """Every digest that a version of any function runs, with who that is.
+def _documents(repository: Repository, digests: list[str]) -> dict[str, Any]:
+    parsed = {manifest.digest: json.loads(manifest.data) for manifest in repository.manifests(digests)}
+    return {digest: document for digest, document in parsed.items() if isinstance(document, dict)}
 
-    Raises AwsRefusedError where Lambda does not say what a version runs.
+
+def _used(account: Account) -> dict[str, str]:
+    """Return every digest that a version of a function runs, with that version's name.
+
+    Raises AwsRefusedError if Lambda does not name a version's image.
     """
     used = {}
     for page in account.functions.get_paginator("list_functions").paginate(FunctionVersion="ALL"):
@@ -124,18 +122,10 @@ def _used(account: Account) -> dict[str, str]:
     return used
 
 
-def _documents(repository: Repository, digests: list[str]) -> Iterator[tuple[str, _Document]]:
-    for manifest in repository.manifests(digests):
-        try:
-            yield manifest.digest, _Document.model_validate_json(manifest.data)
-        except ValidationError:  # an artifact of another kind
-            continue
-
-
 def delete(account: Account, report: Reporter, repository: Repository, plan: Plan) -> list[str]:
-    """The digests that are gone now; what has come into use since the plan was made is spared, with what belongs to it.
+    """Delete the images that nobody needs, except those in use since the plan was made; return the deleted digests.
 
-    Raises AwsRefusedError if ECR keeps one, after all others are gone.
+    Raises AwsRefusedError if ECR keeps one, after all others are deleted.
     """
     spared = _used(account)
     plan.relations.keep(spared)
@@ -143,8 +133,8 @@ def delete(account: Account, report: Reporter, repository: Repository, plan: Pla
     gone: list[str] = []
     while left:
         refused: list[ImageFailureTypeDef] = []
-        for start in range(0, len(left), _AT_ONCE):
-            part = left[start : start + _AT_ONCE]
+        for start in range(0, len(left), MAX_IMAGES_AT_ONCE):
+            part = left[start : start + MAX_IMAGES_AT_ONCE]
             with report.step(f"Delete {len(part)} images from {repository.name}"):
                 answer = account.images.batch_delete_image(
                     repositoryName=repository.name, imageIds=[{"imageDigest": digest} for digest in part]
@@ -152,7 +142,7 @@ def delete(account: Account, report: Reporter, repository: Repository, plan: Pla
             refused += [item for item in answer.get("failures", []) if item.get("failureCode") != "ImageNotFound"]
         kept = {item["imageId"]["imageDigest"]: item for item in refused}
         gone += [digest for digest in left if digest not in kept]
-        # what an index refers to can go once the index is gone
+        # children of an index can be deleted once the index is gone
         again = [digest for digest in kept if kept[digest].get("failureCode") == "ImageReferencedByManifestList"]
         if len(again) < len(kept) or len(again) == len(left):
             raise _refused([*kept.values()], gone)
@@ -169,12 +159,8 @@ def _refused(kept: list[ImageFailureTypeDef], gone: list[str]) -> AwsRefusedErro
     )
 
 
-def _short(digest: str) -> str:
-    return digest.removeprefix("sha256:")[:12]
-
-
 def document(plan: Plan, gone: list[str]) -> dict[str, Any]:
-    """What stays and what went, for `--json`."""
+    """Return the kept and the deleted images for `--json`."""
     return {
         "kept": [{"digest": image.digest, "tags": list(image.tags), "why": why} for image, why in plan.kept],
         "unneeded": [{"digest": image.digest, "tags": list(image.tags)} for image in plan.unneeded],
@@ -184,6 +170,7 @@ def document(plan: Plan, gone: list[str]) -> dict[str, Any]:
 
 
 def table(plan: Plan) -> Table:
+    """Show the plan for people."""
     shown = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for column in ("", "image", "tags", "pushed", "size", "why"):
         folds = column in {"tags", "why"}
@@ -192,7 +179,7 @@ def table(plan: Plan) -> Table:
     for what, image, why in rows:
         shown.add_row(
             what,
-            _short(image.digest),
+            short(image.digest),
             ", ".join(image.tags),
             f"{image.pushed:%Y-%m-%d %H:%M}",
             f"{image.size_bytes / 1e6:.1f} MB",

@@ -1,4 +1,4 @@
-"""What the function and the state machine may do: the policies of their roles, as deploy/template.yaml has them."""
+"""Rights of the function and of the state machine: the policies of their roles, as in deploy/template.yaml."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from deploy.policy import allow, document
+from deploy.policy import actions_of, allow, document
 
 
 @dataclass(frozen=True)
@@ -18,15 +18,17 @@ class S3Prefix:
 
     @property
     def bucket_arn(self) -> str:
+        """ARN of the bucket."""
         return f"arn:aws:s3:::{self.bucket}"
 
     def objects_arn(self, keys: str = "*") -> str:
+        """Return the ARN of objects whose keys go on like this."""
         return f"{self.bucket_arn}/{self.prefix}{keys}"
 
 
 @dataclass(frozen=True)
 class Roles:
-    """Where videos are and where results go. `function` is the state machine's name too, as in the template.
+    """Places and services of a stack. `function` is the state machine's name too, as in the template.
 
     `alias`: the function's, that jobs invoke. `kms_key`: the ARN of the key that encrypts either place.
     `index_beside`: indexes are kept beside the videos. `uploads`: there is a queue of them. `tracing`: by X-Ray.
@@ -44,63 +46,51 @@ class Roles:
     tracing: bool = False
 
     def for_function(self) -> dict[str, Any]:
-        """The function's role."""
+        """Return the policy of the function's role."""
         objects = [self.videos.objects_arn(), self.results.objects_arn()]
-        writing = ["s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:AbortMultipartUpload"]
+        writing = actions_of("s3", "PutObject DeleteObject DeleteObjectVersion AbortMultipartUpload")
         list_videos = allow("ListVideos", ["s3:ListBucket"], self.videos.bucket_arn)
         if self.videos.prefix:
             list_videos["Condition"] = {"StringLike": {"s3:prefix": f"{self.videos.prefix}*"}}
+        listing = actions_of("s3", "ListBucket ListBucketMultipartUploads")
         statements = [
-            allow("Read", ["s3:GetObject", "s3:GetObjectVersion"], objects),
+            allow("Read", actions_of("s3", "GetObject GetObjectVersion"), objects),
             allow("Write", writing, self.results.objects_arn()),
             list_videos,
-            # without a condition: else what is missing looks forbidden
-            allow("ListResults", ["s3:ListBucket", "s3:ListBucketMultipartUploads"], self.results.bucket_arn),
+            # without a condition: else S3 answers "forbidden" for a missing object
+            allow("ListResults", listing, self.results.bucket_arn),
         ]
         if self.index_beside:
             statements.append(allow("KeepIndexes", ["s3:PutObject"], self.videos.objects_arn("*.hwang")))
         statements += self._use_key()
         if self.uploads:
-            taking = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
+            taking = actions_of("sqs", "ReceiveMessage DeleteMessage GetQueueAttributes")
             statements.append(allow("TakeMessages", taking, self._arn("sqs", f"{self.function}-uploads")))
         group = self._arn("logs", f"log-group:/aws/lambda/{self.function}:*")
-        statements.append(allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"], group))
+        statements.append(allow("Log", actions_of("logs", "CreateLogStream PutLogEvents"), group))
         if self.tracing:
-            statements.append(allow("Trace", ["xray:PutTraceSegments", "xray:PutTelemetryRecords"], "*"))
+            statements.append(allow("Trace", actions_of("xray", "PutTraceSegments PutTelemetryRecords"), "*"))
         return document(*statements)
 
     def for_states(self) -> dict[str, Any]:
-        """The role of the state machine; a Map whose items have executions of their own starts and follows these."""
+        """Return the policy of the state machine's role; a distributed Map starts and follows executions of its own."""
         function = self._arn("lambda", f"function:{self.function}")
-        items = ["s3:GetObject", "s3:PutObject", "s3:ListMultipartUploadParts", "s3:AbortMultipartUpload"]
-        following = ["states:DescribeExecution", "states:StopExecution", "states:RedriveExecution"]
+        items = actions_of("s3", "GetObject PutObject ListMultipartUploadParts AbortMultipartUpload")
+        following = actions_of("states", "DescribeExecution StopExecution RedriveExecution")
         execution = self._arn("states", f"execution:{self.function}")
-        logging = [
-            "logs:CreateLogDelivery",
-            "logs:GetLogDelivery",
-            "logs:UpdateLogDelivery",
-            "logs:DeleteLogDelivery",
-            "logs:ListLogDeliveries",
-            "logs:PutResourcePolicy",
-            "logs:DescribeResourcePolicies",
-            "logs:DescribeLogGroups",
-        ]
-        tracing = [
-            "xray:PutTraceSegments",
-            "xray:PutTelemetryRecords",
-            "xray:GetSamplingRules",
-            "xray:GetSamplingTargets",
-        ]
+        logging = "CreateLogDelivery GetLogDelivery UpdateLogDelivery DeleteLogDelivery ListLogDeliveries "
+        logging += "PutResourcePolicy DescribeResourcePolicies DescribeLogGroups"
+        tracing = "PutTraceSegments PutTelemetryRecords GetSamplingRules GetSamplingTargets"
         statements = [
             allow("Invoke", ["lambda:InvokeFunction"], f"{function}:{self.alias}" if self.alias else function),
             allow("ItemsAndResults", items, self.results.objects_arn("*_job/*")),
             allow("StartChildren", ["states:StartExecution"], self._arn("states", f"stateMachine:{self.function}")),
             allow("FollowChildren", following, [f"{execution}:*", f"{execution}/*:*"]),
             *self._use_key(),
-            allow("Log", logging, "*"),
+            allow("Log", actions_of("logs", logging), "*"),
         ]
         if self.tracing:
-            statements.append(allow("Trace", tracing, "*"))
+            statements.append(allow("Trace", actions_of("xray", tracing), "*"))
         return document(*statements)
 
     def _use_key(self) -> list[dict[str, Any]]:

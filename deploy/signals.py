@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as an error where work can be given up, and as nothing where it must be finished."""
+"""Ctrl-C and SIGTERM: an error while work can be given up, ignored while it must be finished."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ _postponed: int | None = None
 
 
 class _Signal(BaseException):
-    """Not an Exception: the SDK takes any for the network's, and tries again."""
+    """Signal as an error. Not an Exception: the SDK would treat that as the network's, and try again."""
 
 
-def _hear(number: int, _: FrameType | None) -> None:
+def _handle(number: int, _: FrameType | None) -> None:
     global _open, _postponed
     if _open:
-        _open = False  # what the first signal sets off is not broken off by a second
+        _open = False  # a second signal does not interrupt the work of the first
         raise _Signal(f"stopped by {signal.Signals(number).name}")
     _postponed = number
 
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """The first signal ends the block with StoppedError; later ones are ignored."""
+    """End the block with StoppedError at the first signal; later ones are ignored."""
     global _open
     outside = _open
-    handlers = {number: signal.signal(number, _hear) for number in _NUMBERS}
+    handlers = {number: signal.signal(number, _handle) for number in _NUMBERS}
     _open = True
     try:
         yield
-    except _Signal as heard:
-        raise StoppedError(str(heard), then="the same command starts again") from None
+    except _Signal as signaled:
+        raise StoppedError(str(signaled), then="the same command starts again") from None
     finally:
         _open = outside
         for number, handler in handlers.items():
@@ -44,14 +44,14 @@ def stoppable() -> Iterator[None]:
 
 
 def hold_off() -> None:
-    """Signals are ignored from now on, but within a `stoppable`: what comes of a transaction is put back, or told."""
+    """Ignore signals from now on, except within a `stoppable`: a transaction ends with its undo."""
     global _open
     _open = False
 
 
 @contextmanager
 def unstoppable() -> Iterator[None]:
-    """What must be done whole: signals are ignored."""
+    """Ignore signals in the block, which must be done whole."""
     global _open
     outside, _open = _open, False
     try:
@@ -62,7 +62,7 @@ def unstoppable() -> Iterator[None]:
 
 @contextmanager
 def postponed() -> Iterator[None]:
-    """For a call that changes something, of which one wants to know how it ended: a signal is heard after the block."""
+    """Delay a signal until the end of the block: a call that changes something, whose result matters."""
     global _open, _postponed
     outside, _open, _postponed = _open, False, None
     try:
@@ -70,4 +70,4 @@ def postponed() -> Iterator[None]:
     finally:
         _open = outside
         if _open and _postponed is not None:
-            _hear(_postponed, None)
+            _handle(_postponed, None)

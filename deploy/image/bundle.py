@@ -49,7 +49,7 @@ class Bundle:
         file = self.file(path)
         if file.size != descriptor.size:
             raise ImageRefusedError(
-                f"{path} of {self.name} has {file.size:,} bytes, and should have {descriptor.size:,}", then=_DAMAGED
+                f"{path} of {self.name} has {file.size:,} bytes, not {descriptor.size:,}", then=_DAMAGED
             )
         return replace(file, digest=descriptor.digest)
 

@@ -26,7 +26,7 @@ import docker.utils
 import requests
 import urllib3.exceptions
 
-from deploy.errors import EngineUnavailableError, ImageNotFoundError, ImageRefusedError
+from deploy.errors import EngineUnavailableError, ImageNotFoundError, ImageRefusedError, innermost
 from deploy.image import oci
 from deploy.image.bundle import archive, spool
 from deploy.image.filesystem import Filesystem
@@ -125,9 +125,7 @@ class _EngineImage(Image):
         """Layers as the engine saves them, without media types: those are the archive's, not of a later push."""
         saved = _saved(self._api, self.config_digest, self.reference, None, self.files)
         if saved.config.rootfs != self.config.rootfs:
-            raise ImageRefusedError(
-                f"the engine saves other layers than {self.reference} has", then="docker pull or build it"
-            )
+            raise ImageRefusedError(f"the engine saves other layers than {self.reference} has", then="pull or build it")
         return tuple(replace(layer, media_type="") for layer in saved.layers)
 
     @cached_property
@@ -207,11 +205,9 @@ def _inspected(api: docker.APIClient, name: str) -> dict[str, Any]:
     except docker.errors.NotFound:
         raise _not_found(api, name) from None
     except docker.errors.NullResource:
-        raise ImageNotFoundError("an empty name names no image", then="docker images lists the images") from None
+        raise ImageNotFoundError("an empty name names no image", then="see docker images") from None
     except docker.errors.APIError as error:
-        raise ImageNotFoundError(
-            f"{name} is no name of an image: {error.explanation}", then="docker images lists the images"
-        ) from None
+        raise ImageNotFoundError(f"{name} names no image: {error.explanation}", then="see docker images") from None
     return found
 
 
@@ -224,70 +220,43 @@ def _not_found(api: docker.APIClient, name: str) -> ImageNotFoundError:
         if ids:
             shown = ", ".join(ids[:_SHOWN]) + (", …" if len(ids) > _SHOWN else "")
             return ImageNotFoundError(
-                f"{name} may be any of {len(ids)} images: {shown}", then="give more digits of the id", near=ids
+                f"{name} may be any of {len(ids)} images: {shown}", then="give more digits", near=ids
             )
     tags = sorted({tag for item in images for tag in item.get("RepoTags") or [] if not tag.startswith("<none>")})
     near = _near(name, tags)
     known = f"; there is {', '.join(near)}" if near else ""
     return ImageNotFoundError(
-        f"the engine has no image {name}{known}", then="docker images lists the images; build or pull it", near=near
+        f"the engine has no image {name}{known}", then="see docker images; build or pull it", near=near
     )
 
 
 def _near(name: str, tags: list[str]) -> list[str]:
-    repository = _repository(name)
-    same = [tag for tag in tags if _repository(tag) == repository]
+    repository = docker.utils.parse_repository_tag(name)[0]
+    same = [tag for tag in tags if docker.utils.parse_repository_tag(tag)[0] == repository]
     same.sort(key=lambda tag: not tag.endswith(":latest"))
     if same:
         return same[:_SHOWN]
-    names = sorted({_repository(tag) for tag in tags})
+    names = sorted({docker.utils.parse_repository_tag(tag)[0] for tag in tags})
     close = difflib.get_close_matches(repository, names, n=_SHOWN, cutoff=0.7)
     close += [known for known in names if repository in known.split("/") and known not in close]
-    return [tag for known in close for tag in tags if _repository(tag) == known][:_SHOWN]
-
-
-def _repository(name: str) -> str:
-    head, colon, tag = name.partition("@")[0].rpartition(":")
-    return head if colon and "/" not in tag else name.partition("@")[0]
+    return [tag for known in close for tag in tags if docker.utils.parse_repository_tag(tag)[0] == known][:_SHOWN]
 
 
 def _unavailable(host: str, error: Exception) -> EngineUnavailableError:
     """Explain, by the operating system's error somewhere below docker-py's."""
     start = "start it (systemctl start docker, Docker Desktop, colima start), or set DOCKER_HOST to where it is"
-    match _cause(error):
+    cause = innermost(error)
+    match cause:
         case FileNotFoundError():
             what, then = "there is no such socket", start
         case PermissionError():
-            what, then = (
-                "this user may not use the socket",
-                "sudo usermod -aG docker $USER and log in again, or use sudo",
-            )
+            what, then = ("this user may not use the socket", "sudo usermod -aG docker $USER and log in again")
         case ConnectionRefusedError():
             what, then = "nothing listens there", start
-        case _ if isinstance(_chain(error)[-1], TimeoutError) or "timed out" in str(error).lower():
+        case _ if isinstance(cause, TimeoutError) or "timed out" in str(error).lower():
             what, then = "it does not answer", "restart it, or set DOCKER_HOST to where one is"
         case _:
-            what, then = (
-                str(error).partition("\n")[0][:200],
-                "check DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH",
-            )
+            what, then = (str(error).partition("\n")[0][:200], "check DOCKER_HOST and DOCKER_TLS_VERIFY")
     return EngineUnavailableError(
-        f"no Docker Engine at {host}: {what}", then=f"{then}; an image in a tar or OCI layout needs none", host=host
+        f"no Docker Engine at {host}: {what}", then=f"{then}; a tar or OCI layout needs none", host=host
     )
-
-
-def _cause(error: BaseException) -> BaseException | None:
-    kinds = (FileNotFoundError, PermissionError, ConnectionRefusedError)
-    return next((item for item in _chain(error) if isinstance(item, kinds)), None)
-
-
-def _chain(error: BaseException) -> list[BaseException]:
-    """Return an error and all errors inside it."""
-    found: list[BaseException] = []
-    pending = [error]
-    while pending and len(found) < 20:
-        item = pending.pop()
-        found.append(item)
-        inner = (item.__cause__, item.__context__, getattr(item, "reason", None), *item.args)
-        pending += [part for part in inner if isinstance(part, BaseException) and part not in found]
-    return found

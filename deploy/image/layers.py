@@ -45,16 +45,14 @@ class Layer:
         """Return its entries. Reads and verifies all of it."""
         if self.compression not in READABLE:
             raise ImageRefusedError(
-                f"{self.name} cannot be read here: {self.compression} compression", then="build it with gzip layers"
+                f"{self.name} cannot be read here ({self.compression})", then="build it with gzip layers"
             )
         with self.blob.open() as file:
             tar = Pieces(self.unpacked(file))
             try:
                 found = list(islice(entries(tar), MAX_NODES + 1))
             except TarError as error:
-                raise ImageRefusedError(
-                    f"{self.name} is no sound tar: {error}", then="build or save the image again"
-                ) from None
+                raise ImageRefusedError(f"{self.name} is no sound tar: {error}", then="save the image again") from None
             tar.drain()
         return found
 

@@ -176,9 +176,7 @@ def parse(model: type[Model], data: bytes, where: str) -> Model:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         at = f" at {place}" if place else ""
-        raise ImageRefusedError(
-            f"{where} is not what it should be{at}: {first['msg'][:200]}", then="build or save the image again"
-        ) from None
+        raise ImageRefusedError(f"{where} is wrong{at}: {first['msg'][:200]}", then="build it again") from None
 
 
 def too_big(where: str, size: int) -> ImageRefusedError:

@@ -41,9 +41,7 @@ def pack(image: Image) -> Pushable:
     damage, and for an image whose configuration only an engine has: `image.engine` pushes that.
     """
     if image.config_bytes is None:
-        raise ImageRefusedError(
-            f"{image.reference} is pushed by its engine", then="docker save it for a push without one"
-        )
+        raise ImageRefusedError(f"{image.reference} is pushed by its engine", then="docker save it first")
     layers = {layer.diff_id: layer for layer in image.layers}
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         blobs = dict(zip(layers, pool.map(partial(_packed, image), layers.values()), strict=True))
@@ -58,7 +56,7 @@ def _packed(image: Image, layer: Layer) -> StoredBlob:
     """Return the layer as gzip: as it is stored, or compressed now."""
     if layer.compression not in READABLE:
         raise ImageRefusedError(
-            f"{layer.name} is compressed by {layer.compression}", then="build it with compression=gzip"
+            f"{layer.name} is compressed by {layer.compression}", then="build with compression=gzip"
         )
     if layer.compression == "gzip" and layer.blob.digest:
         return layer.blob

@@ -104,12 +104,10 @@ def table(image: Image, found: Sequence[Finding]) -> RenderableType:
     from rich.text import Text
 
     refused = sum(finding.level == "refused" for finding in found)
-    verdict = (
-        Text.assemble(("✗ Lambda would not take it", "red"), (f": {refused} to mend", "dim"))
-        if refused
-        else Text("✓ Lambda would take it", "green")
-    )
-    return Group(*_facts(image), Text(), *_judged(found), Text(), verdict)
+    verdict = Text("✓ Lambda would take it", "green")
+    if refused:
+        verdict = Text.assemble(("✗ Lambda would not take it", "red"), (f": {refused} to correct", "dim"))
+    return Group(*_facts(image), Text(), _judged(found), Text(), verdict)
 
 
 def _facts(image: Image) -> list[RenderableType]:
@@ -131,30 +129,24 @@ def _facts(image: Image) -> list[RenderableType]:
         if value:
             shown.add_row(Text(name, "dim"), Text(value, no_wrap=True, overflow="ellipsis"))
     layers = Table.grid(padding=(0, 2))
-    layers.add_column()
-    layers.add_column()
-    layers.add_column(justify="right")
     for number, (diff_id, size) in enumerate(
         zip(image.config.rootfs.diff_ids, _by_layer(image, sizes), strict=True), 1
     ):
-        shown_size = "" if size is None else shown_bytes(size)
-        layers.add_row(Text(f"layer {number}", "dim"), Text(diff_id.removeprefix("sha256:")[:12]), Text(shown_size))
+        digest, size_text = diff_id.removeprefix("sha256:")[:12], "" if size is None else shown_bytes(size)
+        layers.add_row(Text(f"layer {number}", "dim"), Text(digest), Text(size_text, justify="right"))
     return [shown, Text(), layers]
 
 
-def _judged(found: Sequence[Finding]) -> list[RenderableType]:
+def _judged(found: Sequence[Finding]) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
     shown = Table.grid(padding=(0, 2))
-    shown.add_column(no_wrap=True)
-    shown.add_column(no_wrap=True)
-    shown.add_column(overflow="fold")
     for finding in found:
         mark, style = _MARKS[finding.level]
-        said = Text(finding.what, "dim" if finding.level == "note" else "")
+        text = Text(finding.what, "dim" if finding.level == "note" else "", overflow="fold")
         if finding.level in ("warning", "refused"):
-            said.append(f"\n{finding.why}" if finding.why else "", "dim")
-            said.append(f"\n→ {finding.then}" if finding.then else "")
-        shown.add_row(Text(mark, style), Text(finding.subject), said)
-    return [shown]
+            text.append(f"\n{finding.why}" if finding.why else "", "dim")
+            text.append(f"\n→ {finding.then}" if finding.then else "")
+        shown.add_row(Text(mark, style, no_wrap=True), Text(finding.subject, no_wrap=True), text)
+    return shown

@@ -149,8 +149,7 @@ def bounded(pieces: Iterable[bytes], limit: int, what: str) -> Iterator[bytes]:
         seen += len(piece)
         if seen > limit:
             raise ImageRefusedError(
-                f"{what} has more than {limit / 1024**3:.0f} GiB unpacked",
-                then="make the image smaller: Lambda takes 10 GB",
+                f"{what} has more than {limit / 1024**3:.0f} GiB unpacked", then="Lambda takes 10 GB"
             )
         yield piece
 

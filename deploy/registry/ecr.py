@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ecr.type_defs import ImageDetailTypeDef, ImageIdentifierTypeDef, RepositoryTypeDef
 
 UNTAGGED_DAYS: Final = 14
-_AT_ONCE: Final = 100  # ECR's limit
+MAX_IMAGES_AT_ONCE: Final = 100  # ECR's limit
 _ABSENT: Final = ("ImageNotFound", "ImageInaccessible")  # deleted or never there; archived
 # The account is empty for other registries than ECR.
 _IMAGE_URI: Final = re.compile(r"(?:(\d{12})\.dkr[.-]ecr[^/]+|[^/]+)/([^:@]+)(?::[^@]+)?@(.+)")
@@ -83,8 +83,10 @@ class Repository:
 
     def manifests(self, digests: Sequence[str]) -> Iterator[StoredManifest]:
         """Yield the manifests of images that exist and are not archived, in any order. Raises DigestMismatchError."""
-        for start in range(0, len(digests), _AT_ONCE):
-            yield from self._manifests([{"imageDigest": digest} for digest in digests[start : start + _AT_ONCE]])
+        for start in range(0, len(digests), MAX_IMAGES_AT_ONCE):
+            yield from self._manifests(
+                [{"imageDigest": digest} for digest in digests[start : start + MAX_IMAGES_AT_ONCE]]
+            )
 
     def _manifests(self, wanted: Sequence[ImageIdentifierTypeDef]) -> Iterator[StoredManifest]:
         answer = self.client.batch_get_image(
@@ -167,9 +169,7 @@ def create(client: ECRClient, name: str) -> Creation:
         return _found(client, name)
     with tolerated("RepositoryAlreadyExistsException"):
         made = client.create_repository(
-            repositoryName=name,
-            imageTagMutability="IMMUTABLE",
-            imageScanningConfiguration={"scanOnPush": True},
+            repositoryName=name, imageTagMutability="IMMUTABLE", imageScanningConfiguration={"scanOnPush": True}
         )
         return _finished(_repository(client, made["repository"]), _Policies())
     return _found(client, name)  # somebody else was quicker, or the answer to a first try was lost

@@ -6,15 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from deploy.errors import (
-    DigestMismatchError,
-    ImageNotFoundError,
-    ImageRefusedError,
-    PushFailedError,
-    StandInRefusedError,
-    TagTakenError,
-    UsageError,
-)
+from deploy import errors
 from deploy.image import oci
 from deploy.image.localimage import Image
 from deploy.image.oci import StoredManifest
@@ -59,7 +51,7 @@ class _Found:
 def refuse_standin(image: Image, address: Address) -> None:
     """Raises StandInRefusedError for an image on the stand-in base and a registry that is not on this machine."""
     if image.is_standin and not address.is_loopback:
-        raise StandInRefusedError(
+        raise errors.StandInRefusedError(
             f"{image.reference} stands on the stand-in base, which is for this machine, and {address.host} is not here",
             then="build it on Lambda's own base: make image BASE=real",
             registry=address.host,
@@ -84,7 +76,7 @@ def find_pushed(image: Image, repository: Repository, tag: str | None = None) ->
         return None
     found = _found(image, repository, top)
     if found is None or not _is_same(image, repository, found):
-        raise TagTakenError(
+        raise errors.TagTakenError(
             f"{repository.uri}:{tag} is another image ({top.digest})",
             then="choose another --tag; a tag is never moved",
             tag=tag,
@@ -111,7 +103,7 @@ def push(
         return there
     try:
         sent = _send(image, repository, tag, progress, retry_policy)
-    except TagTakenError:
+    except errors.TagTakenError:
         if there := find_pushed(image, repository, tag):  # the same image came from somewhere else meanwhile
             return there
         raise
@@ -123,7 +115,7 @@ def _checked(image: Image, repository: Repository, tag: str | None) -> str:
     refuse_standin(image, repository.address)
     tag = image.default_tag if tag is None else tag
     if not _TAG.fullmatch(tag):
-        raise UsageError(f"{tag!r} is no tag", then="letters, digits, _ . and -, not beginning with . or -")
+        raise errors.UsageError(f"{tag!r} is no tag", then="letters, digits, _ . and -, not beginning with . or -")
     return tag
 
 
@@ -152,13 +144,13 @@ def _read_back(image: Image, repository: Repository, tag: str, sent: Sent, retry
     try:
         top = retry(retry_policy, look)
     except TransientError:
-        raise PushFailedError(
+        raise errors.PushFailedError(
             f"{repository.uri}:{tag} was pushed and is not there", then="see whether somebody deletes images there"
         ) from None
     found = _found(image, repository, top)
     expected = {sent.digest} if sent.digest else sent.known
     if found is None or (expected and top.digest not in expected) or not _is_same(image, repository, found):
-        raise DigestMismatchError(
+        raise errors.DigestMismatchError(
             f"{repository.uri}:{tag} is {top.digest}, and {', '.join(sorted(expected)) or 'another image'} was pushed",
             then="somebody else pushed to the tag, or something on the way changes bytes; push under another --tag",
             expected=sorted(expected),
@@ -232,14 +224,12 @@ def resolve(repository: Repository, digest: str, architecture: str | None) -> St
     """Find an image. Raises ImageNotFoundError, and ImageRefusedError for an index without this architecture."""
     top = repository.manifest(digest)
     if top is None:
-        raise ImageNotFoundError(
-            f"{repository.name} has no image {digest}", then="push it, or list the images: aws ecr list-images"
-        )
+        raise errors.ImageNotFoundError(f"{repository.name} has no image {digest}", then="push it, or choose another")
     wanted = architecture or "x86_64"
     manifest = _for_platform(repository, top, "linux", oci.OCI_NAMES[wanted])
     if manifest is None:
-        raise ImageRefusedError(
-            f"{digest} is an index without an image for {wanted}", then="--architecture names the other one"
+        raise errors.ImageRefusedError(
+            f"{digest} is an index without an image for {wanted}", then="give another --architecture"
         )
     config = _config(repository, _parsed(manifest).config.digest)
     found = oci.LAMBDA_NAMES.get(config.architecture, config.architecture)

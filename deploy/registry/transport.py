@@ -22,7 +22,7 @@ import urllib3.exceptions
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies
 
-from deploy.errors import CredentialsError, PushFailedError, UsageError
+from deploy.errors import CredentialsError, PushFailedError, UsageError, innermost
 from deploy.registry.address import Address, Login
 from deploy.registry.retry import Attempts, RetryPolicy, TransientError
 from deploy.registry.timed import TimedAdapter
@@ -178,7 +178,7 @@ class Transport:
 
     def _failure(self, error: Exception) -> Exception:
         """Name the innermost cause, without the request's address, which may hold a signature."""
-        cause = _innermost(error)
+        cause = innermost(error)
         if isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError)):
             return TransientError("it does not answer in time")
         reason = (cause.strerror or str(cause)) if isinstance(cause, OSError) else "the connection was lost"
@@ -194,9 +194,7 @@ def _authorities() -> str | bool:
     for variable in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
         if named := os.environ.get(variable):
             if not Path(named).exists():
-                raise UsageError(
-                    f"{variable} is {named}, and there is no such file", then=f"correct or unset {variable}"
-                )
+                raise UsageError(f"{variable}={named} is missing", then=f"correct or unset {variable}")
             return named
     return True
 
@@ -224,10 +222,3 @@ def _parsed(parameters: str) -> dict[str, str]:
 def _stated_seconds(answer: Answer) -> float | None:
     stated = answer.headers.get("Retry-After", "")
     return float(stated) if stated.isdecimal() and len(stated) < 6 else None
-
-
-def _innermost(error: BaseException) -> BaseException:
-    """Return the operating system's or TLS's error, below the layers that repeat the address."""
-    while error.__context__:
-        error = error.__context__
-    return error

@@ -20,11 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
 # Answers to a change of an alias that somebody else has changed, made or deleted since it was read.
-_CHANGED_MEANWHILE: Final = {
-    "PreconditionFailedException",
-    "ResourceConflictException",
-    "ResourceNotFoundException",
-}
+_CHANGED_MEANWHILE: Final = {"PreconditionFailedException", "ResourceConflictException", "ResourceNotFoundException"}
 
 
 class AliasMove:

@@ -18,8 +18,7 @@ from deploy.aws import Account, code_of, was_repeated
 from deploy.console import Reporter
 from deploy.errors import ConflictError, FunctionNotReadyError
 from deploy.release import function
-from deploy.release.function import FunctionState
-from deploy.release.settings import changed
+from deploy.release.function import FunctionState, changed
 from deploy.release.undo_stack import UndoStack
 from deploy.signals import postponed
 

@@ -8,6 +8,16 @@ _NETWORK = "look at the function's VPC configuration"
 _KEY = "look at the key's state and policy, and at the function's KMS key"
 _FILES = "look at the file system, its mount targets and the security groups between it and the function"
 _CAPACITY = "wait and try again, or ask for a higher quota"
+_SUPPORT = "try again; open a support case if it stays"
+_CHECK = "`ecr_push.py check IMAGE` says what is wrong with it"
+_PRUNE = "push it again, and let `ecr_push.py prune` decide which images go, not a lifecycle rule"
+_PULL = (
+    "the repository's policy must allow lambda.amazonaws.com ecr:BatchGetImage and ecr:GetDownloadUrlForLayer; "
+    "`ecr_push.py push --create` makes such a repository"
+)
+_VPC_ROLE = "a function in a VPC needs AWSLambdaVPCAccessExecutionRole on its role"
+_MEMORY = "give it more memory (--memory), which brings more CPU as well; import less at the start"
+_ACCELERATOR = "look at the function's accelerator and capacity provider"
 _START = "run the image here as Lambda would (`make demo`), and read `ecr_push.py logs`"
 
 # code: (what happened, what to do)
@@ -16,25 +26,15 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
     "Creating": ("the function is still being created", "wait"),
     "Restoring": ("the function is being woken from sleep", "wait"),
     "EniLimitExceeded": ("the account has no network interfaces left", "ask for a higher quota, or use fewer subnets"),
-    "InsufficientRolePermissions": (
-        "the function's role lacks a right that its configuration needs",
-        "a function in a VPC needs AWSLambdaVPCAccessExecutionRole on its role",
-    ),
-    "InvalidConfiguration": ("parts of the configuration do not go together", "read Lambda's message"),
-    "InternalError": ("Lambda had an error of its own", "try again; open a support case if it stays"),
+    "InsufficientRolePermissions": ("the function's role lacks a right that its configuration needs", _VPC_ROLE),
+    "InvalidConfiguration": ("parts of the configuration contradict each other", "read Lambda's message"),
+    "InternalError": ("Lambda had an error of its own", _SUPPORT),
     "SubnetOutOfIPAddresses": ("a subnet has no addresses left", _NETWORK),
     "InvalidSubnet": ("a subnet does not exist or is not usable", _NETWORK),
     "InvalidSecurityGroup": ("a security group does not exist or is not usable", _NETWORK),
-    "ImageDeleted": (
-        "the image is no longer in the repository",
-        "push it again, and let `ecr_push.py prune` decide what may go, not a lifecycle rule",
-    ),
-    "ImageAccessDenied": (
-        "Lambda may not read the image",
-        "the repository's policy must allow lambda.amazonaws.com ecr:BatchGetImage and ecr:GetDownloadUrlForLayer; "
-        "`ecr_push.py push --create` makes such a repository",
-    ),
-    "InvalidImage": ("Lambda cannot use the image", "`ecr_push.py check IMAGE` says what is wrong with it"),
+    "ImageDeleted": ("the image is no longer in the repository", _PRUNE),
+    "ImageAccessDenied": ("Lambda may not read the image", _PULL),
+    "InvalidImage": ("Lambda cannot use the image", _CHECK),
     "KMSKeyAccessDenied": ("Lambda may not use the KMS key", _KEY),
     "KMSKeyNotFound": ("the KMS key does not exist", _KEY),
     "InvalidStateKMSKey": ("the KMS key is in a state that forbids its use", _KEY),
@@ -43,10 +43,7 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
     "EFSMountConnectivityError": ("the file system cannot be reached", _FILES),
     "EFSMountFailure": ("the file system cannot be mounted", _FILES),
     "EFSMountTimeout": ("mounting the file system took too long", _FILES),
-    "InvalidRuntime": (
-        "the runtime does not exist",
-        "an image function has none: look at the function's configuration",
-    ),
+    "InvalidRuntime": ("the runtime does not exist", "an image needs none: look at the function's configuration"),
     "InvalidZipFileException": ("the zip file is not usable", "make it again"),
     "FunctionError": ("the function failed while it started", _START),
     "ServiceQuotaExceededException": ("a quota of the account is used up", _CAPACITY),
@@ -54,36 +51,21 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
     "CapacityProviderScalingLimitExceeded": ("the capacity provider may not grow any more", _CAPACITY),
     "InsufficientCapacity": ("there are no machines of this kind left", _CAPACITY),
     "EC2RequestLimitExceeded": ("too many requests to EC2 at once", "wait and try again"),
-    "FunctionError.InitTimeout": (
-        "the function did not start in time",
-        "more memory gives more CPU (--memory); look at what is imported at start",
-    ),
+    "FunctionError.InitTimeout": ("the function did not start in time", _MEMORY),
     "FunctionError.RuntimeInitError": ("the function's process ended while it started", _START),
     "FunctionError.ExtensionInitError": ("an extension failed while it started", _START),
-    "FunctionError.InvalidEntryPoint": (
-        "the entrypoint does not exist or is not executable",
-        "`ecr_push.py check IMAGE` shows it",
-    ),
+    "FunctionError.InvalidEntryPoint": ("the entrypoint does not exist or is not executable", _CHECK),
     "FunctionError.InvalidWorkingDirectory": (
         "the working directory does not exist",
-        "look at WORKDIR in the Dockerfile",
+        "correct WORKDIR in the Dockerfile",
     ),
-    "FunctionError.PermissionDenied": (
-        "the function's user may not read or run a file of the image",
-        "`ecr_push.py check IMAGE` names the files; chmod them in the Dockerfile",
-    ),
+    "FunctionError.PermissionDenied": ("the function's user may not read or run a file of the image", _CHECK),
     "FunctionError.TooManyExtensions": ("there are more than ten extensions", "remove some"),
-    "FunctionError.InitResourceExhausted": (
-        "the function ran out of memory, files or processes while it started",
-        "give it more memory (--memory)",
-    ),
+    "FunctionError.InitResourceExhausted": ("memory, files or processes ran out at the start", _MEMORY),
     "DisallowedByVpcEncryptionControl": ("the VPC's encryption controls forbid it", _NETWORK),
     "DrainingDurableExecutions": ("durable executions of the function are still running", "wait until they have ended"),
-    "IncompatibleAcceleratorInstanceTypes": (
-        "the accelerator does not go with the instance types",
-        "look at the function's accelerator and capacity provider",
-    ),
-    "DependencyError": ("a service that Lambda depends on failed", "try again; open a support case if it stays"),
+    "IncompatibleAcceleratorInstanceTypes": ("the accelerator does not go with the instance types", _ACCELERATOR),
+    "DependencyError": ("a service that Lambda depends on failed", _SUPPORT),
 }
 
 

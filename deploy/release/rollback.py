@@ -32,8 +32,7 @@ class Rollback(AliasTransaction):
         """State of the alias at the start. Raises FunctionNotFoundError if there is no such alias."""
         if self._alias_move.before is None:
             raise FunctionNotFoundError(
-                f"{self._function} has no alias {self._alias_move.name}",
-                then="`ecr_push.py status` lists the aliases",
+                f"{self._function} has no alias {self._alias_move.name}", then="`ecr_push.py status` lists aliases"
             )
         return self._alias_move.before
 

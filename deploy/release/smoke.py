@@ -19,11 +19,7 @@ from deploy.release.function import FunctionState, settled
 LABEL: Final = "hwang-lambda.smoke"
 # S3's event when a notification is set up. It asks for no work, but the function must start to answer it.
 PROBE: Final[dict[str, str]] = {"Service": "Amazon S3", "Event": "s3:TestEvent"}
-_NOT_NOW: Final = {
-    "TooManyRequestsException",
-    "ServiceException",
-    "SnapStartNotReadyException",
-}
+_NOT_NOW: Final = {"TooManyRequestsException", "ServiceException", "SnapStartNotReadyException"}
 # A version that was not invoked for weeks is woken by an invocation, and then is pending for a while.
 _ASLEEP: Final = {"ResourceNotReadyException", "ResourceConflictException"}
 _WAKING_SECONDS: Final = 300
@@ -47,9 +43,7 @@ def event_of(labels: Mapping[str, str]) -> Any:
     try:
         return json.loads(labels[LABEL])
     except ValueError as error:
-        raise ImageRefusedError(
-            f"the image's label {LABEL} is no JSON", then="mend it, or give --smoke FILE"
-        ) from error
+        raise ImageRefusedError(f"label {LABEL} is no JSON", then="correct it, or give --smoke FILE") from error
 
 
 def run(account: Account, function: str, qualifier: str, smoke: Smoke, version: FunctionState) -> str:

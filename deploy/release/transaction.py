@@ -13,24 +13,15 @@ from typing import Final
 
 from botocore.exceptions import ClientError
 
+from deploy import errors
 from deploy.aws import Account
 from deploy.console import Reporter
-from deploy.errors import (
-    CanaryFailedError,
-    ConflictError,
-    DeployError,
-    FunctionNotFoundError,
-    FunctionNotReadyError,
-    FunctionUnsuitableError,
-    UsageError,
-)
 from deploy.release import canary, function
 from deploy.release.alias import AliasState, description, wait_provisioned
 from deploy.release.alias_move import AliasTransaction
 from deploy.release.canary import Canary
-from deploy.release.function import LATEST, FunctionState
+from deploy.release.function import LATEST, FunctionState, Settings, changed
 from deploy.release.latest import Latest
-from deploy.release.settings import Settings, changed
 from deploy.release.smoke import Smoke
 
 _MENDED_BY_CODE: Final = {"ImageDeleted", "ImageAccessDenied", "InvalidImage"}
@@ -72,7 +63,7 @@ class Release(AliasTransaction):
         with self._report.step(f"Read function {self._function}") as note:
             try:
                 self._latest.read()
-            except FunctionNotFoundError:
+            except errors.FunctionNotFoundError:
                 if self._target.role is None:
                     raise
                 note("it is not there and will be made")
@@ -83,20 +74,20 @@ class Release(AliasTransaction):
 
     def _require_suitable(self, seen: FunctionState) -> None:
         if seen.package_type != "Image":
-            raise FunctionUnsuitableError(
+            raise errors.FunctionUnsuitableError(
                 f"{seen.name} is a {seen.package_type} function, and that never changes",
                 then="deploy to a new function (--create --role ARN), or serve this one by `make bundle`: "
                 "docs/from-the-zip.md",
             )
         if seen.architecture != self._target.architecture:
-            raise FunctionUnsuitableError(
+            raise errors.FunctionUnsuitableError(
                 f"the image is for {self._target.architecture}, the function {seen.name} is {seen.architecture}",
                 then=f"build the image for {seen.architecture}, or deploy to another function",
             )
         if seen.state == "Failed" and seen.state_code not in _MENDED_BY_CODE:
             function.require_success(seen, f"making {seen.name}")
         if seen.state in {"Deleting", "Deactivating", "Deactivated"}:
-            raise FunctionNotReadyError(f"{seen.name} is {seen.state.lower()}", then="deploy to another function")
+            raise errors.FunctionNotReadyError(f"{seen.name} is {seen.state.lower()}", then="deploy to another one")
 
     def require_place(self, repository_arn: str) -> None:
         """Require the function in the repository's region and account: Lambda takes images from nowhere else."""
@@ -105,7 +96,7 @@ class Release(AliasTransaction):
         here, there = repository_arn.split(":")[3:5], self._latest.state.arn.split(":")[3:5]
         for what, ours, theirs in zip(("region", "account"), here, there, strict=False):  # a dry run knows no ARN
             if ours != theirs:
-                raise FunctionUnsuitableError(
+                raise errors.FunctionUnsuitableError(
                     f"the repository is in {what} {ours}, the function in {what} {theirs}",
                     then=f"use a repository of the function's {what} (--region, --profile)",
                 )
@@ -124,14 +115,14 @@ class Release(AliasTransaction):
         if self.before is None:
             return
         if canary and self.before.version == LATEST:
-            raise UsageError(
+            raise errors.UsageError(
                 f"alias {self._alias_move.name} is at $LATEST, which cannot share traffic with a version",
                 then="deploy without --canary once",
             )
         for version in self.before.weights:
             seen = function.read(self._account.functions, self._function, version)
             if seen.digest != function.digest_of(image_uri):
-                raise ConflictError(
+                raise errors.ConflictError(
                     f"a canary of another image is under way: alias {self._target.alias} is at {self.before}",
                     then=f"end it: ecr_push.py rollback --function {self._function}",
                 )
@@ -162,7 +153,7 @@ class Release(AliasTransaction):
         self._ask(qualifier, asked, self._version)
 
     def send_share(self, asked: Canary) -> None:
-        """Give the version a share of the traffic, and watch it. Raises CanaryFailedError at too many errors."""
+        """Give the version a share of the traffic, and watch it. Raises CanaryFailedError at too many"""
         if self.before is None or self.before.version == self.version:
             self._report.say("  no canary: there is no other version to share the traffic with")
             return
@@ -177,7 +168,7 @@ class Release(AliasTransaction):
         while True:
             seen = canary.traffic(self._account, name, self._alias_move.name, self.version, since)
             if seen.errors > asked.max_errors:
-                raise CanaryFailedError(
+                raise errors.CanaryFailedError(
                     f"version {self.version} had {seen.errors} errors in {seen.invocations} invocations",
                     then=f"ecr_push.py logs --function {self._function} --since 10m",
                     invocations=seen.invocations,
@@ -201,7 +192,7 @@ class Release(AliasTransaction):
                 note(f"{count} ready" if count else "none on the alias")
             if asked:
                 self._ask_published(self._alias_move.name, asked)
-        except (ClientError, DeployError):
+        except (ClientError, errors.DeployError):
             self._alias_move.require_unmoved()  # else it is somebody else's version that fails
             raise
         self._read_back()

@@ -183,7 +183,7 @@ def test_another_functions_image_of_another_account_or_kind_does_not_matter(aws:
 
 def test_without_a_terminal_nothing_is_deleted_unless_yes_is_said(aws: StrictAws, trial: Trial) -> None:
     put(aws, 9)
-    assert "nobody is there to ask" in trial.fails(UsageError, *PRUNE, "--keep", "0").err
+    assert "there is no terminal to ask on" in trial.fails(UsageError, *PRUNE, "--keep", "0").err
     assert len(left(aws)) == 1
     trial.succeeds(*PRUNE, "--keep", "0", "--yes")
     assert left(aws) == set()

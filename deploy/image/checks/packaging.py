@@ -35,9 +35,7 @@ def manifest(image: Image) -> Iterator[Finding]:
         yield Finding("ok", "manifest", "made when the image is pushed")
     elif found.media_type not in oci.MANIFESTS:
         yield _bad_manifest(
-            f"its type is {found.media_type}",
-            why="Lambda takes OCI and Docker v2 schema 2",
-            then="build it again",
+            f"its type is {found.media_type}", why="Lambda takes OCI and Docker v2 schema 2", then="build it again"
         )
     elif image.config_media_type not in oci.CONFIGS:
         yield _bad_manifest(

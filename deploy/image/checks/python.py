@@ -120,9 +120,7 @@ def handler(image: Image, command: Command, files: Filesystem) -> Iterator[Findi
 
 def _defines(found: Module, name: str, attribute: str, files: Filesystem) -> Finding:
     if found.form == "package":
-        return _wrong(
-            f"{name} is a directory of modules, and has no {attribute} itself", 'CMD ["package.module.function"]'
-        )
+        return _wrong(f"{name} is a directory of modules without a {attribute}", 'CMD ["package.module.function"]')
     if found.form == "compiled":
         return Finding("ok", "handler", f"{name}.{attribute}, in {found.path}, which is compiled")
     source = files.read(found.path, _MAX_SOURCE_BYTES)
@@ -139,9 +137,7 @@ def _defines(found: Module, name: str, attribute: str, files: Filesystem) -> Fin
     if names is None or attribute in names:
         return Finding("ok", "handler", f"{name}.{attribute}, in {found.path}")
     near = difflib.get_close_matches(attribute, names, n=1)
-    return _wrong(
-        f"{found.path} defines no {attribute}" + (f", but {near[0]}" if near else ""), "correct CMD, or define it"
-    )
+    return _wrong(f"{found.path} defines no {attribute}" + (f", but {near[0]}" if near else ""), "correct CMD")
 
 
 def _wrong(what: str, then: str) -> Finding:

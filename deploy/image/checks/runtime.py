@@ -61,9 +61,7 @@ def _python(image: Image, command: Command, files: Filesystem) -> Finding:
     if found:
         return _client(posixpath.dirname(found.path))
     return _no_client(
-        "awslambdaric is not on the image's Python path",
-        why="the command starts it as a module",
-        then=_INSTALL,
+        "awslambdaric is not on the image's Python path", why="the command starts it as a module", then=_INSTALL
     )
 
 

@@ -101,7 +101,7 @@ def test_marks_are_readable_without_colour(width: int, tmp_path: Path) -> None:
     lines = bad.splitlines()
     assert any(line.startswith("✗  handler") for line in lines)
     assert any(line.startswith("!  user") for line in lines)
-    assert lines[-1] == "✗ Lambda would not take it: 1 to mend"
+    assert lines[-1] == "✗ Lambda would not take it: 1 to correct"
     assert max(map(len, lines)) <= width
 
 

@@ -60,7 +60,7 @@ def test_a_document_with_other_bytes_of_the_same_number_is_refused(which: str, t
 def test_a_layer_of_another_size_is_refused(tmp_path: Path) -> None:
     image = good()
     files = damaged(layout_of(image), blob_name(image.layers[0].stored), b"short")
-    with pytest.raises(ImageRefusedError, match="has 5 bytes, and should have"):
+    with pytest.raises(ImageRefusedError, match="has 5 bytes, not "):
         opened(write_directory(files, tmp_path / "layout"))
 
 
@@ -131,7 +131,7 @@ def test_documents_of_more_than_four_mebibytes_are_refused(tmp_path: Path) -> No
         (b"", "Invalid JSON"),
         (b"nonsense", "Invalid JSON"),
         (b"[" * 100_000, "Invalid JSON"),
-        (b"[]", "it is not what it should be"),
+        (b"[]", "it is wrong"),
         (b"{}", "schemaVersion"),
         (b'{"schemaVersion": 2, "config": {}, "layers": []}', "config.mediaType"),
         (
@@ -142,7 +142,7 @@ def test_documents_of_more_than_four_mebibytes_are_refused(tmp_path: Path) -> No
     ],
 )
 def test_garbage_is_refused_with_the_place(data: bytes, place: str) -> None:
-    with pytest.raises(ImageRefusedError, match="it is not what it should be") as caught:
+    with pytest.raises(ImageRefusedError, match="it is wrong") as caught:
         oci.parse(oci.Manifest, data, "it")
     assert place in str(caught.value)
 

@@ -16,7 +16,7 @@ from deploy import cli, errors, policy
 from deploy.registry import ecr
 from deploy.release import alias, reasons
 from deploy.release.alias import AliasState
-from deploy.release.settings import Settings, changed
+from deploy.release.function import Settings, changed
 from deploy.release.smoke import differs
 
 ROOT = Path(__file__).resolve().parents[3]
