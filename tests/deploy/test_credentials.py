@@ -156,8 +156,8 @@ class Broken:
 BROKEN = [
     Broken("sso", "single sign-on session has expired", "aws sso login"),
     Broken("old-sso", "single sign-on session has expired", "aws sso login"),
-    Broken("nowhere", "the AWS configuration makes no sense", "mend ~/.aws/config"),
-    Broken("circle", "the AWS configuration makes no sense", "mend ~/.aws/config"),
+    Broken("nowhere", "the AWS configuration is wrong", "correct ~/.aws/config"),
+    Broken("circle", "the AWS configuration is wrong", "correct ~/.aws/config"),
     Broken("process", "no usable AWS credentials", "--profile NAME"),
 ]
 
@@ -184,7 +184,7 @@ def test_a_single_sign_on_that_has_expired(with_profiles: Trial) -> None:
 def test_a_configuration_that_cannot_be_read(trial: Trial, tmp_path: Path) -> None:
     (tmp_path / "config").write_text("[default\nregion")
     tried = changed(trial, KEYS, {"AWS_CONFIG_FILE": str(tmp_path / "config")})
-    check(tried, CredentialsError, what="Unable to parse config file", then="mend ~/.aws/config")
+    check(tried, CredentialsError, what="Unable to parse config file", then="correct ~/.aws/config")
 
 
 def test_no_region(trial: Trial) -> None:

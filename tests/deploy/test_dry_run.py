@@ -162,7 +162,7 @@ def test_a_deploy_of_an_image_on_this_machine(aws: StrictAws, trial: Trial, layo
 def test_people_are_told_that_nothing_was_changed(trial: Trial, digest: str) -> None:
     ended = trial.succeeds(*DEPLOY, "--digest", digest, "--dry-run")
     lines = ended.out.splitlines()
-    assert lines[-2] == "nothing was changed; the real run would end so:"
+    assert lines[-2] == "nothing was changed; the real run would end like this:"
     assert lines[-1].startswith("alias live of frames is at version NEW, ")
     assert all(line.startswith(("read ", "would ")) for line in lines[:-2])
     assert "✓" not in ended.err

@@ -88,7 +88,7 @@ def test_an_event_that_is_no_json_is_refused_before_any_call(
     path = tmp_path / "event.json"
     if content is not None:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    assert "is not a file with JSON" in trial.fails(UsageError, *INVOKE, str(path)).err
+    assert "is no JSON" in trial.fails(UsageError, *INVOKE, str(path)).err
     assert aws.calls() == []
 
 
