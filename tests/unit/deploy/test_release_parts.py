@@ -1,0 +1,389 @@
+"""The parts of a release that need no account: states, settings, reasons, the undo stack, tables."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+from rich.text import Text
+
+from deploy.console import Reporter
+from deploy.errors import FunctionNotFoundError, ImageRefusedError, NotRestoredError, UpdateFailedError
+from deploy.release import alias, canary, function, reasons, smoke, versions
+from deploy.release.alias import AliasState
+from deploy.release.canary import Canary
+from deploy.release.function import DEFAULT_SETTINGS, FunctionState, Settings, changed
+from deploy.release.undo_stack import UndoStack
+
+
+class Recorded:
+    """A client whose methods return what they are told and remember what they were asked."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers = answers
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        def call(**asked: Any) -> Any:
+            self.asked.append((name, asked))
+            answer = self.answers[name]
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        return call
+
+
+def refused(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "no"}}, "GetFunction")
+
+
+def state_of(**configuration: Any) -> FunctionState:
+    client: Any = Recorded(get_function={"Configuration": configuration, "Code": {"ImageUri": "h/a@sha256:1"}})
+    return function.read(client, "frames")
+
+
+# An alias.
+
+
+def test_an_alias_is_shown_with_its_shares() -> None:
+    assert str(AliasState("1")) == "version 1"
+    assert str(AliasState("1", {"2": 0.1, "3": 0.25})) == "version 1, 10% to version 2, 25% to version 3"
+
+
+def test_aliases_are_equal_if_traffic_goes_the_same_ways() -> None:
+    assert AliasState("1", {}, "a") == AliasState("1", {}, "b")
+    assert AliasState("1") != AliasState("1", {"2": 0.1})
+    assert AliasState("1") != AliasState("2")
+
+
+@pytest.mark.parametrize(
+    "routing", [{}, {"RoutingConfig": None}, {"RoutingConfig": {"AdditionalVersionWeights": None}}]
+)
+def test_an_alias_without_shares_is_read(routing: dict[str, Any]) -> None:
+    found = alias.state({"FunctionVersion": "3", "RevisionId": "r", **routing})
+    assert (found.version, found.weights, found.revision) == ("3", {}, "r")
+
+
+def test_an_alias_with_shares_is_read() -> None:
+    found = alias.state({"FunctionVersion": "3", "RoutingConfig": {"AdditionalVersionWeights": {"4": 0.5}}})
+    assert (found.version, found.weights, found.revision) == ("3", {"4": 0.5}, "")
+
+
+def test_a_missing_alias_is_none_and_another_refusal_is_raised() -> None:
+    missing: Any = Recorded(get_alias=refused("ResourceNotFoundException"))
+    assert alias.read(missing, "frames", "live") is None
+    assert missing.asked == [("get_alias", {"FunctionName": "frames", "Name": "live"})]
+    forbidden: Any = Recorded(get_alias=refused("AccessDenied"))
+    with pytest.raises(ClientError):
+        alias.read(forbidden, "frames", "live")
+
+
+def test_a_description_is_cut_at_lambdas_limit() -> None:
+    assert alias.description("sha256:1", None) == "ecr_push sha256:1"
+    assert alias.description("sha256:1", AliasState("12")) == "ecr_push sha256:1 after version 12"
+    assert len(alias.description("x" * 300, None)) == 256
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("after version 12", "12"),
+        ("x after version 7 y", "7"),
+        ("after version x", None),
+        ("thereafter version 1", None),
+    ],
+)
+def test_the_version_before_is_found_in_a_description(text: str, version: str | None) -> None:
+    assert alias.version_before(text) == version
+
+
+# A function.
+
+
+def test_a_function_with_nothing_but_a_name_has_lambdas_defaults() -> None:
+    found = state_of(State=None, LastUpdateStatus=None, Architectures=None, Description=None)
+    assert (found.name, found.version, found.package_type, found.architecture) == ("frames", "$LATEST", "Zip", "x86_64")
+    assert (found.state, found.update, found.state_code, found.update_code) == ("Active", "Successful", "", "")
+    assert (found.revision, found.description, found.modified, found.arn) == ("", "", "", "")
+    assert (found.digest, found.timeout_seconds) == ("sha256:1", 900)
+    assert found.settings == {**DEFAULT_SETTINGS, "MemorySize": None, "Timeout": None}
+
+
+def test_a_function_is_read_whole() -> None:
+    found = state_of(
+        Version="3",
+        FunctionArn="arn:aws:lambda:eu-west-1:1:function:frames",
+        PackageType="Image",
+        Architectures=["arm64"],
+        RevisionId="r",
+        State="Failed",
+        StateReasonCode="C",
+        StateReason="why",
+        LastUpdateStatus="InProgress",
+        LastUpdateStatusReasonCode="D",
+        LastUpdateStatusReason="because",
+        Description="d",
+        LastModified="m",
+        Timeout=7,
+        MemorySize=512,
+        EphemeralStorage={"Size": 1024},
+        Environment={"Variables": {"A": "1"}},
+        SnapStart={"ApplyOn": "PublishedVersions", "OptimizationStatus": "On"},
+        Role="role",
+        VpcConfig={},
+    )
+    assert (found.version, found.arn, found.package_type) == (
+        "3",
+        "arn:aws:lambda:eu-west-1:1:function:frames",
+        "Image",
+    )
+    assert (found.architecture, found.revision, found.description, found.modified) == ("arm64", "r", "d", "m")
+    assert (found.state, found.state_code, found.state_reason) == ("Failed", "C", "why")
+    assert (found.update, found.update_code, found.update_reason) == ("InProgress", "D", "because")
+    assert found.timeout_seconds == 7
+    assert found.settings == {
+        "MemorySize": 512,
+        "Timeout": 7,
+        "EphemeralStorage": {"Size": 1024},
+        "Environment": {"Variables": {"A": "1"}},
+        "SnapStart": {"ApplyOn": "PublishedVersions"},
+    }
+    assert found.published["Role"] == "role"
+    assert found.published["VpcConfig"] is None
+    assert found.published["Architectures"] == ["arm64"]
+    assert set(found.published) >= {"KMSKeyArn", "TracingConfig", "DeadLetterConfig", "FileSystemConfigs"}
+    assert set(found.published) >= {"ImageConfigResponse", "LoggingConfig", *found.settings}
+
+
+def test_the_resolved_image_counts() -> None:
+    code = {"ImageUri": "h/a:tag", "ResolvedImageUri": "h/a@sha256:2"}
+    client: Any = Recorded(get_function={"Configuration": {}, "Code": code})
+    assert function.read(client, "frames").image_uri == "h/a@sha256:2"
+    assert function.digest_of("h/a:tag") == ""
+
+
+def test_a_qualifier_is_asked_for_unless_it_is_latest() -> None:
+    client: Any = Recorded(get_function={"Configuration": {}})
+    assert function.read(client, "frames").image_uri == ""
+    function.read(client, "frames", "7")
+    assert client.asked[0][1] == {"FunctionName": "frames"}
+    assert client.asked[1][1] == {"FunctionName": "frames", "Qualifier": "7"}
+
+
+@pytest.mark.parametrize(("qualifier", "what"), [("$LATEST", "function frames"), ("7", "7 of function frames")])
+def test_a_missing_function_is_named(qualifier: str, what: str) -> None:
+    client: Any = Recorded(get_function=refused("ResourceNotFoundException"))
+    with pytest.raises(FunctionNotFoundError) as caught:
+        function.read(client, "frames", qualifier)
+    assert caught.value.what == f"{what} is not there"
+
+
+def test_the_log_group_is_the_functions_own_or_the_usual_one() -> None:
+    assert state_of().log_group == "/aws/lambda/frames"
+    assert state_of(FunctionName="real").log_group == "/aws/lambda/real"
+    assert state_of(LoggingConfig={"LogGroup": "mine"}).log_group == "mine"
+
+
+@pytest.mark.parametrize(
+    ("configuration", "code"),
+    [
+        ({"State": "Failed", "StateReasonCode": "InvalidSubnet", "StateReason": "No."}, "InvalidSubnet"),
+        ({"LastUpdateStatus": "Failed", "LastUpdateStatusReasonCode": "InvalidImage"}, "InvalidImage"),
+    ],
+)
+def test_a_failure_is_raised_with_its_reason(configuration: dict[str, str], code: str) -> None:
+    with pytest.raises(UpdateFailedError) as caught:
+        function.require_success(state_of(**configuration), "making frames")
+    what, then = reasons.explain(code, "No." if "State" in configuration else "")
+    assert (caught.value.what, caught.value.then) == (f"making frames failed: {what}", then)
+    assert caught.value.detail == {"reason": code}
+
+
+def test_a_function_that_works_passes() -> None:
+    function.require_success(state_of(), "making frames")
+
+
+def test_a_reason_is_explained_with_its_code_and_lambdas_message() -> None:
+    assert reasons.explain("Idle", "Sleeping.")[0].endswith("was put to sleep (Idle: Sleeping)")
+    assert reasons.explain("", "") == ("Lambda gave no reason that is known here (no code)", "read Lambda's message")
+
+
+# Settings.
+
+
+def test_no_setting_changes_unless_it_is_named() -> None:
+    assert changed(DEFAULT_SETTINGS, Settings().over(DEFAULT_SETTINGS)) == {}
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (Settings(memory_mb=1), {"MemorySize": 1}),
+        (Settings(memory_mb=0), {"MemorySize": 0}),
+        (Settings(timeout_seconds=1), {"Timeout": 1}),
+        (Settings(ephemeral_storage_mb=1), {"EphemeralStorage": {"Size": 1}}),
+        (Settings(snapstart=True), {"SnapStart": {"ApplyOn": "PublishedVersions"}}),
+        (Settings(snapstart=False), {}),
+        (Settings(environment={"A": "1"}), {"Environment": {"Variables": {"A": "1"}}}),
+        (Settings(environment={"A": "1"}, unset=frozenset("A")), {"Environment": {"Variables": {"A": "1"}}}),
+        (Settings(unset=frozenset("A")), {}),
+    ],
+)
+def test_each_setting_is_named_as_lambda_names_it(settings: Settings, expected: dict[str, Any]) -> None:
+    assert changed(DEFAULT_SETTINGS, settings.over(DEFAULT_SETTINGS)) == expected
+
+
+def test_a_member_that_is_missing_has_changed() -> None:
+    assert changed({}, {"A": 1}) == {"A": 1}
+    assert changed({"A": 1}, {}) == {}
+
+
+# A canary.
+
+
+@pytest.mark.parametrize(("seconds", "pause"), [(0, 0), (20, 5), (60, 15), (6000, 15)])
+def test_a_canary_is_looked_at_four_times_or_each_quarter_minute(seconds: int, pause: float) -> None:
+    assert Canary(0.1, seconds).look_seconds == pause
+
+
+def test_the_metrics_of_the_version_behind_the_alias_are_added_up() -> None:
+    results = [{"Id": "invocations", "Values": [1.0, 2.0]}, {"Id": "errors", "Values": [1.0]}]
+    account: Any = type("Account", (), {"metrics": Recorded(get_metric_data={"MetricDataResults": results})})()
+    since = datetime.now(UTC)
+    found = canary.traffic(account, "frames", "live", "2", since)
+    assert (found.invocations, found.errors) == (3, 1)
+    ((_, asked),) = account.metrics.asked
+    assert asked["StartTime"] == since - timedelta(seconds=60)
+    assert timedelta(seconds=59) < asked["EndTime"] - since < timedelta(seconds=70)
+    place = {"FunctionName": "frames", "Resource": "frames:live", "ExecutedVersion": "2"}
+    for query, name in zip(asked["MetricDataQueries"], ("Invocations", "Errors"), strict=True):
+        stat = query["MetricStat"]
+        assert (query["Id"], stat["Period"], stat["Stat"]) == (name.lower(), 60, "Sum")
+        assert (stat["Metric"]["Namespace"], stat["Metric"]["MetricName"]) == ("AWS/Lambda", name)
+        assert {item["Name"]: item["Value"] for item in stat["Metric"]["Dimensions"]} == place
+
+
+def test_without_metrics_there_was_no_traffic() -> None:
+    account: Any = type("Account", (), {"metrics": Recorded(get_metric_data={"MetricDataResults": []})})()
+    found = canary.traffic(account, "frames", "live", "2", datetime.now(UTC))
+    assert (found.invocations, found.errors) == (0, 0)
+
+
+# The smoke test.
+
+
+def test_the_event_is_the_labels_or_one_for_any_function() -> None:
+    assert smoke.event_of({}) == {"Service": "Amazon S3", "Event": "s3:TestEvent"}
+    assert smoke.event_of({"hwang-lambda.smoke": '{"selftest": true}'}) == {"selftest": True}
+    with pytest.raises(ImageRefusedError) as caught:
+        smoke.event_of({"hwang-lambda.smoke": "{"})
+    assert caught.value.what == "label hwang-lambda.smoke is no JSON"
+    assert caught.value.then == "correct it, or give --smoke FILE"
+
+
+# The undo stack.
+
+
+class Undone:
+    """Changes that are put back in the order in which they are recorded."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.stack = UndoStack(Reporter())
+
+    def push(self, name: str, error: Exception | None = None) -> None:
+        def put_back() -> None:
+            self.names.append(name)
+            if error:
+                raise error
+
+        self.stack.push(name, put_back)
+
+
+def test_changes_are_put_back_last_first() -> None:
+    undone = Undone()
+    assert not undone.stack
+    for name in ("a", "b", "c"):
+        undone.push(name)
+    assert undone.stack
+    undone.stack.put_back(ValueError("why"))
+    assert undone.names == ["c", "b", "a"]
+    assert not undone.stack
+
+
+def test_kept_and_dropped_changes_are_not_put_back() -> None:
+    undone = Undone()
+    undone.push("a")
+    undone.push("b")
+    undone.stack.drop_last()
+    undone.stack.put_back(ValueError("why"))
+    assert undone.names == ["a"]
+    undone.push("c")
+    undone.stack.clear()
+    undone.stack.put_back(ValueError("why"))
+    assert undone.names == ["a"]
+
+
+def test_a_change_that_cannot_be_put_back_does_not_keep_the_others() -> None:
+    undone = Undone()
+    undone.push("a")
+    undone.push("b", EndpointConnectionError(endpoint_url="https://x"))
+    undone.push("c", RuntimeError("no"))
+    with pytest.raises(NotRestoredError) as caught:
+        undone.stack.put_back(ValueError("why"))
+    assert undone.names == ["c", "b", "a"]
+    assert caught.value.what.startswith("why; and this could not be put back: c (no); b (AWS cannot be reached: ")
+    assert len(caught.value.detail["not_restored"]) == 2  # type: ignore[arg-type]
+    assert str(caught.value.__cause__) == "why"
+
+
+# What is shown of versions.
+
+
+@pytest.mark.parametrize(
+    ("ago", "shown"),
+    [
+        (timedelta(seconds=5), "5 s"),
+        (timedelta(seconds=59), "59 s"),
+        (timedelta(minutes=1), "1 min"),
+        (timedelta(minutes=59), "59 min"),
+        (timedelta(hours=1), "1 h"),
+        (timedelta(hours=23), "23 h"),
+        (timedelta(days=1), "1 d"),
+        (timedelta(days=40), "40 d"),
+        (timedelta(seconds=-9), "0 s"),
+    ],
+)
+def test_an_age_is_shown_in_its_largest_unit(ago: timedelta, shown: str) -> None:
+    modified = (datetime.now(UTC) - ago).strftime("%Y-%m-%dT%H:%M:%S.%f%z")
+    assert versions._age_of(modified) == shown
+
+
+def test_an_unknown_age_is_left_out() -> None:
+    assert versions._age_of("") == ""
+
+
+@pytest.mark.parametrize(
+    ("status", "shown", "style"), [(None, "—", ""), ("ACTIVE", "✓", "green"), ("ARCHIVED", "✗ archived", "red")]
+)
+def test_the_status_of_an_image_is_a_sign(status: str | None, shown: str, style: str) -> None:
+    sign = versions._sign(status)
+    assert isinstance(sign, Text)
+    assert (sign.plain, sign.style) == (shown, style)
+
+
+def test_a_zip_function_has_no_image() -> None:
+    found = versions.Version(state_of(Version="1").model_copy(update={"image_uri": ""}), {"live": 1.0}, None)
+    document = versions.document("frames", [found])["versions"][0]
+    assert (document["digest"], document["image"], document["image_status"]) == (None, None, None)
+    assert versions.table("frames", [found]).row_count == 1
+
+
+def test_an_update_under_way_is_shown() -> None:
+    found = versions.Version(state_of(LastUpdateStatus="Failed"), {"live": 0.5, "next": 1.0}, None)
+    cells = [next(iter(column.cells)) for column in versions.table("frames", [found]).columns]
+    assert cells[0] == "live 50%, next"
+    assert cells[-1] == "Active, update Failed"
