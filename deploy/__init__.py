@@ -1,1 +1,1 @@
-"""What ecr_push.py is made of: an image, a registry, a function's release, and what may be thrown away."""
+"""Parts of ecr_push.py: images, registries, releases of functions, and the output of commands."""

@@ -93,7 +93,7 @@ class Account:
 
     @property
     def dry_run(self) -> bool:
-        """Whether nothing is changed."""
+        """True if nothing is changed."""
         return self._dry_run is not None
 
     @cached_property
@@ -235,7 +235,7 @@ _REFUSALS: Final[dict[str, tuple[type[errors.DeployError], str, str]]] = {
     **dict.fromkeys(("InvalidAccessKeyId", "AuthFailure"), _UNKNOWN),
     "PreconditionFailedException": (
         errors.ConflictError,
-        "somebody else changed the function meanwhile; theirs is kept",
+        "another caller changed the function meanwhile; that change is kept",
         "look at `status`, then again",
     ),
     "ResourceNotFoundException": (

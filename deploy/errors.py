@@ -164,7 +164,7 @@ class FunctionFailedError(DeployError):
 
 
 class ConflictError(DeployError):
-    """Somebody else changed the function or the alias meanwhile; theirs is kept."""
+    """Another caller changed the function or the alias meanwhile; that change is kept."""
 
     exit_code = 50
 
@@ -188,7 +188,7 @@ class CanaryFailedError(DeployError):
 
 
 class ReleaseUndoneError(DeployError):
-    """Something failed after the alias was moved; it is back where it was."""
+    """Something failed after the alias was moved; it was moved back."""
 
     exit_code = 54
 

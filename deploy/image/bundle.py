@@ -144,12 +144,11 @@ def spool(pieces: Iterable[bytes], what: str, files: ExitStack) -> BinaryIO:
         spooled.flush()
     except OSError as error:
         raise ImageRefusedError(
-            f"{what} does not fit into {tempfile.gettempdir()}: {error.strerror}",
-            then="set TMPDIR to where there is room",
+            f"{what} does not fit into {tempfile.gettempdir()}: {error.strerror}", then="set TMPDIR to a larger disk"
         ) from None
     return spooled
 
 
 def blob_path(digest: str) -> str:
-    """Return where a layout keeps the blob of this digest."""
+    """Return the path of a blob in a layout."""
     return f"blobs/{digest.replace(':', '/')}"

@@ -61,7 +61,7 @@ class EngineClient(docker.APIClient):
 
     @trust_env.setter
     def trust_env(self, _: bool) -> None:
-        pass
+        """Ignore the setting."""
 
 
 @contextmanager
@@ -244,7 +244,7 @@ def _near(name: str, tags: list[str]) -> list[str]:
 
 def _unavailable(host: str, error: Exception) -> EngineUnavailableError:
     """Explain, by the operating system's error somewhere below docker-py's."""
-    start = "start it (systemctl start docker, Docker Desktop, colima start), or set DOCKER_HOST to where it is"
+    start = "start it (systemctl start docker, Docker Desktop, colima start), or set DOCKER_HOST to its address"
     cause = innermost(error)
     match cause:
         case FileNotFoundError():
@@ -254,7 +254,7 @@ def _unavailable(host: str, error: Exception) -> EngineUnavailableError:
         case ConnectionRefusedError():
             what, then = "nothing listens there", start
         case _ if isinstance(cause, TimeoutError) or "timed out" in str(error).lower():
-            what, then = "it does not answer", "restart it, or set DOCKER_HOST to where one is"
+            what, then = "it does not answer", "restart it, or set DOCKER_HOST to another"
         case _:
             what, then = (str(error).partition("\n")[0][:200], "check DOCKER_HOST and DOCKER_TLS_VERIFY")
     return EngineUnavailableError(

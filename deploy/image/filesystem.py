@@ -54,7 +54,7 @@ class Node:
 
     @property
     def is_directory(self) -> bool:
-        """Whether it can have children."""
+        """True for a node that can have children."""
         return self.entry.kind is Kind.DIRECTORY
 
     def renew(self, layer: int) -> None:

@@ -87,7 +87,7 @@ class Image:
 
     @property
     def is_standin(self) -> bool:
-        """Whether it stands on the stand-in for Lambda's base image, which is for this machine alone."""
+        """True if it stands on the stand-in for Lambda's base image, which is for this machine alone."""
         return any(name in self.labels and value in (None, self.labels[name]) for name, value in STANDIN_LABELS.items())
 
     @cached_property

@@ -85,7 +85,7 @@ class Descriptor(_Document):
 
     @property
     def is_attestation(self) -> bool:
-        """Whether it is about an image: BuildKit's provenance and bills of materials, for "unknown/unknown"."""
+        """True if it is about an image: BuildKit's provenance and bills of materials, for "unknown/unknown"."""
         platform = self.platform
         return "vnd.docker.reference.type" in self.annotations or (
             platform is not None and (platform.os, platform.architecture) == ("unknown", "unknown")
@@ -207,7 +207,7 @@ class StoredManifest:
 
     @property
     def is_index(self) -> bool:
-        """Whether it lists images, by its media type."""
+        """True if it lists images, by its media type."""
         return self.media_type in INDEXES
 
 

@@ -44,7 +44,7 @@ class StoredBlob:
 
     @property
     def compression(self) -> Compression:
-        """Compression of a layer, told by its first bytes."""
+        """Compression of a layer, recognised by its first bytes."""
         with self.open() as file:
             return compression_of(file.read(_HEAD_BYTES))
 

@@ -1,7 +1,7 @@
-"""Tar archives, read once from front to back: what they list, without their contents being read.
+"""Entries of tar archives, read once from front to back, without the contents of files.
 
-POSIX (ustar, pax) and GNU archives, as Docker, BuildKit, Podman and tar write them. Nothing is ever unpacked. What a
-hostile archive can cost is bounded: names by MAX_EXTENSION_BYTES, and the whole by what the caller's stream gives.
+POSIX (ustar, pax) and GNU archives, as Docker, BuildKit, Podman and tar write them. Nothing is ever unpacked. The
+cost of a hostile archive is bounded: of names by MAX_EXTENSION_BYTES, of the whole by the caller's stream.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ MAX_EXTENSION_BYTES: Final = 1024 * 1024  # a long name or a pax header: what Go
 
 
 class TarError(ValueError):
-    """It is no tar archive, or a damaged one."""
+    """Error for a damaged tar archive, or for anything else than one."""
 
 
 class Kind(Enum):
+    """Kind of an entry."""
+
     FILE = "file"
     DIRECTORY = "directory"
     SYMLINK = "symbolic link"
@@ -29,9 +31,9 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`name` and `target` as they are written, bytes that are not UTF-8 as surrogates.
+    """An entry: `name` and `target` as they are written, bytes that are not UTF-8 as surrogates.
 
-    The contents are `stored` bytes of the archive from `offset` on; `size` is more where the file has holes.
+    The contents are `stored` bytes of the archive from `offset` on; `size` is larger if the file has holes.
     """
 
     name: str
@@ -46,13 +48,13 @@ class Entry:
 
 
 class Input(Protocol):
-    """Bytes that come by. Short answers mean the end."""
+    """A stream of bytes. A short answer means the end."""
 
-    def read(self, size: int, /) -> bytes: ...
+    def read(self, size: int, /) -> bytes:
+        """Return the next bytes."""
 
     def skip(self, size: int, /) -> int:
-        """Leaves bytes out, and says how many there were to leave out."""
-        ...
+        """Discard bytes and return how many there were."""
 
 
 _KINDS: Final = {
@@ -71,7 +73,7 @@ _ZEROS: Final = bytes(BLOCK_BYTES)
 
 
 def entries(tar: Input) -> Iterator[Entry]:
-    """Raises TarError. Each entry's contents are skipped when the next one is asked for."""
+    """Yield the entries. Raises TarError. An entry's contents are skipped when the next one is asked for."""
     reader = _Reader(tar)
     while (entry := reader.entry()) is not None:
         yield entry
@@ -84,14 +86,14 @@ class _Reader:
         self._position = 0
 
     def entry(self) -> Entry | None:
-        """The next entry; None at the end."""
+        """Return the next entry; None at the end."""
         extensions: dict[str, str] = {}
         while (header := self._header()) is not None:
             kind, size = header[156:157], _number(header[124:136])
             if kind in b"xLK":
                 extensions.update(self._extension(kind, size))
             elif kind == b"g":
-                self.skip(size)  # says something of all entries, which neither Docker nor containerd heeds
+                self.skip(size)  # attributes for all entries, which Docker and containerd ignore
             else:
                 return self._made(header, kind, extensions)
         if extensions:
@@ -112,6 +114,7 @@ class _Reader:
         return block
 
     def skip(self, size: int) -> None:
+        """Skip the contents of an entry, with their padding."""
         padded = -(-size // BLOCK_BYTES) * BLOCK_BYTES
         skipped = self._tar.skip(padded)
         self._position += skipped
@@ -127,7 +130,7 @@ class _Reader:
         return data[:size]
 
     def _extension(self, kind: bytes, size: int) -> dict[str, str]:
-        """What comes before an entry because it does not fit into its header."""
+        """Return attributes that stand before an entry because they do not fit into its header."""
         if size > MAX_EXTENSION_BYTES:
             raise TarError(f"an entry's name and attributes have {size:,} bytes")
         data = self._read(size)
@@ -149,7 +152,7 @@ class _Reader:
         if what is Kind.FILE and name.endswith("/"):
             what = Kind.DIRECTORY  # as archives older than POSIX have it
         if what is not Kind.FILE:
-            # a hard link may tell the size of the file that it is a name of
+            # a hard link may have the size of the file that it is a name of
             size = stored = 0
         return Entry(
             name=name,
@@ -176,7 +179,7 @@ def _text(field: bytes) -> str:
 
 
 def _number(field: bytes) -> int:
-    """Octal digits, or binary where the first bit is set."""
+    """Parse octal digits, or a binary number if the first bit is set."""
     if field[0] & 0x80:
         value = int.from_bytes(field, "big", signed=False) & ~(0x80 << 8 * (len(field) - 1))
         if field[0] == 0xFF or value >= 2**63:
@@ -190,7 +193,7 @@ def _number(field: bytes) -> int:
 
 
 def _pax(data: bytes) -> dict[str, str]:
-    """Records of the form LENGTH KEYWORD=VALUE\\n; the length counts itself."""
+    """Parse records of the form LENGTH KEYWORD=VALUE\\n; the length counts itself."""
     found: dict[str, str] = {}
     start = 0
     while start < len(data):

@@ -49,7 +49,7 @@ class Address:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether the host is 127.0.0.0/8, ::1, localhost or below it; no name is resolved."""
+        """True if the host is 127.0.0.0/8, ::1, localhost or below it; no name is resolved."""
         name = urllib.parse.urlsplit(f"//{self.host}").hostname or ""
         try:
             return ipaddress.ip_address(name).is_loopback

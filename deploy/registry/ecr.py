@@ -46,7 +46,7 @@ class StoredImage:
 
     @property
     def is_there(self) -> bool:
-        """Whether it can be pulled: an archived one must be restored first."""
+        """True if it can be pulled: an archived one must be restored first."""
         return self.status == "ACTIVE"
 
 
@@ -67,7 +67,7 @@ class Repository:
 
     @property
     def is_immutable(self) -> bool:
-        """Whether ECR itself keeps every tag where it is."""
+        """True if ECR itself lets no tag move."""
         return self.mutability == "IMMUTABLE"
 
     def login(self) -> Login:
@@ -172,7 +172,7 @@ def create(client: ECRClient, name: str) -> Creation:
             repositoryName=name, imageTagMutability="IMMUTABLE", imageScanningConfiguration={"scanOnPush": True}
         )
         return _finished(_repository(client, made["repository"]), _Policies())
-    return _found(client, name)  # somebody else was quicker, or the answer to a first try was lost
+    return _found(client, name)  # another caller was quicker, or the answer to a first try was lost
 
 
 def _found(client: ECRClient, name: str) -> Creation:

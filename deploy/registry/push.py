@@ -145,14 +145,14 @@ def _read_back(image: Image, repository: Repository, tag: str, sent: Sent, retry
         top = retry(retry_policy, look)
     except TransientError:
         raise errors.PushFailedError(
-            f"{repository.uri}:{tag} was pushed and is not there", then="see whether somebody deletes images there"
+            f"{repository.uri}:{tag} was pushed and is not there", then="look for a rule that deletes images there"
         ) from None
     found = _found(image, repository, top)
     expected = {sent.digest} if sent.digest else sent.known
     if found is None or (expected and top.digest not in expected) or not _is_same(image, repository, found):
         raise errors.DigestMismatchError(
             f"{repository.uri}:{tag} is {top.digest}, and {', '.join(sorted(expected)) or 'another image'} was pushed",
-            then="somebody else pushed to the tag, or something on the way changes bytes; push under another --tag",
+            then="another push went to the tag, or something on the way changes bytes; push under another --tag",
             expected=sorted(expected),
             found=top.digest,
         )

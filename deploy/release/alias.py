@@ -59,7 +59,7 @@ def write(functions: LambdaClient, function: str, name: str, wanted: AliasState,
 
 
 def description(digest: str, before: AliasState | None) -> str:
-    """Return the description of a version that takes over from where the alias was."""
+    """Return the description of a version that takes over from the alias's former one."""
     after = f" after version {before.version}" if before and before.version != LATEST else ""
     return f"ecr_push {digest}{after}"[:_MAX_DESCRIPTION_CHARS]
 

@@ -11,7 +11,7 @@ from deploy.console import Reporter
 from deploy.errors import ConflictError, DeployError, ReleaseUndoneError, StoppedError
 from deploy.release import alias, smoke
 from deploy.release.alias import AliasState
-from deploy.release.function import FunctionState
+from deploy.release.function import FunctionState, conflict
 from deploy.release.smoke import Smoke
 from deploy.release.undo_stack import UndoStack
 from deploy.signals import hold_off, postponed
@@ -19,7 +19,7 @@ from deploy.signals import hold_off, postponed
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
-# Answers to a change of an alias that somebody else has changed, made or deleted since it was read.
+# Answers to a change of an alias that another caller has changed, made or deleted since it was read.
 _CHANGED_MEANWHILE: Final = {"PreconditionFailedException", "ResourceConflictException", "ResourceNotFoundException"}
 
 
@@ -44,7 +44,7 @@ class AliasMove:
         return alias.read(self._functions, self._function, self.name)
 
     def send(self, wanted: AliasState) -> None:
-        """Send the traffic as wanted. Raises ConflictError if somebody else changed the alias since it was read."""
+        """Send the traffic as wanted. Raises ConflictError if the alias was changed since it was read."""
         if self._ours is None:
             self._undo_stack.push(f"alias {self.name}", self._put_back)
         self._unanswered = wanted
@@ -70,30 +70,24 @@ class AliasMove:
 
     def _refusal(self, error: Exception) -> Exception:
         if isinstance(error, ClientError) and code_of(error) in _CHANGED_MEANWHILE:
-            return self._conflict(f"alias {self.name} is no longer as it was read")
+            return conflict(f"alias {self.name} is no longer as it was read")
         return error
-
-    def _conflict(self, what: str) -> ConflictError:
-        return ConflictError(
-            f"{what}: somebody else changed it meanwhile, and theirs is kept",
-            then="look at `ecr_push.py status`, then deploy again",
-        )
 
     def require_unmoved(self) -> None:
         """Raises ConflictError unless the alias is as `send` left it, revision and all."""
         found = self._found()
         if found != self._now or (found and self._now and found.revision != self._now.revision):
-            raise self._conflict(f"alias {self.name}, which was sent to {self._now}, is at {found or 'nothing'}")
+            raise conflict(f"alias {self.name}, which was sent to {self._now}, is at {found or 'nothing'}")
 
     @property
     def place(self) -> str:
         """Place of the alias after it was put back, in words."""
         if self._now != self.before:
-            return f"is at {self._now or 'nothing'}, as somebody else wants it"
+            return f"is at {self._now or 'nothing'}, as another caller left it"
         return f"is back at {self.before}" if self.before else "is gone again"
 
     def _put_back(self) -> None:
-        """Put the alias back if it is still as this release left it; somebody else's change since then is kept."""
+        """Put the alias back if it is still as this release left it; another caller's change since then is kept."""
         found = self._found()
         if self._is_ours(found):
             failure = self._restore(found)

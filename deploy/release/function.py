@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError, WaiterError
 from pydantic import BaseModel, ConfigDict, Field
 
 from deploy.aws import translated
-from deploy.errors import FunctionNotFoundError, FunctionNotReadyError, UpdateFailedError
+from deploy.errors import ConflictError, FunctionNotFoundError, FunctionNotReadyError, UpdateFailedError
 from deploy.release import reasons
 
 if TYPE_CHECKING:
@@ -207,3 +207,9 @@ def require_success(seen: FunctionState, doing: str) -> None:
         if status == "Failed":
             what, then = reasons.explain(code, reason)
             raise UpdateFailedError(f"{doing} failed: {what}", then=then, reason=code)
+
+
+def conflict(what: str) -> ConflictError:
+    """Return the error for a function or alias that was changed meanwhile."""
+    what = f"{what}: another caller changed it meanwhile, and that change is kept"
+    return ConflictError(what, then="look at `ecr_push.py status`, then deploy again")

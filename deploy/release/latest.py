@@ -1,7 +1,7 @@
 """$LATEST of a function, changed step by step from the state that was read, and published.
 
 Every change carries the revision that was read last, and the state afterwards must be the wanted one: anything that
-somebody else does meanwhile ends in ConflictError, here or there, and never in a version that nobody asked for.
+another caller does meanwhile ends in ConflictError, here or there, and never in a version that nobody asked for.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from deploy.aws import Account, code_of, was_repeated
 from deploy.console import Reporter
-from deploy.errors import ConflictError, FunctionNotReadyError
+from deploy.errors import FunctionNotReadyError
 from deploy.release import function
-from deploy.release.function import FunctionState, changed
+from deploy.release.function import FunctionState, changed, conflict
 from deploy.release.undo_stack import UndoStack
 from deploy.signals import postponed
 
@@ -58,7 +58,7 @@ class Latest:
 
     @property
     def is_known(self) -> bool:
-        """Whether the function exists and has been read."""
+        """True if the function exists and has been read."""
         return self._state is not None
 
     def read(self) -> None:
@@ -66,7 +66,7 @@ class Latest:
         self._state = function.settled(self._functions, self.name, self._wait_seconds)
 
     def create(self, image_uri: str, role: str, architecture: Any, settings: Mapping[str, Any]) -> None:
-        """Make the function, which stays even if a later step fails. Raises ConflictError if somebody else makes it."""
+        """Make the function, which stays if a later step fails. Raises ConflictError if another caller makes it."""
         with self._report.step(f"Make function {self.name}"):
             deadline = time.monotonic() + _ROLE_SECONDS
             while True:
@@ -85,7 +85,7 @@ class Latest:
                     if code_of(error) == _BUSY and was_repeated(error):
                         break
                     if code_of(error) == _BUSY:
-                        raise _conflict(f"{self.name} was not there, and now is") from error
+                        raise conflict(f"{self.name} was not there, and now is") from error
                     role_is_new = code_of(error) == "InvalidParameterValueException" and "assume" in str(error)
                     if not role_is_new or time.monotonic() > deadline:
                         raise
@@ -136,7 +136,7 @@ class Latest:
             version = function.settled(self._functions, self.name, self._wait_seconds, answer["Version"])
             function.require_success(version, f"publishing version {version.version}")
             if version.digest != self.state.digest or version.published != self.state.published:
-                raise _conflict(f"version {version.version} of {self.name} is not what was deployed")
+                raise conflict(f"version {version.version} of {self.name} is not what was deployed")
             note(f"version {version.version}")
         return version
 
@@ -229,16 +229,9 @@ class Latest:
         """Raises ConflictError unless $LATEST is as it should be."""
         names = changed(self.state.published, published)
         if self.state.digest != digest:
-            raise _conflict(f"$LATEST of {self.name} runs {self.state.digest}")
+            raise conflict(f"$LATEST of {self.name} runs {self.state.digest}")
         if names:
-            raise _conflict(f"$LATEST of {self.name} has another {', '.join(names)}")
-
-
-def _conflict(what: str) -> ConflictError:
-    return ConflictError(
-        f"{what}: somebody else changed it meanwhile, and theirs is kept",
-        then="look at `ecr_push.py status`, then deploy again",
-    )
+            raise conflict(f"$LATEST of {self.name} has another {', '.join(names)}")
 
 
 def _code(error: ClientError | BotoCoreError) -> str:

@@ -193,7 +193,7 @@ class Release(AliasTransaction):
             if asked:
                 self._ask_published(self._alias_move.name, asked)
         except (ClientError, errors.DeployError):
-            self._alias_move.require_unmoved()  # else it is somebody else's version that fails
+            self._alias_move.require_unmoved()  # else it is another caller's version that fails
             raise
         self._read_back()
 

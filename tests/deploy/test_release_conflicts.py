@@ -130,7 +130,7 @@ def test_what_somebody_else_does_while_things_are_put_back_stays(tmp_path: Path)
             assert somebody.done
             is_kept(made, ended)
             assert ended.code == 54, ended  # ReleaseUndone
-            assert "as somebody else wants it" in ended.err or kind == "code"
+            assert "as another caller left it" in ended.err or kind == "code"
 
     each({kind: kind for kind in ("code", "alias", "weights", "no alias")}, test)
 

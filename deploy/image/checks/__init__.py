@@ -1,1 +1,1 @@
-"""What Lambda wants of an image: small checks, a few in each module. `deploy.image.findings` goes through them."""
+"""Lambda's requirements of an image, as small checks. `deploy.image.findings` runs them."""

@@ -1,4 +1,4 @@
-"""Python in an image: where it looks for modules, and whether the handler is among them."""
+"""Python in an image: its search path, and a search for the handler on it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def python_path(image: Image, command: Command, files: Filesystem) -> tuple[str,
 
 
 def _prefixes(command: Command, files: Filesystem) -> Iterator[str]:
-    """Yield where Pythons are installed that the command, or `python3`, may be; a virtual environment is its own."""
+    """Yield the prefixes of Pythons that the command, or `python3`, may be; a virtual environment is its own."""
     yield "/var/lang"
     first = command.arguments[:1] if "python" in posixpath.basename("".join(command.arguments[:1])) else ()
     for name in (*first, "python3", "python"):

@@ -17,7 +17,7 @@ MISLEAD = Change(lambda answer: answer.update(ExecutedVersion="9"))
 
 
 def theirs(what: str) -> str:
-    return f"{what}: somebody else changed it meanwhile, and theirs is kept"
+    return f"{what}: another caller changed it meanwhile, and that change is kept"
 
 
 # The function cannot be used.
@@ -531,7 +531,7 @@ def test_an_alias_that_somebody_else_moves_before_it_is_put_back_stays(scenario:
         scenario.aws.rule(MISLEAD, "Invoke", {"Qualifier": "live"}),
     ):
         ended = scenario.deploy()
-    assert ended.failure[1].endswith("; alias live is at version 2, as somebody else wants it")
+    assert ended.failure[1].endswith("; alias live is at version 2, as another caller left it")
     assert scenario.alias() == ("2", {})
 
 
