@@ -57,18 +57,9 @@ class Input(Protocol):
         """Discard bytes and return how many there were."""
 
 
-_KINDS: Final = {
-    b"0": Kind.FILE,
-    b"\0": Kind.FILE,
-    b"7": Kind.FILE,
-    b"S": Kind.FILE,
-    b"1": Kind.HARD_LINK,
-    b"2": Kind.SYMLINK,
-    b"5": Kind.DIRECTORY,
-    b"3": Kind.OTHER,
-    b"4": Kind.OTHER,
-    b"6": Kind.OTHER,
-}
+# Every other type is a file.
+_DEVICES: Final = dict.fromkeys((b"3", b"4", b"6"), Kind.OTHER)
+_KINDS: Final = {b"1": Kind.HARD_LINK, b"2": Kind.SYMLINK, b"5": Kind.DIRECTORY, **_DEVICES}
 _ZEROS: Final = bytes(BLOCK_BYTES)
 
 

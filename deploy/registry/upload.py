@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import BinaryIO, Final
 
 from deploy.errors import PermissionDeniedError
@@ -23,27 +24,19 @@ def short(digest: str) -> str:
     return digest.removeprefix("sha256:")[:12]
 
 
+@dataclass
 class Upload:
     """Upload of a blob, whose bytes are in `data`, to the repository of this URL (…/v2/NAME)."""
 
-    def __init__(
-        self,
-        transport: Transport,
-        repository: str,
-        blob: StoredBlob,
-        data: BinaryIO,
-        progress: Progress,
-        chunk_bytes: int = CHUNK_BYTES,
-    ) -> None:
-        self._transport = transport
-        self._repository = repository
-        self._blob = blob
-        self._data = data
-        self._progress = progress
-        self._chunk_bytes = chunk_bytes
-        self._location = ""  # of the upload while there is one
-        self._offset = 0  # how many bytes the registry has of it
-        self._furthest = 0
+    transport: Transport
+    repository: str
+    blob: StoredBlob
+    data: BinaryIO
+    progress: Progress
+    chunk_bytes: int = CHUNK_BYTES
+    _location: str = ""  # of the upload while there is one
+    _offset: int = 0  # how many bytes the registry has of it
+    _furthest: int = 0
 
     def attempt(self, attempts: Attempts) -> int:
         """Send the blob and return how many bytes that took: 0 if the registry has it already.
@@ -52,23 +45,23 @@ class Upload:
         """
         if not self._resumed(attempts):
             if self._is_there(attempts):
-                sent = self._blob.size if self._furthest == self._blob.size else 0  # an answer was lost
-                self._report("uploaded" if sent else "there", self._blob.size)
+                sent = self.blob.size if self._furthest == self.blob.size else 0  # an answer was lost
+                self._report("uploaded" if sent else "there", self.blob.size)
                 return sent
             self._begin(attempts)
-        while self._offset < self._blob.size:
+        while self._offset < self.blob.size:
             self._send_chunk(attempts)
         self._finish(attempts)
-        self._report("uploaded", self._blob.size)
-        return self._blob.size
+        self._report("uploaded", self.blob.size)
+        return self.blob.size
 
     def _resumed(self, attempts: Attempts) -> bool:
         """Return whether the upload that was begun is still there, and go on where the registry says."""
         if not self._location:
             return False
-        answer = self._transport.once(attempts, "GET", self._location)
+        answer = self.transport.once(attempts, "GET", self._location)
         received = _received(answer)
-        if answer.status != 204 or received is None or received > self._furthest + self._chunk_bytes:
+        if answer.status != 204 or received is None or received > self._furthest + self.chunk_bytes:
             self._location = ""
             return False
         self._moved(answer)
@@ -76,7 +69,7 @@ class Upload:
         return True
 
     def _is_there(self, attempts: Attempts) -> bool:
-        answer = self._transport.once(attempts, "HEAD", f"{self._repository}/blobs/{self._blob.digest}")
+        answer = self.transport.once(attempts, "HEAD", f"{self.repository}/blobs/{self.blob.digest}")
         if answer.status == 403:  # the answer to HEAD has no message
             raise PermissionDeniedError(
                 f"the registry {self._place} does not show its layers; ECR wants ecr:BatchCheckLayerAvailability",
@@ -87,19 +80,19 @@ class Upload:
         return answer.status == 200
 
     def _begin(self, attempts: Attempts) -> None:
-        answer = self._transport.once(attempts, "POST", f"{self._repository}/blobs/uploads/")
+        answer = self.transport.once(attempts, "POST", f"{self.repository}/blobs/uploads/")
         if answer.status != 202 or "Location" not in answer.headers:
             raise self._error(answer)
         least = answer.headers.get("OCI-Chunk-Min-Length", "")
         if least.isdecimal():
-            self._chunk_bytes = max(self._chunk_bytes, int(least))
-        self._location = f"{self._repository}/blobs/uploads/"
+            self.chunk_bytes = max(self.chunk_bytes, int(least))
+        self._location = f"{self.repository}/blobs/uploads/"
         self._moved(answer)
         self._offset = 0
 
     def _send_chunk(self, attempts: Attempts) -> None:
-        self._data.seek(self._offset)
-        chunk = self._data.read(min(self._chunk_bytes, self._blob.size - self._offset))
+        self.data.seek(self._offset)
+        chunk = self.data.read(min(self.chunk_bytes, self.blob.size - self._offset))
         start, end = self._offset, self._offset + len(chunk)
 
         def taken(size: int) -> None:
@@ -108,7 +101,7 @@ class Upload:
 
         body = _Counted(chunk, taken)
         headers = {"Content-Type": _OCTETS, "Content-Range": f"{start}-{end - 1}"}
-        answer = self._transport.once(attempts, "PATCH", self._location, headers, body)
+        answer = self.transport.once(attempts, "PATCH", self._location, headers, body)
         if answer.status in (404, 416):
             self._location = ""
             raise TransientError("it has lost the upload")
@@ -126,8 +119,8 @@ class Upload:
 
     def _finish(self, attempts: Attempts) -> None:
         mark = "&" if "?" in self._location else "?"
-        url = f"{self._location}{mark}digest={self._blob.digest}"
-        answer = self._transport.once(attempts, "PUT", url, {"Content-Type": _OCTETS}, io.BytesIO())
+        url = f"{self._location}{mark}digest={self.blob.digest}"
+        answer = self.transport.once(attempts, "PUT", url, {"Content-Type": _OCTETS}, io.BytesIO())
         if answer.status == 404:
             self._location = ""
             raise TransientError("it has lost the upload")
@@ -137,17 +130,17 @@ class Upload:
     def _moved(self, answer: Answer) -> None:
         """Follow an answer that moves the upload to another address."""
         if location := answer.headers.get("Location"):
-            self._location = self._transport.url(location, base=self._location)
+            self._location = self.transport.url(location, base=self._location)
 
     def _error(self, answer: Answer) -> Exception:
         return error_of_answer(answer.status, answer.body, self._place)
 
     @property
     def _place(self) -> str:
-        return self._repository.partition("://")[2].replace("/v2/", "/", 1)
+        return self.repository.partition("://")[2].replace("/v2/", "/", 1)
 
     def _report(self, status: LayerStatus, done: int) -> None:
-        self._progress.layer(short(self._blob.digest), status, done, self._blob.size)
+        self.progress.layer(short(self.blob.digest), status, done, self.blob.size)
 
 
 class _Counted(io.BytesIO):

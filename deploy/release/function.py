@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 
 LATEST: Final = "$LATEST"
 
-# Settings that a release may change, by the names of UpdateFunctionConfiguration. Publishing fixes them in a version.
-SETTINGS: Final = ("MemorySize", "Timeout", "EphemeralStorage", "Environment", "SnapStart")
-# Settings of a new function unless others are given: decoding wants more than Lambda's 128 MB and 3 s.
+# Settings that a release may change, by the names of UpdateFunctionConfiguration; publishing fixes them in a version.
+# A new function gets these unless others are given: decoding wants more than Lambda's 128 MB and 3 s.
 DEFAULT_SETTINGS: Final[dict[str, Any]] = {
     "MemorySize": 3008,
     "Timeout": 300,
@@ -28,19 +27,11 @@ DEFAULT_SETTINGS: Final[dict[str, Any]] = {
     "Environment": {"Variables": {}},
     "SnapStart": {"ApplyOn": "None"},
 }
-# Everything that would end up in a version, so nobody may have changed it while a release was under way.
+# Everything else that would end up in a version, so nobody may have changed it while a release was under way.
 _PUBLISHED: Final = (
-    *SETTINGS,
-    "Role",
-    "Architectures",
-    "VpcConfig",
-    "DeadLetterConfig",
-    "KMSKeyArn",
-    "TracingConfig",
-    "FileSystemConfigs",
-    "ImageConfigResponse",
-    "LoggingConfig",
-)
+    "Role", "Architectures", "VpcConfig", "DeadLetterConfig", "KMSKeyArn", "TracingConfig", "FileSystemConfigs",
+    "ImageConfigResponse", "LoggingConfig",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -125,26 +116,18 @@ class FunctionState(BaseModel):
     @property
     def settings(self) -> dict[str, Any]:
         """Settings that a release may change, in the form of UpdateFunctionConfiguration's parameters."""
-        return {name: self._setting(name) for name in SETTINGS}
+        return {name: self._setting(name, default) for name, default in DEFAULT_SETTINGS.items()}
 
     @property
     def published(self) -> dict[str, Any]:
         """Everything but the code that publishing would make permanent."""
-        return {
-            name: self._setting(name) if name in SETTINGS else self.configuration.get(name) or None
-            for name in _PUBLISHED
-        }
+        return self.settings | {name: self.configuration.get(name) or None for name in _PUBLISHED}
 
-    def _setting(self, name: str) -> Any:
+    def _setting(self, name: str, default: Any) -> Any:
         value = self.configuration.get(name)
-        match name:
-            case "Environment":
-                return {"Variables": dict((value or {}).get("Variables", {}))}
-            case "SnapStart":
-                return {"ApplyOn": (value or {}).get("ApplyOn", "None")}
-            case "EphemeralStorage":
-                return {"Size": (value or {}).get("Size", 512)}
-        return value
+        if not isinstance(default, dict):
+            return value
+        return {key: (value or {}).get(key, usual) for key, usual in default.items()}
 
 
 def read(functions: LambdaClient, name: str, qualifier: str = LATEST) -> FunctionState:
