@@ -19,8 +19,8 @@ import pytest
 from deploy.registry.address import Address
 from deploy.registry.retry import RetryPolicy
 from tests.deploy import debianregistry
-from tests.deploy.clienting import logins, registry  # noqa: F401 - fixtures
 from tests.deploy.debianregistry import DebianRegistry
+from tests.deploy.registry_client import logins, registry  # noqa: F401 - fixtures
 from tests.deploy.tool import Tool
 from tests.deploy.trial import Trial
 from tests.image.conftest import engine  # noqa: F401 - a fixture

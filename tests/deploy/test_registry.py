@@ -21,9 +21,9 @@ from deploy.registry.client import Registry
 from deploy.registry.progress import Silent
 from deploy.registry.retry import RetryPolicy
 from deploy.registry.upload import short
-from tests.deploy.clienting import CONFIG, EXPIRED, Logins, put_image
 from tests.deploy.debianregistry import PASSWORD
 from tests.deploy.parts import Bytes, Heard, manifest_of, noise
+from tests.deploy.registry_client import CONFIG, EXPIRED, Logins, put_image
 from tests.support.faults.client import Faults
 from tests.support.faults.rules import (
     Answer,

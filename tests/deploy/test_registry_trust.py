@@ -15,9 +15,9 @@ from deploy.errors import (
 from deploy.registry.client import Registry
 from deploy.registry.retry import RetryPolicy
 from tests.deploy import debianregistry, tokens
-from tests.deploy.clienting import CHUNK_BYTES, CONFIG, Logins, put_image
 from tests.deploy.debianregistry import PASSWORD, DebianRegistry
 from tests.deploy.parts import noise
+from tests.deploy.registry_client import CHUNK_BYTES, CONFIG, Logins, put_image
 from tests.deploy.web import listening
 from tests.support.faults import authority
 from tests.support.faults.client import Faults

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from local.stack import DIRECT
-from tests.deploy.asking import refused, registry
+from tests.deploy.aws_requests import refused, registry
 from tests.support.aws import StrictAws, samples
 
 

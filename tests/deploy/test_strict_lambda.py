@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.asking import refused
+from tests.deploy.aws_requests import refused
 from tests.support.aws import Answer, StrictAws, samples
 from tests.support.aws.strict import ROLE
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
-from tests.deploy.asking import refused, registry
+from tests.deploy.aws_requests import refused, registry
 from tests.support.aws import Change, Delay, Drop, Fail, Hang, LoseAnswer, Meanwhile, StrictAws
 
 

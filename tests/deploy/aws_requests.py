@@ -1,4 +1,4 @@
-"""Talking to the account as a test of it does."""
+"""Requests to the account, and refusals that are expected of it."""
 
 from __future__ import annotations
 
