@@ -145,18 +145,11 @@ def delete(account: Account, report: Reporter, repository: Repository, plan: Pla
         # children of an index can be deleted once the index is gone
         again = [digest for digest in kept if kept[digest].get("failureCode") == "ImageReferencedByManifestList"]
         if len(again) < len(kept) or len(again) == len(left):
-            raise _refused([*kept.values()], gone)
+            digest, reason = next((digest, item.get("failureReason")) for digest, item in kept.items())
+            what = f"ECR kept {len(kept)} images: {digest}: {reason}"
+            raise AwsRefusedError(what, then="see these in ECR's console; the others are deleted", deleted=gone)
         left = again
     return gone
-
-
-def _refused(kept: list[ImageFailureTypeDef], gone: list[str]) -> AwsRefusedError:
-    first = kept[0]
-    return AwsRefusedError(
-        f"ECR kept {len(kept)} images: {first['imageId'].get('imageDigest')}: {first.get('failureReason')}",
-        then="see these in ECR's console; the others are deleted",
-        deleted=gone,
-    )
 
 
 def document(plan: Plan, gone: list[str]) -> dict[str, Any]:

@@ -44,7 +44,8 @@ _MARKS: Final[dict[Level, tuple[str, str]]] = {
 
 def document(image: Image, found: Sequence[Finding]) -> dict[str, Any]:
     """Return the document of `check --json`."""
-    settings, sizes = image.config.config, _layer_bytes(image)
+    settings, (size, layer_sizes) = image.config.config, _sizes(image)
+    index = image.index and {"digest": image.index.digest, "entries": [_entry(child) for child in image.children]}
     return {
         "reference": image.reference,
         "origin": image.origin,
@@ -55,13 +56,11 @@ def document(image: Image, found: Sequence[Finding]) -> dict[str, Any]:
         "tag": image.default_tag,
         "config_digest": image.config_digest,
         "manifest_digest": image.manifest.digest if image.manifest else None,
-        "index": None
-        if image.index is None
-        else {"digest": image.index.digest, "entries": list(map(_entry, image.children))},
-        "size_bytes": None if sizes is None else sum(sizes),
+        "index": index,
+        "size_bytes": size,
         "layers": [
-            {"diff_id": diff_id, "bytes": size}
-            for diff_id, size in zip(image.config.rootfs.diff_ids, _by_layer(image, sizes), strict=True)
+            {"diff_id": diff_id, "bytes": layer_size}
+            for diff_id, layer_size in zip(image.config.rootfs.diff_ids, layer_sizes, strict=True)
         ],
         "entrypoint": settings.entrypoint,
         "cmd": settings.cmd,
@@ -76,17 +75,14 @@ def document(image: Image, found: Sequence[Finding]) -> dict[str, Any]:
     }
 
 
-def _layer_bytes(image: Image) -> tuple[int, ...] | None:
+def _sizes(image: Image) -> tuple[int | None, Sequence[int | None]]:
+    """Return the size of the image and of each layer; None if unknown, as layers are to some engines."""
+    unknown = [None] * len(image.config.rootfs.diff_ids)
     try:
-        return image.layer_bytes
+        sizes = image.layer_bytes
     except ImageRefusedError:
-        return None
-
-
-def _by_layer(image: Image, sizes: tuple[int, ...] | None) -> Sequence[int | None]:
-    """Return a size for each layer: None if only their sum is known, as from some engines."""
-    count = len(image.config.rootfs.diff_ids)
-    return sizes if sizes is not None and len(sizes) == count else [None] * count
+        return None, unknown
+    return sum(sizes), sizes if len(sizes) == len(unknown) else unknown
 
 
 def _entry(child: Child) -> dict[str, Any]:
@@ -114,7 +110,7 @@ def _facts(image: Image) -> list[RenderableType]:
     from rich.table import Table
     from rich.text import Text
 
-    settings, sizes = image.config.config, _layer_bytes(image)
+    settings, (total, layer_sizes) = image.config.config, _sizes(image)
     facts = {
         "image": f"{image.reference} ({image.origin})",
         "platform": f"{image.config.os} {image.architecture}",
@@ -122,16 +118,14 @@ def _facts(image: Image) -> list[RenderableType]:
         "manifest": f"{image.manifest.digest[:23]}…" if image.manifest else "",
         "entrypoint": " ".join(settings.entrypoint),
         "command": " ".join(settings.cmd),
-        "size": "" if sizes is None else shown_bytes(sum(sizes)),
+        "size": "" if total is None else shown_bytes(total),
     }
     shown = Table.grid(padding=(0, 2))
     for name, value in facts.items():
         if value:
             shown.add_row(Text(name, "dim"), Text(value, no_wrap=True, overflow="ellipsis"))
     layers = Table.grid(padding=(0, 2))
-    for number, (diff_id, size) in enumerate(
-        zip(image.config.rootfs.diff_ids, _by_layer(image, sizes), strict=True), 1
-    ):
+    for number, (diff_id, size) in enumerate(zip(image.config.rootfs.diff_ids, layer_sizes, strict=True), 1):
         digest, size_text = diff_id.removeprefix("sha256:")[:12], "" if size is None else shown_bytes(size)
         layers.add_row(Text(f"layer {number}", "dim"), Text(digest), Text(size_text, justify="right"))
     return [shown, Text(), layers]

@@ -149,24 +149,17 @@ def _configured(bundle: Bundle, descriptor: oci.Descriptor) -> oci.Platform:
 def _chosen(
     candidates: list[_Candidate], children: list[Child], bundle: Bundle, architecture: str | None
 ) -> _Candidate:
-    """Return the only image, or the only one for the architecture; the others join the children."""
+    """Return the only image, or the only one for the architecture; the others join the children.
+
+    Raises ImageRefusedError, which lists everything that is there.
+    """
     fitting = candidates
     if len(candidates) > 1 and architecture:
         wanted = ("linux", oci.OCI_NAMES[architecture])
         fitting = [item for item in candidates if (item.platform.os, item.platform.architecture) == wanted]
-    if len(fitting) != 1:
-        raise _not_one(fitting, candidates, children, bundle, architecture)
-    children += [Child(item.descriptor, f"for {item.platform}") for item in candidates if item is not fitting[0]]
-    return fitting[0]
-
-
-def _not_one(
-    fitting: list[_Candidate],
-    candidates: list[_Candidate],
-    children: list[Child],
-    bundle: Bundle,
-    architecture: str | None,
-) -> ImageRefusedError:
+    if len(fitting) == 1:
+        children += [Child(item.descriptor, f"for {item.platform}") for item in candidates if item is not fitting[0]]
+        return fitting[0]
     shown = [f"{item.platform}{f' {item.name}' if item.name else ''}" for item in candidates]
     shown += [
         f"{child.descriptor.platform or child.descriptor.digest[:19]} ({child.passed_over})" for child in children
@@ -180,4 +173,4 @@ def _not_one(
         for_it = f" for linux/{oci.OCI_NAMES[architecture]}" if architecture and candidates else ""
         what = f"no image{for_it}; what is there: {listed}"
         then = "build it with --platform linux/amd64 or linux/arm64, as the function is"
-    return ImageRefusedError(f"{bundle.name} holds {what}", then=then, there=shown, architecture=architecture)
+    raise ImageRefusedError(f"{bundle.name} holds {what}", then=then, there=shown, architecture=architecture)

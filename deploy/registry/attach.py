@@ -39,7 +39,6 @@ def attach(
     pushed: Pushed,
     repository: Repository,
     *,
-    media_type: str = CYCLONEDX,
     retry_policy: RetryPolicy = RetryPolicy(),  # noqa: B008 - it is frozen
 ) -> Attached:
     """Store the data beside the image, unless it is there, and read the list of referrers back.
@@ -48,7 +47,7 @@ def attach(
     """
     content = StoredBlob.of(data)
     with Registry(repository.address, repository.name, repository.login, retry_policy) as registry:
-        artifact = _artifact(_subject(registry, pushed), content, name, media_type)
+        artifact = _artifact(_subject(registry, pushed), content, name)
         listed = registry.referrers(pushed.digest)
         if listed is not None and artifact.digest in {found.digest for found in listed}:
             return Attached(artifact.digest, already_there=True)
@@ -56,7 +55,7 @@ def attach(
             registry.upload(blob, Silent())
         registry.put_manifest(artifact, artifact.digest)
         if listed is None:
-            return _tagged(registry, pushed, artifact, media_type)
+            return _tagged(registry, pushed, artifact)
         if artifact.digest not in {found.digest for found in registry.referrers(pushed.digest) or ()}:
             raise PushFailedError(
                 f"{repository.uri} took {artifact.digest} and does not list it beside {pushed.digest}",
@@ -72,20 +71,20 @@ def _subject(registry: Registry, pushed: Pushed) -> dict[str, Any]:
     return _descriptor(manifest.media_type, manifest.digest, len(manifest.data))
 
 
-def _artifact(subject: dict[str, Any], content: StoredBlob, name: str, media_type: str) -> StoredManifest:
+def _artifact(subject: dict[str, Any], content: StoredBlob, name: str) -> StoredManifest:
     """Return a manifest with the same bytes each time: there is no time in it."""
     document = {
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,
-        "artifactType": media_type,
+        "artifactType": CYCLONEDX,
         "config": _descriptor(_EMPTY_TYPE, _EMPTY.digest, _EMPTY.size),
-        "layers": [{**_descriptor(media_type, content.digest, content.size), "annotations": {_TITLE: name}}],
+        "layers": [{**_descriptor(CYCLONEDX, content.digest, content.size), "annotations": {_TITLE: name}}],
         "subject": subject,
     }
     return StoredManifest(json.dumps(document).encode(), OCI_MANIFEST)
 
 
-def _tagged(registry: Registry, pushed: Pushed, artifact: StoredManifest, media_type: str) -> Attached:
+def _tagged(registry: Registry, pushed: Pushed, artifact: StoredManifest) -> Attached:
     """List the artifact in an index under a tag made of the image's digest, for registries from before OCI 1.1.
 
     The index is beside the image and holds none.
@@ -96,7 +95,7 @@ def _tagged(registry: Registry, pushed: Pushed, artifact: StoredManifest, media_
     index = oci.parse(oci.Index, before.data, f"the index {tag}") if before else None
     if index and artifact.digest in {found.digest for found in index.manifests}:
         return Attached(artifact.digest, already_there=True, tag=tag)
-    entry = {**_descriptor(OCI_MANIFEST, artifact.digest, len(artifact.data)), "artifactType": media_type}
+    entry = {**_descriptor(OCI_MANIFEST, artifact.digest, len(artifact.data)), "artifactType": CYCLONEDX}
     document["manifests"] = [*document.get("manifests", []), entry]
     registry.put_manifest(StoredManifest(json.dumps(document).encode(), OCI_INDEX), tag)
     return Attached(artifact.digest, already_there=False, tag=tag)

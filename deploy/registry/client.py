@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final, TypeVar
 
 from deploy.errors import DigestMismatchError, PushFailedError
@@ -13,7 +13,7 @@ from deploy.registry.address import Address, Login
 from deploy.registry.progress import Progress
 from deploy.registry.registry_errors import error_of_answer
 from deploy.registry.retry import Attempts, RetryPolicy, TransientError, retry
-from deploy.registry.transport import Answer, Transport
+from deploy.registry.transport import NO_HEADERS, Answer, Headers, Transport
 from deploy.registry.upload import CHUNK_BYTES, Upload
 
 T = TypeVar("T")
@@ -96,9 +96,7 @@ class Registry:
             upload = Upload(self._transport, self._url, blob, data, progress, self._chunk_bytes)
             return self._retry(upload.attempt)
 
-    def _ask(
-        self, method: str, path: str, headers: Mapping[str, str] | None = None, data: bytes | None = None
-    ) -> Answer:
+    def _ask(self, method: str, path: str, headers: Headers = NO_HEADERS, data: bytes | None = None) -> Answer:
         def attempt(attempts: Attempts) -> Answer:
             body = None if data is None else io.BytesIO(data)
             return self._transport.once(attempts, method, f"{self._url}/{path}", headers, body)

@@ -15,7 +15,7 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import requests
 import urllib3.exceptions
@@ -30,6 +30,9 @@ from deploy.registry.timed import TimedAdapter
 MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024  # manifests and configurations; registries allow 4 MiB
 _MAX_REDIRECTS: Final = 5
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
+Headers: TypeAlias = Mapping[str, str]
+Body: TypeAlias = io.BytesIO | None
+NO_HEADERS: Final[Headers] = {}
 _PIECE_BYTES: Final = 64 * 1024
 
 
@@ -81,12 +84,7 @@ class Transport:
         return url
 
     def once(
-        self,
-        attempts: Attempts,
-        method: str,
-        url: str,
-        headers: Mapping[str, str] | None = None,
-        body: io.BytesIO | None = None,
+        self, attempts: Attempts, method: str, url: str, headers: Headers = NO_HEADERS, body: Body = None
     ) -> Answer:
         """Send a request, and once more if the registry does not accept the login.
 
@@ -94,13 +92,13 @@ class Transport:
         """
         if not self._authorization:
             self._authorization = _basic(self._login())
-        answer = self._followed(attempts, method, url, headers or {}, body)
+        answer = self._followed(attempts, method, url, headers, body)
         if not _wants_login(method, answer):
             return answer
         self._log_in(attempts, answer)
         if body:
             body.seek(0)
-        return self._followed(attempts, method, url, headers or {}, body)
+        return self._followed(attempts, method, url, headers, body)
 
     def _log_in(self, attempts: Attempts, answer: Answer) -> None:
         scheme, _, parameters = answer.headers.get("WWW-Authenticate", "").partition(" ")
@@ -127,9 +125,7 @@ class Transport:
                 then="check which account and region the credentials are for",
             ) from None
 
-    def _followed(
-        self, attempts: Attempts, method: str, url: str, headers: Mapping[str, str], body: io.BytesIO | None
-    ) -> Answer:
+    def _followed(self, attempts: Attempts, method: str, url: str, headers: Headers, body: Body) -> Answer:
         for _ in range(_MAX_REDIRECTS + 1):
             ours = _origin(url) == _origin(self._address.url)
             own = {**headers, "Authorization": self._authorization} if ours else headers
@@ -139,9 +135,7 @@ class Transport:
             url = self.url(answer.headers.get("Location", ""), base=url)
         raise PushFailedError(f"the registry {self._address.host} redirects without end", then="check its address")
 
-    def _exchange(
-        self, attempts: Attempts, method: str, url: str, headers: Mapping[str, str], body: io.BytesIO | None
-    ) -> Answer:
+    def _exchange(self, attempts: Attempts, method: str, url: str, headers: Headers, body: Body) -> Answer:
         """Send one request. The body is sent piece by piece, so that a time-out is for a piece."""
         attempts.check()
         try:
@@ -164,9 +158,8 @@ class Transport:
 
     def _body(self, attempts: Attempts, response: requests.Response) -> bytes:
         body = bytearray()
-        while piece := response.raw.read1(
-            _PIECE_BYTES, decode_content=True
-        ):  # the bytes that are there: they may only drip
+        # read1 returns the bytes that are there: they may only drip
+        while piece := response.raw.read1(_PIECE_BYTES, decode_content=True):
             attempts.check()
             body += piece
             if len(body) > MAX_ANSWER_BYTES:

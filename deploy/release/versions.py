@@ -48,12 +48,9 @@ def described(account: Account, name: str, *, every: bool) -> list[Version]:
             shares[version][alias_name] = weight
         shares[where.version][alias_name] = round(1 - sum(where.weights.values()), 6)
     wanted = numbers(account, name) if every else sorted({LATEST, *shares}, key=_age)
-    return [_described(account, name, number, shares[number]) for number in wanted]
-
-
-def _described(account: Account, name: str, number: str, shares: Mapping[str, float]) -> Version:
-    seen = function.read(account.functions, name, number)
-    return Version(seen, shares, ecr.image(account.images, seen.image_uri) if seen.digest else None)
+    seen = [function.read(account.functions, name, number) for number in wanted]
+    images = [ecr.image(account.images, one.image_uri) if one.digest else None for one in seen]
+    return [Version(one, shares[one.version], image) for one, image in zip(seen, images, strict=True)]
 
 
 def _age(version: str) -> tuple[bool, int]:

@@ -149,7 +149,7 @@ def test_without_a_list_of_referrers_a_tag_made_of_the_digest_leads_to_it(image:
 
 def test_what_others_have_attached_stays(image: Image, target: RegistryTarget) -> None:
     pushed = push(image, target)
-    others = attach(b"signature", "signature", pushed, target, media_type="application/vnd.example.signature")
+    others = attach(b"signature", "signature", pushed, target)
     ours = attach(BILL, "sbom.cdx.json", pushed, target)
     index = target.manifest(ours.tag)
     assert index
