@@ -173,8 +173,7 @@ def _wait(functions: LambdaClient, waiter: Any, seen: FunctionState, qualifier: 
             code = seen.state_code or seen.update_code
             raise FunctionNotReadyError(
                 f"{seen.name} is still not ready after {seconds} s (state {seen.state}, last update {seen.update})",
-                then=reasons.explain(code, seen.state_reason or seen.update_reason)[1]
-                + "; --wait SECONDS waits longer",
+                then=reasons.explain(code, "")[1] + "; --wait SECONDS waits longer",
             ) from error
         last = error.last_response
         if "Error" in last:
