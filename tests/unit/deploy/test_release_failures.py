@@ -435,6 +435,15 @@ def test_a_version_that_is_not_ready_for_a_moment_is_asked_again(scenario: Scena
     assert 2 <= fourth <= 4
 
 
+@pytest.mark.parametrize(("code", "looks"), [("ResourceNotReadyException", 1), ("TooManyRequestsException", 0)])
+def test_only_a_version_that_sleeps_is_waited_for(scenario: Scenario, code: str, looks: int) -> None:
+    with scenario.aws.rule(Fail(code), "Invoke", {"Qualifier": "2"}, times=1):
+        assert scenario.deploy().code == 0
+    operations = scenario.operations("Invoke", "GetFunction")
+    first = operations.index("Invoke")
+    assert operations[first + 1 :].index("Invoke") == looks
+
+
 def test_five_attempts_are_enough(scenario: Scenario) -> None:
     assert ask(scenario, "2", Fail("ServiceException")).code == 52
     assert len(scenario.aws.calls("Invoke")) == 5
