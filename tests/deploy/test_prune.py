@@ -208,7 +208,7 @@ def test_a_dry_run_deletes_nothing_and_asks_nothing(aws: StrictAws, trial: Trial
     put(aws, 9)
     shown = trial.succeeds(*PRUNE, "--keep", "0", "--dry-run").out
     assert "would ecr:BatchDeleteImage" in shown
-    assert shown.endswith("nothing was changed; the real run would end so:\n1 images deleted, 0 kept\n")
+    assert shown.endswith("nothing was changed; the real run would end like this:\n1 images deleted, 0 kept\n")
     assert aws.changes() == []
 
 

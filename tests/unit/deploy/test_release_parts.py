@@ -19,7 +19,7 @@ from deploy.release.undo_stack import UndoStack
 
 
 class Recorded:
-    """A client whose methods return what they are told and remember what they were asked."""
+    """A client whose methods return prepared answers and record their parameters."""
 
     def __init__(self, **answers: Any) -> None:
         self.answers = answers
