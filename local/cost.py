@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 # US dollars, on demand, without free tier, savings plans or taxes; most regions have the prices of us-east-1.
 # https://aws.amazon.com/lambda/pricing/ (x86_64), https://aws.amazon.com/step-functions/pricing/,
 # https://aws.amazon.com/s3/pricing/ (S3 Standard)
+_READ_ON: Final = "2026-11-24"
 _LAMBDA_REQUEST: Final = 0.20e-6
 _TRANSITION: Final = 25e-6  # of a Standard workflow
-_EXPRESS_REQUEST: Final = 1e-6
 _GET: Final = 0.40e-6  # GET, HEAD
 _PUT: Final = 5e-6  # PUT, COPY, POST, LIST
 # Each price of a GB-second, and the GB-seconds of a month up to which it applies.
 _LAMBDA_TIERS: Final = ((6e9, 0.0000166667), (15e9, 0.0000150000), (float("inf"), 0.0000133334))
-_EXPRESS_TIERS: Final = ((3.6e6, 0.00001667), (18e6, 0.00000833), (float("inf"), 0.00000456))
 
 _VIDEOS_OF_A_SURVEY: Final = 250
 _STEPS_ALONE: Final = 3  # list, cut, gather
@@ -39,18 +37,11 @@ class Usage:
     gets: int
     puts: int
     transitions: int
-    express_requests: int = 0
-    express_gb_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
 class JobCost:
     """US dollars without any free tier or discount, storage, transfer and logs."""
-
-    prices_of: ClassVar[str] = "us-east-1"
-    """The region whose prices these are."""
-    of: ClassVar[str] = "2026-11-24"
-    """The day the prices were read."""
 
     lambda_dollars: float
     step_functions_dollars: float
@@ -64,7 +55,7 @@ class JobCost:
     def __str__(self) -> str:
         return (
             f"Lambda {_amount(self.lambda_dollars)}, Step Functions {_amount(self.step_functions_dollars)}, "
-            f"S3 {_amount(self.s3_dollars)}; list prices of {self.prices_of} on {self.of}"
+            f"S3 {_amount(self.s3_dollars)}; list prices of us-east-1 on {_READ_ON}"
         )
 
 
@@ -87,21 +78,16 @@ def usage(manifest: dict[str, Any], memory_mb: int) -> Usage:
 
 def usage_cost(used: Usage) -> JobCost:
     """Cost of a month in which nothing else is used."""
-    express = used.express_requests * _EXPRESS_REQUEST + _tiered(used.express_gb_seconds, _EXPRESS_TIERS)
+    compute, start = 0.0, 0.0
+    for end, price in _LAMBDA_TIERS:
+        compute += max(min(used.gb_seconds, end) - start, 0) * price
+        start = end
     return JobCost(
-        lambda_dollars=used.invocations * _LAMBDA_REQUEST + _tiered(used.gb_seconds, _LAMBDA_TIERS),
-        step_functions_dollars=used.transitions * _TRANSITION + express,
+        lambda_dollars=used.invocations * _LAMBDA_REQUEST + compute,
+        step_functions_dollars=used.transitions * _TRANSITION,
         s3_dollars=used.gets * _GET + used.puts * _PUT,
     )
 
 
 def _amount(dollars: float) -> str:
     return f"{dollars:,.2f}" if dollars >= 1 else f"{dollars:.2g}"
-
-
-def _tiered(gb_seconds: float, tiers: Sequence[tuple[float, float]]) -> float:
-    total, start = 0.0, 0.0
-    for end, price in tiers:
-        total += max(min(gb_seconds, end) - start, 0) * price
-        start = end
-    return total

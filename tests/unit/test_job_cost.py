@@ -21,14 +21,12 @@ def test_what_a_job_uses_costs_the_sum_of_the_services_by_hand() -> None:
         gets=5_000_000,
         puts=200_000,
         transitions=3_000_000,
-        express_requests=1_000_000,
-        express_gb_seconds=4.6e6,
     )
     found = usage_cost(used)
     assert found.lambda_dollars == pytest.approx(0.20 + 2e6 * 0.0000166667)
-    assert found.step_functions_dollars == pytest.approx(75 + 1 + 3.6e6 * 0.00001667 + 1e6 * 0.00000833)
+    assert found.step_functions_dollars == pytest.approx(75)
     assert found.s3_dollars == pytest.approx(2.0 + 1.0)
-    assert found.dollars == pytest.approx(0.20 + 33.3334 + 76 + 60.012 + 8.33 + 3.0)
+    assert found.dollars == pytest.approx(0.20 + 33.3334 + 75 + 3.0)
 
 
 def test_a_manifest_says_what_its_job_would_have_cost() -> None:
