@@ -11,7 +11,6 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -45,6 +44,8 @@ def check(options: Any, report: Reporter) -> None:
 
 def push(options: Any, report: Reporter) -> None:
     """Put the image into its repository."""
+    from dataclasses import asdict
+
     from deploy.image.verified_report import read_sbom, read_vex
     from deploy.registry import ecr
 
@@ -197,6 +198,8 @@ COMMANDS: dict[str, Callable[[Any, Reporter], None]] = {
 
 
 def _chosen(kind: type[T], options: Any) -> T:
+    from dataclasses import fields
+
     return kind(**{field.name: getattr(options, field.name) for field in fields(cast(Any, kind))})
 
 

@@ -6,9 +6,10 @@ import argparse
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from deploy.roles import ROLES, S3Prefix
+if TYPE_CHECKING:
+    from deploy.roles import S3Prefix
 
 DESCRIPTION: Final = "Put a container image onto AWS Lambda: check it, push it, deploy it, and take it back."
 EPILOG: Final = """\
@@ -66,6 +67,8 @@ def _alias(text: str) -> str:
 
 
 def _place(text: str) -> S3Prefix:
+    from deploy.roles import S3Prefix
+
     found = re.fullmatch(r"(?:s3://)?([a-z0-9][a-z0-9.-]+)(?:/(.*))?", text)
     if not found:
         raise argparse.ArgumentTypeError(f"{text} is not BUCKET or BUCKET/PREFIX")
@@ -212,7 +215,11 @@ def parse(arguments: list[str] | None) -> Any:
             top.error("deploy takes either IMAGE or --digest")
         if options.create != bool(options.role):
             top.error("--create needs --role ARN, and --role needs --create")
-    if options.command == "policy" and options.of in ROLES and not (options.videos and options.results):
+    if (
+        options.command == "policy"
+        and options.of in {"function", "states"}
+        and not (options.videos and options.results)
+    ):
         top.error(f"policy {options.of} needs --videos and --results")
     if options.command in {"deploy", "rollback"} and options.no_smoke and (options.smoke or options.expect):
         top.error("--no-smoke does not go with --smoke or --expect")
