@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from function.report import s3_read, write_report
 from local import collection
-from local.cost import usage, usage_cost
+from local.cost import job_cost
 from local.demo import OUT, print_summary
 from local.stack import MEMORY_MB, MapStack, reported
 
@@ -57,8 +57,8 @@ def main() -> None:
         seconds = time.monotonic() - begun
     stack.s3.download_file(BUCKET, "frames/_manifest.json", str(OUT / "map.json"))
     manifest: dict[str, Any] = json.loads((OUT / "map.json").read_text())
-    cost = usage_cost(usage(manifest, MEMORY_MB))
-    page = write_report(manifest, s3_read(stack.s3), cost={"dollars": cost.dollars, "note": str(cost)})
+    dollars, note = job_cost(manifest, MEMORY_MB)
+    page = write_report(manifest, s3_read(stack.s3), cost={"dollars": dollars, "note": note})
     (OUT / "report.html").write_bytes(page)
     counters, work = manifest["counters"], manifest["seconds"]
     rows = {
@@ -69,7 +69,7 @@ def main() -> None:
         "read": f"{counters['bytes_read']:,} bytes in {counters['requests']:,} requests",
         "decoded": f"{counters['samples_decoded']:,} samples, {counters['samples_skipped']:,} left out",
         "time": f"{seconds:.1f} s; work {work['worked']:.1f} s, predicted {work['predicted']:.1f} s",
-        "on AWS": f"{cost.dollars:.2g} USD: {cost}",
+        "on AWS": f"{dollars:.2g} USD: {note}",
         "written": f"{OUT.name}/report.html, {OUT.name}/map.json",
     }
     print_summary(console, rows)

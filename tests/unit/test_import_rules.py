@@ -14,6 +14,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 PLANTED: Final = {  # contract: file and import
     "rooms of function/": ("function/models/event.py", "from function.output import publish"),
     "layers of hwang/": ("hwang/plan.py", "from hwang.decoder import Decoder"),
+    "rooms of deploy/": ("deploy/registry/address.py", "import deploy.release.alias"),
     "function and deploy do not know each other, hwang knows neither": ("deploy/errors.py", "import function.errors"),
     "nothing that ships imports tests, tools of this machine or benchmarks": (
         "function/clock.py",
