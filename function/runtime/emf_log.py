@@ -48,7 +48,27 @@ def line(
     are cut to 300 characters, without query strings and credentials.
     """
     try:
-        return _line(request_id, trace_id, action, code, milliseconds, counters, environment, more)
+        values: dict[str, object] = {"Requests": 1, "Errors": int(code != OK)}
+        units = {"Requests": "Count", "Errors": "Count"}
+        for name, (value, unit) in _measured(milliseconds, counters):
+            values[name], units[name] = value, unit
+        dimensions = {
+            "FunctionName": _text(environment.get("AWS_LAMBDA_FUNCTION_NAME")) or "unnamed",
+            "Code": _text(code) or "unknown",
+        }
+        about = {
+            "request_id": request_id,
+            "trace_id": trace_root(trace_id),
+            "action": action,
+            "milliseconds": milliseconds,
+            "counters": counters,
+        }
+        metrics = [{"Name": name, "Unit": unit} for name, unit in units.items()]
+        directive = {"Namespace": _namespace(environment), "Dimensions": _DIMENSIONS, "Metrics": metrics}
+        emf = {"_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}, **dimensions, **values}
+        members = {name: value for name, value in _members({**more, **about}, _MAX_DEPTH) if name not in emf}
+        text = json.dumps({**emf, **members})
+        return text if len(text) <= MAX_LINE_CHARS else json.dumps({**emf, "request_id": _text(request_id)})
     except Exception as error:  # a failing log must not fail the request
         return json.dumps({"request_id": _text(request_id), "code": _text(code), "log": type(error).__name__})
 
@@ -57,39 +77,6 @@ def trace_root(trace_id: str | None) -> str | None:
     """Return the root of a trace header: `1-5759e988-bd86…` for `Root=1-5759e988-bd86…;Parent=…;Sampled=1`."""
     match = _TRACE_ROOT.search(trace_id) if isinstance(trace_id, str) else None
     return match[1] if match else None
-
-
-def _line(
-    request_id: str,
-    trace_id: str | None,
-    action: str,
-    code: str,
-    milliseconds: Mapping[str, float],
-    counters: Mapping[str, int],
-    environment: Mapping[str, str],
-    more: Mapping[str, object],
-) -> str:
-    values: dict[str, object] = {"Requests": 1, "Errors": int(code != OK)}
-    units = {"Requests": "Count", "Errors": "Count"}
-    for name, (value, unit) in _measured(milliseconds, counters):
-        values[name], units[name] = value, unit
-    dimensions = {
-        "FunctionName": _text(environment.get("AWS_LAMBDA_FUNCTION_NAME")) or "unnamed",
-        "Code": _text(code) or "unknown",
-    }
-    about = {
-        "request_id": request_id,
-        "trace_id": trace_root(trace_id),
-        "action": action,
-        "milliseconds": milliseconds,
-        "counters": counters,
-    }
-    metrics = [{"Name": name, "Unit": unit} for name, unit in units.items()]
-    directive = {"Namespace": _namespace(environment), "Dimensions": _DIMENSIONS, "Metrics": metrics}
-    emf = {"_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}, **dimensions, **values}
-    members = {name: value for name, value in _members({**more, **about}, _MAX_DEPTH) if name not in emf}
-    text = json.dumps({**emf, **members})
-    return text if len(text) <= MAX_LINE_CHARS else json.dumps({**emf, "request_id": _text(request_id)})
 
 
 def _measured(
