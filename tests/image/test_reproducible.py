@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from local.stack import ROOT
-
-TREEHASH = ROOT / "build_stages/maintain/treehash.py"
 
 
 def build(target: str, *arguments: str, again: str) -> None:
@@ -23,11 +20,6 @@ def build(target: str, *arguments: str, again: str) -> None:
         assert "hwang: make:" in done.stderr, "hwang was taken from the cache"
 
 
-def compare(*trees: Path) -> None:
-    done = subprocess.run([sys.executable, TREEHASH, "--diff", *trees], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
-
-
 @pytest.mark.parametrize(
     ("target", "stages"), [("bundle", "packages,code,bundle-archive"), ("wheel", "hwang,wheel-repaired")]
 )
@@ -36,12 +28,11 @@ def test_two_builds_of_an_archive_give_the_same_bytes(target: str, stages: str, 
     for name in ("first", "second"):
         build(target, "--to", str(tmp_path / name), again=stages)
         archives += (tmp_path / name).iterdir()
-    compare(*archives)
     first, second = (archive.read_bytes() for archive in archives)
     assert first == second
 
 
-def test_two_builds_of_the_image_give_the_same_image(engine: str, tmp_path: Path) -> None:
+def test_two_builds_of_the_image_give_the_same_image(engine: str) -> None:
     """Its digest too, which counts the times of files and of the build."""
     tags = [f"hwang-reproduced-{os.getpid()}:{number}" for number in (1, 2)]
     try:
@@ -49,17 +40,6 @@ def test_two_builds_of_the_image_give_the_same_image(engine: str, tmp_path: Path
             build("function", tag, again="path,hwang,packages,code,licences,libraries,layers")
         inspected = [engine, "image", "inspect", "--format", "{{.Id}}", *tags]
         ids = set(subprocess.run(inspected, capture_output=True, text=True, check=True).stdout.split())
-        if len(ids) > 1:
-            compare(*(exported(engine, tag, tmp_path / f"{number}.tar") for number, tag in enumerate(tags)))
-        assert len(ids) == 1, "the trees are the same, but not the layers or the configuration"
+        assert len(ids) == 1, "see what differs: make reproduce"
     finally:
         subprocess.run([engine, "image", "rm", "--force", *tags], capture_output=True, check=False)
-
-
-def exported(engine: str, image: str, archive: Path) -> Path:
-    created = subprocess.run([engine, "create", image], capture_output=True, text=True, check=True).stdout.strip()
-    try:
-        subprocess.run([engine, "export", "--output", archive, created], check=True)
-    finally:
-        subprocess.run([engine, "rm", created], capture_output=True, check=True)
-    return archive
