@@ -69,6 +69,11 @@ def done_name(line: bytes) -> str:
     return f"{DONE}{marker(line)}.json"
 
 
+def partial_name(line: bytes) -> str:
+    """The file of the share of a reduction of the part of this line."""
+    return f"partials/{marker(line)}.npy"
+
+
 def address_of(video: S3Object | Url) -> str:
     """The s3:// or web address of a video, without its version."""
     return video.url if isinstance(video, Url) else video.uri
@@ -304,8 +309,11 @@ class JobSeconds(KeptModel):
     worked: Amount = 0
 
 
-class JobTotals(Combined):
-    """A job's request and what it came to. `complete`: without any failure."""
+class JobManifest(Combined):
+    """A job's request and what came of it. `complete`: without any failure; parts without a result are `missing`.
+
+    `failures` are the first 10,000 of all; a report's `results` may be some of all, evenly spread.
+    """
 
     job: str
     request: dict[str, Any] = {}
@@ -324,12 +332,17 @@ class JobTotals(Combined):
     counters: JobCounters = Field(default_factory=JobCounters)
     seconds: JobSeconds = Field(default_factory=JobSeconds)
     attempts: Number = 0
-
-
-class JobManifest(JobTotals):
-    """The whole manifest. Parts without a result are `missing`; `failures` are the first 10,000 of all."""
-
     timeline: tuple[TimelinePart, ...]
     results: tuple[PieceResult, ...] = ()
     failures: tuple[Failure, ...] = ()
     missing: tuple[Number, ...] = ()
+
+    @property
+    def failed(self) -> int:
+        """The number of videos that failed."""
+        return self.failed_videos if self.failed_videos is not None else len({one.video for one in self.failures})
+
+    def is_tolerable(self, tolerated_percentage: float) -> bool:
+        """True if no more videos failed and no more parts are missing than this percentage of each."""
+        share = tolerated_percentage / 100
+        return len(self.missing) <= share * self.parts and self.failed <= share * self.videos

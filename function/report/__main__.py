@@ -12,18 +12,17 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from function import s3
 from function.errors import FunctionError
+from function.models.job_files import FOLDER, SUMMARY
 from function.report import NotAManifest, s3_read, write_report
-from function.report.wording import size
-
-SUMMARY: Final = "_job/summary.json"  # below a job's prefix, of complete and incomplete jobs
+from function.report.formatting import size
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """0: done; 1: the manifest cannot be had or is none, standard error says why; 2: the command makes no sense."""
+    """Writes the report. Returns 0, or 1 if the manifest cannot be read: standard error says why."""
     parser = argparse.ArgumentParser(
         prog="python -m function.report",
         description=__doc__,
@@ -47,7 +46,7 @@ def _document(place: str) -> Mapping[str, Any]:
         data = Path(place).read_bytes()
     else:
         bucket, _, key = place.removeprefix("s3://").partition("/")
-        data = s3.get(s3.client(), bucket, key + SUMMARY if key.endswith("/") or not key else key)
+        data = s3.get(s3.client(), bucket, key + FOLDER + SUMMARY if key.endswith("/") or not key else key)
     document = json.loads(data)
     if not isinstance(document, dict):
         raise NotAManifest("this is not the manifest of a job: it is not an object")

@@ -1,4 +1,4 @@
-"""The contact sheet: which pictures of a job's results are shown, and what is said of those that are not."""
+"""The contact sheet: the pictures of a job's results that are shown, and notes on those that are not."""
 
 from __future__ import annotations
 
@@ -8,17 +8,28 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from function.report import wording
-from function.report.frames import Frame, frames_of, is_clip, is_sheet
-from function.report.manifest import Manifest, Result
-from function.report.reading import LONGEST_READ_BYTES, Reading, Unreadable
-from function.report.thumbnails import Thumbnail, as_frame, of_frame, read_npy
+import numpy as np
+
+from function.models.job_files import JobManifest, PieceResult
+from function.report.formatting import count, visible
+from function.report.pictures import (
+    MAX_READ_BYTES,
+    Frame,
+    Reading,
+    Thumbnail,
+    Unreadable,
+    frame_thumbnail,
+    frames_of,
+    is_clip,
+    is_sheet,
+    read_npy,
+)
 
 T = TypeVar("T")
-MOST_FRAMES: Final = 48
-MOST_FRAMES_OF_A_VIDEO: Final = 6
-MOST_SHEETS: Final = 6
-MOST_PICTURE_BYTES: Final = 2_000_000  # of JPEG; the page has a third more
+MAX_FRAMES: Final = 48
+MAX_FRAMES_OF_A_VIDEO: Final = 6
+MAX_SHEETS: Final = 6
+MAX_PICTURE_BYTES: Final = 2_000_000  # of JPEG; the page has a third more
 _REDUCTION_PX: Final = 960
 _AT_A_TIME: Final = 4
 _REDUCTIONS: Final = {
@@ -32,50 +43,46 @@ _REDUCTIONS: Final = {
 
 @dataclass(frozen=True)
 class Gallery:
-    """`frames` in the order of the videos; `sheets` of several frames each; or what the frames were reduced to."""
+    """`frames` in the order of the videos; `sheets` of several frames each; or the result of a reduction."""
 
-    frames: tuple[Frame, ...] = ()
-    sheets: tuple[Frame, ...] = ()
+    frames: list[Frame]
+    sheets: list[Frame]
+    notes: list[str]
     number: str = ""
     picture: Thumbnail | None = None
     caption: str = ""
-    notes: tuple[str, ...] = ()  # of what is not shown
 
 
-def gallery(manifest: Manifest, reading: Reading) -> Gallery:
-    """Never raises: a picture that cannot be had is left out, and said to be."""
+def gallery(manifest: JobManifest, reading: Reading) -> Gallery:
+    """The gallery. Never raises: a picture that cannot be had is left out, and a note says why."""
     if manifest.partial or "reduce" in manifest.request:
         return _reduction(manifest, reading)
     results = [result for result in manifest.results if result.frames]
     clips = sum(map(is_clip, results))
     results = [result for result in results if not is_clip(result)]
-    sheets = [result for result in results if is_sheet(result)]
-    wanted = [(result, [0]) for result in spread(sheets, MOST_SHEETS)]
-    wanted += choose([result for result in results if not is_sheet(result)])
+    wanted = [(result, [0]) for result in spread([*filter(is_sheet, results)], MAX_SHEETS)]
+    wanted += choose(result for result in results if not is_sheet(result))
     shown, notes = _within_size(_read(reading, wanted))
     if clips:
-        notes = [f"{wording.count(clips, 'clip')} not shown: the page holds pictures only.", *notes]
-    return Gallery(
-        frames=tuple(frame for frame in shown if frame.frames == 1),
-        sheets=tuple(frame for frame in shown if frame.frames > 1),
-        notes=tuple(notes),
-    )
+        notes = [f"{count(clips, 'clip')} not shown: the page holds pictures only.", *notes]
+    sheets = [frame for frame in shown if frame.frames > 1]
+    return Gallery([frame for frame in shown if frame.frames == 1], sheets, notes)
 
 
-def spread(items: Sequence[T], most: int) -> list[T]:
-    """At most so many of them, evenly spread, in order."""
-    number = min(most, len(items))
+def spread(items: Sequence[T], limit: int) -> list[T]:
+    """At most `limit` of the items, evenly spread, in order."""
+    number = min(limit, len(items))
     return [items[(2 * i + 1) * len(items) // (2 * number)] for i in range(number)]
 
 
-def choose(results: Iterable[Result]) -> list[tuple[Result, list[int]]]:
+def choose(results: Iterable[PieceResult]) -> list[tuple[PieceResult, list[int]]]:
     """Pieces and positions in them: some of the videos, evenly spread, and of each some frames, evenly spread."""
-    by_video: dict[str, list[Result]] = {}
+    by_video: dict[str, list[PieceResult]] = {}
     for result in results:
         by_video.setdefault(result.video, []).append(result)
-    videos = spread(list(by_video.values()), MOST_FRAMES)
-    each = min(MOST_FRAMES_OF_A_VIDEO, MOST_FRAMES // len(videos)) if videos else 0
-    chosen: list[tuple[Result, list[int]]] = []
+    videos = spread(list(by_video.values()), MAX_FRAMES)
+    each = min(MAX_FRAMES_OF_A_VIDEO, MAX_FRAMES // len(videos)) if videos else 0
+    chosen: list[tuple[PieceResult, list[int]]] = []
     for pieces in videos:
         positions = spread(range(sum(piece.frames for piece in pieces)), each)
         start = 0
@@ -87,8 +94,8 @@ def choose(results: Iterable[Result]) -> list[tuple[Result, list[int]]]:
     return chosen
 
 
-def _read(reading: Reading, wanted: list[tuple[Result, list[int]]]) -> list[Frame | Unreadable]:
-    """In order. Who is not there in time is left behind in its thread."""
+def _read(reading: Reading, wanted: list[tuple[PieceResult, list[int]]]) -> list[Frame | Unreadable]:
+    """The pictures in order. A read that does not end in time is left behind in its thread."""
     pool = ThreadPoolExecutor(_AT_A_TIME, "report")
     futures = [pool.submit(frames_of, reading, result, positions) for result, positions in wanted]
     done, _ = wait(futures, timeout=reading.deadline.seconds_left)
@@ -102,7 +109,7 @@ def _read(reading: Reading, wanted: list[tuple[Result, list[int]]]) -> list[Fram
 def _within_size(found: list[Frame | Unreadable]) -> tuple[list[Frame], list[str]]:
     shown: list[Frame] = []
     reasons: Counter[str] = Counter()
-    room = MOST_PICTURE_BYTES
+    room = MAX_PICTURE_BYTES
     for one in found:
         if isinstance(one, Unreadable):
             reasons[str(one)] += 1
@@ -120,22 +127,23 @@ def _left_out(reason: str, number: int) -> str:
     return f"{number:,} pictures are left out: each of them {reason}."
 
 
-def _reduction(manifest: Manifest, reading: Reading) -> Gallery:
+def _reduction(manifest: JobManifest, reading: Reading) -> Gallery:
     if manifest.partial is None:
-        return Gallery(notes=("There is no combined result yet.",))
+        return Gallery([], [], ["There is no combined result yet."])
     kind, frames = manifest.partial.reduce, manifest.partial.frames
-    caption = _REDUCTIONS.get(kind, f"{wording.visible(kind)[:40]} of {{}}").format(wording.count(frames, "frame"))
+    caption = _REDUCTIONS.get(kind, f"{visible(kind)[:40]} of {{}}").format(count(frames, "frame"))
     if manifest.reduced is not None:
-        return Gallery(number=f"{manifest.reduced:,}", caption=caption)
-    if not manifest.output:
-        return Gallery(caption=caption, notes=("The combined result is not in the manifest.",))
+        return Gallery([], [], [], number=f"{manifest.reduced:,}", caption=caption)
     try:
-        values = read_npy(reading.whole(manifest.output[0].uri, LONGEST_READ_BYTES))
+        if not manifest.output:
+            raise Unreadable("is not in the manifest")
+        values = read_npy(reading.whole(manifest.output[0].uri, MAX_READ_BYTES))
         if values.ndim == 0:
-            return Gallery(number=f"{values.item():,}", caption=caption)
+            return Gallery([], [], [], number=f"{values.item():,}", caption=caption)
         if values.ndim != 3 or values.shape[2] != 3 or not values.size:
             raise Unreadable("is not of the shape of a frame")
-        picture = of_frame(as_frame(values, kind, frames), _REDUCTION_PX)
     except Unreadable as error:
-        return Gallery(caption=caption, notes=(f"The combined result {error}.",))
-    return Gallery(picture=picture, caption=caption)
+        return Gallery([], [], [f"The combined result {error}."], caption=caption)
+    pixels = values / max(1, frames) if kind == "sum_frames" else values  # all others are in 0 to 255 already
+    picture = frame_thumbnail(np.rint(np.clip(pixels, 0, 255)).astype(np.uint8), _REDUCTION_PX)
+    return Gallery([], [], [], picture=picture, caption=caption)

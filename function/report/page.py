@@ -1,26 +1,55 @@
-"""The page: one HTML file that asks the network for nothing."""
+"""The page: one HTML file that asks the network for nothing. page.html has its words, this module its facts."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+import inspect
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from function.report import asked, outcome, tables, wording
+from pydantic import ValidationError
+
+from function.errors import FunctionError, public_text
+from function.models.job_files import FOLDER, Failure, JobManifest, PieceResult
+from function.report import formatting, request_summary
 from function.report.gallery import gallery
-from function.report.manifest import parse_manifest
-from function.report.reading import Read, Reading
-from function.report.spread import spread
-from function.report.timeline import timeline
+from function.report.pictures import Read, Reading
+from function.report.timeline import slowest_parts, timeline
 
+T = TypeVar("T", Failure, PieceResult)
 READING_SECONDS: Final = 20.0
+MAX_VIDEOS: Final = 200
+_MAX_SLOW: Final = 10
+_MAX_CODES: Final = 30
+_MAX_MESSAGES: Final = 3
 _HERE: Final = Path(__file__).parent
 
 
+class NotAManifest(ValueError):  # noqa: N818 - it says what is wrong
+    """The document is not a job's manifest; the message names the field that shows it."""
+
+
+@dataclass(frozen=True)
+class FailureGroup:
+    """All failures with one code. `messages`: the most frequent, and how often each; `kind`: the code's class."""
+
+    code: str
+    kind: type[FunctionError] | None
+    failures: list[Failure]
+    messages: list[tuple[str, int]]
+
+    @property
+    def meaning(self) -> str:
+        """The meaning of the code; empty for a code that is not the function's."""
+        return inspect.cleandoc(self.kind.__doc__ or "").replace("`", "") if self.kind else ""
+
+
 def write_report(
-    manifest: Mapping[str, Any],
+    manifest: JobManifest | Mapping[str, Any],
     read: Read,
     *,
     cost: Mapping[str, Any] | None = None,
@@ -28,41 +57,80 @@ def write_report(
 ) -> bytes:
     """The report of a job's manifest, HTML in UTF-8, below 3 MB.
 
-    `read` fetches what is shown of the results: at most about 250 ranges, none of more than 64 MiB, four at a time,
-    for at most `reading_seconds`; pictures that it cannot have are left out. `cost` has `dollars`, and a `note` of
-    what they are made of. Equal arguments make equal bytes. Raises NotAManifest.
+    `read` fetches the parts of the results that are shown: at most about 250 ranges, none of more than 64 MiB, four at
+    a time, for at most `reading_seconds`; pictures that it cannot have are left out. `cost` has `dollars`, and a `note`
+    of what they are made of. Equal arguments make equal bytes. Raises NotAManifest.
     """
-    job = parse_manifest(manifest)
-    names = tables.Names(job)
+    job = _job(manifest)
+    tolerated = job.request.get("tolerated_failure_percentage", 0)
+    videos = sorted(
+        _grouped("video", job.results).items(), key=lambda item: (-sum(one.frames for one in item[1]), item[0])
+    )
     css = (_HERE / "page.css").read_text()
     page: str = _template().render(
         css=css,
         css_hash=base64.b64encode(hashlib.sha256(css.encode()).digest()).decode(),
         job=job,
-        title=wording.shortened(wording.address(job.job)),
-        asked=asked.sentence(job.request, job.videos),
-        as_given=asked.as_given(job.request),
-        outcome=outcome.outcome(job),
-        when=wording.span(job.started, job.ended) if job.started is not None and job.ended is not None else "",
-        figures=list(outcome.figures(job, cost)),
-        cost_note=wording.visible(str((cost or {}).get("note", ""))),
-        bytes_read=outcome.bytes_read(job),
-        missing=outcome.missing(job),
+        tolerable=job.is_tolerable(tolerated if isinstance(tolerated, int | float) else 0),
+        request=request_summary.sentence(job.request, job.videos),
+        as_given=request_summary.as_given(job.request),
+        wall_seconds=max(0.0, job.ended - job.started) if job.started is not None and job.ended is not None else 0.0,
+        cost=cost,
+        failures=_failures(job.failures),
         gallery=gallery(job, Reading(read, job.job, reading_seconds)),
         timeline=timeline(job),
-        spread=spread(job),
-        slow=tables.slow(job),
-        videos=tables.videos(job, names),
-        failures=tables.failures(job, names),
-        names=names,
-        name=tables.name,
-        words=wording,
+        slow=slowest_parts(job.timeline, _MAX_SLOW),
+        decoded_pieces=job.pieces - sum(part.failed for part in job.timeline),
+        videos=videos[:MAX_VIDEOS],
+        more_videos=len(videos[MAX_VIDEOS:]),
+        rest=[one for _, results in videos[MAX_VIDEOS:] for one in results],
+        folder=formatting.common_folder({one.video for one in job.results} | {one.video for one in job.failures}),
+        place=lambda results: _place(results, job.job),
+        words=formatting,
     )
     return page.encode()
 
 
+def _job(manifest: JobManifest | Mapping[str, Any]) -> JobManifest:
+    try:
+        return JobManifest.model_validate(manifest)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise NotAManifest(f"this is not the manifest of a job: {place or 'it'}: {first['msg']}") from None
+
+
+def _grouped(name: str, items: Iterable[T]) -> dict[str, list[T]]:
+    groups: dict[str, list[T]] = {}
+    for item in items:
+        groups.setdefault(getattr(item, name), []).append(item)
+    return groups
+
+
+def _failures(failures: Iterable[Failure]) -> list[FailureGroup]:
+    """The failures by code, the most frequent first."""
+    kinds = {kind.__name__: kind for kind in FunctionError.__subclasses__()}
+    groups = sorted(_grouped("code", failures).items(), key=lambda item: (-len(item[1]), item[0]))
+    return [
+        FailureGroup(public_text(code), kinds.get(code), group, _messages(group)) for code, group in groups[:_MAX_CODES]
+    ]
+
+
+def _messages(failures: Iterable[Failure]) -> list[tuple[str, int]]:
+    """The most frequent messages, without the name of the video, in which they differ."""
+    texts = [one.message.replace(one.video, "…") if one.video else one.message for one in failures if one.message]
+    return Counter(map(public_text, texts)).most_common(_MAX_MESSAGES)
+
+
+def _place(results: list[PieceResult], job: str) -> str:
+    """The address of the first result; empty for partial results of a reduction, which nobody looks at."""
+    place = next((one.manifest or next(iter(one.output), "") for one in results), "")
+    place = place.removesuffix("_manifest.json") if place.endswith("/_manifest.json") else place
+    return "" if place.startswith(f"{job}{FOLDER}") else place
+
+
 def _template() -> Any:
-    import jinja2  # only here: nothing else of the function needs it
+    import jinja2  # late import: nothing else of the function needs it
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE),

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from function.models.job_files import PieceResult
 from function.report import Unreadable, write_report
-from function.report.gallery import MOST_FRAMES, choose, spread
-from function.report.manifest import Result
+from function.report.gallery import MAX_FRAMES, choose, spread
 from tests.support.jobs import JOB, Job, encoded, make_job, reduced, scene, scene_number
 from tests.unit.function.pages import read_page
 
@@ -82,14 +82,14 @@ def test_clips_are_said_not_to_be_shown() -> None:
 
 @pytest.mark.parametrize("videos", [1, 5, 40, 48, 49, 3000])
 def test_the_choice_is_spread_evenly_over_the_videos(videos: int) -> None:
-    results = [Result(video=f"s3://v/{n}", first=turn * 10, frames=10) for turn in range(3) for n in range(videos)]
+    results = [PieceResult(video=f"s3://v/{n}", first=turn * 10, frames=10) for turn in range(3) for n in range(videos)]
     chosen = choose(results)
     shown = Counter(result.video for result, positions in chosen for _ in positions)
-    assert sum(shown.values()) <= MOST_FRAMES
+    assert sum(shown.values()) <= MAX_FRAMES
     assert max(shown.values()) - min(shown.values()) == 0
     places = [int(video.rpartition("/")[2]) for video in shown]
     gaps = np.diff([-1, *places, videos])
-    assert max(gaps) - min(gaps) <= max(2, videos / MOST_FRAMES)
+    assert max(gaps) - min(gaps) <= max(2, videos / MAX_FRAMES)
 
 
 def test_a_spread_takes_each_at_most_once_and_in_order() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from function.report import asked, wording
+from function.report import formatting, request_summary
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from function.report import asked, wording
     ],
 )
 def test_sizes_have_three_digits(number: float, text: str) -> None:
-    assert wording.size(number) == text
+    assert formatting.size(number) == text
 
 
 @pytest.mark.parametrize(
@@ -41,14 +41,14 @@ def test_sizes_have_three_digits(number: float, text: str) -> None:
     ],
 )
 def test_durations_have_the_unit_that_people_use(seconds: float, text: str) -> None:
-    assert wording.duration(seconds) == text
+    assert formatting.duration(seconds) == text
 
 
 @pytest.mark.parametrize(
     ("share", "text"), [(0, "0 %"), (0.0004, "less than 0.1 %"), (0.0253, "2.5 %"), (0.0996, "10 %"), (1.4, "140 %")]
 )
 def test_percentages(share: float, text: str) -> None:
-    assert wording.percent(share) == text
+    assert formatting.percent(share) == text
 
 
 @pytest.mark.parametrize(
@@ -56,37 +56,37 @@ def test_percentages(share: float, text: str) -> None:
     [([], ""), ([4], "4"), ([9, 4], "4, 9"), ([1, 2, 3, 5], "1 to 3, 5"), (range(0, 50, 2), "0, 2 and 23 more")],
 )
 def test_numbers_are_told_as_ranges(values: list[int], text: str) -> None:
-    assert wording.numbers(values, most=2) == text
+    assert formatting.numbers(values, limit=2) == text
 
 
 @given(st.text())
 def test_what_is_shown_of_a_name_stays_on_its_line_and_in_its_direction(name: str) -> None:
-    shown = wording.address(name)
+    shown = formatting.address(name)
     assert not any(c in shown for c in "\n\r\t\0\u202e\u2066\u2028")
     shown.encode()
 
 
 @given(st.text(), st.integers(10, 40))
 def test_shortened_texts_have_at_most_their_length(text: str, most: int) -> None:
-    short = wording.shortened(text, most)
+    short = formatting.shortened(text, most)
     assert len(short) <= most
     assert short == text or text.startswith(short.partition("…")[0])
 
 
 def test_emoji_of_several_signs_stay_whole() -> None:
-    assert wording.visible("👩‍🚀") == "👩‍🚀"
+    assert formatting.visible("👩‍🚀") == "👩‍🚀"
 
 
 @given(st.lists(st.text("ab/", max_size=8), min_size=2))
 def test_the_common_folder_is_one_of_all(names: list[str]) -> None:
-    folder = wording.common_folder(names)
+    folder = formatting.common_folder(names)
     assert all(name.startswith(folder) for name in names)
     assert folder == "" or folder.endswith("/")
 
 
 @given(st.floats(1e-3, 1e7), st.integers(4, 9))
 def test_an_axis_has_at_most_its_number_of_marks_and_reaches_over_it(longest: float, most: int) -> None:
-    places = wording.time_steps(longest, most)
+    places = formatting.time_steps(longest, most)
     assert places[0] == 0
     assert 2 <= len(places) <= most + 1
     assert longest / 3 < places[-1] <= longest * (1 + 1e-9)
@@ -117,10 +117,10 @@ def test_an_axis_has_at_most_its_number_of_marks_and_reaches_over_it(longest: fl
     ],
 )
 def test_what_was_asked_is_told_in_a_sentence(request_: dict[str, Any], text: str) -> None:
-    assert asked.sentence(request_, 3) == text
+    assert request_summary.sentence(request_, 3) == text
 
 
 def test_the_job_as_given_hides_secrets_and_cuts_long_lists() -> None:
-    shown = asked.as_given({"videos": [f"https://u:hush@h/{n}?sign=hush" for n in range(40)], "kms_key": "k"})
+    shown = request_summary.as_given({"videos": [f"https://u:hush@h/{n}?sign=hush" for n in range(40)], "kms_key": "k"})
     assert "hush" not in shown
     assert "… and 28 more" in shown

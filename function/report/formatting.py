@@ -14,6 +14,12 @@ _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB")
 _WEB_QUERY: Final = re.compile(r"(https?://[^?#]*)[?#].*", re.DOTALL | re.IGNORECASE)
 _CREDENTIALS: Final = re.compile(r"://[^/@]*@")
 _JOINER: Final = "\N{ZERO WIDTH JOINER}"  # not printable, and yet a part of many emoji
+_DAY: Final = 86400
+_TIME_STEPS: Final = (
+    *(digit * 10.0**exponent for exponent in range(-6, 0) for digit in (1, 2, 5)),
+    *(1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0),
+    *(digit * 10.0**exponent * _DAY for exponent in range(8) for digit in (1, 2, 5)),
+)
 
 
 def count(number: float, noun: str = "") -> str:
@@ -22,6 +28,7 @@ def count(number: float, noun: str = "") -> str:
 
 
 def plural(number: float, noun: str) -> str:
+    """`video`, `videos`."""
     return noun if number == 1 else f"{noun}s"
 
 
@@ -31,7 +38,8 @@ def size(number: float) -> str:
     while number >= 999.5 and exponent < len(_UNITS) - 1:
         number /= 1000
         exponent += 1
-    return f"{number:.0f} bytes" if exponent == 0 else f"{_three_digits(number)} {_UNITS[exponent]}"
+    digits = 0 if exponent == 0 or number >= 99.95 else 1 if number >= 9.995 else 2
+    return f"{number:.{digits}f} {_UNITS[exponent]}"
 
 
 def duration(seconds: float) -> str:
@@ -47,7 +55,7 @@ def duration(seconds: float) -> str:
 
 
 def percent(share: float) -> str:
-    """Of 1; small shares keep a digit that says something."""
+    """A share of 1; small ones keep a digit that says something."""
     value = share * 100
     if value >= 9.95 or value == 0:
         return f"{value:.0f} %"
@@ -55,83 +63,72 @@ def percent(share: float) -> str:
 
 
 def dollars(amount: float) -> str:
+    """`$12.30`, `$0.0123`."""
     if amount >= 0.995:
         return f"${amount:,.2f}"
     return f"${amount:.4f}" if amount >= 0.00005 else "below $0.0001"
 
 
-def moment(seconds: float) -> str:
-    """UTC, to the second."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
 def span(start: float, end: float) -> str:
-    """`2026-11-24 12:00:03 to 12:02:13 UTC`, with the second date where it is another day."""
-    first, last = moment(start), moment(end)
+    """`2026-11-24 12:00:03 to 12:02:13 UTC`, with the second date if it is another day."""
+    first, last = (datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S") for seconds in (start, end))
     return f"{first} to {last[11:] if first[:10] == last[:10] else last} UTC"
 
 
-def numbers(values: Iterable[int], most: int = 20) -> str:
+def numbers(values: Iterable[int | None], limit: int = 20) -> str:
     """`4, 9, 12 to 20`: runs as ranges, at most so many of them."""
     runs: list[list[int]] = []
-    for value in sorted(set(values)):
+    for value in sorted({value for value in values if value is not None}):
         if runs and value == runs[-1][1] + 1:
             runs[-1][1] = value
         else:
             runs.append([value, value])
-    shown = [f"{first:,}" if first == last else f"{first:,} to {last:,}" for first, last in runs[:most]]
-    left = sum(last - first + 1 for first, last in runs[most:])
+    shown = [f"{first:,}" if first == last else f"{first:,} to {last:,}" for first, last in runs[:limit]]
+    left = sum(last - first + 1 for first, last in runs[limit:])
     return ", ".join(shown) + (f" and {left:,} more" if left else "")
 
 
 def visible(text: str) -> str:
-    """On one line, with nothing in it that acts on its surroundings: no control, no direction override."""
+    """The text on one line, with nothing in it that acts on its surroundings: no control, no direction override."""
     return "".join(c if c.isprintable() or c == _JOINER else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def address(text: str) -> str:
-    """A video's or an object's, without what may be a secret: the query and the user of a web address."""
+    """The address of a video or an object, without the query and the user of a web address: they may be secret."""
     return visible(_WEB_QUERY.sub(r"\1?…", _CREDENTIALS.sub("://…@", text) if text[:4].lower() == "http" else text))
 
 
-def shortened(text: str, most: int = MAX_NAME_CHARS) -> str:
+def shortened(text: str, limit: int = MAX_NAME_CHARS) -> str:
     """The beginning and, of more use in a name, the end."""
-    if len(text) <= most:
+    if len(text) <= limit:
         return text
-    end = most * 2 // 3
-    return f"{text[: most - end - 1]}…{text[-end:]}"
+    end = limit * 2 // 3
+    return f"{text[: limit - end - 1]}…{text[-end:]}"
+
+
+def full_name(text: str) -> str:
+    """A foreign name as long as it is worth hovering for."""
+    return shortened(address(text), MAX_FULL_CHARS)
+
+
+def short_name(text: str, folder: str = "") -> str:
+    """A foreign name without the folder that it shares with others."""
+    whole = address(text)
+    return shortened(whole.removeprefix(address(folder)) or whole)
 
 
 def common_folder(addresses: Iterable[str]) -> str:
-    """What all begin with, up to a slash."""
+    """The beginning of all addresses, up to a slash."""
     distinct = sorted(set(addresses)) or [""]
     first, last = distinct[0], distinct[-1]
     same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
     return first[: first.rfind("/", 0, same) + 1]
 
 
-def steps(longest: float, most: int, choices: Iterable[float] = (1, 2, 5)) -> list[float]:
-    """Round positions of an axis from 0 to `longest`, at most `most` beyond 0."""
-    if longest <= 0:
-        return [0.0]
-    scale = 10.0**-6
-    while True:
-        for choice in choices:
-            step = choice * scale
-            if longest / step <= most:
-                return [i * step for i in range(int(longest / step + 1e-9) + 1)]
-        scale *= 10
-
-
-TIME_STEPS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)
-
-
-def time_steps(longest: float, most: int) -> list[float]:
-    """Positions of a time axis, in seconds: where people put them."""
-    if longest <= most:
-        return steps(longest, most)
-    step = next((step for step in TIME_STEPS if longest / step <= most), None)
-    return steps(longest, most) if step is None else [float(i * step) for i in range(int(longest / step) + 1)]
+def time_steps(longest: float, limit: int) -> list[float]:
+    """Round positions of a time axis from 0 to `longest` seconds, at most `limit` beyond 0."""
+    step = next((step for step in _TIME_STEPS if longest / step <= limit), longest)
+    return [i * step for i in range(int(longest / step + 1e-9) + 1)]
 
 
 def tick(seconds: float, step: float) -> str:
@@ -145,7 +142,3 @@ def tick(seconds: float, step: float) -> str:
         return f"{minutes}:{rest:02}" if minutes else f"{rest} s"
     hours, minutes = divmod(round(seconds / 60), 60)
     return f"{hours} h {minutes:02}" if hours else f"{minutes} min"
-
-
-def _three_digits(number: float) -> str:
-    return f"{number:.2f}" if number < 9.995 else f"{number:.1f}" if number < 99.95 else f"{number:.0f}"

@@ -1,4 +1,4 @@
-"""What a job asks for, in a sentence."""
+"""A summary of what a job asks for, in a sentence."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from function.models.formats import FORMATS
-from function.report.wording import address, count, shortened
+from function.report.formatting import address, count, shortened
 
 _RANGE: Final = re.compile(r"0*:(?::([0-9]+))?")  # from the first to the last
-_MOST_CHARS: Final = 240
-_MOST_LISTED: Final = 12
-_MOST_GIVEN_CHARS: Final = 6000
+_MAX_CHARS: Final = 240
+_MAX_LISTED: Final = 12
+_MAX_GIVEN_CHARS: Final = 6000
 _TITLES: Final[dict[str, str]] = {name: facts.title for name, facts in FORMATS.items()}
 _REDUCTIONS: Final = {
     "sum": "The sum of all bytes of {}",
@@ -43,7 +43,7 @@ def sentence(request: Mapping[str, Any], videos: int) -> str:
 
 def as_given(request: Mapping[str, Any]) -> str:
     """The job itself, JSON, without secrets in addresses and without the length of long lists."""
-    return shortened(json.dumps(_shown(dict(request)), indent=2, ensure_ascii=False), _MOST_GIVEN_CHARS)
+    return shortened(json.dumps(_shown(dict(request)), indent=2, ensure_ascii=False), _MAX_GIVEN_CHARS)
 
 
 def _frames(frames: object, each: str) -> str:
@@ -74,11 +74,11 @@ def _range(text: str) -> str:
 def _place(videos: object) -> str:
     match videos:
         case str():
-            return f" below {shortened(address(videos), _MOST_CHARS)}"
+            return f" below {shortened(address(videos), _MAX_CHARS)}"
         case {"manifest": str(listed)}:
-            return f" listed in {shortened(address(listed), _MOST_CHARS)}"
+            return f" listed in {shortened(address(listed), _MAX_CHARS)}"
         case {"manifest": {"bucket": str(bucket), "key": str(key)}}:
-            return f" listed in {shortened(address(f's3://{bucket}/{key}'), _MOST_CHARS)}"
+            return f" listed in {shortened(address(f's3://{bucket}/{key}'), _MAX_CHARS)}"
     return ""
 
 
@@ -97,17 +97,17 @@ def _size(size: object) -> str:
 
 def _given(value: object) -> str:
     text = value if isinstance(value, str) else json.dumps(_shown(value), ensure_ascii=False)
-    return shortened(address(text), _MOST_CHARS)
+    return shortened(address(text), _MAX_CHARS)
 
 
 def _shown(value: Any) -> Any:
     match value:
         case str():
-            return shortened(address(value), _MOST_CHARS)
+            return shortened(address(value), _MAX_CHARS)
         case dict():
             return {address(str(name)): _shown(item) for name, item in value.items()}
-        case list() if len(value) > _MOST_LISTED:
-            return [*map(_shown, value[:_MOST_LISTED]), f"… and {len(value) - _MOST_LISTED:,} more"]
+        case list() if len(value) > _MAX_LISTED:
+            return [*map(_shown, value[:_MAX_LISTED]), f"… and {len(value) - _MAX_LISTED:,} more"]
         case list():
             return [*map(_shown, value)]
     return value
