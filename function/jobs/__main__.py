@@ -23,15 +23,19 @@ from function.models.problems import problem_list, summary
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """0: done; 1: it failed, standard error says why; 2: the command or the job makes no sense; 3: it is incomplete."""
+    """Runs a job. Returns 0 if it is done, 1 if it failed, 2 for a senseless job, 3 if incomplete, 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m function.jobs", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("job", help="a file with the job as JSON, or - for standard input")
     cores = len(os.sched_getaffinity(0))
     parser.add_argument("--workers", type=int, default=cores, metavar="N", help="parts at a time (%(default)s)")
     parser.add_argument(
-        "--timeout", type=float, default=900.0, metavar="SECONDS", help="for a part, as Lambda's (%(default)g)"
+        "--timeout",
+        type=float,
+        default=900.0,
+        metavar="SECONDS",
+        help="limit of a part, as Lambda's (%(default)g)",
     )
-    parser.add_argument("--log", type=Path, metavar="FILE", help="where the lines go that the function logs")
+    parser.add_argument("--log", type=Path, metavar="FILE", help="keep the lines that the function logs")
     options = parser.parse_args(arguments)
     if options.workers < 1:
         parser.error("--workers: at least 1")
@@ -39,13 +43,13 @@ def main(arguments: list[str] | None = None) -> int:
         document = json.loads(sys.stdin.read() if options.job == "-" else Path(options.job).read_text())
         job = Job.model_validate(document)
     except (OSError, ValueError) as error:
-        told = summary(problem_list(error, Job)) if isinstance(error, ValidationError) else str(error)
-        parser.error(f"{options.job}: {told}")
+        reason = summary(problem_list(error, Job)) if isinstance(error, ValidationError) else str(error)
+        parser.error(f"{options.job}: {reason}")
     try:
         with ExitStack() as stack:
             log = stack.enter_context(options.log.open("ab")) if options.log else subprocess.DEVNULL
-            heard = stack.enter_context(progress())
-            result = Runner(options.workers, options.timeout, log, heard).run(job)
+            listener = stack.enter_context(progress())
+            result = Runner(options.workers, options.timeout, log, listener).run(job)
     except JobIncomplete as error:
         print(f"{error.code}: {error.message}\nreport: {job.output.uri}report.html", file=sys.stderr)
         return 3

@@ -1,4 +1,4 @@
-"""A job on this machine: its steps in a few processes, with the tries that the state machine would make."""
+"""A job on this machine: its steps in a few processes, with the attempts that the state machine would make."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ from typing import IO, Any, Final
 from function import s3
 from function.backoff import pause_seconds
 from function.errors import FunctionError, WorkerCrashed, of_code
-from function.jobs.listing import job_document
 from function.jobs.store import Store
 from function.models.job import Job
+from function.models.job_files import PART_EVENTS, SURVEY_EVENTS, CutSummary
+from function.models.job_steps import Cut, Gather, List
 from function.source.index_cache import VARIABLE
 
 MAX_ATTEMPTS: Final = 5
 _GRACE_SECONDS: Final = 30.0  # beyond the function's own limit, which ends what takes too long
 
 Answer = dict[str, Any]
-Heard = Callable[[str, int, int, Answer | FunctionError | None], None]
-"""Of a step: its name, how many of its invocations are done, of how many, and how the last one ended."""
+Listener = Callable[[str, int, int, Answer | FunctionError | None], None]
+"""Called with a step's name, how many of its invocations are done, of how many, and the outcome of the last one."""
 
 
 class Environment:
-    """A process that answers invocations, started again when it has died."""
+    """A process that answers invocations, started again if it has died."""
 
     def __init__(self, name: str, variables: dict[str, str], log: IO[bytes] | int) -> None:
         self._variables = {**variables, "AWS_LAMBDA_LOG_STREAM_NAME": name}
@@ -40,7 +41,7 @@ class Environment:
         self._process: subprocess.Popen[str] | None = None
 
     def invoke(self, event: Answer, seconds: float) -> Answer:
-        """Raises the FunctionError that the function raised, WorkerCrashed if the process died."""
+        """The answer to the event. Raises the function's own FunctionError, WorkerCrashed if the process died."""
         process = self._running()
         assert process.stdin
         assert process.stdout
@@ -59,13 +60,12 @@ class Environment:
             raise WorkerCrashed("the process that did the work has died")
         answer: Answer = json.loads(line)
         if "error" in answer:
-            told = answer["error"]
-            raise of_code(told["code"], told["message"], told["detail"], told["retryable"])
+            raise of_code(**answer["error"])
         result: Answer = answer["result"]
         return result
 
     def stop(self) -> None:
-        """Ends it, and what it runs, which ends with it."""
+        """Ends the process, and with it the worker that it runs."""
         process, self._process = self._process, None
         if process:
             process.kill()
@@ -88,12 +88,12 @@ class Environment:
 
 @dataclass
 class Runner:
-    """Runs jobs. `workers`: invocations at a time. `seconds`: that an invocation has, as the function's timeout."""
+    """Runs jobs. `workers`: invocations at a time. `seconds`: the time of an invocation, as the function's timeout."""
 
     workers: int
     seconds: float = 900.0
     log: IO[bytes] | int = subprocess.DEVNULL
-    heard: Heard = lambda *_: None
+    listener: Listener = lambda *_: None
     _free: queue.Queue[Environment] = field(default_factory=queue.Queue)
     _stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -102,16 +102,16 @@ class Runner:
         store = Store(s3.client(), job.output)
         variables = {VARIABLE: os.environ.get(VARIABLE) or f"{store.uri('indexes')}/"}
         with self._environments(variables) as pool:
-            listed = self._step(pool, "list", [{"action": "list", "job": job_document(job)}])[0]
-            self._step(pool, "survey", store.get_json(_name(store, listed)))
-            cut = self._step(pool, "cut", [{"action": "cut", "job": job.output.uri}])[0]
-            if cut["to_do"]:
-                self._step(pool, "decode", store.get_json(_name(store, cut)), cut["tolerated_failure_percentage"])
-            return self._step(pool, "gather", [{"action": "gather", "job": job.output.uri}])[0]
+            self._step(pool, "list", [List(action="list", job=job).event()])
+            self._step(pool, "survey", store.json(SURVEY_EVENTS))
+            cut = CutSummary.model_validate(self._step(pool, "cut", [Cut(action="cut", job=job.output).event()])[0])
+            if cut.to_do:
+                self._step(pool, "decode", store.json(PART_EVENTS), cut.tolerated_failure_percentage)
+            return self._step(pool, "gather", [Gather(action="gather", job=job.output).event()])[0]
 
     @contextmanager
     def _environments(self, variables: dict[str, str]) -> Iterator[ThreadPoolExecutor]:
-        """Processes, and the threads that talk to them; whatever they do ends with the block."""
+        """Starts processes, and threads that talk to them; both end with the block."""
         environments = [Environment(f"local-{number}", variables, self.log) for number in range(self.workers)]
         for environment in environments:
             self._free.put(environment)
@@ -126,12 +126,13 @@ class Runner:
     def _step(
         self, pool: ThreadPoolExecutor, name: str, events: list[Answer], tolerated_percent: float | None = None
     ) -> list[Answer]:
-        """The answers, in any order. Raises the first error, unless some are tolerated: then no more are begun after
-        too many, and what is missing shows when the results are gathered.
+        """The answers, in any order. Raises the first error, unless some are tolerated.
+
+        Then no more are begun after too many, and gathering finds what is missing.
         """
         answers: list[Answer] = []
         failed = 0
-        self.heard(name, 0, len(events), None)
+        self.listener(name, 0, len(events), None)
         for outcome in _outcomes(pool, self._tried, events, self.workers):
             if isinstance(outcome, FunctionError):
                 failed += 1
@@ -139,7 +140,7 @@ class Runner:
                     raise outcome
             else:
                 answers.append(outcome)
-            self.heard(name, len(answers) + failed, len(events), outcome)
+            self.listener(name, len(answers) + failed, len(events), outcome)
             if tolerated_percent is not None and failed * 100 > tolerated_percent * len(events):
                 break
         return answers
@@ -160,21 +161,16 @@ class Runner:
         raise AssertionError
 
 
-def _name(store: Store, answer: Answer) -> str:
-    name: str = answer["items"]["key"].removeprefix(store.key(""))
-    return name
-
-
 def _outcomes(
-    pool: ThreadPoolExecutor, call: Callable[[Answer], Answer], events: Iterable[Answer], most: int
+    pool: ThreadPoolExecutor, call: Callable[[Answer], Answer], events: Iterable[Answer], at_once: int
 ) -> Iterator[Answer | FunctionError]:
-    """As they come; no more than `most` are under way."""
+    """The outcomes as they come; no more than `at_once` calls are under way."""
     waiting = iter(events)
     under_way: set[Future[Answer]] = set()
     while True:
         for event in waiting:
             under_way.add(pool.submit(call, event))
-            if len(under_way) >= most:
+            if len(under_way) >= at_once:
                 break
         if not under_way:
             return

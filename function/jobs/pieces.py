@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from function.frames.pictures import Shape
 from function.frames.rows import Rows, resolve_rows
 from function.models.formats import FORMATS
 from function.models.job import Job
+from function.models.job_files import PlannedPiece, SurveyedPiece
 from hwang.index import VideoIndex
 from hwang.plan import make_plan
 
@@ -28,7 +29,7 @@ class Piece:
 
     @property
     def frames(self) -> str | list[int]:
-        """As an event's `frames`: a range where they are one."""
+        """The rows as an event's `frames`: a range if they are one."""
         first, last = int(self.rows[0]), int(self.rows[-1])
         if len(self.rows) == 1:
             return [first]
@@ -36,20 +37,16 @@ class Piece:
         step = int(steps[0])
         return f"{first}:{last + 1}:{step}" if step and (steps == step).all() else self.rows.tolist()
 
-    def document(self) -> dict[str, Any]:
+    def surveyed(self) -> SurveyedPiece:
+        """The piece as a survey describes it."""
         first, last = int(self.rows[0]), int(self.rows[-1])
-        return {
-            "frames": self.frames,
-            "first": first,
-            "last": last,
-            "count": len(self.rows),
-            "seconds": round(self.seconds, 4),
-        }
+        seconds = round(self.seconds, 4)
+        return SurveyedPiece(frames=self.frames, first=first, last=last, count=len(self.rows), seconds=seconds)
 
 
 @dataclass(frozen=True)
-class Work:
-    """All that is wanted of one video: its rows run by run, and what each run costs."""
+class VideoCost:
+    """The cost of the wanted rows of one video, run by run."""
 
     rows: Rows
     run_of_row: Rows  # [n] ascending
@@ -57,6 +54,7 @@ class Work:
 
     @classmethod
     def of(cls, index: VideoIndex, rows: Rows, rates: Rates) -> Self:
+        """The cost of these rows, in any order, duplicates kept."""
         rows = np.sort(rows)
         plan = make_plan(index, rows)
         starts = np.array([run.samples[0] for run in plan.runs], np.int64)
@@ -66,11 +64,15 @@ class Work:
 
     @property
     def seconds(self) -> float:
+        """The seconds of all runs together."""
         return float(self.seconds_of_run.sum())
 
-    def pieces(self, most_seconds: float, request_seconds: float) -> list[Piece]:
-        """Pieces of equal cost, as few as keep below `most_seconds`; a run is never cut. Each is a request more."""
-        wanted = max(1, math.ceil(self.seconds / most_seconds))
+    def pieces(self, max_seconds: float, request_seconds: float) -> list[Piece]:
+        """Pieces of equal cost, as few as keep below `max_seconds`; a run is never cut.
+
+        Each piece is a request of its own, which takes `request_seconds` more.
+        """
+        wanted = math.ceil(self.seconds / max_seconds)
         piece_of_run = evenly(self.seconds_of_run, wanted)
         cuts = np.flatnonzero(np.diff(piece_of_run[self.run_of_row])) + 1
         seconds = np.bincount(piece_of_run, self.seconds_of_run, minlength=wanted)
@@ -81,17 +83,17 @@ class Work:
 
 
 def pieces_of(index: VideoIndex, source_bytes: int, job: Job, memory: int | None) -> list[Piece]:
-    """What is wanted of a video, in pieces. Raises FrameOutOfRange, LimitExceeded."""
+    """The wanted rows of a video in pieces; `memory`: bytes of the function. Raises FrameOutOfRange, LimitExceeded."""
     rows = resolve_rows(job.frames, index)
     shape = Shape.of((index.width, index.height), job.size, index.rotation if job.rotate else 0)
     rates = Rates.of(index, shape, job.written_as, job.reduce, cores_of(memory))
     check_memory(
         DecodeEstimate(index, make_plan(index, rows[:1]), shape, job.written_as, job.reduce, source_bytes), memory
     )
-    work = Work.of(index, rows, rates)
+    cost = VideoCost.of(index, rows, rates)
     if not FORMATS[job.written_as].divisible:
-        return [Piece(rows, rates.request + work.seconds)]
-    return work.pieces(job.piece_seconds, rates.request)
+        return [Piece(rows, rates.request + cost.seconds)]
+    return cost.pieces(job.piece_seconds, rates.request)
 
 
 def evenly(costs: np.ndarray[tuple[int], np.dtype[np.float64]], shares: int) -> Rows:
@@ -103,18 +105,17 @@ def evenly(costs: np.ndarray[tuple[int], np.dtype[np.float64]], shares: int) -> 
     return np.minimum(middles * (shares / total), shares - 1).astype(np.int64)
 
 
-def bundles(pieces: Iterator[dict[str, Any]], seconds: float, parts: int) -> Iterator[list[dict[str, Any]]]:
-    """The pieces in their order, in about `parts` lists of equal `seconds`: each piece is where its middle falls."""
-    share = seconds / parts if parts else 0.0
-    bundle: list[dict[str, Any]] = []
+def bundles(pieces: Iterable[PlannedPiece], seconds: float, parts: int) -> Iterator[list[PlannedPiece]]:
+    """The pieces in their order, in about `parts` lists of equal `seconds`: the middle of a piece decides its list."""
+    share = seconds / parts if seconds else math.inf
+    bundle: list[PlannedPiece] = []
     number, before = 0, 0.0
     for piece in pieces:
-        cost = piece["seconds"]
-        at = min(int((before + cost / 2) / share), parts - 1) if share else 0
+        at = min(int((before + piece.seconds / 2) / share), parts - 1)
         if bundle and at != number:
             yield bundle
             bundle = []
         bundle.append(piece)
-        number, before = at, before + cost
+        number, before = at, before + piece.seconds
     if bundle:
         yield bundle

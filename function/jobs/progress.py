@@ -1,4 +1,4 @@
-"""How far a job is: bars on a terminal, a line for each step and now and then elsewhere, both on standard error."""
+"""Shows on standard error how far a job is: bars on a terminal; elsewhere a line for each step and now and then."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from function.errors import FunctionError
-from function.jobs.local import Heard
+from function.jobs.local import Answer, Listener
+from function.models.part_messages import PartAnswer
 
 _LINE_SECONDS: Final = 5.0
 _STEPS: Final = {
@@ -24,70 +25,72 @@ _STEPS: Final = {
 
 @dataclass
 class _Sums:
-    """Of the parts so far."""
+    """Sums over the parts so far."""
 
     frames: int = 0
     bytes_read: int = 0
     retries: int = 0
     failed: int = 0
 
-    def add(self, outcome: dict[str, Any] | FunctionError | None) -> None:
+    def add(self, step: str, outcome: Answer | FunctionError | None) -> None:
         if isinstance(outcome, FunctionError):
             self.failed += 1
-        elif outcome and "attempts" in outcome and "part" in outcome:
-            self.frames += outcome["frames"]
-            self.bytes_read += int(outcome["counters"].get("bytes_read", 0))
-            self.retries += outcome["attempts"] - 1
-            self.failed += outcome["failed"]
+        elif outcome and step == "decode":
+            part = PartAnswer.model_validate(outcome)
+            self.frames += part.frames
+            self.bytes_read += part.counters.bytes_read
+            self.retries += part.attempts - 1
+            self.failed += part.failed
 
     def __str__(self) -> str:
-        told = [f"{self.frames:,} frames", f"{self.bytes_read / 1e6:,.1f} MB read"] if self.frames else []
-        told += [f"{self.retries} retried"] if self.retries else []
-        told += [f"{self.failed} failed"] if self.failed else []
-        return ", ".join(told)
+        shown = [f"{self.frames:,} frames", f"{self.bytes_read / 1e6:,.1f} MB read"] if self.frames else []
+        shown += [f"{self.retries} retried"] if self.retries else []
+        shown += [f"{self.failed} failed"] if self.failed else []
+        return ", ".join(shown)
 
 
 @contextmanager
-def progress() -> Iterator[Heard]:
-    sums = _Sums()
+def progress() -> Iterator[Listener]:
+    """A listener for a Runner, until the block ends."""
     if not sys.stderr.isatty():
-        yield _Lines(sums)
+        yield _Lines()
         return
     try:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
     except ImportError:
         print("for progress bars: pip install rich", file=sys.stderr)
-        yield _Lines(sums)
+        yield _Lines()
         return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[told]}"),
+        TextColumn("{task.fields[sums]}"),
     )
+    sums = _Sums()
     with Progress(*columns, console=Console(stderr=True)) as bars:
         tasks: dict[str, Any] = {}
 
-        def heard(step: str, done: int, total: int, outcome: dict[str, Any] | FunctionError | None) -> None:
-            sums.add(outcome)
+        def listen(step: str, done: int, total: int, outcome: Answer | FunctionError | None) -> None:
+            sums.add(step, outcome)
             if step not in tasks:
-                tasks[step] = bars.add_task(_STEPS[step], total=total, told="")
-            bars.update(tasks[step], completed=done, told=str(sums) if step == "decode" else "")
+                tasks[step] = bars.add_task(_STEPS[step], total=total, sums="")
+            bars.update(tasks[step], completed=done, sums=str(sums) if step == "decode" else "")
 
-        yield heard
+        yield listen
 
 
 @dataclass
 class _Lines:
-    sums: _Sums
+    _sums: _Sums = field(default_factory=_Sums)
     _written: float = field(default_factory=time.monotonic)
 
-    def __call__(self, step: str, done: int, total: int, outcome: dict[str, Any] | FunctionError | None) -> None:
-        self.sums.add(outcome)
+    def __call__(self, step: str, done: int, total: int, outcome: Answer | FunctionError | None) -> None:
+        self._sums.add(step, outcome)
         now = time.monotonic()
         if done in (0, total) or now - self._written >= _LINE_SECONDS:
             self._written = now
-            told = f" ({self.sums})" if step == "decode" and str(self.sums) else ""
-            print(f"{_STEPS[step]}: {done:,} of {total:,}{told}", file=sys.stderr, flush=True)
+            sums = f" ({self._sums})" if step == "decode" and str(self._sums) else ""
+            print(f"{_STEPS[step]}: {done:,} of {total:,}{sums}", file=sys.stderr, flush=True)

@@ -1,70 +1,92 @@
-"""The files that a job keeps below its output, in `_job/`."""
+"""The files of a job in S3: reading and writing what function/models/job_files.py describes."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from function.errors import CorruptMedia, SourceNotFound, SourceUnavailable
+from pydantic import ValidationError
+
+from function.errors import BadRequest, CorruptMedia, SourceNotFound, SourceUnavailable
+from function.models.form import Writing
+from function.models.job import Job
+from function.models.job_files import (
+    FOLDER,
+    JOB,
+    KeptModel,
+    SurveyedVideo,
+    SurveySummary,
+    survey_name,
+)
 from function.models.places import Output
-from function.output.publish import OUTPUT_ERRORS
+from function.output.publish import OUTPUT_ERRORS, ObjectWriter, Publication
+from function.output.undo_log import Journal
 from function.s3 import Fault, S3Error, ask, get
+from function.session import Session
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 T = TypeVar("T")
-FOLDER: Final = "_job/"
 
 
 @dataclass(frozen=True)
 class Store:
-    """Small files by their names below `_job/`. Raises OutputNotFound, OutputForbidden, OutputUnavailable."""
+    """Files by their names below `_job/`. Raises OutputNotFound, OutputForbidden, OutputUnavailable when it writes."""
 
     client: S3Client
     output: Output
 
     def key(self, name: str) -> str:
+        """The file's key in the output's bucket."""
         return f"{self.output.key}{FOLDER}{name}"
 
     def uri(self, name: str) -> str:
+        """The file's s3:// address."""
         return f"s3://{self.output.bucket}/{self.key(name)}"
 
     def place(self, name: str) -> dict[str, str]:
-        """As Step Functions' item reader takes it."""
+        """The file as Step Functions' item reader takes it."""
         return {"bucket": self.output.bucket, "key": self.key(name)}
 
-    def put(self, name: str, data: bytes, content_type: str = "application/json") -> None:
-        self._write(self.key(name), self.client.put_object, Body=data, ContentType=content_type)
+    def put(self, name: str, data: bytes) -> None:
+        """Writes a file at once."""
+        self._write(self.key(name), self.client.put_object, Body=data, ContentType="application/json")
+
+    def put_json(self, name: str, document: object) -> None:
+        """Writes a file of one JSON document."""
+        self.put(name, json.dumps(document).encode())
+
+    def put_lines(self, name: str, lines: Iterable[KeptModel]) -> None:
+        """Writes a file with a JSON document on each line."""
+        self.put(name, b"".join(line.line() + b"\n" for line in lines))
 
     def put_result(self, name: str, data: bytes, content_type: str) -> None:
-        """Beside `_job/`, among the results."""
+        """Writes an object beside `_job/`, among the results."""
         self._write(self.output.key + name, self.client.put_object, Body=data, ContentType=content_type)
 
     def publish(self, name: str, result: str) -> str:
-        """Copies a file to a name among the results, and gives that one's address."""
+        """Copies a file to a name among the results, and returns the address of the copy."""
         key = self.output.key + result
         self._write(key, self.client.copy_object, CopySource={"Bucket": self.output.bucket, "Key": self.key(name)})
         return f"s3://{self.output.bucket}/{key}"
 
-    def _write(self, key: str, call: Callable[..., object], **arguments: Any) -> None:
-        try:
-            ask(call, Bucket=self.output.bucket, Key=key, **arguments)
-        except S3Error as failure:
-            uri = f"s3://{self.output.bucket}/{key}"
-            raise OUTPUT_ERRORS[failure.fault](f"output: {uri} {failure}", output=uri, cause=failure.cause) from failure
-
-    def put_json(self, name: str, document: object) -> None:
-        self.put(name, json.dumps(document).encode())
-
-    def put_lines(self, name: str, documents: Iterable[object]) -> None:
-        self.put(name, "".join(json.dumps(document) + "\n" for document in documents).encode(), "application/jsonl")
+    @contextmanager
+    def writing(self, name: str, session: Session) -> Iterator[ObjectWriter]:
+        """A file too long for memory, written while it is made: visible once the block ends without an error."""
+        output = Output(bucket=self.output.bucket, key=self.key(name))
+        journal = Journal(session.run, session.run, output.manifest_key, session.tell)
+        with Publication(self.client, output, Writing(), journal) as publication:
+            file = publication.open(output.key, None, "application/json")
+            yield file
+            file.close()
 
     def find(self, name: str, **more: Any) -> bytes | None:
-        """The file, or the part of it that `Range` names; None if it is not there."""
+        """The file, or the part of it that `Range` names; None if it is not there. Raises SourceUnavailable."""
         try:
             return get(self.client, self.output.bucket, self.key(name), **more)
         except S3Error as failure:
@@ -73,29 +95,54 @@ class Store:
             raise SourceUnavailable(f"job: {self.uri(name)} {failure}", cause=failure.cause) from failure
 
     def get(self, name: str, **more: Any) -> bytes:
-        """Raises SourceNotFound if it is not there: the step that makes it has not run."""
+        """The file as `find` returns it. Raises SourceNotFound if it is missing: the step that makes it has not run."""
         data = self.find(name, **more)
         if data is None:
             raise SourceNotFound(f"job: {self.uri(name)} is not there; run the job's steps from the first")
         return data
 
-    def get_json(self, name: str) -> Any:
-        return parsed(self.get(name), self.uri(name))
+    def json(self, name: str) -> Any:
+        """The file's JSON document. Raises SourceNotFound, CorruptMedia."""
+        try:
+            return json.loads(self.get(name))
+        except ValueError:
+            raise CorruptMedia(f"job: {self.uri(name)} is not JSON; remove it and run the job again") from None
 
-    def lines(self, name: str) -> Iterator[Any]:
-        uri = self.uri(name)
-        for line in self.get(name).splitlines():
-            yield parsed(line, uri)
+    def job(self) -> Job:
+        """The job as its first step has kept it. Raises SourceNotFound, BadRequest."""
+        document = self.json(JOB)
+        try:
+            return Job.model_validate(document["job"])
+        except (ValidationError, KeyError, TypeError):
+            message = f"job: {self.uri(JOB)} is not a job of this version; start it again"
+            raise BadRequest(message, problems=[]) from None
+
+    def survey(self, chunk: int) -> tuple[SurveySummary, Iterator[SurveyedVideo]]:
+        """A chunk's survey. Raises SourceNotFound, CorruptMedia."""
+        name = survey_name(chunk)
+        first, *lines = self.get(name).splitlines() or [b""]
+        return SurveySummary.read(first, self.uri(name)), (SurveyedVideo.read(line, self.uri(name)) for line in lines)
+
+    def surveyed(self, chunks: int) -> Iterator[SurveyedVideo]:
+        """The videos of all chunks, in order. Raises SourceNotFound, CorruptMedia."""
+        for chunk in range(chunks):
+            yield from self.survey(chunk)[1]
 
     def names(self, folder: str) -> Iterator[str]:
-        """What is in `folder` of these files, by its names below it, in the order of bytes."""
-        prefix = self.key(folder)
-        for item in listed(self.client, self.output.bucket, prefix):
-            yield item["Key"].removeprefix(prefix)
+        """The names of the files whose names begin with `folder`, in the order of bytes."""
+        for item in listed(self.client, self.output.bucket, self.key(folder)):
+            yield item["Key"].removeprefix(self.key(""))
+
+    def _write(self, key: str, call: Callable[..., object], **arguments: Any) -> None:
+        try:
+            ask(call, Bucket=self.output.bucket, Key=key, **arguments)
+        except S3Error as failure:
+            uri = f"s3://{self.output.bucket}/{key}"
+            raise OUTPUT_ERRORS[failure.fault](f"output: {uri} {failure}", output=uri, cause=failure.cause) from failure
 
 
-def listed(client: S3Client, bucket: str, prefix: str) -> Iterator[dict[str, Any]]:
-    """The objects below a prefix, as ListObjectsV2 tells them. Raises SourceNotFound, SourceUnavailable."""
+def listed(client: S3Client, bucket: str, prefix: str) -> Iterator[Any]:
+    """The objects below a prefix, as ListObjectsV2 returns them. Raises SourceNotFound, SourceUnavailable."""
     token: dict[str, str] = {}
     while True:
         try:
@@ -109,16 +156,8 @@ def listed(client: S3Client, bucket: str, prefix: str) -> Iterator[dict[str, Any
         token = {"ContinuationToken": page["NextContinuationToken"]}
 
 
-def parsed(data: bytes, uri: str) -> Any:
-    """The JSON. Raises CorruptMedia if it is none: somebody else has written there."""
-    try:
-        return json.loads(data)
-    except ValueError:
-        raise CorruptMedia(f"job: {uri} is not JSON; remove it and run the job again") from None
-
-
-def batched(items: Iterable[T], most: int) -> Iterator[list[T]]:
-    """The items in lists of `most`; the last may be shorter."""
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """The items in lists of `size`; the last may be shorter."""
     iterator = iter(items)
-    while batch := list(islice(iterator, most)):
+    while batch := list(islice(iterator, size)):
         yield batch

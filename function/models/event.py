@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -11,11 +11,13 @@ from pydantic_core import PydanticCustomError
 from function.errors import BadRequest
 from function.models.form import Form, Reduce, Size, Writing
 from function.models.formats import FORMATS, PREFIX_FORMAT, REDUCTION_FORMAT, Format, formats_of
-from function.models.job_steps import ClosePart, Cut, Gather, List, OpenPart, Part, Survey
+from function.models.job_steps import Cut, Gather, List, Part, Survey
 from function.models.places import MAX_KEY_BYTES, OutputUri, S3Uri, Video
 from function.models.problems import json_type, problem_list, summary
 from function.models.selection import Frames, Model
 
+T = TypeVar("T")
+M = TypeVar("M", bound=Model)
 MAX_PARTS: Final = 10_000
 MAX_FIELDS: Final = 10_000  # of one object: naming hundreds of thousands of unknown ones takes seconds
 
@@ -147,7 +149,7 @@ class SelfTest(Model):
     action: Literal["selftest"]
 
 
-Event = Decode | Plan | Probe | Index | Combine | SelfTest | List | Survey | Cut | Part | OpenPart | ClosePart | Gather
+Event = Decode | Plan | Probe | Index | Combine | SelfTest | List | Survey | Cut | Part | Gather
 ACTIONS: Final[Mapping[str, type[Model]]] = {
     "decode": Decode,
     "plan": Plan,
@@ -159,8 +161,6 @@ ACTIONS: Final[Mapping[str, type[Model]]] = {
     "survey": Survey,
     "cut": Cut,
     "part": Part,
-    "open_part": OpenPart,
-    "close_part": ClosePart,
     "gather": Gather,
 }
 
@@ -182,8 +182,6 @@ EVENT: Final[TypeAdapter[Event]] = TypeAdapter(
         | Annotated[Survey, Tag("<survey>")]
         | Annotated[Cut, Tag("<cut>")]
         | Annotated[Part, Tag("<part>")]
-        | Annotated[OpenPart, Tag("<open_part>")]
-        | Annotated[ClosePart, Tag("<close_part>")]
         | Annotated[Gather, Tag("<gather>")],
         Discriminator(
             _action,
@@ -197,16 +195,25 @@ EVENT: Final[TypeAdapter[Event]] = TypeAdapter(
 
 def parse_event(event: object) -> Event:
     """Parse an event. Raises BadRequest with every problem, but only the first wrong item of each list."""
+    return _parsed(event, EVENT.validate_python)
+
+
+def parse_as(event: object, model: type[M]) -> M:
+    """Parse an event as this model, without building all others. Raises BadRequest as parse_event does."""
+    return _parsed(event, model.model_validate, model)
+
+
+def _parsed(event: object, validate: Callable[[object], T], model: type[Model] | None = None) -> T:
     if not isinstance(event, dict):
         raise BadRequest(f"the event must be a JSON object, not {json_type(event)}", problems=[])
     fields = max(len(part) for part in (event, *event.values()) if isinstance(part, dict))
     if fields > MAX_FIELDS:
         raise BadRequest(f"the event has an object of {fields} fields, of which most are not known", problems=[])
     try:
-        return EVENT.validate_python(event)
+        return validate(event)
     except ValidationError as error:
         action: Any = event.get("action", "decode")
-        model = ACTIONS.get(action, Decode) if isinstance(action, str) else Decode
+        model = model or (ACTIONS.get(action, Decode) if isinstance(action, str) else Decode)
         problems = problem_list(error, model)
         unstored = [name for name, facts in FORMATS.items() if not facts.is_stored]
         settled = "output" in event or event.get("format") in unstored or any(p["path"] == "output" for p in problems)

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from function.models.form import Form
 from function.models.formats import FORMATS, PREFIX_FORMAT, REDUCTION_FORMAT, Format
 from function.models.places import OutputUri, S3Uri, Video
-from function.models.selection import Model
+from function.models.selection import Model, Range
 
 MAX_LISTED: Final = 10_000  # in the job itself; a manifest or a prefix may have any number
 VIDEO_EXTENSIONS: Final = ("3gp", "avi", "flv", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "ts", "webm")
@@ -25,7 +25,7 @@ class Prefix(Model):
     prefix: str
 
 
-class Manifest(Model):
+class VideoList(Model):
     """An object of S3 with a video a line: an address, or a JSON object as an event's `video`."""
 
     manifest: S3Uri
@@ -43,7 +43,7 @@ def _kind(value: object) -> str | None:
         return "<prefix>"
     if isinstance(value, list):
         return "<list>"
-    return "<manifest>" if isinstance(value, dict | Manifest) else None
+    return "<manifest>" if isinstance(value, dict | VideoList) else None
 
 
 _PREFIX_SCHEMA: Final[dict[str, Any]] = {
@@ -54,7 +54,7 @@ _PREFIX_SCHEMA: Final[dict[str, Any]] = {
 Videos = Annotated[
     Annotated[Prefix, BeforeValidator(_split_prefix), WithJsonSchema(_PREFIX_SCHEMA), Tag("<prefix>")]
     | Annotated[list[Video], Field(min_length=1, max_length=MAX_LISTED, fail_fast=True), Tag("<list>")]
-    | Annotated[Manifest, Tag("<manifest>")],
+    | Annotated[VideoList, Tag("<manifest>")],
     Discriminator(
         _kind,
         custom_error_type="videos",
@@ -92,10 +92,33 @@ class Job(Form):
 
     @property
     def written_as(self) -> Format:
-        """The format of what is written: pictures unless told otherwise, as in a decode to a prefix."""
+        """The format of what is written: pictures by default, as in a decode to a prefix."""
         return REDUCTION_FORMAT if self.reduce else self.format or PREFIX_FORMAT
 
     @property
     def piece_seconds(self) -> float:
-        """What a piece of a video takes at most, so that parts made of pieces come out equal."""
+        """The most that a piece of a video takes, so that parts made of pieces come out equal."""
         return self.part_seconds / 8
+
+    def document(self) -> dict[str, Any]:
+        """The job as JSON values that make the same job again."""
+        plain = self.model_dump(mode="json", exclude_defaults=True, exclude={"videos", "output", "frames"})
+        return {**plain, "videos": self._videos(), "output": self.output.uri, "frames": self.frames_document()}
+
+    def frames_document(self) -> Any:
+        """The frames as an event has them."""
+        frames = self.frames
+        if isinstance(frames, list):
+            return frames
+        if isinstance(frames, Range):
+            return f"{frames.start}:{'' if frames.stop is None else frames.stop}:{frames.step}"
+        return frames.model_dump()
+
+    def _videos(self) -> Any:
+        match self.videos:
+            case Prefix(bucket=bucket, prefix=prefix):
+                return f"s3://{bucket}/{prefix}"
+            case VideoList(manifest=manifest):
+                return {"manifest": manifest.model_dump(exclude_none=True)}
+            case videos:
+                return [video.model_dump(exclude_none=True) for video in videos]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, FiniteFloat
+from pydantic import Field
 
 from function.models.job import Job
 from function.models.places import OutputUri
@@ -19,54 +19,50 @@ class List(Model):
     job: Job
     action: Literal["list"]
 
+    def event(self) -> dict[str, Any]:
+        """The step as JSON values that make the same step again."""
+        return {"action": self.action, "job": self.job.document()}
 
-class Survey(Model):
-    """Index the videos of a chunk and predict what their frames cost. `job`: the job's output."""
+
+class JobStep(Model):
+    """A step of the job whose output is `job`."""
 
     job: OutputUri
+
+    def event(self) -> dict[str, Any]:
+        """The step as JSON values that make the same step again."""
+        return {**self.model_dump(exclude_unset=True), "job": self.job.uri}
+
+
+class Survey(JobStep):
+    """Index the videos of a chunk and predict what their frames cost. `job`: the job's output."""
+
     chunk: Number
     action: Literal["survey"]
 
 
-class Cut(Model):
+class Cut(JobStep):
     """Make parts of equal cost."""
 
-    job: OutputUri
     action: Literal["cut"]
 
 
-class PartPlace(Model):
+class PartStep(JobStep):
     """A part: its number, and where it is described among the job's parts. `attempt` counts from 0."""
 
-    job: OutputUri
     part: Number
     offset: Number
     length: Annotated[int, Field(ge=1, le=1 << 26)]
     attempt: Number = 0
 
 
-class Part(PartPlace):
+class Part(PartStep):
     """Do a part of a job."""
 
     action: Literal["part"]
 
 
-class OpenPart(PartPlace):
-    """The pieces of a part, or its result if it has been done; a step of `part`."""
-
-    action: Literal["open_part"]
-
-
-class ClosePart(PartPlace):
-    """Keep what has become of a part's pieces; a step of `part`. `started`: seconds since 1970."""
-
-    started: FiniteFloat
-    outcomes: list[dict[str, Any]]
-    action: Literal["close_part"]
-
-
-class Gather(Model):
+class Gather(JobStep):
     """Make one result of all parts."""
 
-    job: OutputUri
     action: Literal["gather"]

@@ -10,7 +10,8 @@ from function.actions.inspect import index, plan, probe
 from function.actions.selftest import selftest
 from function.deadline import TOO_LATE
 from function.errors import DeadlineExceeded, FunctionError, from_exception
-from function.models.event import Combine, Decode, Index, Plan, Probe, SelfTest, parse_event
+from function.models.event import Combine, Decode, Index, Plan, Probe, SelfTest, parse_as, parse_event
+from function.models.job_steps import Cut, Gather, List, Part, Survey
 from function.session import Session
 
 
@@ -33,6 +34,8 @@ def run(event: object, session: Session) -> dict[str, Any]:
 
 
 def _do(event: object, session: Session) -> dict[str, Any]:
+    if isinstance(event, dict) and event.get("action") in ("open_part", "close_part"):
+        return _do_part_message(event, session)
     match parse_event(event):
         case Decode() as request:
             return decode(request, session)
@@ -47,6 +50,36 @@ def _do(event: object, session: Session) -> dict[str, Any]:
         case SelfTest() as request:
             return selftest(request, session)
         case request:
-            from function.jobs import steps  # late import: few requests are about a job
+            return _do_job_step(request, session)
 
-            return steps.run(request, session, lambda one: run(one, Session(session.client, session.deadline)))
+
+def _do_job_step(request: List | Survey | Cut | Part | Gather, session: Session) -> dict[str, Any]:
+    from function.jobs import cut, gather, listing, part, survey  # late import: few requests are about a job
+
+    match request:
+        case List():
+            return listing.list_videos(request, session)
+        case Survey():
+            return survey.survey(request, session)
+        case Cut():
+            return cut.cut(request, session)
+        case Part():
+            return part.do_part(request, lambda one: _outcome(one, Session(session.client, session.deadline)))
+        case Gather():
+            return gather.gather(request, session)
+
+
+def _do_part_message(message: dict[str, Any], session: Session) -> dict[str, Any]:
+    from function.jobs import part  # late imports, as above
+    from function.models.part_messages import ClosePart, OpenPart
+
+    if message["action"] == "open_part":
+        return part.open_part(parse_as(message, OpenPart), session)
+    return part.close_part(parse_as(message, ClosePart), session)
+
+
+def _outcome(event: dict[str, Any], session: Session) -> dict[str, Any] | FunctionError:
+    try:
+        return run(event, session)
+    except FunctionError as error:
+        return error

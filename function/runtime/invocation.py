@@ -6,8 +6,9 @@ import os
 import time
 from typing import Any, Final, Protocol
 
-from function.errors import DeadlineExceeded, FunctionError
-from function.jobs.part import do_part
+from function.errors import BadRequest, DeadlineExceeded, FunctionError
+from function.models.event import parse_as
+from function.models.job_steps import Part
 from function.runtime import emf_log
 from function.runtime.supervisor import KILL_SECONDS, Supervisor
 from function.triggers import delivery
@@ -29,13 +30,25 @@ class Context(Protocol):
 def answer(event: object, context: Context, supervisor: Supervisor) -> Any:
     """Answer an invocation and log one line for each request. Returns JSON values; raises FunctionError."""
     if isinstance(event, dict) and event.get("action") == "part":
-        return do_part(event, lambda one: _outcome(Request(one), context, supervisor))
+        return _part(event, context, supervisor)
     received = delivery.parse(event, os.environ)
     for item in received.items:
         if isinstance(item, Refused):
             _log(context, item.key, {}, item.error, 0.0)
     outcomes = [_outcome(request, context, supervisor) for request in received.requests]
     return received.answer(outcomes, context.aws_request_id)
+
+
+def _part(event: dict[str, Any], context: Context, supervisor: Supervisor) -> dict[str, Any]:
+    """Carries out a part of a job from outside the worker, which its pieces may crash. Raises FunctionError."""
+    from function.jobs.part import do_part  # late import: few requests are about a job
+
+    try:
+        part = parse_as(event, Part)
+    except BadRequest as error:
+        _log(context, "", event, error, 0.0)
+        raise
+    return do_part(part, lambda one: _outcome(Request(one), context, supervisor))
 
 
 def _outcome(request: Request, context: Context, supervisor: Supervisor) -> Outcome:

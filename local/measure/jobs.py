@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from function.frames.rows import resolve_rows
-from function.jobs.pieces import Work, pieces_of
+from function.jobs.pieces import VideoCost, pieces_of
 from function.models.job import Job
 from hwang.index import VideoIndex
 from hwang.plan import make_plan
@@ -102,19 +102,19 @@ def _cut_by_duration(bed: Bed, job: Json, parts: int) -> list[Json]:
     scale = head["seconds"] / sum(index.duration_ticks * index.time_base[0] / index.time_base[1] for index in indexes)
     for line, index in zip(lines, indexes, strict=True):
         pieces = _by_duration(index, asked, scale).pieces(asked.piece_seconds, 0.0)
-        line["pieces"] = [piece.document() for piece in pieces]
+        line["pieces"] = [piece.surveyed().document() for piece in pieces]
     bed.s3.put_object(Bucket=RESULTS, Key=survey, Body="".join(json.dumps(line) + "\n" for line in (head, *lines)))
     return _events(bed, bed.ask({"action": "cut", "job": job["output"]})[0])
 
 
-def _by_duration(index: VideoIndex, job: Job, scale: float) -> Work:
+def _by_duration(index: VideoIndex, job: Job, scale: float) -> VideoCost:
     rows = np.sort(resolve_rows(job.frames, index))
     plan = make_plan(index, rows)
     starts = np.array([run.samples[0] for run in plan.runs], np.int64)
     run_of_row = np.searchsorted(starts, plan.sample_of_position, "right") - 1
     shown = np.bincount(run_of_row, minlength=len(starts)).astype(np.float64)
     seconds = index.duration_ticks * index.time_base[0] / index.time_base[1]
-    return Work(rows, run_of_row, shown * (scale * seconds / len(rows)))
+    return VideoCost(rows, run_of_row, shown * (scale * seconds / len(rows)))
 
 
 def _planning_alone(bed: Bed) -> Iterator[Row]:
@@ -128,7 +128,7 @@ def _planning_alone(bed: Bed) -> Iterator[Row]:
         if number == PLANNED // 10:
             before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         index = VideoIndex.deserialize(kept[number % len(kept)])
-        json.dumps([piece.document() for piece in pieces_of(index, 10**12, job, None)])
+        json.dumps([piece.surveyed().document() for piece in pieces_of(index, 10**12, job, None)])
     spent = (time.process_time() - start) / PLANNED
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     yield "planning a video whose index is kept: CPU beside S3", "1 ms", f"{spent * 1000:.2f} ms"

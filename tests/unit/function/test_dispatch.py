@@ -13,7 +13,7 @@ import pytest
 import hwang.errors
 from function.deadline import NEVER, Deadline
 from function.errors import BadRequest, CorruptMedia, DeadlineExceeded, Internal, LimitExceeded, StorageFull
-from function.models.event import ACTIONS, Combine, Decode, Index, Plan, Probe, SelfTest
+from function.models.event import ACTIONS, Decode, Probe, SelfTest
 from function.session import Session
 from hwang.errors import HwangError
 
@@ -28,6 +28,16 @@ EVENTS: dict[str, dict[str, Any]] = {
     "index": {"video": "s3://bucket/a.mp4"},
     "combine": {"parts": ["s3://bucket/p.json"], "output": "s3://bucket/o.npy"},
     "selftest": {},
+}
+JOB = {"videos": "s3://films/", "frames": "all", "output": "s3://bucket/job/"}
+STEPS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "list": ("listing", "list_videos", {"job": JOB}),
+    "survey": ("survey", "survey", {"job": "s3://bucket/job/", "chunk": 0}),
+    "cut": ("cut", "cut", {"job": "s3://bucket/job/"}),
+    "part": ("part", "do_part", PLACE),
+    "open_part": ("part", "open_part", PLACE),
+    "close_part": ("part", "close_part", {**PLACE, "started": 1.0, "outcomes": []}),
+    "gather": ("gather", "gather", {"job": "s3://bucket/job/"}),
 }
 
 
@@ -75,29 +85,36 @@ def test_an_event_without_an_action_is_a_decode(dispatch: Any, monkeypatch: pyte
     assert dispatch.run(EVENTS["decode"], session()) == {"kind": Decode}
 
 
-def test_all_actions_beside_these_are_steps_of_a_job(dispatch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from function.jobs import steps
+@pytest.mark.parametrize("action", STEPS)
+def test_each_step_of_a_job_gets_its_validated_event(
+    dispatch: Any, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    module, name, event = STEPS[action]
+    monkeypatch.setattr(f"function.jobs.{module}.{name}", lambda request, _: {"step": type(request).__name__})
+    kind = dispatch.run({**event, "action": action}, session())["step"]
+    assert kind.lower() == action.replace("_", "")
 
-    monkeypatch.setattr(steps, "run", lambda request, _session, _again: {"step": type(request).__name__})
-    assert dispatch.run({**PLACE, "action": "open_part"}, session()) == {"step": "OpenPart"}
-    assert {Decode, Plan, Probe, Index, Combine, SelfTest} == {ACTIONS[action] for action in EVENTS}
+
+def test_every_action_is_one_of_these() -> None:
+    assert set(ACTIONS) == (set(EVENTS) | set(STEPS)) - {"open_part", "close_part"}
 
 
-def test_a_step_can_run_another_request_with_the_same_client_and_deadline(
+def test_a_part_runs_its_requests_with_the_same_client_and_deadline(
     dispatch: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from function.jobs import steps
-
     sessions: list[Session] = []
 
     def probe(_request: Probe, of: Session) -> dict[str, Any]:
         sessions.append(of)
-        return {"did": "probe"}
+        raise CorruptMedia("it is cut off")
+
+    def do_part(_request: object, ask: Any) -> dict[str, Any]:
+        return {"outcome": ask({**EVENTS["probe"], "action": "probe"})}
 
     monkeypatch.setattr(dispatch, "probe", probe)
-    monkeypatch.setattr(steps, "run", lambda _request, _session, again: again({**EVENTS["probe"], "action": "probe"}))
+    monkeypatch.setattr("function.jobs.part.do_part", do_part)
     this = session(Deadline.within(60))
-    assert dispatch.run({**PLACE, "action": "open_part"}, this) == {"did": "probe"}
+    assert isinstance(dispatch.run({**PLACE, "action": "part"}, this)["outcome"], CorruptMedia)
     (other,) = sessions
     assert other is not this
     assert (other.client, other.deadline) == (this.client, this.deadline)

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from function.errors import BadRequest, DeadlineExceeded, FunctionError, OutputUnavailable
+from function.errors import BadRequest, DeadlineExceeded, FunctionError, OutputUnavailable, WorkerCrashed
 from function.runtime import invocation
 from function.runtime.supervisor import KILL_SECONDS, Supervisor
 from tests.unit.function.deliveries import http_request, sqs_batch
@@ -121,3 +121,40 @@ def test_an_http_request_gets_a_status_and_the_request_id() -> None:
     failed = answer(http_request(VIDEO), Worker([OutputUnavailable("S3 is busy")]))
     assert failed["statusCode"] == 503
     assert json.loads(failed["body"])["request_id"] == "request-1"
+
+
+PART = {"action": "part", "job": "s3://results/run/", "part": 3, "offset": 10, "length": 9}
+
+
+def test_each_request_of_a_part_reaches_the_worker_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    piece = {"request": {**VIDEO, "action": "decode"}, "etag": "e1", "first": 0, "last": 0, "seconds": 0.5}
+    crash = WorkerCrashed("the process that did the work has died")
+    worker = Worker([{"to_do": [piece]}, crash, crash, {"part": 3, "failed": 1}])
+    assert answer({**PART, "attempt": 1}, worker) == {"part": 3, "failed": 1}
+    opened, first, second, closed = (cast("dict[str, Any]", event) for event, _ in worker.asked)
+    assert opened == {**PART, "action": "open_part", "attempt": 1}
+    assert first == second == piece["request"]
+    assert (closed["action"], closed["attempt"], closed["job"]) == ("close_part", 1, "s3://results/run/")
+    assert [outcome["code"] for outcome in closed["outcomes"]] == ["WorkerCrashed"]
+    codes = [(line["action"], line["Code"]) for line in lines(capsys)]
+    assert codes == [("open_part", "ok"), *[("decode", "WorkerCrashed")] * 2, ("close_part", "ok")]
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"part": -1}, "part: must be greater than or equal to 0"),
+        ({"offset": "0"}, "offset: must be an integer, not a string"),
+        ({"job": "run"}, "job: must be like s3://bucket/key"),
+        ({"attempts": 1}, "attempts: is not a known field; did you mean 'attempt'?"),
+    ],
+)
+def test_a_malformed_part_is_refused_and_logged_without_the_worker(
+    change: dict[str, Any], problem: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    worker = Worker([])
+    with pytest.raises(BadRequest) as raised:
+        answer(PART | change, worker)
+    assert problem in raised.value.message
+    (line,) = lines(capsys)
+    assert (line["action"], line["Code"]) == ("part", "BadRequest")

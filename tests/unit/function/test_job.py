@@ -9,7 +9,6 @@ import pytest
 from pydantic import ValidationError
 
 from function.errors import BadRequest
-from function.jobs.listing import frames_document, job_document
 from function.models.event import parse_event
 from function.models.job import Job
 
@@ -36,13 +35,13 @@ FRAMES: list[Any] = [
 @pytest.mark.parametrize("frames", FRAMES)
 def test_what_is_kept_of_a_job_makes_the_same_job(videos: Any, frames: Any) -> None:
     job = Job.model_validate(JOB | {"videos": videos, "frames": frames, "size": {"max_side": 256}, "quality": 80})
-    assert Job.model_validate(json.loads(json.dumps(job_document(job)))) == job
+    assert Job.model_validate(json.loads(json.dumps(job.document()))) == job
 
 
 @pytest.mark.parametrize("frames", FRAMES)
 def test_the_frames_of_a_job_are_kept_as_an_event_has_them(frames: Any) -> None:
     job = Job.model_validate(JOB | {"frames": frames})
-    event = {"video": "s3://films/a.mp4", "frames": frames_document(job), "output": "s3://results/a/"}
+    event = {"video": "s3://films/a.mp4", "frames": job.frames_document(), "output": "s3://results/a/"}
     assert getattr(parse_event(event), "frames") == job.frames  # noqa: B009 - of an Event, a Decode
 
 

@@ -1,0 +1,90 @@
+"""The sums over all videos and parts of a job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from function.models import job_files as files
+from function.models.places import S3Object, Url
+
+_MAX_FAILURES: Final = 10_000
+
+
+@dataclass
+class Totals:
+    """Adds up every surveyed video and every part. `failures` are the first ten thousand."""
+
+    timeline: list[files.TimelinePart] = field(default_factory=list)
+    failures: list[files.Failure] = field(default_factory=list)
+    missing: list[int] = field(default_factory=list)
+    partials: list[str] = field(default_factory=list)
+    _failed_videos: set[S3Object | Url] = field(default_factory=set)
+    _counters: files.JobCounters = field(default_factory=files.JobCounters)
+    _videos: int = 0
+    _bytes_in_files: int = 0
+    _objects: int = 0
+    _bytes_written: int = 0
+
+    def add_video(self, video: files.SurveyedVideo) -> None:
+        """Counts a video of the job."""
+        self._videos += 1
+        self._bytes_in_files += video.bytes or 0
+        if video.failure:
+            self._fail(video.video, code=video.failure.code, message=video.failure.message)
+
+    def add_part(self, part: int, result: files.PartResult) -> Iterator[files.PieceResult]:
+        """Counts a part, and yields the result of each piece that was decoded."""
+        self._counters += result.counters
+        counts = {"pieces": len(result.pieces), "failed": result.failed}
+        facts = {**result.model_dump(exclude={"pieces"}), **result.counters.model_dump(), **counts}
+        self.timeline.append(files.TimelinePart.model_validate({**facts, "part": part}))
+        self.partials += [written.uri for written in result.output]
+        for piece in result.pieces:
+            if isinstance(piece, files.PieceFailed):
+                about = {"part": part, "first": piece.first, "last": piece.last}
+                self._fail(piece.video, **about, code=piece.code, message=piece.message)
+                continue
+            self._objects += piece.objects
+            self._bytes_written += piece.bytes_written
+            facts = piece.model_dump(exclude={"counters", "milliseconds"})
+            yield files.PieceResult.model_validate({**facts, "video": files.address_of(piece.video), "part": part})
+
+    def manifest(
+        self, plan: files.CutSummary, request: dict[str, Any], results: list[files.PieceResult]
+    ) -> files.JobManifest:
+        """The manifest of a job that was cut by this plan; `results`: those to list."""
+        times = [(part.started, part.ended) for part in self.timeline]
+        span: dict[str, Any] = {}
+        if times:
+            span = {"started": min(times)[0], "ended": max(ended for _, ended in times)}
+        worked = round(sum(ended - started for started, ended in times), 3)
+        return files.JobManifest(
+            job=plan.job,
+            request=request,
+            complete=not self.missing and not self._failed_videos,
+            **span,
+            videos=self._videos,
+            failed_videos=len(self._failed_videos),
+            parts=plan.parts,
+            missing_parts=len(self.missing),
+            pieces=sum(part.pieces for part in self.timeline),
+            frames=sum(part.frames for part in self.timeline),
+            objects=self._objects,
+            bytes_written=self._bytes_written,
+            bytes_in_files=self._bytes_in_files,
+            counters=self._counters,
+            seconds=files.JobSeconds(predicted=plan.seconds, worked=worked),
+            attempts=sum(part.attempts for part in self.timeline),
+            timeline=tuple(self.timeline),
+            results=tuple(results),
+            failures=tuple(self.failures),
+            missing=tuple(self.missing),
+        )
+
+    def _fail(self, video: S3Object | Url, **facts: Any) -> None:
+        self._failed_videos.add(video)
+        if len(self.failures) < _MAX_FAILURES:
+            none = {"part": None, "first": None, "last": None}  # of a video that has no part
+            self.failures.append(files.Failure(video=files.address_of(video), **{**none, **facts}))

@@ -1,0 +1,144 @@
+"""The parts of a job: every piece once, as decodes with places of their own; what is done is not to do."""
+
+from __future__ import annotations
+
+import pytest
+
+from function.errors import (
+    DeadlineExceeded,
+    LimitExceeded,
+    SourceNotFound,
+)
+from function.jobs.part import do_part
+from function.models.event import parse_event
+from tests.unit.function.jobsteps import OUTPUT, Json, asker, cut_up, do_all, document, lines, parts_of, surveyed
+
+
+def test_parts_hold_all_pieces_in_order_with_decodes_of_their_own() -> None:
+    s3 = surveyed([0.4064, 0.4], [], [0.4])
+    answer = cut_up(s3)
+    assert answer == {
+        "job": OUTPUT,
+        "parts": 2,
+        "pieces": 3,
+        "to_do": 2,
+        "seconds": 1.206,
+        "concurrency": 100,
+        "tolerated_failure_percentage": 0.0,
+        "items": {"bucket": "results", "key": "run/_job/parts.json"},
+        "chunks": 2,
+    }
+    assert document(s3, "cut.json") == answer
+    first, second = lines(s3, "parts.jsonl")
+    form = {"frames": "0:10:1", "format": "jpeg", "if_exists": "reuse"}
+    assert first == {
+        "seconds": 0.406,
+        "pieces": [
+            {
+                "request": {
+                    "video": {"bucket": "films", "key": "2024/v0.mp4"},
+                    **form,
+                    "output": f"{OUTPUT}v0.mp4/rows-00000000/",
+                },
+                "etag": "e1",
+                "first": 0,
+                "last": 9,
+                "seconds": 0.4064,
+            }
+        ],
+    }
+    assert second["seconds"] == 0.8
+    assert [piece["request"]["output"] for piece in second["pieces"]] == [
+        f"{OUTPUT}v0.mp4/rows-00000010/",
+        f"{OUTPUT}v2.mp4/",
+    ]
+    for part in (first, second):
+        for piece in part["pieces"]:
+            parse_event(piece["request"])
+
+
+def test_the_event_of_a_part_says_where_its_line_is() -> None:
+    s3 = surveyed([0.4, 0.4], [0.4])
+    cut_up(s3)
+    data = s3.objects[f"{OUTPUT}_job/parts.jsonl"]
+    events = document(s3, "parts.json")
+    assert [event["part"] for event in events] == [0, 1]
+    assert all(event["action"] == "part" and event["job"] == OUTPUT for event in events)
+    found = [data[event["offset"] : event["offset"] + event["length"]] for event in events]
+    assert found == data.splitlines()
+
+
+def test_parts_that_are_done_are_not_to_do() -> None:
+    s3 = surveyed([0.4, 0.4], [0.4, 0.4, 0.4, 0.4])
+    assert cut_up(s3)["to_do"] == 3
+    first, second, _ = parts_of(s3)
+    do_part(second, asker(s3))
+    assert cut_up(s3)["to_do"] == 2
+    assert [part.part for part in parts_of(s3)] == [0, 2]
+    do_part(first, asker(s3))
+    do_all(s3)
+    assert cut_up(s3)["to_do"] == 0
+    assert document(s3, "parts.json") == []
+
+
+@pytest.mark.parametrize(
+    ("form", "output"),
+    [
+        ({"format": "png"}, f"{OUTPUT}v0.mp4/"),
+        ({"format": "npy"}, f"{OUTPUT}v0.mp4.npy"),
+        ({"format": "npz"}, f"{OUTPUT}v0.mp4.npz"),
+        ({"format": "mp4"}, f"{OUTPUT}v0.mp4.mp4"),
+        ({"format": "sheet"}, f"{OUTPUT}v0.mp4.jpg"),
+        ({"reduce": "mean"}, f"{OUTPUT}_job/pieces/v0.mp4.npy"),
+    ],
+)
+def test_each_format_has_its_place(form: Json, output: str) -> None:
+    s3 = surveyed([0.4], **form)
+    cut_up(s3)
+    (part,) = lines(s3, "parts.jsonl")
+    request = part["pieces"][0]["request"]
+    assert request["output"] == output
+    assert {name: request[name] for name in form} == form
+    parse_event(request)
+
+
+def test_a_decode_has_the_form_of_the_job_and_nothing_of_its_running() -> None:
+    s3 = surveyed([0.4], size={"max_side": 64}, quality=70, concurrency=3, tolerated_failure_percentage=5)
+    answer = cut_up(s3)
+    (part,) = lines(s3, "parts.jsonl")
+    request = part["pieces"][0]["request"]
+    assert set(request) == {"video", "frames", "size", "quality", "format", "if_exists", "output"}
+    assert request["size"] == {"max_side": 64}
+    assert (answer["concurrency"], answer["tolerated_failure_percentage"]) == (3, 5)
+
+
+def test_a_job_of_too_many_parts_is_refused_before_any_is_written() -> None:
+    s3 = surveyed([100_000.0], [0.5])
+    with pytest.raises(LimitExceeded, match="part_seconds: 100001 parts of 1 s are more than the 100000") as raised:
+        cut_up(s3)
+    assert raised.value.detail == {"limit": "parts", "wanted": 100_001, "maximum": 100_000}
+    assert f"{OUTPUT}_job/parts.jsonl" not in s3.objects
+    s3 = surveyed([100_000.0])
+    assert cut_up(s3)["parts"] == 1
+
+
+def test_a_cut_before_the_surveys_says_so() -> None:
+    s3 = surveyed([0.4])
+    del s3.objects[f"{OUTPUT}_job/surveys/000001.jsonl"]
+    with pytest.raises(SourceNotFound, match=r"_job/surveys/000001.jsonl is not there"):
+        cut_up(s3)
+
+
+def test_a_cut_whose_time_is_up_leaves_no_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    s3 = surveyed([0.4])
+    checked: list[str] = []
+
+    def check(self: object) -> None:  # noqa: ARG001
+        checked.append("")
+        raise DeadlineExceeded("too late")
+
+    monkeypatch.setattr("function.deadline.Deadline.check", check)
+    with pytest.raises(DeadlineExceeded):
+        cut_up(s3)
+    assert checked == [""]
+    assert f"{OUTPUT}_job/parts.jsonl" not in s3.objects
