@@ -22,13 +22,13 @@ def _ignore(_: dict[str, Any]) -> None:
 class Session:
     """The context of one request.
 
-    `run` is a random id of this request. `tell` is called with an entry before each object is begun and after it is
+    `run` is a random id of this request. `record` is called with an entry before each object is begun and after it is
     finished. `progress`, also called from another thread, returns JSON values that say how much is done.
     """
 
     client: S3Client
     deadline: Deadline = NEVER
-    tell: Callable[[dict[str, Any]], None] = _ignore
+    record: Callable[[dict[str, Any]], None] = _ignore
     progress: Callable[[], dict[str, Any]] = dict
     clock: Clock = field(default_factory=Clock)
     run: str = field(default_factory=lambda: uuid.uuid4().hex)

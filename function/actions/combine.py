@@ -57,7 +57,7 @@ def combine(request: Combine, session: Session) -> dict[str, Any]:
         combined = _combined(client, parts, kind, frames, session)
     with (
         Publication(
-            client, output, request, Journal(session.run, asked, output.manifest_key, session.tell)
+            client, output, request, Journal(session.run, asked, output.manifest_key, session.record)
         ) as publication,
         session.clock.phase("write"),
     ):

@@ -86,7 +86,7 @@ class _DecodeRun:
     def publish(self, output: Output) -> dict[str, Any]:
         """Write everything, the manifest last, and return the whole result, which is the manifest."""
         session = self._session
-        journal = Journal(session.run, self._asked, output.manifest_key, session.tell)
+        journal = Journal(session.run, self._asked, output.manifest_key, session.record)
         with Publication(session.client, output, self._request, journal) as publication:
             reduced = self._reduced() if self._request.reduce else None
             with session.clock.phase("write"):

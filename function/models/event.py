@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar, Union, get_args
 
 from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -151,17 +151,7 @@ class SelfTest(Model):
 
 Event = Decode | Plan | Probe | Index | Combine | SelfTest | List | Survey | Cut | Part | Gather
 ACTIONS: Final[Mapping[str, type[Model]]] = {
-    "decode": Decode,
-    "plan": Plan,
-    "probe": Probe,
-    "index": Index,
-    "combine": Combine,
-    "selftest": SelfTest,
-    "list": List,
-    "survey": Survey,
-    "cut": Cut,
-    "part": Part,
-    "gather": Gather,
+    get_args(model.model_fields["action"].annotation)[0]: model for model in get_args(Event)
 }
 
 
@@ -170,19 +160,10 @@ def _action(value: object) -> str | None:
     return f"<{action}>" if isinstance(action, str) and action in ACTIONS else None
 
 
+_TAGGED: Any = Union[tuple(Annotated[model, Tag(f"<{name}>")] for name, model in ACTIONS.items())]  # noqa: UP007
 EVENT: Final[TypeAdapter[Event]] = TypeAdapter(
     Annotated[
-        Annotated[Decode, Tag("<decode>")]
-        | Annotated[Plan, Tag("<plan>")]
-        | Annotated[Probe, Tag("<probe>")]
-        | Annotated[Index, Tag("<index>")]
-        | Annotated[Combine, Tag("<combine>")]
-        | Annotated[SelfTest, Tag("<selftest>")]
-        | Annotated[List, Tag("<list>")]
-        | Annotated[Survey, Tag("<survey>")]
-        | Annotated[Cut, Tag("<cut>")]
-        | Annotated[Part, Tag("<part>")]
-        | Annotated[Gather, Tag("<gather>")],
+        _TAGGED,
         Discriminator(
             _action,
             custom_error_type="action",

@@ -31,20 +31,20 @@ class Entry:
 
 
 class Journal:
-    """The entries of one run, the last one of each key. Each is passed to `tell` first. For use by several threads."""
+    """The entries of one run, the last one of each key. Each is passed to `record` first. Thread-safe."""
 
     def __init__(
-        self, run: str, request: str, manifest_key: str, tell: Callable[[dict[str, Any]], None] = lambda _: None
+        self, run: str, request: str, manifest_key: str, record: Callable[[dict[str, Any]], None] = lambda _: None
     ) -> None:
         self.run, self.request = run, request
         self._manifest_key = manifest_key
-        self._tell = tell
+        self._record = record
         self._lock = threading.Lock()
         self._entries: dict[str, Entry] = {}
 
     @classmethod
     def of(cls, run: str, messages: list[dict[str, Any]]) -> Self:
-        """The journal of another process from the messages that it passed to `tell`, at least one."""
+        """The journal of another process from the messages that it passed to `record`, at least one."""
         journal = cls(run, messages[0]["request"], messages[0]["manifest_key"])
         for one in messages:
             journal.add(Entry(**one["entry"]))
@@ -58,7 +58,7 @@ class Journal:
     def add(self, entry: Entry) -> None:
         """Log the entry before the request it is about, so that another process can undo that if this one dies."""
         with self._lock:
-            self._tell({"request": self.request, "manifest_key": self._manifest_key, "entry": asdict(entry)})
+            self._record({"request": self.request, "manifest_key": self._manifest_key, "entry": asdict(entry)})
             self._entries[entry.key] = entry
 
     def abandon(self, client: S3Client, key: str) -> None:

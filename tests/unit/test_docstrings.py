@@ -30,7 +30,9 @@ def public_names(path: Path) -> Iterator[tuple[str, Documented]]:
 
 
 def product() -> list[tuple[str, Documented]]:
-    paths = [path for name in PRODUCT for path in ([ROOT / name] if name.endswith(".py") else (ROOT / name).rglob("*.py"))]
+    paths = [
+        path for name in PRODUCT for path in ([ROOT / name] if name.endswith(".py") else (ROOT / name).rglob("*.py"))
+    ]
     return [found for path in sorted(paths) for found in public_names(path)]
 
 
