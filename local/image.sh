@@ -85,4 +85,11 @@ fi
 # Then two builds of the same files are one image.
 arguments+=(--build-arg "$(sed -n 's/^ENV \(SOURCE_DATE_EPOCH=\)/\1/p' Dockerfile)")
 # An attestation would turn the image into an index, which Lambda refuses.
+native=$(local/native.sh)
 "$docker" buildx build --platform "$platform" --provenance=false --sbom=false --target "$target" "${arguments[@]}" .
+
+# What local/tree.py asks: whether the image is of the sources that are compiled now.
+if [ "$2" != --to ] && built=$("$docker" image inspect --format '{{.Id}}' "$2" 2>/dev/null) && [ -n "$built" ]; then
+    mkdir -p .cache/built
+    echo "$native" >".cache/built/${built#sha256:}"
+fi

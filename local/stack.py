@@ -89,9 +89,16 @@ class Stack:
         """The variables that the compose files refer to."""
         return {"HWANG_IMAGE": self.image, "HWANG_CHECKOUT": str(ROOT), **self.variables}
 
+    @property
+    def _mounting(self) -> tuple[Path, ...]:
+        """The compose file that mounts the working tree into the function, if it is mounted."""
+        from local import tree  # which needs this module
+
+        return tree.compose_files(self.image)
+
     @cached_property
     def _compose(self) -> list[str]:
-        files = [option for file in self.files for option in ("--file", str(file))]
+        files = [option for file in (*self.files, *self._mounting) for option in ("--file", str(file))]
         return [docker(), "compose", "--project-name", self.project, *files]
 
     def compose(self, *arguments: str) -> str:
@@ -185,6 +192,18 @@ class MapStack(Stack):
     def files(self) -> tuple[Path, ...]:
         """The compose files, the later ones on top."""
         return (ROOT / "local/compose.map.yml", *self.overrides)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that the compose files refer to."""
+        from local import tree  # which needs this module
+
+        volumes = " ".join(f"--volume {volume}" for volume in tree.volumes(self.image))
+        return super().environment | {"HWANG_VOLUMES": volumes}
+
+    @property
+    def _mounting(self) -> tuple[Path, ...]:
+        return ()  # the emulator starts the functions
 
     def up(self, seconds: float = 60) -> None:
         """Starts the emulated AWS, and makes function and state machine in it if they are not there."""

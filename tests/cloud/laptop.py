@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from local import tree
 from local.stack import docker
 from tests.cloud.bed import Bed, key_of
 
@@ -99,6 +100,7 @@ def started(bed: Bed, job: JSON, workers: int = 2, *options: str) -> Iterator[Ru
     ]
     command += ["--read-only", "--tmpfs=/tmp:mode=1777", "--user", "993:990", "--cap-drop", "ALL"]
     command += [word for item in variables.items() for word in ("--env", "=".join(item))]
+    command += [f"--volume={volume}" for volume in tree.volumes(bed.image)]
     command += ["--entrypoint", "python3", bed.image, "-m", "function.jobs", "-", "--workers", str(workers), *options]
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

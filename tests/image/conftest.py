@@ -13,7 +13,9 @@ import pytest
 from numpy.typing import NDArray
 
 from local import clip as real_clip
+from local import tree
 from local.stack import COMPOSE_FILE, Stack, StackError, docker
+from tests.conftest import IMAGE
 from tests.support.clips import linear_decode
 
 BUCKET = "tests"
@@ -28,13 +30,27 @@ def real_frames() -> NDArray[np.uint8]:
 
 @pytest.fixture(scope="session")
 def engine() -> str:
-    """The docker client. These tests are of containers: without an engine they fail."""
+    """The docker client. Without an engine, or without images of this working tree, the tests that need it fail."""
     try:
         client = docker()
         subprocess.run([client, "info"], capture_output=True, check=True, timeout=30)
     except (StackError, OSError, subprocess.SubprocessError) as error:
         pytest.fail(f"no Docker Engine answers ({error}): start one with `make engine`", pytrace=False)
+    try:
+        tree.require("hwang-lambda:cloud", "hwang-lambda:test", "hwang-lambda:s3")
+        tree.require_fresh(IMAGE)
+    except StackError as error:
+        pytest.fail(str(error), pytrace=False)
     return client
+
+
+@pytest.fixture(scope="session")
+def as_built(engine: str) -> None:  # noqa: ARG001
+    """For tests of the image itself: fails unless it was built of this working tree, also if the tree is mounted."""
+    try:
+        tree.require_built(IMAGE)
+    except StackError as error:
+        pytest.fail(str(error), pytrace=False)
 
 
 @pytest.fixture(scope="session")

@@ -20,8 +20,9 @@ import pytest
 
 from base import contract
 from local.stack import DIRECT, ROOT
-from tests.image.test_image import IMAGE
+from tests.conftest import IMAGE
 
+pytestmark = pytest.mark.usefixtures("as_built")
 PROBE = """
 import importlib, json, subprocess, sys
 

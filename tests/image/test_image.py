@@ -10,8 +10,9 @@ import tarfile
 import pytest
 
 from local.measure.image import SIZES
+from tests.conftest import IMAGE
 
-IMAGE = "hwang-lambda:latest"
+pytestmark = pytest.mark.usefixtures("as_built")
 COMPILED_LIMIT = 16_000_000
 ADDED_LIMIT = 80_000_000
 

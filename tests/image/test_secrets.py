@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.conftest import IMAGE
 from tests.image.exposure import Exposed, in_bytes, in_image, layer_of
 
-IMAGE = "hwang-lambda:latest"
+pytestmark = pytest.mark.usefixtures("as_built")
 OUR_FIRST_COMMAND = "COPY /layers/"
 CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----\r?\n(.+?)-----END CERTIFICATE-----", re.DOTALL)
 PUBLIC = (

@@ -17,9 +17,10 @@ import pytest
 
 from local import clip as real_clip
 from local.stack import ROOT, Stack
+from tests.conftest import IMAGE
 from tests.image.conftest import BUCKET
 
-IMAGE = "hwang-lambda:latest"
+pytestmark = pytest.mark.usefixtures("as_built")
 OTHER_IMAGE = "hwang-lambda-standin:3.13-root"  # Debian with Python, and nothing of Lambda's or ours
 LARGEST_ZIP = 50_000_000  # bytes: Lambda's limit for an upload that does not go through S3
 DECODE = "import hwang; print(int(hwang.Decoder('/clip.mp4').frames(range(10)).sum(dtype='u8')))"

@@ -17,10 +17,11 @@ from cyclonedx.validation.json import JsonStrictValidator
 
 import recipe
 from local.stack import docker
-from tests.image.test_image import IMAGE
+from tests.conftest import IMAGE
 from verify import advisories
 from verify.components import expected
 
+pytestmark = pytest.mark.usefixtures("as_built")
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = ROOT / "build_stages"
 FOLDER = "/opt/share/hwang-lambda"
@@ -67,11 +68,6 @@ def labels() -> dict[str, str]:
     command = [docker(), "image", "inspect", "--format", "{{json .Config.Labels}}", IMAGE]
     found: dict[str, str] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
     return found
-
-
-@pytest.fixture(autouse=True)
-def _with_an_engine(engine: str) -> None:
-    pass
 
 
 def test_the_label_is_the_licence_that_was_computed() -> None:

@@ -1,0 +1,25 @@
+"""What all suites share: the head of a run says which code is tested."""
+
+from __future__ import annotations
+
+import pytest
+
+from local import tree
+from local.stack import StackError
+
+IMAGE = "hwang-lambda:latest"
+WITH_IMAGE = ("cloud", "deploy", "image", "map", "soak")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "long: slow and rarely broken: run by `make test-long`, not by `make test`")
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Names what runs in the containers, if any of the tests that are asked for need them."""
+    if not any(f"tests/{suite}" in argument for suite in WITH_IMAGE for argument in config.args):
+        return None
+    try:
+        return f"tested: {tree.described(IMAGE)}"
+    except StackError as error:
+        return f"tested: nothing yet: {error}"
