@@ -1,16 +1,33 @@
 #!/usr/bin/env bash
-# Runs all static checks over the whole tree, also after one has failed.
+# The static checks of the whole tree, at the same time. Each of them ends, so that one run shows all there is to mend.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
-status=0
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+names=() pids=()
 
-dockerfiles() { git ls-files '*Dockerfile'; }
+check() { # NAME COMMAND…
+    "${@:2}" >"$work/$1" 2>&1 &
+    names+=("$1") pids+=("$!")
+}
 shell_scripts() { { git ls-files '*.sh' && git grep --files-with-matches --extended-regexp '^#!/(bin/sh|usr/bin/env bash)$' -- ':!*.py'; } | sort -u; }
 
-.venv/bin/ruff check . || status=1
-.venv/bin/ruff format --check . || status=1
-.venv/bin/mypy || status=1
-PYTHONPATH=build_stages .venv/bin/lint-imports --no-logo --cache-dir .cache/import-linter || status=1
-dockerfiles | xargs .venv/bin/hadolint || status=1
-shell_scripts | xargs .venv/bin/shellcheck || status=1
+check mypy .venv/bin/mypy
+check imports env PYTHONPATH=build_stages .venv/bin/lint-imports --no-logo --cache-dir .cache/import-linter
+check ruff .venv/bin/ruff check .
+check format .venv/bin/ruff format --check .
+# shellcheck disable=SC2046
+check hadolint .venv/bin/hadolint $(git ls-files '*Dockerfile')
+# shellcheck disable=SC2046
+check shellcheck .venv/bin/shellcheck $(shell_scripts)
+
+status=0
+for number in "${!names[@]}"; do
+    if wait "${pids[number]}"; then
+        tail -n 1 "$work/${names[number]}" | sed "s/^/${names[number]}: /"
+    else
+        status=1
+        sed "s/^/${names[number]}: /" "$work/${names[number]}"
+    fi
+done
 exit "$status"

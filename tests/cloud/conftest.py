@@ -29,6 +29,20 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "limits(**fields): what the function is given, see bed.Limits")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts tests of equal limits beside each other, and on one worker, as others need another container."""
+
+    def limits(item: pytest.Item) -> str:
+        marker = item.get_closest_marker("limits")
+        return repr(sorted(marker.kwargs.items())) if marker else ""
+
+    for item in items:
+        if limits(item):
+            item.add_marker(pytest.mark.xdist_group(limits(item)))
+    items.sort(key=lambda item: (limits(item) == "", limits(item)))
+
+
 @dataclass
 class Beds:
     """The running containers. `current` changes when another function takes the place of the first."""

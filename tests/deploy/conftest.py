@@ -30,6 +30,26 @@ from tests.support.faults import running
 from tests.support.faults.client import Faults
 from tests.support.faults.running import Proxy
 
+# Tests of these modules share a set-up, or measure how long something takes: they run on one worker.
+ON_ONE_WORKER = {
+    "test_live_aws": "live",
+    "test_live_deploy": "live",
+    "test_check_engine": "engine",
+    "test_check_containerd": "engine",
+    "test_push_engine": "engine",
+    "test_unavailable": "unavailable",
+}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Groups what belongs on one worker, and puts it first, so that no worker is left alone with it at the end."""
+    groups = {item: ON_ONE_WORKER.get(item.path.stem) for item in items if item.path.parent == Path(__file__).parent}
+    for item, group in groups.items():
+        if group:
+            item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: groups.get(item) is None)
+
 
 @pytest.fixture
 def aws() -> Iterator[StrictAws]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
-_AT_ONCE = 3  # a test waits for its process most of the time
+# A test waits for its process most of the time; with several workers there is something else to do meanwhile.
+_AT_ONCE = 1 if "PYTEST_XDIST_WORKER" in os.environ else 3
 
 
 def each(cases: Mapping[str, T], test: Callable[[str, T], None]) -> None:
