@@ -2,7 +2,9 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-map test soak fuzz measure bench unit image bundle layer wheel smoke reproduce rehearse base-report release-files components engine lint bump cve lock down clean
+.PHONY: help demo demo-map check lint unit template decoder image-tests deploy-tests cloud map browser images test test-long
+.PHONY: slowest soak fuzz measure bench image bundle layer wheel smoke reproduce rehearse base-report release-files
+.PHONY: components engine bump cve lock down clean
 
 IMAGE := hwang-lambda:latest
 PYTHON := .venv/bin/python
@@ -15,8 +17,15 @@ image smoke release-files: IMAGE = hwang-lambda:$(or $(ARCHITECTURE),latest)
 smoke: ARCHITECTURE := $(or $(ARCHITECTURE),arm64)
 DIST := dist$(ARCHITECTURE:%=/%)
 
+# A whole suite runs on several workers; TESTS=tests/cloud/test_map.py::test_name runs that alone.
+RESULTS := .cache/results
+suite = $(PYTHON) -m pytest $(or $(TESTS),tests/$(1) --numprocesses $(2) --dist loadgroup --junit-xml $(RESULTS)/$(1).xml) $(OPTIONS)
+NOT_LONG = $(if $(TESTS),,-m "not long")
+
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z -]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##@ Try it
 
 demo: announce engine venv ## build the image, run it here, and take frames out of a real clip
 	@local/image.sh cloud hwang-lambda:cloud
@@ -28,23 +37,68 @@ demo-map: announce engine venv ## forty videos through Step Functions and Lambda
 	@local/image.sh function $(IMAGE)
 	@$(PYTHON) -m local.demo_map
 
-test: announce engine venv lint unit ## everything: static checks, unit tests, the template, the decoder, the real image, deploys, faults of S3 and the network
+##@ Change it (CONTRIBUTING.md): TESTS=tests/…::test_name runs that alone, OPTIONS= are pytest's own
+
+check: lint unit ## before each commit: lint and unit
+
+lint: venv ## ruff, mypy, import rules, hadolint, shellcheck
+	@local/lint.sh
+
+unit: venv ## the tests that need neither engine nor compiler
+	@$(call suite,unit,3)
+
+template: venv ## deploy/template.yaml, checked and simulated
+	@local/template_tests.sh $(TESTS) $(OPTIONS)
+
+# These test the working tree's Python in the images of `make images`, without a build.
+decoder image-tests deploy-tests cloud map: export HWANG_TREE := mounted
+
+decoder: engine venv ## hwang on every kind of video, in the test image
+	@local/decoder_tests.sh $(or $(TESTS),--numprocesses 2) $(OPTIONS)
+
+image-tests: engine venv ## the function in its container, and the image itself
+	@$(call suite,image,2) $(NOT_LONG)
+
+deploy-tests: engine venv ## the deploy tool against a strict AWS, registries and engines
+	@$(call suite,deploy,3) $(NOT_LONG)
+
+cloud: engine venv ## the function under faults of S3 and the network, and within its limits
+	@$(call suite,cloud,2) $(NOT_LONG)
+
+map: engine venv ## jobs of many videos on emulated Step Functions
+	@$(call suite,map,0)
+
+browser: engine venv ## the report in a browser
+	@$(call suite,browser,0)
+
+images: announce engine ## build what the tests run in: seconds if only Python changed, minutes if hwang/core did
 	@local/image.sh cloud hwang-lambda:cloud
-	@local/template_tests.sh
-	@local/image.sh function $(IMAGE)
+	@local/image.sh s3 hwang-lambda:s3
+	@local/image.sh function hwang-lambda:latest
 	@local/image.sh test hwang-lambda:test
-	@local/decoder_tests.sh
+	@BASE=standin local/image.sh browser hwang-lambda:browser
+
+test: lint images venv ## everything but test-long, of the images as built (20 minutes on two cores once they are)
+	@$(MAKE) --no-print-directory unit template browser TESTS=
+	@local/decoder_tests.sh --numprocesses 2 --junit-xml /results/decoder.xml
+	@$(call suite,image,2) -m "not long"
+	@$(call suite,deploy,3) -m "not long"
+	@$(call suite,cloud,2) -m "not long"
+	@$(call suite,map,0)
+
+test-long: images venv ## what is slow and rarely broken: sanitizers, add-ons, reproducibility, kills, a tenth of soak
 	@local/image.sh gcc11 hwang-lambda:gcc11
 	@local/image.sh fuzz hwang-lambda:fuzz
-	@local/fuzz.sh --iterations 400 --seed 1
-	@$(PYTHON) -m pytest tests/image
-	@$(PYTHON) -m pytest tests/deploy
-	@local/image.sh s3 hwang-lambda:s3
-	@$(PYTHON) -m pytest tests/cloud
-	@$(PYTHON) -m pytest tests/map
-	@BASE=standin local/image.sh browser hwang-lambda:browser
-	@$(PYTHON) -m pytest tests/browser
-	@$(PYTHON) -m pytest tests/soak
+	@local/fuzz.sh --iterations 2000 --seed 1
+	@$(call suite,image,0) -m long
+	@$(call suite,deploy,3) -m long
+	@$(call suite,cloud,2) -m long
+	@$(call suite,soak,0)
+
+slowest: venv ## the slowest tests of the last runs, as the table of CONTRIBUTING.md
+	@$(PYTHON) -m local.slowest $(RESULTS)
+
+##@ Measure it, torture it
 
 soak: announce engine venv ## the long runs in full: thousands of damaged videos, requests, kills and resets (SOAK_RESULTS=file)
 	@local/image.sh function $(IMAGE)
@@ -67,8 +121,7 @@ bench: announce engine venv ## measure hwang beside other decoders (QUICK=1, CLI
 	@local/image.sh bench hwang-lambda:bench
 	@bench/run.sh hwang-lambda:bench
 
-unit: venv ## the tests that need neither engine nor compiler
-	@$(PYTHON) -m pytest tests/unit
+##@ Build it
 
 image: announce engine ## build hwang-lambda:latest (BASE=real insists on Lambda's own base; ARCHITECTURE=arm64 makes hwang-lambda:arm64)
 	@ARCHITECTURE=$(ARCHITECTURE) local/image.sh function $(IMAGE)
@@ -97,8 +150,7 @@ base-report: engine venv ## compare Lambda's own base image with what is known o
 release-files: announce engine venv ## what a release publishes, in dist/VERSION: bundle, layer, wheels, their hashes, notes
 	@ARCHITECTURE=$(ARCHITECTURE) local/release.sh $(IMAGE)
 
-lint: venv ## ruff, mypy, import rules, hadolint, shellcheck
-	@local/lint.sh
+##@ Look after it
 
 components: announce engine ## renew build_stages/verify/components.txt from what FFmpeg has now; look at the difference
 	@local/image.sh tree hwang-lambda:tree

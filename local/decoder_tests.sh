@@ -13,6 +13,9 @@ read -r -a volumes <<<"$mounted"
 if [ "${HWANG_TREE:-}" = mounted ]; then
     volumes+=(--volume="$PWD/tests:/var/task/tests:ro" --volume="$PWD/local:/var/task/local:ro" --volume="$PWD/pyproject.toml:/var/task/pyproject.toml:ro")
 fi
+results=.cache/results # --junit-xml /results/… writes there
+mkdir -p "$results"
+chmod 777 "$results"
 tests=(tests/decoder)
 for word; do
     case $word in tests/*) tests=() ;; esac
@@ -20,4 +23,5 @@ done
 "$(local/engine.sh client)" run --rm --init --read-only --user 993:990 --cap-drop ALL --network none \
     --tmpfs /tmp:size=2g,mode=1777 --env PYTHONDONTWRITEBYTECODE=1 "${volumes[@]}" \
     --volume "$clip:/clips/$(basename "$clip"):ro" --env HWANG_CACHE=/clips \
+    --volume "$PWD/$results:/results" \
     "$image" -p no:cacheprovider "${tests[@]}" "$@"

@@ -24,7 +24,7 @@ check shellcheck .venv/bin/shellcheck $(shell_scripts)
 status=0
 for number in "${!names[@]}"; do
     if wait "${pids[number]}"; then
-        tail -n 1 "$work/${names[number]}" | sed "s/^/${names[number]}: /"
+        echo "${names[number]}: $(tail -n 1 "$work/${names[number]}")"
     else
         status=1
         sed "s/^/${names[number]}: /" "$work/${names[number]}"

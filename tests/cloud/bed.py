@@ -75,7 +75,7 @@ class Bed(Stack):
 
     def up(self, seconds: float = 60) -> None:
         """Starts what is not running or has other limits, and waits until all answer; makes the buckets."""
-        self.compose("up", "--detach")
+        self.compose("up", "--detach", "--timeout", "1")
         self.wait(seconds, f"{self.s3_url}/healthz", self.faults.control, f"{self.web}/counts", self.function)
         existing = {bucket["Name"] for bucket in self.s3.list_buckets()["Buckets"]}
         for bucket in sorted({*BUCKETS} - existing):

@@ -20,6 +20,9 @@ KINDS = {"code": (), "settings and canary": (*WANTED, *CANARY), "create": (*CREA
 # What one kind has in common with another, up to some call, is tried once.
 KILLED_FROM = {"code": "Invoke", "settings and canary": "", "create": "CreateFunction"}
 STOPPED_FROM = {"code": "Invoke", "settings and canary": "GetAlias", "create": "CreateFunction"}
+each_kind = pytest.mark.parametrize(
+    "kind", ["code", pytest.param("settings and canary", marks=pytest.mark.long), "create"]
+)
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def no_half(made: Stage) -> None:
     assert now.digest in {before.digest, made.image.digest}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@each_kind
 def test_after_a_kill_the_alias_is_old_or_new_and_the_same_command_finishes(tmp_path: Path, kind: str) -> None:
     def test(name: str, boundary: Boundary) -> None:
         with staged(tmp_path / name, kind) as made:
@@ -87,7 +90,7 @@ def test_after_a_kill_the_alias_is_old_or_new_and_the_same_command_finishes(tmp_
     each(boundaries(whole(tmp_path / "whole", kind), KILLED_FROM[kind]), test)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@each_kind
 def test_after_ctrl_c_or_sigterm_everything_is_as_it_was(tmp_path: Path, kind: str) -> None:
     def test(name: str, boundary: Boundary) -> None:
         stop = signal.SIGINT if (boundary.skip + boundary.after) % 2 else signal.SIGTERM

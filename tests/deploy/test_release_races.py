@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from deploy.errors import ConflictError
 from tests.deploy.each import each
 from tests.deploy.stage import Stage, State, stage
@@ -86,7 +88,10 @@ def require_wholly(winner: Stage, ended: Ended) -> None:
     assert winner.version(winner.now.alias or "")["Configuration"]["MemorySize"] == int(winner.arguments[1])
 
 
-def test_of_two_deploys_that_read_the_same_state_one_wins_and_the_other_says_conflict(tmp_path: Path) -> None:
+@pytest.mark.parametrize("seeds", [range(10), pytest.param(range(10, 50), marks=pytest.mark.long)])
+def test_of_two_deploys_that_read_the_same_state_one_wins_and_the_other_says_conflict(
+    tmp_path: Path, seeds: range
+) -> None:
     def test(name: str, seed: int) -> None:
         with rivals(tmp_path / name) as (one, two):
             ends = race(one, two, seed, level=True)
@@ -97,7 +102,7 @@ def test_of_two_deploys_that_read_the_same_state_one_wins_and_the_other_says_con
                 else:
                     rival.require_failed(ended, ConflictError, kept=False)
 
-    each({f"race {seed}": seed for seed in range(50)}, test)
+    each({f"race {seed}": seed for seed in seeds}, test)
 
 
 def test_of_two_deploys_that_begin_whenever_the_alias_is_never_at_a_mixture(tmp_path: Path) -> None:

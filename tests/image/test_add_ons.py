@@ -15,6 +15,7 @@ import recipe
 from local.stack import docker
 from verify.components import expected
 
+pytestmark = pytest.mark.long
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = os.environ.get("ADD_ONS_IMAGE", "hwang-lambda:add-ons")
 NAMES = "opus theora vorbis vpx"

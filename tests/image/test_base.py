@@ -121,6 +121,7 @@ def compiled(engine: str) -> Iterator[list[str]]:
         subprocess.run([engine, "image", "rm", "--force", *tags.values()], capture_output=True, check=False)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("umask", [0o002, 0o077])
 def test_the_image_does_not_depend_on_the_umask_of_a_checkout(
     umask: int, compiled: list[str], engine: str, tmp_path: Path

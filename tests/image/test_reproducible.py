@@ -10,6 +10,8 @@ import pytest
 
 from local.stack import ROOT
 
+pytestmark = pytest.mark.long
+
 
 def build(target: str, *arguments: str, again: str) -> None:
     """Builds the target, with the stages in `again` not taken from the cache."""
