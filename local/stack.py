@@ -128,8 +128,13 @@ class Stack:
         return self.compose("logs", "--no-color", "--tail", "100")
 
     def container(self, service: str) -> str:
-        """The id of a service's container."""
-        return self.compose("ps", "--quiet", service)
+        """The id of the service's running container. (Asking compose takes ten times as long.)"""
+        labels = {"project": self.project, "service": service}
+        filters = [
+            word for name, value in labels.items() for word in ("--filter", f"label=com.docker.compose.{name}={value}")
+        ]
+        command = [docker(), "ps", "--quiet", "--no-trunc", *filters]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     def url(self, service: str, port: int) -> str:
         """Where a port of a service is on this machine."""
