@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.deploy.each import each
+from tests.deploy.each import cases
 from tests.deploy.stage import CANARY, CREATE, NAME, WANTED, stage
 
 MAX_CALLS = 6
@@ -38,18 +38,18 @@ def test_an_alias_at_latest_is_moved_to_a_version(tmp_path: Path) -> None:
         assert made.now.alias == "2"
 
 
-def test_the_same_image_again_changes_nothing_and_asks_little(tmp_path: Path) -> None:
-    def test(name: str, arguments: tuple[str, ...]) -> None:
-        with stage(tmp_path / name, *arguments) as made:
-            made.require_deployed(made.run())
-            made.set()
-            made.aws.forget_calls()
-            made.require_deployed(made.run())
-            assert made.now == made.before
-            assert not made.aws.changes()
-            assert len([call for call in made.aws.calls() if call.service in {"ecr", "lambda"}]) <= MAX_CALLS
-
-    each({"code": (), "settings": WANTED, "canary": CANARY}, test)
+@cases("arguments", {"code": (), "settings": WANTED, "canary": CANARY})
+def test_the_same_image_again_changes_nothing_and_asks_little(
+    tmp_path: Path, name: str, arguments: tuple[str, ...]
+) -> None:
+    with stage(tmp_path / name, *arguments) as made:
+        made.require_deployed(made.run())
+        made.set()
+        made.aws.forget_calls()
+        made.require_deployed(made.run())
+        assert made.now == made.before
+        assert not made.aws.changes()
+        assert len([call for call in made.aws.calls() if call.service in {"ecr", "lambda"}]) <= MAX_CALLS
 
 
 def test_settings_that_were_asked_for_are_changed_though_the_image_is_live(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from deploy.errors import (
     UpdateFailedError,
     UsageError,
 )
-from tests.deploy.each import each
+from tests.deploy.each import cases, each
 from tests.deploy.stage import CANARY, NAME, WANTED, Stage, stage
 from tests.support.aws import Answer, Change, Drop, Fail, Invocation, LoseAnswer, samples
 from tests.support.aws.rules import Action
@@ -64,23 +64,23 @@ def ask(made: Stage, qualifier: str, bad: Answer | Action) -> Any:
 
 
 @pytest.mark.parametrize("of", ["version", "alias"])
-def test_a_bad_answer_ends_the_deploy_and_everything_is_as_it_was(tmp_path: Path, of: str) -> None:
-    def test(name: str, case: tuple[Answer | Action, str]) -> None:
-        bad, words = case
-        with stage(tmp_path / name, *WANTED) as made:
-            ended = ask(made, "2" if of == "version" else "live", bad)
-            made.require_failed(ended, SmokeFailedError if of == "version" else ReleaseUndoneError, words)
-            moves = made.aws.calls("UpdateAlias")
-            assert len(moves) == (0 if of == "version" else 2)
-            if of == "alias":
-                assert "alias live is back at version 1" in ended.err
-                last = [call.operation for call in made.aws.calls() if call.parameters.get("Name") == "live"][-2:]
-                assert last == ["UpdateAlias", "GetAlias"], "it is read back"
-            assert made.version("2")["Configuration"]["State"] == "Active", "it stays, for a look"
-            made.aws.answer(Answer({"frames": 3}))
-            made.require_convergence()
-
-    each(BAD_ANSWERS, test)
+@cases("case", BAD_ANSWERS)
+def test_a_bad_answer_ends_the_deploy_and_everything_is_as_it_was(
+    tmp_path: Path, of: str, name: str, case: tuple[Answer | Action, str]
+) -> None:
+    bad, words = case
+    with stage(tmp_path / name, *WANTED) as made:
+        ended = ask(made, "2" if of == "version" else "live", bad)
+        made.require_failed(ended, SmokeFailedError if of == "version" else ReleaseUndoneError, words)
+        moves = made.aws.calls("UpdateAlias")
+        assert len(moves) == (0 if of == "version" else 2)
+        if of == "alias":
+            assert "alias live is back at version 1" in ended.err
+            last = [call.operation for call in made.aws.calls() if call.parameters.get("Name") == "live"][-2:]
+            assert last == ["UpdateAlias", "GetAlias"], "it is read back"
+        assert made.version("2")["Configuration"]["State"] == "Active", "it stays, for a look"
+        made.aws.answer(Answer({"frames": 3}))
+        made.require_convergence()
 
 
 def test_a_function_that_never_answers_is_given_up_after_its_own_time(tmp_path: Path) -> None:
@@ -166,18 +166,16 @@ def erring(made: Stage, errors: int) -> Callable[[dict[str, Any]], None]:
     return count
 
 
-def test_a_canary_with_errors_is_taken_back(tmp_path: Path) -> None:
-    def test(name: str, more: tuple[str, ...]) -> None:
-        with stage(tmp_path / name, *WANTED, "--canary", "10%", "--for", "4s", *more) as made:
-            with made.aws.rule(Change(erring(made, 3)), "GetMetricData", times=1):
-                ended = made.run()
-            if more:
-                made.require_deployed(ended)
-                return
-            made.require_failed(ended, CanaryFailedError, "3 errors in 50 invocations")
-            assert not made.aws.calls("Invoke", Qualifier="live")
-
-    each({"none allowed": (), "three allowed": ("--canary-errors", "3")}, test)
+@cases("more", {"none allowed": (), "three allowed": ("--canary-errors", "3")})
+def test_a_canary_with_errors_is_taken_back(tmp_path: Path, name: str, more: tuple[str, ...]) -> None:
+    with stage(tmp_path / name, *WANTED, "--canary", "10%", "--for", "4s", *more) as made:
+        with made.aws.rule(Change(erring(made, 3)), "GetMetricData", times=1):
+            ended = made.run()
+        if more:
+            made.require_deployed(ended)
+            return
+        made.require_failed(ended, CanaryFailedError, "3 errors in 50 invocations")
+        assert not made.aws.calls("Invoke", Qualifier="live")
 
 
 def test_a_canary_whose_errors_cannot_be_read_is_taken_back(tmp_path: Path) -> None:
@@ -189,19 +187,19 @@ def test_a_canary_whose_errors_cannot_be_read_is_taken_back(tmp_path: Path) -> N
         made.require_convergence()
 
 
-def test_an_own_canary_that_was_left_under_way_is_taken_over(tmp_path: Path) -> None:
-    def test(name: str, arguments: tuple[str, ...]) -> None:
-        with stage(tmp_path / name, *WANTED, *CANARY) as made:
-            with made.aws.hold("GetMetricData") as held:
-                process = made.start()
-                assert held.arrived(process=process)
-                made.wait(process, signal.SIGKILL)
-            assert (made.now.alias, made.now.weights) == ("1", {"2": 0.1})
-            made.arguments = arguments
-            made.require_convergence()
-            assert made.now.alias == "2"
-
-    each({"at once": WANTED, "canary": (*WANTED, *CANARY)}, test)
+@cases("arguments", {"at once": WANTED, "canary": (*WANTED, *CANARY)})
+def test_an_own_canary_that_was_left_under_way_is_taken_over(
+    tmp_path: Path, name: str, arguments: tuple[str, ...]
+) -> None:
+    with stage(tmp_path / name, *WANTED, *CANARY) as made:
+        with made.aws.hold("GetMetricData") as held:
+            process = made.start()
+            assert held.arrived(process=process)
+            made.wait(process, signal.SIGKILL)
+        assert (made.now.alias, made.now.weights) == ("1", {"2": 0.1})
+        made.arguments = arguments
+        made.require_convergence()
+        assert made.now.alias == "2"
 
 
 def test_an_own_canary_that_fails_when_taken_over_is_ended(tmp_path: Path) -> None:

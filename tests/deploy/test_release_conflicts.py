@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deploy.errors import ConflictError
-from tests.deploy.each import each
+from tests.deploy.each import cases, each
 from tests.deploy.stage import CANARY, CREATE, NAME, WANTED, Stage, State, stage
 from tests.deploy.tool import Ended
 from tests.support.aws import AwsError, Change, Meanwhile, StrictAws
@@ -110,29 +110,24 @@ def test_what_somebody_else_does_at_any_moment_stays(tmp_path: Path, kind: str) 
     each({f"{skip:02} {calls[skip].operation}": skip for skip in range(first, len(calls))}, test)
 
 
-def test_what_somebody_else_does_while_things_are_put_back_stays(tmp_path: Path) -> None:
+@cases("kind", {kind: kind for kind in ("code", "alias", "weights", "no alias")})
+def test_what_somebody_else_does_while_things_are_put_back_stays(tmp_path: Path, name: str, kind: str) -> None:
     """At the first change that puts something back: their alias stays, and so does their code."""
-
-    def test(name: str, kind: str) -> None:
-        operation, parameters, is_kept = CHANGES[kind]
-        with stage(tmp_path / name) as made:
-            ready(made)
-            code = {"ImageUri": made.aws.image_uri(made.aws.put_image(repository="theirs"))} if kind == "code" else {}
-            somebody = Somebody(made.aws, operation, {**parameters, **code})
-            with (
-                made.aws.rule(
-                    Change(lambda answer: answer.update(ExecutedVersion="9")), "Invoke", {"Qualifier": "live"}
-                ),
-                made.aws.rule(Meanwhile(somebody), operation.replace("Delete", "Update"), skip=1, times=1) as rule,
-            ):
-                ended = made.run()
-            assert rule.hits
-            assert somebody.done
-            is_kept(made, ended)
-            assert ended.code == 54, ended  # ReleaseUndone
-            assert "as another caller left it" in ended.err or kind == "code"
-
-    each({kind: kind for kind in ("code", "alias", "weights", "no alias")}, test)
+    operation, parameters, is_kept = CHANGES[kind]
+    with stage(tmp_path / name) as made:
+        ready(made)
+        code = {"ImageUri": made.aws.image_uri(made.aws.put_image(repository="theirs"))} if kind == "code" else {}
+        somebody = Somebody(made.aws, operation, {**parameters, **code})
+        with (
+            made.aws.rule(Change(lambda answer: answer.update(ExecutedVersion="9")), "Invoke", {"Qualifier": "live"}),
+            made.aws.rule(Meanwhile(somebody), operation.replace("Delete", "Update"), skip=1, times=1) as rule,
+        ):
+            ended = made.run()
+        assert rule.hits
+        assert somebody.done
+        is_kept(made, ended)
+        assert ended.code == 54, ended  # ReleaseUndone
+        assert "as another caller left it" in ended.err or kind == "code"
 
 
 def test_an_alias_or_a_function_that_somebody_else_makes_meanwhile_is_theirs(tmp_path: Path) -> None:
@@ -173,15 +168,13 @@ def test_code_that_is_not_what_was_sent_ends_the_deploy(tmp_path: Path) -> None:
         made.require_convergence()
 
 
-def test_a_canary_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
-    def test(name: str, more: tuple[str, ...]) -> None:
-        with stage(tmp_path / name, *more) as made:
-            ready(made)
-            weights = CHANGES["weights"][1]
-            made.aws.do("UpdateAlias", FunctionName=NAME, **weights)
-            made.set()
-            ended = made.run()
-            made.require_failed(ended, ConflictError, "canary")
-            assert not made.aws.changes()
-
-    each({"at once": (), "canary": CANARY}, test)
+@cases("more", {"at once": (), "canary": CANARY})
+def test_a_canary_of_somebody_else_is_left_alone(tmp_path: Path, name: str, more: tuple[str, ...]) -> None:
+    with stage(tmp_path / name, *more) as made:
+        ready(made)
+        weights = CHANGES["weights"][1]
+        made.aws.do("UpdateAlias", FunctionName=NAME, **weights)
+        made.set()
+        ended = made.run()
+        made.require_failed(ended, ConflictError, "canary")
+        assert not made.aws.changes()

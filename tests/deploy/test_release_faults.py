@@ -21,7 +21,7 @@ from deploy.errors import (
     UpdateFailedError,
 )
 from deploy.release.reasons import REASONS
-from tests.deploy.each import each
+from tests.deploy.each import cases, each
 from tests.deploy.stage import CANARY, CREATE, NAME, WANTED, Stage, stage
 from tests.support.aws import Answer, Drop, Fail, LoseAnswer, Meanwhile, SampleImage, StrictAws, samples
 from tests.support.aws.rules import Action
@@ -51,37 +51,35 @@ def unavailable(operation: str) -> Action:
 
 
 @pytest.mark.parametrize("fault", ONCE)
-def test_a_call_that_fails_on_the_way_is_repeated_and_its_effect_is_found(tmp_path: Path, fault: str) -> None:
-    def test(name: str, arguments: tuple[str, ...]) -> None:
-        with stage(tmp_path / name, *arguments, function="--create" not in arguments) as made:
-            with made.aws.rule(ONCE[fault], name, times=1) as rule:
-                ended = made.run()
-            assert rule.hits
-            made.require_deployed(ended)
-
-    each(CHANGING, test)
-
-
-def test_a_call_whose_answers_are_all_lost_is_looked_for(tmp_path: Path) -> None:
-    def test(name: str, arguments: tuple[str, ...]) -> None:
-        with stage(tmp_path / name, *arguments, function="--create" not in arguments) as made:
-            with made.aws.rule(LoseAnswer(), name, times=4):
-                ended = made.run()
-            made.require_deployed(ended)
-
-    each(CHANGING, test)
+@cases("arguments", CHANGING)
+def test_a_call_that_fails_on_the_way_is_repeated_and_its_effect_is_found(
+    tmp_path: Path, fault: str, name: str, arguments: tuple[str, ...]
+) -> None:
+    with stage(tmp_path / name, *arguments, function="--create" not in arguments) as made:
+        with made.aws.rule(ONCE[fault], name, times=1) as rule:
+            ended = made.run()
+        assert rule.hits
+        made.require_deployed(ended)
 
 
-def test_a_call_that_never_gets_through_leaves_everything_as_it_was(tmp_path: Path) -> None:
-    def test(name: str, arguments: tuple[str, ...]) -> None:
-        with stage(tmp_path / name, *arguments, function="--create" not in arguments) as made:
-            with made.aws.rule(unavailable(name), name, times=4):
-                ended = made.run()
-            made.require_failed(ended, AwsUnavailableError, kept=name != "CreateAlias")
-            assert made.now.alias == made.before.alias
-            made.require_convergence()
+@cases("arguments", CHANGING)
+def test_a_call_whose_answers_are_all_lost_is_looked_for(tmp_path: Path, name: str, arguments: tuple[str, ...]) -> None:
+    with stage(tmp_path / name, *arguments, function="--create" not in arguments) as made:
+        with made.aws.rule(LoseAnswer(), name, times=4):
+            ended = made.run()
+        made.require_deployed(ended)
 
-    each(CHANGING, test)
+
+@cases("arguments", CHANGING)
+def test_a_call_that_never_gets_through_leaves_everything_as_it_was(
+    tmp_path: Path, name: str, arguments: tuple[str, ...]
+) -> None:
+    with stage(tmp_path / name, *arguments, function="--create" not in arguments) as made:
+        with made.aws.rule(unavailable(name), name, times=4):
+            ended = made.run()
+        made.require_failed(ended, AwsUnavailableError, kept=name != "CreateAlias")
+        assert made.now.alias == made.before.alias
+        made.require_convergence()
 
 
 def test_a_call_that_is_not_allowed_is_named_and_nothing_is_half_done(tmp_path: Path) -> None:
@@ -115,26 +113,24 @@ def test_a_call_that_is_not_allowed_is_named_and_nothing_is_half_done(tmp_path: 
 # Row 16: ResourceConflictException.
 
 
-def test_a_busy_function_is_waited_for(tmp_path: Path) -> None:
-    def test(name: str, arguments: tuple[str, ...]) -> None:
-        with stage(tmp_path / name, *arguments) as made:
-            with made.aws.rule(Fail("ResourceConflictException"), name, times=2) as rule:
-                ended = made.run()
-            assert len(rule.hits) == 2
-            made.require_deployed(ended)
-
-    each({name: CHANGING[name] for name in list(CHANGING)[:3]}, test)
+@cases("arguments", {name: CHANGING[name] for name in list(CHANGING)[:3]})
+def test_a_busy_function_is_waited_for(tmp_path: Path, name: str, arguments: tuple[str, ...]) -> None:
+    with stage(tmp_path / name, *arguments) as made:
+        with made.aws.rule(Fail("ResourceConflictException"), name, times=2) as rule:
+            ended = made.run()
+        assert len(rule.hits) == 2
+        made.require_deployed(ended)
 
 
-def test_a_function_that_stays_busy_ends_the_deploy_in_time(tmp_path: Path) -> None:
-    def test(name: str, arguments: tuple[str, ...]) -> None:
-        with stage(tmp_path / name, *arguments, "--wait", "1s") as made:
-            with made.aws.rule(Fail("ResourceConflictException"), name, times=None):
-                ended = made.run()
-            made.require_failed(ended, FunctionNotReadyError, "busy", kept=name != "UpdateFunctionCode")
-            made.require_convergence()
-
-    each({name: CHANGING[name] for name in ("UpdateFunctionConfiguration", "PublishVersion")}, test)
+@cases("arguments", {name: CHANGING[name] for name in ("UpdateFunctionConfiguration", "PublishVersion")})
+def test_a_function_that_stays_busy_ends_the_deploy_in_time(
+    tmp_path: Path, name: str, arguments: tuple[str, ...]
+) -> None:
+    with stage(tmp_path / name, *arguments, "--wait", "1s") as made:
+        with made.aws.rule(Fail("ResourceConflictException"), name, times=None):
+            ended = made.run()
+        made.require_failed(ended, FunctionNotReadyError, "busy", kept=name != "UpdateFunctionCode")
+        made.require_convergence()
 
 
 # Row 17: updates that Lambda takes and then cannot carry out.
@@ -227,17 +223,15 @@ def test_what_cannot_be_put_back_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", ONCE)
-def test_a_fault_while_things_are_put_back_is_got_over(tmp_path: Path, fault: str) -> None:
-    def test(name: str, operation: str) -> None:
-        with stage(tmp_path / name, *WANTED) as made:
-            made.aws.answer(Answer({"errorMessage": "no"}, error="Unhandled"), version="2")
-            made.aws.answer(Answer({}), version="2", times=1)
-            with made.aws.rule(ONCE[fault], operation, skip=1, times=1) as rule:
-                ended = made.run()
-            assert rule.hits
-            made.require_failed(ended, ReleaseUndoneError)
-
-    each({name: name for name in ("UpdateAlias", "UpdateFunctionConfiguration", "UpdateFunctionCode")}, test)
+@cases("operation", {name: name for name in ("UpdateAlias", "UpdateFunctionConfiguration", "UpdateFunctionCode")})
+def test_a_fault_while_things_are_put_back_is_got_over(tmp_path: Path, fault: str, name: str, operation: str) -> None:
+    with stage(tmp_path / name, *WANTED) as made:
+        made.aws.answer(Answer({"errorMessage": "no"}, error="Unhandled"), version="2")
+        made.aws.answer(Answer({}), version="2", times=1)
+        with made.aws.rule(ONCE[fault], operation, skip=1, times=1) as rule:
+            ended = made.run()
+        assert rule.hits
+        made.require_failed(ended, ReleaseUndoneError)
 
 
 def test_an_update_that_takes_for_ever_is_told_and_the_alias_stays(tmp_path: Path) -> None:

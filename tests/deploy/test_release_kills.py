@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from deploy.errors import StoppedError
-from tests.deploy.each import each
+from tests.deploy.each import cases, each
 from tests.deploy.stage import CANARY, CREATE, WANTED, Stage, stage
 from tests.support.aws.calls import Call
 
@@ -132,38 +132,33 @@ def test_another_ctrl_c_does_not_break_off_what_is_put_back(tmp_path: Path) -> N
     each({f"call {skip + 1}": skip for skip in range(9)}, test)
 
 
-def test_a_signal_after_the_last_step_does_not_undo_what_is_said_to_be_done(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [f"run {number}" for number in range(6)])
+def test_a_signal_after_the_last_step_does_not_undo_what_is_said_to_be_done(tmp_path: Path, name: str) -> None:
     """Whatever the moment: either success is printed and the image is live, or all is as it was."""
-
-    def test(name: str, _: None) -> None:
-        with stage(tmp_path / name) as made:
-            with made.aws.hold("GetAlias", skip=1, after=True) as held:
-                process = made.start()
-                assert held.arrived(process=process)
-                held.release()
-                process.send_signal(signal.SIGTERM)
-                ended = made.wait(process)
-            if ended.code == 0:
-                made.require_deployed(ended)
-            else:
-                assert ended.code in {StoppedError.exit_code, -signal.SIGTERM}
-                told = re.search(r"is at version \d", ended.out)
-                assert (made.now == made.before) != bool(told), ended
-
-    each({f"run {number}": None for number in range(6)}, test)
+    with stage(tmp_path / name) as made:
+        with made.aws.hold("GetAlias", skip=1, after=True) as held:
+            process = made.start()
+            assert held.arrived(process=process)
+            held.release()
+            process.send_signal(signal.SIGTERM)
+            ended = made.wait(process)
+        if ended.code == 0:
+            made.require_deployed(ended)
+        else:
+            assert ended.code in {StoppedError.exit_code, -signal.SIGTERM}
+            told = re.search(r"is at version \d", ended.out)
+            assert (made.now == made.before) != bool(told), ended
 
 
-def test_a_kill_while_things_are_put_back_is_mended_by_the_same_command(tmp_path: Path) -> None:
-    def test(name: str, skip: int) -> None:
-        with stage(tmp_path / name, *WANTED, *CANARY) as made:
-            with made.aws.hold("Invoke", {"Qualifier": "live"}) as held:
-                process = made.start()
-                assert held.arrived(process=process)
-                with made.aws.hold(skip=skip, after=bool(skip % 2)) as putting_back:
-                    process.send_signal(signal.SIGINT)
-                    assert putting_back.arrived(process=process)
-                    made.wait(process, signal.SIGKILL)
-            no_half(made)
-            made.require_convergence()
-
-    each({f"call {skip + 1}": skip for skip in range(9)}, test)
+@cases("skip", {f"call {skip + 1}": skip for skip in range(9)})
+def test_a_kill_while_things_are_put_back_is_mended_by_the_same_command(tmp_path: Path, name: str, skip: int) -> None:
+    with stage(tmp_path / name, *WANTED, *CANARY) as made:
+        with made.aws.hold("Invoke", {"Qualifier": "live"}) as held:
+            process = made.start()
+            assert held.arrived(process=process)
+            with made.aws.hold(skip=skip, after=bool(skip % 2)) as putting_back:
+                process.send_signal(signal.SIGINT)
+                assert putting_back.arrived(process=process)
+                made.wait(process, signal.SIGKILL)
+        no_half(made)
+        made.require_convergence()
