@@ -20,7 +20,9 @@ DIST := dist$(ARCHITECTURE:%=/%)
 # A whole suite runs on several workers; TESTS=tests/cloud/test_map.py::test_name runs that alone.
 RESULTS := .cache/results
 suite = $(PYTHON) -m pytest $(or $(TESTS),tests/$(1) --numprocesses $(2) --dist loadgroup --junit-xml $(RESULTS)/$(1).xml) $(OPTIONS)
-NOT_LONG = $(if $(TESTS),,-m "not long")
+# What measures time runs after the rest, by itself.
+alone = $(if $(TESTS),true,$(PYTHON) -m pytest tests/$(1) -m "alone and not long" --junit-xml $(RESULTS)/$(1)-alone.xml)
+QUICK = $(if $(TESTS),,-m "not long and not alone")
 
 help: ## this list
 	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z -]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,13 +59,14 @@ decoder: engine venv ## hwang on every kind of video, in the test image
 	@local/decoder_tests.sh $(or $(TESTS),--numprocesses 2) $(OPTIONS)
 
 image-tests: engine venv ## the function in its container, and the image itself
-	@$(call suite,image,2) $(NOT_LONG)
+	@$(call suite,image,2) $(QUICK)
 
 deploy-tests: engine venv ## the deploy tool against a strict AWS, registries and engines
-	@$(call suite,deploy,3) $(NOT_LONG)
+	@$(call suite,deploy,3) $(QUICK)
+	@$(call alone,deploy)
 
 cloud: engine venv ## the function under faults of S3 and the network, and within its limits
-	@$(call suite,cloud,2) $(NOT_LONG)
+	@$(call suite,cloud,2) $(QUICK)
 
 map: engine venv ## jobs of many videos on emulated Step Functions
 	@$(call suite,map,0)
@@ -81,9 +84,10 @@ images: announce engine ## build what the tests run in: seconds if only Python c
 test: lint images venv ## everything but test-long, of the images as built (20 minutes on two cores once they are)
 	@$(MAKE) --no-print-directory unit template browser TESTS=
 	@local/decoder_tests.sh --numprocesses 2 --junit-xml /results/decoder.xml
-	@$(call suite,image,2) -m "not long"
-	@$(call suite,deploy,3) -m "not long"
-	@$(call suite,cloud,2) -m "not long"
+	@$(call suite,image,2) $(QUICK)
+	@$(call suite,deploy,3) $(QUICK)
+	@$(call alone,deploy)
+	@$(call suite,cloud,2) $(QUICK)
 	@$(call suite,map,0)
 
 test-long: images venv ## what is slow and rarely broken: sanitizers, add-ons, reproducibility, kills, a tenth of soak

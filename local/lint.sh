@@ -24,7 +24,8 @@ check shellcheck .venv/bin/shellcheck $(shell_scripts)
 status=0
 for number in "${!names[@]}"; do
     if wait "${pids[number]}"; then
-        echo "${names[number]}: $(tail -n 1 "$work/${names[number]}")"
+        last=$(tail -n 1 "$work/${names[number]}")
+        echo "${names[number]}: ${last:-no findings}"
     else
         status=1
         sed "s/^/${names[number]}: /" "$work/${names[number]}"

@@ -13,6 +13,7 @@ WITH_IMAGE = ("cloud", "deploy", "image", "map", "soak")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "long: slow and rarely broken: run by `make test-long`, not by `make test`")
+    config.addinivalue_line("markers", "alone: measures time: run when no other worker is busy")
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:

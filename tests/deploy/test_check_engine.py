@@ -138,6 +138,7 @@ def test_an_image_for_another_architecture_is_judged_without_being_run(
     assert "arm64, and x86_64 is wanted" in ended.stderr
 
 
+@pytest.mark.alone
 def test_the_check_of_the_projects_image_takes_two_seconds_at_most(image: str) -> None:
     taken = []
     for _ in range(5):
@@ -149,6 +150,7 @@ def test_the_check_of_the_projects_image_takes_two_seconds_at_most(image: str) -
     assert min(taken) <= 2.0, taken
 
 
+@pytest.mark.alone
 def test_the_check_of_an_archive_is_faster_yet(saved: Path) -> None:
     taken = []
     for _ in range(3):
@@ -225,16 +227,19 @@ def refused_within_two_seconds(host: str, words: str) -> None:
     assert taken < 2, taken
 
 
+@pytest.mark.alone
 def test_without_a_socket_the_check_ends_with_a_hint() -> None:
     refused_within_two_seconds("unix:///nope", "there is no such socket")
 
 
+@pytest.mark.alone
 def test_a_port_that_nothing_listens_on_ends_with_a_hint() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         refused_within_two_seconds(f"tcp://127.0.0.1:{free.getsockname()[1]}", "nothing listens there")
 
 
+@pytest.mark.alone
 def test_an_engine_that_does_not_answer_ends_with_a_hint(tmp_path: Path) -> None:
     path = tmp_path / "engine.sock"
     with socket.socket(socket.AF_UNIX) as silent:
