@@ -19,7 +19,7 @@ DIST := dist$(ARCHITECTURE:%=/%)
 
 # A whole suite runs on several workers; TESTS=tests/cloud/test_map.py::test_name runs that alone.
 RESULTS := .cache/results
-suite = $(PYTHON) -m pytest $(or $(TESTS),tests/$(1) --numprocesses $(2) --dist loadgroup --junit-xml $(RESULTS)/$(1).xml) $(OPTIONS)
+suite = $(PYTHON) -m pytest $(or $(TESTS),tests/$(1) --numprocesses $(2) --dist loadgroup --junit-xml $(RESULTS)/$(1)$(3).xml) $(OPTIONS)
 # What measures time runs after the rest, by itself.
 alone = $(if $(TESTS),true,$(PYTHON) -m pytest tests/$(1) -m "alone and not long" --junit-xml $(RESULTS)/$(1)-alone.xml)
 QUICK = $(if $(TESTS),,-m "not long and not alone")
@@ -94,9 +94,8 @@ test-long: images venv ## what is slow and rarely broken: sanitizers, add-ons, r
 	@local/image.sh gcc11 hwang-lambda:gcc11
 	@local/image.sh fuzz hwang-lambda:fuzz
 	@local/fuzz.sh --iterations 2000 --seed 1
-	@$(call suite,image,0) -m long
-	@$(call suite,deploy,3) -m long
-	@$(call suite,cloud,2) -m long
+	@$(call suite,image,0,-long) -m long
+	@$(call suite,deploy,3,-long) -m long
 	@$(call suite,soak,0)
 
 slowest: venv ## the slowest tests of the last runs, as the table of CONTRIBUTING.md
