@@ -99,7 +99,7 @@ test-long: images venv ## what is slow and rarely broken: sanitizers, add-ons, r
 	@$(call suite,soak,0)
 
 slowest: venv ## the slowest tests of the last runs, as the table of CONTRIBUTING.md
-	@$(PYTHON) -m local.slowest $(RESULTS)
+	@$(PYTHON) -m tests.support.slowest $(RESULTS)
 
 ##@ Measure it, torture it
 

@@ -3,12 +3,12 @@
 #
 #   decoder_tests.sh [pytest's options and tests, by default all of tests/decoder]
 #
-# IMAGE names another image; HWANG_TREE=mounted tests the working tree instead (local/tree.py).
+# IMAGE names another image; HWANG_TREE=mounted tests the working tree instead (tests/support/tree.py).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 image=${IMAGE:-hwang-lambda:test}
 clip=$(.venv/bin/python -m local.clip)
-mounted=$(.venv/bin/python -m local.tree "$image")
+mounted=$(.venv/bin/python -m tests.support.tree "$image")
 read -r -a volumes <<<"$mounted"
 if [ "${HWANG_TREE:-}" = mounted ]; then
     volumes+=(--volume="$PWD/tests:/var/task/tests:ro" --volume="$PWD/local:/var/task/local:ro" --volume="$PWD/pyproject.toml:/var/task/pyproject.toml:ro")

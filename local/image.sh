@@ -88,7 +88,7 @@ arguments+=(--build-arg "$(sed -n 's/^ENV \(SOURCE_DATE_EPOCH=\)/\1/p' Dockerfil
 native=$(local/native.sh)
 "$docker" buildx build --platform "$platform" --provenance=false --sbom=false --target "$target" "${arguments[@]}" .
 
-# What local/tree.py asks: whether the image is of the sources that are compiled now.
+# What tests/support/tree.py asks: whether the image is of the sources that are compiled now.
 if [ "$2" != --to ] && built=$("$docker" image inspect --format '{{.Id}}' "$2" 2>/dev/null) && [ -n "$built" ]; then
     mkdir -p .cache/built
     echo "$native" >".cache/built/${built#sha256:}"

@@ -92,7 +92,7 @@ class Stack:
     @property
     def _mounting(self) -> tuple[Path, ...]:
         """The compose file that mounts the working tree into the function, if it is mounted."""
-        from local import tree  # which needs this module
+        from tests.support import tree  # which needs this module
 
         return tree.compose_files(self.image)
 
@@ -212,7 +212,7 @@ class MapStack(Stack):
     @property
     def environment(self) -> dict[str, str]:
         """The variables that the compose files refer to."""
-        from local import tree  # which needs this module
+        from tests.support import tree  # which needs this module
 
         volumes = " ".join(f"--volume {volume}" for volume in tree.volumes(self.image))
         return super().environment | {"HWANG_VOLUMES": volumes}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from local import tree
 from local.stack import StackError
+from tests.support import tree
 
 IMAGE = "hwang-lambda:latest"
 WITH_IMAGE = ("cloud", "deploy", "image", "map", "soak")

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from local import tree
 from local.stack import docker
 from tests.cloud.bed import Bed, key_of
+from tests.support import tree
 
 JSON = dict[str, Any]
 _PATIENCE_SECONDS = 120

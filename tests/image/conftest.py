@@ -13,9 +13,9 @@ import pytest
 from numpy.typing import NDArray
 
 from local import clip as real_clip
-from local import tree
 from local.stack import COMPOSE_FILE, Stack, StackError, docker
 from tests.conftest import IMAGE
+from tests.support import tree
 from tests.support.clips import linear_decode
 
 BUCKET = "tests"

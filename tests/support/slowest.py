@@ -1,4 +1,4 @@
-"""The slowest tests of the last runs, as the table of CONTRIBUTING.md: python -m local.slowest FOLDER."""
+"""The slowest tests of the last runs, as the table of CONTRIBUTING.md: python -m tests.support.slowest FOLDER."""
 
 from __future__ import annotations
 
