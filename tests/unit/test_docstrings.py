@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +30,7 @@ def public_names(path: Path) -> Iterator[tuple[str, Documented]]:
     yield from walk(module, f"{path.relative_to(ROOT)}: ")
 
 
+@cache
 def product() -> list[tuple[str, Documented]]:
     paths = [
         path for name in PRODUCT for path in ([ROOT / name] if name.endswith(".py") else (ROOT / name).rglob("*.py"))
