@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 from local.stack import StackError
@@ -12,6 +14,8 @@ WITH_IMAGE = ("cloud", "deploy", "image", "map", "soak")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a shell; children would inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "long: slow and rarely broken: run by `make test-long`, not by `make test`")
     config.addinivalue_line("markers", "alone: measures time: run when no other worker is busy")
 
