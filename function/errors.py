@@ -47,16 +47,14 @@ class FunctionError(Exception):
         """The public error code: the name of the class."""
         return type(self).__name__
 
+    def facts(self) -> dict[str, object]:
+        """Return {code, message, retryable, detail} as JSON values."""
+        return {name: getattr(self, name) for name in ("code", "message", "retryable", "detail")}
+
     def report(self, request_id: str) -> str:
         """Return Lambda's errorMessage: a JSON object {message, retryable, detail, request_id}."""
-        return json.dumps(
-            {
-                "message": self.message,
-                "retryable": self.retryable,
-                "detail": self.detail,
-                "request_id": request_id,
-            }
-        )
+        facts = {name: value for name, value in self.facts().items() if name != "code"}
+        return json.dumps({**facts, "request_id": request_id})
 
 
 class BadRequest(FunctionError):

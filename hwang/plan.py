@@ -61,13 +61,14 @@ class Plan:
 
     def __str__(self) -> str:
         return (
-            f"{_counted(len(self.rows), 'row')} in {_counted(len(self.runs), 'run')}: "
-            f"{_counted(self.samples_decoded, 'sample')} to decode, {self.samples_skipped:,} left out, "
-            f"{_counted(self.bytes_to_read, 'byte')} to read in {_counted(len(self.ranges), 'range')}"
+            f"{counted(len(self.rows), 'row')} in {counted(len(self.runs), 'run')}: "
+            f"{counted(self.samples_decoded, 'sample')} to decode, {self.samples_skipped:,} left out, "
+            f"{counted(self.bytes_to_read, 'byte')} to read in {counted(len(self.ranges), 'range')}"
         )
 
 
-def _counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """Format a number with its noun: 1 row, 2,000 rows."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 

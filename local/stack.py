@@ -81,24 +81,19 @@ class Stack:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The compose files, the later ones on top."""
-        return (COMPOSE_FILE, *self.overrides)
+        """The compose files, the later ones on top; one of them mounts the working tree if that is tested."""
+        from tests.support import tree  # which needs this module
+
+        return (COMPOSE_FILE, *tree.compose_files(self.image), *self.overrides)
 
     @property
     def environment(self) -> dict[str, str]:
         """The variables that the compose files refer to."""
         return {"HWANG_IMAGE": self.image, "HWANG_CHECKOUT": str(ROOT), **self.variables}
 
-    @property
-    def _mounting(self) -> tuple[Path, ...]:
-        """The compose file that mounts the working tree into the function, if it is mounted."""
-        from tests.support import tree  # which needs this module
-
-        return tree.compose_files(self.image)
-
     @cached_property
     def _compose(self) -> list[str]:
-        files = [option for file in (*self.files, *self._mounting) for option in ("--file", str(file))]
+        files = [option for file in self.files for option in ("--file", str(file))]
         return [docker(), "compose", "--project-name", self.project, *files]
 
     def compose(self, *arguments: str) -> str:
@@ -216,10 +211,6 @@ class MapStack(Stack):
 
         volumes = " ".join(f"--volume {volume}" for volume in tree.volumes(self.image))
         return super().environment | {"HWANG_VOLUMES": volumes}
-
-    @property
-    def _mounting(self) -> tuple[Path, ...]:
-        return ()  # the emulator starts the functions
 
     def up(self, seconds: float = 60) -> None:
         """Starts the emulated AWS, and makes function and state machine in it if they are not there."""

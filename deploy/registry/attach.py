@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from deploy.errors import PushFailedError
-from deploy.image import oci
-from deploy.image.oci import OCI_INDEX, OCI_MANIFEST, StoredManifest
+from deploy.image.oci import OCI_MANIFEST, StoredManifest
 from deploy.image.streams import StoredBlob
 from deploy.registry.client import Registry
 from deploy.registry.ecr import Repository
@@ -23,11 +22,10 @@ _TITLE: Final = "org.opencontainers.image.title"
 
 @dataclass(frozen=True)
 class Attached:
-    """`digest` is the artifact's. `tag` leads to it in a registry without a list of referrers; else it is empty."""
+    """An artifact beside an image, by its digest."""
 
     digest: str
     already_there: bool
-    tag: str = ""
 
 
 _EMPTY: Final = StoredBlob.of(b"{}")
@@ -48,15 +46,12 @@ def attach(
     content = StoredBlob.of(data)
     with Registry(repository.address, repository.name, repository.login, retry_policy) as registry:
         artifact = _artifact(_subject(registry, pushed), content, name)
-        listed = registry.referrers(pushed.digest)
-        if listed is not None and artifact.digest in {found.digest for found in listed}:
+        if artifact.digest in {found.digest for found in registry.referrers(pushed.digest)}:
             return Attached(artifact.digest, already_there=True)
         for blob in (content, _EMPTY):
             registry.upload(blob, Silent())
         registry.put_manifest(artifact, artifact.digest)
-        if listed is None:
-            return _tagged(registry, pushed, artifact)
-        if artifact.digest not in {found.digest for found in registry.referrers(pushed.digest) or ()}:
+        if artifact.digest not in {found.digest for found in registry.referrers(pushed.digest)}:
             raise PushFailedError(
                 f"{repository.uri} took {artifact.digest} and does not list it beside {pushed.digest}",
                 then="run the same command again",
@@ -82,23 +77,6 @@ def _artifact(subject: dict[str, Any], content: StoredBlob, name: str) -> Stored
         "subject": subject,
     }
     return StoredManifest(json.dumps(document).encode(), OCI_MANIFEST)
-
-
-def _tagged(registry: Registry, pushed: Pushed, artifact: StoredManifest) -> Attached:
-    """List the artifact in an index under a tag made of the image's digest, for registries from before OCI 1.1.
-
-    The index is beside the image and holds none.
-    """
-    tag = pushed.digest.replace(":", "-")
-    before = registry.manifest(tag)
-    document: dict[str, Any] = json.loads(before.data) if before else {"schemaVersion": 2, "mediaType": OCI_INDEX}
-    index = oci.parse(oci.Index, before.data, f"the index {tag}") if before else None
-    if index and artifact.digest in {found.digest for found in index.manifests}:
-        return Attached(artifact.digest, already_there=True, tag=tag)
-    entry = {**_descriptor(OCI_MANIFEST, artifact.digest, len(artifact.data)), "artifactType": CYCLONEDX}
-    document["manifests"] = [*document.get("manifests", []), entry]
-    registry.put_manifest(StoredManifest(json.dumps(document).encode(), OCI_INDEX), tag)
-    return Attached(artifact.digest, already_there=False, tag=tag)
 
 
 def _descriptor(media_type: str, digest: str, size: int) -> dict[str, Any]:

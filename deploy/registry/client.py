@@ -19,7 +19,6 @@ from deploy.registry.upload import CHUNK_BYTES, Upload
 T = TypeVar("T")
 
 _ACCEPT: Final = {"Accept": ", ".join(sorted(MANIFESTS | INDEXES))}
-_UNKNOWN: Final = (404, 405)  # to a path that it does not know
 
 
 class Registry:
@@ -70,16 +69,10 @@ class Registry:
         said = answer.headers.get("Docker-Content-Digest", manifest.digest)
         self._same(f"the manifest of {reference}", manifest.digest, said)
 
-    def referrers(self, digest: str) -> tuple[Descriptor, ...] | None:
-        """Return the artifacts about a manifest: signatures, bills of materials.
-
-        None if the registry has no such list, as those from before release 1.1 of the OCI's specification.
-        """
-        answer = self._ask("GET", f"referrers/{digest}", {"Accept": OCI_INDEX})
-        if answer.status in _UNKNOWN:
-            return None
-        self._expected(answer, 200)
-        return parse(Index, answer.body, f"the list of what refers to {digest}").manifests
+    def referrers(self, digest: str) -> tuple[Descriptor, ...]:
+        """Return the artifacts about a manifest: signatures, bills of materials."""
+        answer = self._expected(self._ask("GET", f"referrers/{digest}", {"Accept": OCI_INDEX}), 200)
+        return parse(Index, answer.body, f"the list of artifacts about {digest}").manifests
 
     def blob(self, digest: str) -> bytes:
         """Return a small blob, such as a configuration. Raises DigestMismatchError."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import os
 import ssl
 import urllib.parse
@@ -22,7 +21,7 @@ import urllib3.exceptions
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies
 
-from deploy.errors import CredentialsError, PushFailedError, UsageError, innermost
+from deploy.errors import PushFailedError, UsageError, innermost
 from deploy.registry.address import Address, Login
 from deploy.registry.retry import Attempts, RetryPolicy, TransientError
 from deploy.registry.timed import TimedAdapter
@@ -95,35 +94,10 @@ class Transport:
         answer = self._followed(attempts, method, url, headers, body)
         if not _wants_login(method, answer):
             return answer
-        self._log_in(attempts, answer)
+        self._authorization = _basic(self._login())
         if body:
             body.seek(0)
         return self._followed(attempts, method, url, headers, body)
-
-    def _log_in(self, attempts: Attempts, answer: Answer) -> None:
-        scheme, _, parameters = answer.headers.get("WWW-Authenticate", "").partition(" ")
-        if scheme.lower() == "bearer":
-            self._authorization = f"Bearer {self._token(attempts, _parsed(parameters))}"
-        else:
-            self._authorization = _basic(self._login())
-
-    def _token(self, attempts: Attempts, challenge: Mapping[str, str]) -> str:
-        realm = self.url(challenge.get("realm", ""))
-        if urllib.parse.urlsplit(realm).hostname != urllib.parse.urlsplit(self._address.url).hostname:
-            raise CredentialsError(
-                f"the registry {self._address.host} sends its users to another host for a token",
-                then="this tool gives a password to the registry alone",
-            )
-        query = urllib.parse.urlencode({name: challenge[name] for name in ("service", "scope") if name in challenge})
-        answer = self._exchange(attempts, "GET", f"{realm}?{query}", {"Authorization": _basic(self._login())}, None)
-        try:
-            granted = json.loads(answer.body) if answer.status == 200 else {}
-            return str(granted.get("token") or granted["access_token"])
-        except (ValueError, KeyError, AttributeError):
-            raise CredentialsError(
-                f"the registry {self._address.host} gave no token for the login (status {answer.status})",
-                then="check which account and region the credentials are for",
-            ) from None
 
     def _followed(self, attempts: Attempts, method: str, url: str, headers: Headers, body: Body) -> Answer:
         for _ in range(_MAX_REDIRECTS + 1):
@@ -205,11 +179,6 @@ def _wants_login(method: str, answer: Answer) -> bool:
     """Return whether the login is refused. ECR answers 403 to an old token, with a message except to HEAD."""
     is_old = answer.status == 403 and (method == "HEAD" or b"authorization token" in answer.body.lower())
     return is_old or answer.status == 401
-
-
-def _parsed(parameters: str) -> dict[str, str]:
-    """Return the parameters of a challenge, name="value", …, by name."""
-    return urllib.request.parse_keqv_list([item for item in urllib.request.parse_http_list(parameters) if "=" in item])
 
 
 def _stated_seconds(answer: Answer) -> float | None:

@@ -10,14 +10,14 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import nullcontext
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from function.errors import FunctionError, JobIncomplete
 from function.jobs.local import Runner
-from function.jobs.progress import progress
+from function.jobs.progress import Progress
 from function.models.job import Job
 from function.models.problems import problem_list, summary
 
@@ -28,13 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("job", help="a file with the job as JSON, or - for standard input")
     cores = len(os.sched_getaffinity(0))
     parser.add_argument("--workers", type=int, default=cores, metavar="N", help="parts at a time (%(default)s)")
-    parser.add_argument(
-        "--timeout",
-        type=float,
-        default=900.0,
-        metavar="SECONDS",
-        help="limit of a part, as Lambda's (%(default)g)",
-    )
+    timeout = "limit of a part, as Lambda's (%(default)g)"
+    parser.add_argument("--timeout", type=float, default=900.0, metavar="SECONDS", help=timeout)
     parser.add_argument("--log", type=Path, metavar="FILE", help="keep the lines that the function logs")
     options = parser.parse_args(arguments)
     if options.workers < 1:
@@ -46,10 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
         reason = summary(problem_list(error, Job)) if isinstance(error, ValidationError) else str(error)
         parser.error(f"{options.job}: {reason}")
     try:
-        with ExitStack() as stack:
-            log = stack.enter_context(options.log.open("ab")) if options.log else subprocess.DEVNULL
-            listener = stack.enter_context(progress())
-            result = Runner(options.workers, options.timeout, log, listener).run(job)
+        with options.log.open("ab") if options.log else nullcontext(subprocess.DEVNULL) as log:
+            result = Runner(options.workers, options.timeout, log, Progress()).run(job)
     except JobIncomplete as error:
         print(f"{error.code}: {error.message}\nreport: {job.output.uri}report.html", file=sys.stderr)
         return 3

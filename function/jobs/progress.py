@@ -1,16 +1,14 @@
-"""Shows on standard error how far a job is: bars on a terminal; elsewhere a line for each step and now and then."""
+"""Writes to standard error how far a job is: one line that renews itself on a terminal, else a line every 5 s."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from function.errors import FunctionError
-from function.jobs.local import Answer, Listener
+from function.jobs.local import Answer
 from function.models.part_messages import PartAnswer
 
 _LINE_SECONDS: Final = 5.0
@@ -49,48 +47,20 @@ class _Sums:
         return ", ".join(shown)
 
 
-@contextmanager
-def progress() -> Iterator[Listener]:
-    """A listener for a Runner, until the block ends."""
-    if not sys.stderr.isatty():
-        yield _Lines()
-        return
-    try:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-    except ImportError:
-        print("for progress bars: pip install rich", file=sys.stderr)
-        yield _Lines()
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[sums]}"),
-    )
-    sums = _Sums()
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-        tasks: dict[str, Any] = {}
-
-        def listen(step: str, done: int, total: int, outcome: Answer | FunctionError | None) -> None:
-            sums.add(step, outcome)
-            if step not in tasks:
-                tasks[step] = bars.add_task(_STEPS[step], total=total, sums="")
-            bars.update(tasks[step], completed=done, sums=str(sums) if step == "decode" else "")
-
-        yield listen
-
-
 @dataclass
-class _Lines:
+class Progress:
+    """Listener of a Runner that writes lines."""
+
     _sums: _Sums = field(default_factory=_Sums)
     _written: float = field(default_factory=time.monotonic)
 
     def __call__(self, step: str, done: int, total: int, outcome: Answer | FunctionError | None) -> None:
+        """Write the state of a step; called at its start and after each item."""
         self._sums.add(step, outcome)
-        now = time.monotonic()
-        if done in (0, total) or now - self._written >= _LINE_SECONDS:
+        now, terminal = time.monotonic(), sys.stderr.isatty()
+        if terminal or done in (0, total) or now - self._written >= _LINE_SECONDS:
             self._written = now
             sums = f" ({self._sums})" if step == "decode" and str(self._sums) else ""
-            print(f"{_STEPS[step]}: {done:,} of {total:,}{sums}", file=sys.stderr, flush=True)
+            line = f"{_STEPS[step]}: {done:,} of {total:,}{sums}"
+            begin, end = ("\r", "\033[K" if done < total else "\033[K\n") if terminal else ("", "\n")
+            print(f"{begin}{line}", end=end, file=sys.stderr, flush=True)

@@ -22,6 +22,15 @@ _EXPECTED: Final = {
     "model_type": "an object",
     "model_attributes_type": "an object",
 }
+_JSON_TYPES: Final[dict[type, str]] = {
+    type(None): "null",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    str: "a string",
+    list: "an array",
+    dict: "an object",
+}
 
 
 class Problem(TypedDict):
@@ -33,20 +42,7 @@ class Problem(TypedDict):
 
 def json_type(value: object) -> str:
     """Return the JSON name of the value's type, with its article."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "a boolean"
-        case int() | float():
-            return "a number"
-        case str():
-            return "a string"
-        case list():
-            return "an array"
-        case dict():
-            return "an object"
-    return "another type"
+    return _JSON_TYPES.get(type(value), "another type")
 
 
 def problem_list(error: ValidationError, model: type[BaseModel]) -> list[Problem]:

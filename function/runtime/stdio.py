@@ -49,8 +49,7 @@ def _answer(message: dict[str, Any], supervisor: Supervisor) -> dict[str, Any]:
     try:
         return {"result": invocation.answer(message["event"], Context(message["seconds"]), supervisor)}
     except FunctionError as error:
-        names = ("code", "message", "retryable", "detail")
-        return {"error": {name: getattr(error, name) for name in names}}
+        return {"error": error.facts()}
 
 
 if __name__ == "__main__":

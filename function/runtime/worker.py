@@ -150,12 +150,7 @@ def _answered(event: object, session: Session) -> dict[str, Any]:
 
 
 def _described(error: FunctionError) -> dict[str, Any]:
-    described: dict[str, Any] = {
-        "code": error.code,
-        "message": error.message,
-        "detail": error.detail,
-        "retryable": error.retryable,
-    }
+    described: dict[str, Any] = error.facts()
     if isinstance(error, Internal):
         # Only the stack: the text of an unknown exception may hold secrets.
         cause = error.__cause__ or error

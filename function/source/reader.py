@@ -20,7 +20,7 @@ _GB: Final = 10**9
 
 
 class Source:
-    """A remote video that `hwang.Decoder` reads.
+    """A remote video that `hwang.Decoder` reads; `remote` counts its requests and bytes.
 
     Raises the Source… errors, CorruptMedia for an empty object, DeadlineExceeded.
     """
@@ -28,8 +28,8 @@ class Source:
     def __init__(self, client: S3Client, video: S3Object | Url, deadline: Deadline) -> None:
         origin = S3Origin(client, video) if isinstance(video, S3Object) else UrlOrigin(video)
         self.uri = origin.shown
-        self._remote = RemoteObject(origin, deadline)
-        self._blocks = Blocks(self._remote.read)
+        self.remote = RemoteObject(origin, deadline)
+        self._blocks = Blocks(self.remote.read)
         most = os.environ.get("HWANG_MAX_VIDEO_GB", "")
         if most and self.size > float(most) * _GB:
             self.close()
@@ -42,26 +42,16 @@ class Source:
     @property
     def size(self) -> int:
         """Size of the object in bytes."""
-        return self._remote.size
+        return self.remote.size
 
     @property
     def etag(self) -> str:
         """The server's ETag with its quotes; empty if there is none."""
-        return self._remote.etag
-
-    @property
-    def requests(self) -> int:
-        """Number of HTTP requests so far."""
-        return self._remote.requests
-
-    @property
-    def bytes_read(self) -> int:
-        """Bytes read over the network so far."""
-        return self._remote.bytes_read
+        return self.remote.etag
 
     def expect(self, ranges: Sequence[Range]) -> None:
         """Begin to fetch these ranges, ascending and disjoint, in this order, ahead of their use."""
-        known = len(self._remote.head)
+        known = len(self.remote.head)
         inside = [(offset, min(length, self.size - offset)) for offset, length in ranges if offset < self.size]
         self._blocks.expect([_behind(known, *part) for part in inside if sum(part) > known])
 
@@ -77,7 +67,7 @@ class Source:
                     "it is truncated or damaged",
                     video=self.uri,
                 )
-        head = self._remote.head
+        head = self.remote.head
         missing = [(offset, length) for offset, length in ranges if offset + length > len(head)]
         fetched = iter(self._blocks.read([_behind(len(head), offset, length) for offset, length in missing]))
         return [
@@ -87,7 +77,7 @@ class Source:
 
     def close(self) -> None:
         """Cancel all fetches and release the connections."""
-        self._remote.close()
+        self.remote.close()
         self._blocks.close()
 
 

@@ -75,8 +75,8 @@ class OpenVideo:
         """Requests, bytes and samples so far."""
         stats = self.decoder.stats
         return Counters(
-            bytes_read=self.source.bytes_read,
-            requests=self.source.requests,
+            bytes_read=self.source.remote.bytes_read,
+            requests=self.source.remote.requests,
             samples_decoded=stats.samples_decoded,
             samples_skipped=stats.samples_skipped,
             frames_decoded=stats.frames,

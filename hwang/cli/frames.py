@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwang.cli.images import Output, parse_destination
-from hwang.cli.text import counted, size
+from hwang.cli.text import size
 from hwang.cli.video import UsageError, open_video, selected_rows, stored_index
 from hwang.errors import CorruptFrameError
 from hwang.picture import picture_layout
+from hwang.plan import counted
 
 if TYPE_CHECKING:
     from hwang.decoder import Decoder

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from hwang.cli.images import refuse_to_overwrite, replacing
-from hwang.cli.text import aligned, counted, row_list, size
+from hwang.cli.text import aligned, row_list, size
 from hwang.cli.video import STANDARD_INPUT, UsageError, file_bytes, index_video, open_video, selected_rows, stored_index
 from hwang.index import Color
-from hwang.plan import make_plan
+from hwang.plan import counted, make_plan
 
 
 def _numbered(names: str) -> dict[int, str]:

@@ -6,11 +6,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 
-def counted(number: int, noun: str) -> str:
-    """1 row, 2,000 rows."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def size(count: int) -> str:
     """Bytes with three digits: 999 B, 1.23 MB. Powers of ten."""
     if count < 1000:

@@ -9,15 +9,14 @@ from pathlib import Path
 import pytest
 
 from deploy.errors import (
-    CredentialsError,
     PushFailedError,
 )
 from deploy.registry.client import Registry
 from deploy.registry.retry import RetryPolicy
-from tests.deploy import debianregistry, tokens
-from tests.deploy.debianregistry import PASSWORD, DebianRegistry
+from tests.deploy import debianregistry
+from tests.deploy.debianregistry import DebianRegistry
 from tests.deploy.parts import noise
-from tests.deploy.registry_client import CHUNK_BYTES, CONFIG, Logins, put_image
+from tests.deploy.registry_client import CONFIG, Logins, put_image
 from tests.deploy.web import listening
 from tests.support.faults import authority
 from tests.support.faults.client import Faults
@@ -57,28 +56,6 @@ def test_a_redirect_in_a_circle_ends(registry: Registry, faults: Faults) -> None
         with pytest.raises(PushFailedError, match="without end"):
             registry.blob(CONFIG.digest)
         assert rule.hits < 10
-
-
-def test_a_token_is_not_fetched_from_another_host(registry: Registry, faults: Faults) -> None:
-    challenge = {"WWW-Authenticate": 'Bearer realm="https://tokens.example/token",service="s"'}
-    with faults.rule(Answer(401, headers=challenge)), pytest.raises(CredentialsError, match="another host"):
-        registry.manifest("tag")
-
-
-def test_a_registry_that_wants_tokens_gets_them(
-    tmp_path: Path, certificates: Path, name: str, retry_policy: RetryPolicy
-) -> None:
-    logins = Logins("stale", PASSWORD)
-    with (
-        tokens.serving(certificates) as server,
-        debianregistry.running(tmp_path, auth=server.auth) as wants_tokens,
-        Registry(wants_tokens.address, name, logins, retry_policy, CHUNK_BYTES) as registry,
-    ):
-        manifest = put_image(registry, noise(150_000))
-        assert registry.manifest("tag") == manifest
-        granted = {frozenset(scope.removeprefix(f"repository:{name}:").split(",")) for scope in server.granted}
-        assert granted == {frozenset({"pull"}), frozenset({"pull", "push"})}
-    assert logins.count <= 5
 
 
 # TLS.
