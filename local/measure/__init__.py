@@ -8,20 +8,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.cloud.bed import RESULTS, Bed, Limits
+from tests.cloud.stack import RESULTS, FaultStack, Limits
 
 IMAGE = "hwang-lambda:latest"
 Row = tuple[str, str, str]  # what, the limit or nothing, what was measured
 
 
 @contextmanager
-def running_bed() -> Iterator[Bed]:
+def running_stack() -> Iterator[FaultStack]:
     """The function behind the fault proxy, with time enough, keeping its indexes in S3."""
     with tempfile.TemporaryDirectory() as scratch:
         limits = Limits(timeout_seconds=900, environment={"HWANG_INDEX_CACHE": f"s3://{RESULTS}/indexes/"})
-        bed = Bed(f"hwang-measure-{os.getpid()}", scratch=Path(scratch), limits=limits)
+        stack = FaultStack(f"hwang-measure-{os.getpid()}", scratch=Path(scratch), limits=limits)
         try:
-            bed.up()
-            yield bed
+            stack.up()
+            yield stack
         finally:
-            bed.down()
+            stack.down()

@@ -20,8 +20,8 @@ from function.models.job import Job
 from hwang.index import VideoIndex
 from hwang.plan import make_plan
 from local import collection
-from local.measure import Row, running_bed
-from tests.cloud.bed import RESULTS, VIDEOS, Bed
+from local.measure import Row, running_stack
+from tests.cloud.stack import RESULTS, VIDEOS, FaultStack
 from tests.support.clips import make_clip
 
 Json = dict[str, Any]
@@ -39,19 +39,19 @@ KINDS: dict[str, Json] = {
 def measure() -> Iterator[Row]:
     """The parts of a mixed set of videos, one after another in one function, then planning of ten thousand."""
     paths = collection.make_all()
-    with running_bed() as bed:
+    with running_stack() as stack:
         for recipe, path in zip(collection.RECIPES, paths, strict=True):
             for copy in range(COPIES):
-                bed.s3.upload_file(str(path), VIDEOS, f"mixed/{recipe.size[1]}p/{copy}/{path.name}")
+                stack.s3.upload_file(str(path), VIDEOS, f"mixed/{recipe.size[1]}p/{copy}/{path.name}")
         for name, form in KINDS.items():
-            cut = _planned(bed, _job(f"cost-{len(name)}", "mixed", **form))
-            by_cost = _seconds_of_parts(bed, _events(bed, cut))
+            cut = _planned(stack, _job(f"cost-{len(name)}", "mixed", **form))
+            by_cost = _seconds_of_parts(stack, _events(stack, cut))
             yield f"parts of {name}: variation of their time", "0.15", _variation(by_cost)
-            by_duration = _cut_by_duration(bed, _job(f"duration-{len(name)}", "mixed", **form), cut["parts"])
+            by_duration = _cut_by_duration(stack, _job(f"duration-{len(name)}", "mixed", **form), cut["parts"])
             what = f"the same, cut by duration (parts equal in seconds of video): {name}"
-            yield what, "none", _variation(_seconds_of_parts(bed, by_duration))
-        yield from _planning_alone(bed)
-        yield from _planning(bed)
+            yield what, "none", _variation(_seconds_of_parts(stack, by_duration))
+        yield from _planning_alone(stack)
+        yield from _planning(stack)
 
 
 def _job(output: str, prefix: str, **form: Any) -> Json:
@@ -59,22 +59,22 @@ def _job(output: str, prefix: str, **form: Any) -> Json:
     return {**place, **form, "part_seconds": PART_SECONDS}
 
 
-def _get(bed: Bed, key: str) -> bytes:
-    return bed.s3.get_object(Bucket=RESULTS, Key=key)["Body"].read()
+def _get(stack: FaultStack, key: str) -> bytes:
+    return stack.s3.get_object(Bucket=RESULTS, Key=key)["Body"].read()
 
 
-def _events(bed: Bed, answer: Json) -> list[Json]:
+def _events(stack: FaultStack, answer: Json) -> list[Json]:
     """The events that a step has listed for the next one."""
-    events: list[Json] = json.loads(_get(bed, answer["items"]["key"]))
+    events: list[Json] = json.loads(_get(stack, answer["items"]["key"]))
     return events
 
 
-def _planned(bed: Bed, job: Json) -> Json:
+def _planned(stack: FaultStack, job: Json) -> Json:
     """The answer of the step that cuts."""
-    listed, _ = bed.ask({"action": "list", "job": job})
-    for event in _events(bed, listed):
-        bed.ask(event)
-    return bed.ask({"action": "cut", "job": job["output"]})[0]
+    listed, _ = stack.ask({"action": "list", "job": job})
+    for event in _events(stack, listed):
+        stack.ask(event)
+    return stack.ask({"action": "cut", "job": job["output"]})[0]
 
 
 def _variation(seconds: list[float]) -> str:
@@ -82,29 +82,29 @@ def _variation(seconds: list[float]) -> str:
     return f"{statistics.pstdev(seconds) / mean:.3f} ({len(seconds)} parts, {min(seconds):.2f} to {max(seconds):.2f} s)"
 
 
-def _seconds_of_parts(bed: Bed, events: list[Json]) -> list[float]:
-    bed.faults.clear()
-    bed.faults.shape(USUAL_LATENCY_SECONDS)
-    seconds = [bed.ask(event)[1] for event in events]
-    bed.faults.clear()
+def _seconds_of_parts(stack: FaultStack, events: list[Json]) -> list[float]:
+    stack.faults.clear()
+    stack.faults.shape(USUAL_LATENCY_SECONDS)
+    seconds = [stack.ask(event)[1] for event in events]
+    stack.faults.clear()
     return seconds
 
 
-def _cut_by_duration(bed: Bed, job: Json, parts: int) -> list[Json]:
+def _cut_by_duration(stack: FaultStack, job: Json, parts: int) -> list[Json]:
     """Events of as many parts, cut like the job's own, but by the seconds of video that each run shows."""
-    _planned(bed, job)
+    _planned(stack, job)
     asked = Job.model_validate(job)
     survey = f"{asked.output.key}_job/surveys/000000.jsonl"
-    head, *lines = [json.loads(line) for line in _get(bed, survey).splitlines()]
+    head, *lines = [json.loads(line) for line in _get(stack, survey).splitlines()]
     keys = [f"indexes/{line['video']['bucket']}/{line['video']['key']}.{line['etag']}.hwang" for line in lines]
-    indexes = [VideoIndex.deserialize(_get(bed, key)) for key in keys]
+    indexes = [VideoIndex.deserialize(_get(stack, key)) for key in keys]
     head["seconds"] = parts * PART_SECONDS
     scale = head["seconds"] / sum(index.duration_ticks * index.time_base[0] / index.time_base[1] for index in indexes)
     for line, index in zip(lines, indexes, strict=True):
         pieces = _by_duration(index, asked, scale).pieces(asked.piece_seconds, 0.0)
         line["pieces"] = [piece.surveyed().document() for piece in pieces]
-    bed.s3.put_object(Bucket=RESULTS, Key=survey, Body="".join(json.dumps(line) + "\n" for line in (head, *lines)))
-    return _events(bed, bed.ask({"action": "cut", "job": job["output"]})[0])
+    stack.s3.put_object(Bucket=RESULTS, Key=survey, Body="".join(json.dumps(line) + "\n" for line in (head, *lines)))
+    return _events(stack, stack.ask({"action": "cut", "job": job["output"]})[0])
 
 
 def _by_duration(index: VideoIndex, job: Job, scale: float) -> VideoCost:
@@ -117,11 +117,11 @@ def _by_duration(index: VideoIndex, job: Job, scale: float) -> VideoCost:
     return VideoCost(rows, run_of_row, shown * (scale * seconds / len(rows)))
 
 
-def _planning_alone(bed: Bed) -> Iterator[Row]:
+def _planning_alone(stack: FaultStack) -> Iterator[Row]:
     """The CPU that each index takes, without S3: 10,000 videos made of the forty."""
     job = Job.model_validate(_job("alone", "mixed", **KINDS["a frame a second, as JPEG"]))
-    keys = [item["Key"] for item in bed.s3.list_objects_v2(Bucket=RESULTS, Prefix="indexes/")["Contents"]]
-    kept = [_get(bed, key) for key in keys]
+    keys = [item["Key"] for item in stack.s3.list_objects_v2(Bucket=RESULTS, Prefix="indexes/")["Contents"]]
+    kept = [_get(stack, key) for key in keys]
     before = 0
     start = time.process_time()
     for number in range(PLANNED):
@@ -135,19 +135,19 @@ def _planning_alone(bed: Bed) -> Iterator[Row]:
     yield f"planning {PLANNED:,} videos: growth of memory after the first tenth", "flat", f"{grown:.1f} MB"
 
 
-def _planning(bed: Bed) -> Iterator[Row]:
+def _planning(stack: FaultStack) -> Iterator[Row]:
     """All steps before the first part, one after another in one function, at 50 ms a request."""
     with tempfile.TemporaryDirectory() as folder:
         small = make_clip("h264-closed-gop", Path(folder)).read_bytes()
     with ThreadPoolExecutor(16) as pool:
-        put = bed.s3.put_object
+        put = stack.s3.put_object
         list(pool.map(lambda n: put(Bucket=VIDEOS, Key=f"many/{n:05d}.mp4", Body=small), range(PLANNED)))
     form = KINDS["a frame a second, as JPEG"]
     for name, output in (("no index kept", "many-first"), ("indexes kept", "many-again")):
-        bed.faults.clear()
-        bed.faults.shape(LATENCY_SECONDS)
+        stack.faults.clear()
+        stack.faults.shape(LATENCY_SECONDS)
         start = time.perf_counter()
-        _planned(bed, _job(output, "many", **form))
+        _planned(stack, _job(output, "many", **form))
         seconds = time.perf_counter() - start
-        bed.faults.shape()
+        stack.faults.shape()
         yield f"planning {PLANNED:,} videos in one function, 50 ms a request, {name}", "900 s", f"{seconds:.0f} s"

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.cloud.bed import RESULTS, VIDEOS
 from tests.cloud.function import Answer, Function
 from tests.cloud.postconditions import MAX_MESSAGE_CHARS, Postconditions
+from tests.cloud.stack import RESULTS, VIDEOS
 from tests.support.clips import BY_NAME, linear_decode, make_clip
 
 OK = "ok"
@@ -78,7 +78,7 @@ class Asked:
 
     def clip(self, name: str) -> Path:
         """A generated clip, made once."""
-        return make_clip(name, self.function.bed.scratch)
+        return make_clip(name, self.function.stack.scratch)
 
     def truth(self, name: str = SMALL) -> Frames:
         """Every frame of a generated clip, as the ffmpeg tool shows it."""

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from local import clip as real_clip
-from tests.cloud.bed import RESULTS, VIDEOS, Bed, Limits
 from tests.cloud.function import Function, Good
 from tests.cloud.postconditions import Postconditions
+from tests.cloud.stack import RESULTS, VIDEOS, FaultStack, Limits
 from tests.cloud.state import State
 from tests.image.conftest import engine  # noqa: F401 - a fixture
 from tests.support.clips import BY_NAME, linear_decode, make_clip
@@ -26,7 +26,7 @@ GOOD_ROW = 17
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "limits(**fields): what the function is given, see bed.Limits")
+    config.addinivalue_line("markers", "limits(**fields): what the function is given, see stack.Limits")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -47,7 +47,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 class Beds:
     """The running containers. `current` changes when another function takes the place of the first."""
 
-    current: Bed
+    current: FaultStack
     good: Good
 
     def function(self, limits: Limits) -> Function:
@@ -59,19 +59,19 @@ class Beds:
 
 @pytest.fixture(scope="session")
 def beds(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beds]:  # noqa: ARG001, F811
-    scratch = tmp_path_factory.mktemp("bed")
+    scratch = tmp_path_factory.mktemp("stack")
     small = make_clip(SMALL, scratch)
-    bed = Bed(f"hwang-cloud-{os.getpid()}", scratch=scratch)
+    stack = FaultStack(f"hwang-cloud-{os.getpid()}", scratch=scratch)
     try:
-        bed.up()
-        bed.s3.put_object(Bucket=VIDEOS, Key="small.mp4", Body=small.read_bytes())
-        bed.s3.put_object(Bucket=VIDEOS, Key="clip.mp4", Body=real_clip.fetch().read_bytes())
-        bed.s3.put_object(Bucket="versioned", Key="clip.mp4", Body=small.read_bytes())
+        stack.up()
+        stack.s3.put_object(Bucket=VIDEOS, Key="small.mp4", Body=small.read_bytes())
+        stack.s3.put_object(Bucket=VIDEOS, Key="clip.mp4", Body=real_clip.fetch().read_bytes())
+        stack.s3.put_object(Bucket="versioned", Key="clip.mp4", Body=small.read_bytes())
         event = {"video": f"s3://{VIDEOS}/small.mp4", "frames": [GOOD_ROW], "output": f"s3://{RESULTS}/good/frame.npy"}
         good = Good(event, linear_decode(small, BY_NAME[SMALL].size)[[GOOD_ROW]])
-        yield Beds(bed, good)
+        yield Beds(stack, good)
     finally:
-        bed.down()
+        stack.down()
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def function(beds: Beds, request: pytest.FixtureRequest) -> Function:
 
 
 @pytest.fixture
-def bed(beds: Beds) -> Bed:
+def stack(beds: Beds) -> FaultStack:
     return beds.current
 
 
@@ -116,7 +116,7 @@ def prefix(beds: Beds, request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.fixture
 def after(function: Function, prefix: str, faults: Faults) -> Postconditions:
     """What must hold when the test's request has been answered. Taken before it, so ask for it in the arguments."""
-    before = State.of(function.bed)
+    before = State.of(function.stack)
     faults.clear()
     return Postconditions(function, before, prefix)
 

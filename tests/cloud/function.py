@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.cloud.bed import RESULTS, Bed
+from tests.cloud.stack import RESULTS, FaultStack
 
 _one_at_a_time = threading.Lock()  # the emulator dies of two requests at once
 
@@ -52,13 +52,13 @@ class Good:
 
 @dataclass(frozen=True)
 class Function:
-    bed: Bed
+    stack: FaultStack
     good: Good
 
     def invoke(self, event: object) -> Answer:
         with _one_at_a_time:
             start = time.perf_counter()
-            value = self.bed.invoke(event)
+            value = self.stack.invoke(event)
             return Answer(value, time.perf_counter() - start)
 
     def check_good(self) -> None:
@@ -73,9 +73,9 @@ class Function:
 
     def stored(self, uri: str) -> bytes:
         bucket, _, key = uri.removeprefix("s3://").partition("/")
-        return self.bed.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        return self.stack.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
 
     def keys(self, prefix: str) -> list[str]:
         """The results below the prefix."""
-        listed = self.bed.s3.list_objects_v2(Bucket=RESULTS, Prefix=prefix)
+        listed = self.stack.s3.list_objects_v2(Bucket=RESULTS, Prefix=prefix)
         return sorted(item["Key"] for item in listed.get("Contents", []))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from local.stack import docker
-from tests.cloud.bed import Bed, key_of
+from tests.cloud.stack import FaultStack, key_of
 from tests.support import tree
 
 JSON = dict[str, Any]
@@ -77,7 +77,7 @@ class Running:
 
 
 @contextmanager
-def started(bed: Bed, job: JSON, workers: int = 2, *options: str) -> Iterator[Running]:
+def started(stack: FaultStack, job: JSON, workers: int = 2, *options: str) -> Iterator[Running]:
     """The job begun; whatever is left of it ends with the block."""
     name = f"hwang-map-{uuid.uuid4().hex[:12]}"
     key = key_of("function")
@@ -96,12 +96,12 @@ def started(bed: Bed, job: JSON, workers: int = 2, *options: str) -> Iterator[Ru
         "--name",
         name,
         "--network",
-        f"{bed.project}_default",
+        f"{stack.project}_default",
     ]
     command += ["--read-only", "--tmpfs=/tmp:mode=1777", "--user", "993:990", "--cap-drop", "ALL"]
     command += [word for item in variables.items() for word in ("--env", "=".join(item))]
-    command += [f"--volume={volume}" for volume in tree.volumes(bed.image)]
-    command += ["--entrypoint", "python3", bed.image, "-m", "function.jobs", "-", "--workers", str(workers), *options]
+    command += [f"--volume={volume}" for volume in tree.volumes(stack.image)]
+    command += ["--entrypoint", "python3", stack.image, "-m", "function.jobs", "-", "--workers", str(workers), *options]
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -117,8 +117,8 @@ def started(bed: Bed, job: JSON, workers: int = 2, *options: str) -> Iterator[Ru
         process.communicate()
 
 
-def run(bed: Bed, job: JSON, workers: int = 2, *options: str) -> Ended:
-    with started(bed, job, workers, *options) as running:
+def run(stack: FaultStack, job: JSON, workers: int = 2, *options: str) -> Ended:
+    with started(stack, job, workers, *options) as running:
         return running.end()
 
 

@@ -14,8 +14,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from tests.cloud.bed import RESULTS, key_of
 from tests.cloud.function import Answer, Function
+from tests.cloud.stack import RESULTS, key_of
 from tests.cloud.state import State, container_of, left_over, videos_of
 from tests.support.faults.rules import Exchange
 
@@ -64,19 +64,19 @@ class Postconditions:
 
     def hold(self, answer: Answer, touched: Collection[str] = ()) -> None:
         """The rest, for any answer. `touched` are keys of videos that the test itself has changed."""
-        bed = self.function.bed
-        assert answer.seconds < min(bed.limits.timeout_seconds - SPARE_SECONDS, MAX_SECONDS)  # P1
+        stack = self.function.stack
+        assert answer.seconds < min(stack.limits.timeout_seconds - SPARE_SECONDS, MAX_SECONDS)  # P1
         self._check_text(answer)  # P2
-        uploads = bed.s3.list_multipart_uploads(Bucket=RESULTS).get("Uploads", [])
+        uploads = stack.s3.list_multipart_uploads(Bucket=RESULTS).get("Uploads", [])
         assert [upload["Key"] for upload in uploads] == []  # P3
-        remains = left_over(bed, self.before.inside)
+        remains = left_over(stack, self.before.inside)
         assert not remains, "; ".join(remains)  # P4
-        assert container_of(bed) == self.before.container  # P6
-        videos = videos_of(bed)
+        assert container_of(stack) == self.before.container  # P6
+        videos = videos_of(stack)
         changed = {key for key in self.before.videos.keys() | videos if self.before.videos.get(key) != videos.get(key)}
         assert changed <= set(touched)  # P7
         self.function.check_good()  # P5
-        assert container_of(bed) == self.before.container
+        assert container_of(stack) == self.before.container
 
     @staticmethod
     def _check_text(answer: Answer) -> None:

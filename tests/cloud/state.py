@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.cloud.bed import VIDEOS, Bed
+from tests.cloud.stack import VIDEOS, FaultStack
 
 INSIDE = Path(__file__).with_name("inside.py")
 EMULATOR = "aws-lambda-rie"  # its threads and files are its own business
@@ -30,8 +30,8 @@ class Inside:
     stored: Mapping[str, int]  # bytes by path, below /tmp
 
     @classmethod
-    def of(cls, bed: Bed) -> Inside:
-        seen = json.loads(bed.python("function", INSIDE.read_text()))
+    def of(cls, stack: FaultStack) -> Inside:
+        seen = json.loads(stack.python("function", INSIDE.read_text()))
         processes: list[dict[str, Any]] = [item for item in seen["processes"] if item["name"] != EMULATOR]
         names = [item["name"] + (" (a zombie)" if item["state"] == "Z" else "") for item in processes]
         files = [re.sub(r"\[\d+\]", "", name) for item in processes for name in item["files"]]
@@ -66,25 +66,25 @@ class State:
     videos: Mapping[str, tuple[str, int, str]]  # ETag, bytes and time by key
 
     @classmethod
-    def of(cls, bed: Bed) -> State:
-        return cls(container_of(bed), Inside.of(bed), videos_of(bed))
+    def of(cls, stack: FaultStack) -> State:
+        return cls(container_of(stack), Inside.of(stack), videos_of(stack))
 
 
-def container_of(bed: Bed) -> tuple[object, ...]:
-    described = bed.inspect("function")
+def container_of(stack: FaultStack) -> tuple[object, ...]:
+    described = stack.inspect("function")
     running = described["State"]
     return (described["Id"], running["Running"], running["Pid"], running["StartedAt"], described["RestartCount"])
 
 
-def videos_of(bed: Bed) -> dict[str, tuple[str, int, str]]:
-    pages = bed.s3.get_paginator("list_objects_v2").paginate(Bucket=VIDEOS)
+def videos_of(stack: FaultStack) -> dict[str, tuple[str, int, str]]:
+    pages = stack.s3.get_paginator("list_objects_v2").paginate(Bucket=VIDEOS)
     items = [item for page in pages for item in page.get("Contents", [])]
     return {item["Key"]: (item["ETag"], item["Size"], str(item["LastModified"])) for item in items}
 
 
-def left_over(bed: Bed, before: Inside) -> list[str]:
+def left_over(stack: FaultStack, before: Inside) -> list[str]:
     """What a request left behind inside the container, after a moment to settle."""
     deadline = time.monotonic() + SETTLE_SECONDS
-    while (found := Inside.of(bed).left_over(before)) and time.monotonic() < deadline:
+    while (found := Inside.of(stack).left_over(before)) and time.monotonic() < deadline:
         pass
     return found

@@ -18,10 +18,10 @@ from botocore.config import Config
 from local import clip as real_clip
 from local.stack import DIRECT
 from tests.cloud.asked import SMALL_URI, Asked, Put, check_report
-from tests.cloud.bed import Bed, Limits, key_of
 from tests.cloud.conftest import Beds
 from tests.cloud.function import Function
 from tests.cloud.postconditions import Postconditions
+from tests.cloud.stack import FaultStack, Limits, key_of
 from tests.unit.function.hostile_addresses import BAD_REDIRECTS, MALFORMED, NOT_PUBLIC
 
 SITE, HTTP_SITE = "https://web:8443", "http://web:8000"
@@ -32,8 +32,8 @@ QUICK_SECONDS = 1
 SECRET = "topsecret0123456789"  # noqa: S105 - so that it is found
 
 
-def address_of(bed: Bed, service: str) -> str:
-    [network] = bed.inspect(service)["NetworkSettings"]["Networks"].values()
+def address_of(stack: FaultStack, service: str) -> str:
+    [network] = stack.inspect(service)["NetworkSettings"]["Networks"].values()
     return str(network["IPAddress"])
 
 
@@ -56,16 +56,16 @@ def with_http(beds: Beds) -> Function:
 
 
 @pytest.fixture
-def site(bed: Bed) -> Bed:
+def site(stack: FaultStack) -> FaultStack:
     """The web server has the two videos and has counted nothing."""
-    bed.web_put("small.mp4", bed.s3.get_object(Bucket="videos", Key="small.mp4")["Body"].read())
-    bed.web_put("clip.mp4", real_clip.fetch().read_bytes())
-    DIRECT.open(urllib.request.Request(f"{bed.web}/counts", method="DELETE"), timeout=10).close()  # noqa: S310
-    return bed
+    stack.web_put("small.mp4", stack.s3.get_object(Bucket="videos", Key="small.mp4")["Body"].read())
+    stack.web_put("clip.mp4", real_clip.fetch().read_bytes())
+    DIRECT.open(urllib.request.Request(f"{stack.web}/counts", method="DELETE"), timeout=10).close()  # noqa: S310
+    return stack
 
 
 @pytest.fixture
-def asked(function: Function, site: Bed, put: Put, after: Postconditions, prefix: str) -> Asked:  # noqa: ARG001
+def asked(function: Function, site: FaultStack, put: Put, after: Postconditions, prefix: str) -> Asked:  # noqa: ARG001
     return Asked(function, after, prefix, put)
 
 
@@ -92,7 +92,7 @@ def test_a_good_address_is_read_exactly(url: str, asked: Asked) -> None:
     asked.exact(answer, asked.truth()[[39, 0, 17]])
 
 
-def test_a_larger_video_is_read_in_ranges(asked: Asked, site: Bed) -> None:
+def test_a_larger_video_is_read_in_ranges(asked: Asked, site: FaultStack) -> None:
     """S8"""
     by_s3 = asked.frames("s3://videos/clip.mp4", [130], reduce="sum")
     answer = asked.frames(f"{SITE}/files/clip.mp4", [130], reduce="sum")
@@ -145,7 +145,7 @@ def codes_of(url: str) -> tuple[str, ...]:
     return (BLOCKED,) if url.isascii() else (BLOCKED, "BadRequest")
 
 
-def test_no_address_leads_inside(asked: Asked, site: Bed) -> None:
+def test_no_address_leads_inside(asked: Asked, site: FaultStack) -> None:
     """S4 to S8: hundreds of ways to say it, and nobody hears of any."""
     addresses, answer = [*hostile_addresses()], None
     assert len(addresses) >= AT_LEAST
@@ -190,7 +190,7 @@ def test_an_address_in_parts_is_judged_alike(asked: Asked) -> None:
         pytest.param(f"{SITE}/endless", UNAVAILABLE, "", id="S19-endless"),
     ],
 )
-def test_a_server_that_does_not_serve_is_named(url: str, code: str, cause: str, asked: Asked, site: Bed) -> None:
+def test_a_server_that_does_not_serve_is_named(url: str, code: str, cause: str, asked: Asked, site: FaultStack) -> None:
     answer = asked.frames(url, [0], output=f"{asked.output}x.npy")
     assert answer.report["retryable"] is (code == UNAVAILABLE)
     assert SECRET not in str(answer.value)
@@ -199,7 +199,7 @@ def test_a_server_that_does_not_serve_is_named(url: str, code: str, cause: str, 
 
 
 @pytest.mark.parametrize("host", ["web", "localhost"])
-def test_an_authority_nobody_told_of_is_not_trusted(host: str, beds: Beds, site: Bed, prefix: str) -> None:
+def test_an_authority_nobody_told_of_is_not_trusted(host: str, beds: Beds, site: FaultStack, prefix: str) -> None:
     """S11: without AWS_CA_BUNDLE the web server's certificate is nobody's; localhost is not even asked."""
     environment = {"HWANG_ALLOW_NETWORKS": f"{address_of(site, 'web')}/32"}
     function = beds.function(Limits(environment=environment))
@@ -209,7 +209,7 @@ def test_an_authority_nobody_told_of_is_not_trusted(host: str, beds: Beds, site:
     function.check_good()
 
 
-def test_a_host_that_is_not_listed_is_refused(beds: Beds, site: Bed) -> None:
+def test_a_host_that_is_not_listed_is_refused(beds: Beds, site: FaultStack) -> None:
     """S4: HWANG_HTTPS_HOSTS, also where a listed host redirects to another."""
     opened = {"HWANG_ALLOW_NETWORKS": f"{address_of(site, 'web')}/32", "HWANG_HTTPS_HOSTS": "web, *.example.org"}
     function = beds.function(Limits(environment=opened | AUTHORITY))
@@ -234,7 +234,7 @@ def presigned(key: str) -> str:
     return url
 
 
-def test_a_presigned_address_is_read_and_never_told(with_http: Function, site: Bed) -> None:
+def test_a_presigned_address_is_read_and_never_told(with_http: Function, site: FaultStack) -> None:
     """S5: neither in answers, nor in what is written, nor in the log."""
     good, missing, output = presigned("small.mp4"), presigned("missing.mp4"), "s3://results/presigned/x.npy"
     secrets = {value for url in (good, missing) for value in re.findall("X-Amz-(?:Signature|Credential)=([^&]+)", url)}
@@ -255,7 +255,7 @@ def test_a_presigned_address_is_read_and_never_told(with_http: Function, site: B
     with_http.check_good()
 
 
-def test_plain_http_may_lead_to_https_but_not_back(with_http: Function, site: Bed) -> None:
+def test_plain_http_may_lead_to_https_but_not_back(with_http: Function, site: FaultStack) -> None:
     """S8"""
     event = {"frames": [0], "format": "inline"}
     assert with_http.invoke({**event, "video": f"{HTTP_SITE}/files/small.mp4"}).code == "ok"

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from function.errors import BadRequest
 from function.models.event import Decode, parse_event
 from tests.cloud.asked import SMALL_URI, Asked, Put, check_report
-from tests.cloud.bed import VIDEOS
 from tests.cloud.conftest import GOOD_ROW
 from tests.cloud.function import Function
 from tests.cloud.postconditions import Postconditions
+from tests.cloud.stack import VIDEOS
 from tests.support.faults.client import Faults
 
 NOT_JSON = ("Runtime.UnmarshalError", "BadRequest")  # the first is the runtime client's own

@@ -16,9 +16,9 @@ from PIL import Image
 from function.output.formats import npy_header
 from local import clip as real_clip
 from tests.cloud.asked import CLIP_URI, OK, SMALL_URI, Asked, Put, check_report
-from tests.cloud.bed import RESULTS
 from tests.cloud.function import Function
 from tests.cloud.postconditions import Postconditions
+from tests.cloud.stack import RESULTS
 from tests.support.clips import linear_decode
 from tests.support.faults.client import Faults
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.cloud import studio as making
+from tests.cloud import bad_media as making
 from tests.cloud.asked import OF_VIDEOS, OK, Asked, Put, check_report, frames_in
+from tests.cloud.bad_media import BadMedia, Make, patched, strange_times
 from tests.cloud.function import Function
 from tests.cloud.postconditions import Postconditions
-from tests.cloud.studio import Make, Studio, patched, strange_times
 from tests.decoder.hostile import H264, LAVFI
 from tests.support.clips import BY_NAME, FRAMES, linear_decode
 
@@ -28,12 +28,12 @@ def asked(function: Function, put: Put, after: Postconditions, prefix: str) -> A
 
 
 @pytest.fixture
-def studio(function: Function, tmp_path: Path) -> Studio:
-    return Studio(tmp_path, function.bed.scratch)
+def bad_media(function: Function, tmp_path: Path) -> BadMedia:
+    return BadMedia(tmp_path, function.stack.scratch)
 
 
 def as_it_is(clip: str) -> Make:
-    return lambda studio: studio.data(clip)
+    return lambda bad_media: bad_media.data(clip)
 
 
 LIKE = {  # a file, and the clip whose frames it has
@@ -68,9 +68,9 @@ LIKE = {  # a file, and the clip whose frames it has
 
 
 @pytest.mark.parametrize(("make", "clip"), LIKE.values(), ids=LIKE.keys())
-def test_all_frames_of_an_unusual_video_are_exact(make: Make, clip: str, asked: Asked, studio: Studio) -> None:
+def test_all_frames_of_an_unusual_video_are_exact(make: Make, clip: str, asked: Asked, bad_media: BadMedia) -> None:
     truth, suffix = asked.truth(clip), BY_NAME[clip].suffix
-    answer = asked.frames(asked.video(make(studio), f"video.{suffix}"))
+    answer = asked.frames(asked.video(make(bad_media), f"video.{suffix}"))
     assert answer.code == OK, answer.value
     assert answer.value["frames"]["count"] == len(truth)
     asked.exact(answer, truth)
@@ -100,18 +100,18 @@ MADE = {
 
 @pytest.mark.parametrize(("name", "arguments"), MADE.values(), ids=MADE.keys())
 def test_all_frames_of_an_unusual_picture_are_exact(
-    name: str, arguments: tuple[str, ...], asked: Asked, studio: Studio
+    name: str, arguments: tuple[str, ...], asked: Asked, bad_media: BadMedia
 ) -> None:
-    path = studio.encode(name, *arguments)
+    path = bad_media.encode(name, *arguments)
     answer = asked.frames(asked.video(path.read_bytes(), name))
     assert answer.code == OK, answer.value
     assert answer.value["inline"]["dtype"] == "uint8"
     asked.exact(answer, linear_decode(path, SIZE))
 
 
-def test_a_video_is_turned_as_its_metadata_says(asked: Asked, studio: Studio) -> None:
+def test_a_video_is_turned_as_its_metadata_says(asked: Asked, bad_media: BadMedia) -> None:
     """M19"""
-    video = asked.video(studio.data("h264-rotated"))
+    video = asked.video(bad_media.data("h264-rotated"))
     answer = asked.frames(video, [0, 39], rotate=True)
     turns = answer.value["video"]["rotation"] // 90
     assert turns in (1, 3)
@@ -135,10 +135,10 @@ JUDGED = {  # each row is the tool's, or named
 
 @pytest.mark.parametrize(("make", "name", "size"), JUDGED.values(), ids=JUDGED.keys())
 def test_every_row_is_the_tools_or_named(
-    make: Make, name: str, size: tuple[int, int], asked: Asked, studio: Studio
+    make: Make, name: str, size: tuple[int, int], asked: Asked, bad_media: BadMedia
 ) -> None:
-    path = studio.folder / name
-    path.write_bytes(make(studio))
+    path = bad_media.folder / name
+    path.write_bytes(make(bad_media))
     shown = linear_decode(path, size)
     video = asked.video(path.read_bytes(), name)
     count = asked.function.invoke({"action": "probe", "video": video})
@@ -156,23 +156,25 @@ def test_every_row_is_the_tools_or_named(
     ids=lambda t: f"M16-{t}",
 )
 @pytest.mark.parametrize("suffix", ["mkv", "nut", "avi"])
-def test_strange_times_give_the_tools_frames_or_an_error(times: str, suffix: str, asked: Asked, studio: Studio) -> None:
+def test_strange_times_give_the_tools_frames_or_an_error(
+    times: str, suffix: str, asked: Asked, bad_media: BadMedia
+) -> None:
     try:
-        data = strange_times(times, suffix)(studio)
+        data = strange_times(times, suffix)(bad_media)
     except AssertionError:
         data = b""  # the muxer refuses to write them
     answer = asked.frames(asked.video(data, f"strange.{suffix}"))
     if answer.code == OK:
-        shown = {frame.tobytes() for frame in linear_decode(studio.folder / f"strange.{suffix}", SIZE)}
+        shown = {frame.tobytes() for frame in linear_decode(bad_media.folder / f"strange.{suffix}", SIZE)}
         assert {frame.tobytes() for frame in frames_in(answer)} <= shown
     else:
         check_report(answer, OF_VIDEOS, f"strange.{suffix}")
     asked.hold(answer)
 
 
-def test_of_a_truncated_video_the_earlier_frames_are_exact(asked: Asked, studio: Studio) -> None:
+def test_of_a_truncated_video_the_earlier_frames_are_exact(asked: Asked, bad_media: BadMedia) -> None:
     """M3: wherever it is cut; without its header it is none."""
-    data, truth = studio.data("h264-faststart"), asked.truth()
+    data, truth = bad_media.data("h264-faststart"), asked.truth()
     start = data.index(b"mdat")
     sound, answer = [], None
     for number in range(CUTS):
@@ -191,45 +193,45 @@ def test_of_a_truncated_video_the_earlier_frames_are_exact(asked: Asked, studio:
 
 
 @pytest.mark.parametrize("clip", ["h264-closed-gop", "hevc-open-gop", "vp9-mp4", "av1"], ids=lambda clip: f"M5-{clip}")
-def test_a_damaged_sample_harms_no_frame_that_does_not_need_it(clip: str, asked: Asked, studio: Studio) -> None:
-    video = asked.video(making.a_sample_of_noise(studio, clip))
+def test_a_damaged_sample_harms_no_frame_that_does_not_need_it(clip: str, asked: Asked, bad_media: BadMedia) -> None:
+    video = asked.video(making.a_sample_of_noise(bad_media, clip))
     rows, answer = asked.sound_rows(video, asked.truth(clip))
     assert len(rows) >= 10
     assert len(rows) < FRAMES
     asked.hold(answer)
 
 
-def test_noise_is_named_unless_the_tool_too_takes_it_for_a_picture(asked: Asked, studio: Studio) -> None:
+def test_noise_is_named_unless_the_tool_too_takes_it_for_a_picture(asked: Asked, bad_media: BadMedia) -> None:
     """M5"""
-    data = making.noisy(studio)
-    also = linear_decode(studio.folder / "noisy.mp4", SIZE)
+    data = making.noisy(bad_media)
+    also = linear_decode(bad_media.folder / "noisy.mp4", SIZE)
     rows, answer = asked.sound_rows(asked.video(data), asked.truth("h264-closed-gop"), also)
     assert len(rows) < FRAMES
     asked.hold(answer)
 
 
 @pytest.mark.parametrize("suffix", ["h264", "ts", "mkv", "mp4"], ids=lambda suffix: f"M8-{suffix}")
-def test_a_size_that_changes_is_refused_and_never_rescaled(suffix: str, asked: Asked, studio: Studio) -> None:
-    video = asked.video(making.another_size_midway(suffix)(studio), f"joined.{suffix}")
-    truth = linear_decode(studio.folder / "64.h264", (64, 48))
+def test_a_size_that_changes_is_refused_and_never_rescaled(suffix: str, asked: Asked, bad_media: BadMedia) -> None:
+    video = asked.video(making.another_size_midway(suffix)(bad_media), f"joined.{suffix}")
+    truth = linear_decode(bad_media.folder / "64.h264", (64, 48))
     np.testing.assert_array_equal(frames_in(asked.frames(video, [0, 1])), truth[:2])
     check_report(asked.frames(video, [22]), OF_VIDEOS, f"joined.{suffix}")
     asked.exact(asked.frames(video, [19]), truth[[19]])
 
 
-def test_a_time_table_that_claims_two_billion_samples(asked: Asked, studio: Studio) -> None:
+def test_a_time_table_that_claims_two_billion_samples(asked: Asked, bad_media: BadMedia) -> None:
     """M11: the samples that are there count."""
-    video = asked.video(patched("h264-no-b", b"stts", 8, (1 << 31) - 1)(studio))
+    video = asked.video(patched("h264-no-b", b"stts", 8, (1 << 31) - 1)(bad_media))
     answer = asked.frames(video, [(1 << 31) - 2])
     check_report(answer, ["FrameOutOfRange"], "40 frames")
     assert answer.seconds < 1
     asked.exact(asked.frames(video, [39]), asked.truth("h264-no-b")[[39]])
 
 
-def test_the_last_frame_of_a_long_group_is_exact(asked: Asked, studio: Studio) -> None:
+def test_the_last_frame_of_a_long_group_is_exact(asked: Asked, bad_media: BadMedia) -> None:
     """M18"""
-    video = asked.video(making.long_group(studio))
-    last = linear_decode(studio.folder / "long.mp4", (64, 48))[-1:]
+    video = asked.video(making.long_group(bad_media))
+    last = linear_decode(bad_media.folder / "long.mp4", (64, 48))[-1:]
     answer = asked.frames(video, [4999])
     assert answer.value["video"]["keyframes"] == 1
     asked.exact(answer, last)

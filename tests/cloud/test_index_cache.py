@@ -14,9 +14,9 @@ from hwang.isobmff.file import read_index
 from hwang.source import open_source
 from local import clip as real_clip
 from tests.cloud.asked import CLIP_URI, OK, Asked, Put, frames_in
-from tests.cloud.bed import RESULTS, VIDEOS
 from tests.cloud.function import Answer, Function
 from tests.cloud.postconditions import Postconditions
+from tests.cloud.stack import RESULTS, VIDEOS
 from tests.support.boxes import Movie
 from tests.support.faults.client import Faults
 from tests.support.patch import body
@@ -31,7 +31,7 @@ HEAD_BYTES = 65536  # are read of any video
 def asked(function: Function, put: Put, after: Postconditions, prefix: str) -> Iterator[Asked]:
     yield Asked(function, after, prefix, put)
     for key in function.keys(CACHE):
-        function.bed.s3.delete_object(Bucket=RESULTS, Key=key)
+        function.stack.s3.delete_object(Bucket=RESULTS, Key=key)
 
 
 def header_of(data: bytes) -> range:
@@ -113,7 +113,7 @@ def test_a_container_that_has_to_be_read_whole_is_read_in_ranges_with_an_index(a
 
 @BESIDE
 def test_an_index_is_kept_beside_its_video(asked: Asked, faults: Faults) -> None:
-    s3, data, key = asked.function.bed.s3, behind_the_head(asked), f"{asked.prefix}video.mp4"
+    s3, data, key = asked.function.stack.s3, behind_the_head(asked), f"{asked.prefix}video.mp4"
     s3.put_object(Bucket=RESULTS, Key=key, Body=data)
     video = f"s3://{RESULTS}/{key}"
     counts = []
@@ -204,7 +204,7 @@ def test_a_kept_index_that_does_not_fit_is_not_believed(wrong: Wrong, asked: Ask
     assert asked.function.invoke({"action": "index", "video": video}).code == OK
     [key] = kept(asked, asked.prefix)
     right = asked.function.stored(f"s3://{RESULTS}/{key}")
-    asked.function.bed.s3.put_object(Bucket=RESULTS, Key=key, Body=wrong.make(right, asked))
+    asked.function.stack.s3.put_object(Bucket=RESULTS, Key=key, Body=wrong.make(right, asked))
     answer = asked.frames(video, [3, 39])
     check_exact_or_named(asked, answer, wrong)
     asked.hold(answer)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from tests.cloud.asked import OK, SMALL_URI, Asked, Put
-from tests.cloud.bed import RESULTS
 from tests.cloud.function import Answer, Function
 from tests.cloud.postconditions import Postconditions
+from tests.cloud.stack import RESULTS
 from tests.support.faults.client import Faults
 
 
@@ -26,7 +26,7 @@ def keeping(asked: Asked, video: str = SMALL_URI, rows: object = (3, 5), **more:
 
 def stored(asked: Asked) -> dict[str, tuple[str, object]]:
     """ETag and time of each of the test's results."""
-    listed = asked.function.bed.s3.list_objects_v2(Bucket=RESULTS, Prefix=asked.prefix).get("Contents", [])
+    listed = asked.function.stack.s3.list_objects_v2(Bucket=RESULTS, Prefix=asked.prefix).get("Contents", [])
     return {item["Key"]: (item["ETag"], item["LastModified"]) for item in listed}
 
 
@@ -78,14 +78,14 @@ def test_the_same_request_for_a_video_that_is_another_now_is_a_conflict(asked: A
 
 @pytest.mark.parametrize("name", ["x.npy", "x.npy.manifest.json"])
 def test_what_somebody_else_wrote_stays(name: str, asked: Asked) -> None:
-    asked.function.bed.s3.put_object(Bucket=RESULTS, Key=f"{asked.prefix}{name}", Body=b"another's")
+    asked.function.stack.s3.put_object(Bucket=RESULTS, Key=f"{asked.prefix}{name}", Body=b"another's")
     before = stored(asked)
     check_conflict(asked, keeping(asked), before)
 
 
 def test_what_somebody_else_wrote_among_pictures_stays(asked: Asked) -> None:
     """And of the pictures that were written before it was met nothing is left."""
-    asked.function.bed.s3.put_object(Bucket=RESULTS, Key=f"{asked.prefix}x/frame-000005.jpg", Body=b"another's")
+    asked.function.stack.s3.put_object(Bucket=RESULTS, Key=f"{asked.prefix}x/frame-000005.jpg", Body=b"another's")
     before = stored(asked)
     check_conflict(asked, keeping(asked, rows=(3, 5, 7), output=f"{asked.output}x/"), before)
 

@@ -18,11 +18,11 @@ import pytest
 
 from local.stack import docker
 from tests.cloud.asked import CLIP_URI, OK, SMALL_URI, Asked, Put, check_report, frames_in
-from tests.cloud.bed import Bed, Limits
+from tests.cloud.bad_media import BadMedia
 from tests.cloud.conftest import Beds
 from tests.cloud.function import Answer, Function
 from tests.cloud.postconditions import Postconditions
-from tests.cloud.studio import Studio
+from tests.cloud.stack import FaultStack, Limits
 from tests.decoder.hostile import LAVFI
 from tests.support.faults import rules
 from tests.support.faults.client import Faults
@@ -99,16 +99,16 @@ def test_too_little_memory_for_a_form_is_refused(fields: dict[str, Any], asked: 
     asked.refused(answer, LIMIT, "memory")
 
 
-def large_video(studio: Studio, seconds: float) -> bytes:
+def large_video(bad_media: BadMedia, seconds: float) -> bytes:
     """Noise, which does not compress, in a container that is fetched whole: 7 MB a second."""
     noise = f"nullsrc=s=320x240:d={seconds}:r=25,geq=lum='random(1)*255':cb=128:cr=128"
-    return studio.encode("noise.mkv", *LAVFI, noise, "-c:v", "ffv1", "-pix_fmt", "yuv420p").read_bytes()
+    return bad_media.encode("noise.mkv", *LAVFI, noise, "-c:v", "ffv1", "-pix_fmt", "yuv420p").read_bytes()
 
 
 @pytest.mark.limits(tmp_mb=TMP_MB)
 def test_a_video_that_does_not_fit_into_tmp_is_named(asked: Asked, tmp_path: Path) -> None:
     """R3"""
-    data = large_video(Studio(tmp_path, tmp_path), 10)
+    data = large_video(BadMedia(tmp_path, tmp_path), 10)
     assert len(data) > TMP_MB * MIB
     asked.refused(asked.frames(asked.video(data, "noise.mkv"), [3]), FULL)
 
@@ -116,13 +116,13 @@ def test_a_video_that_does_not_fit_into_tmp_is_named(asked: Asked, tmp_path: Pat
 @pytest.mark.limits(tmp_mb=TMP_MB)
 def test_with_a_full_tmp_what_needs_none_works(asked: Asked) -> None:
     """R3: full from the start, of what is none of the function's."""
-    bed = asked.function.bed
+    stack = asked.function.stack
     video = asked.video(asked.clip("h264-matroska").read_bytes(), "video.mkv")
-    assert "No space left" in bed.python("function", FILL)
+    assert "No space left" in stack.python("function", FILL)
     try:
         mp4, mkv = asked.frames(SMALL_URI, [3]), asked.frames(video, [3])
     finally:
-        bed.python("function", EMPTY)
+        stack.python("function", EMPTY)
     np.testing.assert_array_equal(frames_in(mp4), asked.truth()[[3]])
     check_report(mkv, FULL)
     asked.exact(asked.frames(video, [3]), asked.truth("h264-matroska")[[3]])
@@ -131,7 +131,7 @@ def test_with_a_full_tmp_what_needs_none_works(asked: Asked) -> None:
 @pytest.mark.limits(environment={"HOME": "/nowhere"})
 def test_it_works_for_any_user_without_a_home(asked: Asked) -> None:
     """R4: read-only, as no one the system knows of, without shared memory."""
-    assert json.loads(asked.function.bed.python("function", ABOUT)) == [993, 990, None, "/nowhere", False]
+    assert json.loads(asked.function.stack.python("function", ABOUT)) == [993, 990, None, "/nowhere", False]
     answer = asked.frames(SMALL_URI, [3], output=f"{asked.output}x.jpg")
     asked.after.succeeded(answer)
 
@@ -217,7 +217,7 @@ def test_few_open_files_are_enough_or_named(files: int, beds: Beds, tmp_path: Pa
             if answer.code != OK:
                 check_report(answer, [*LIMIT, "SourceUnavailable", "OutputUnavailable"])
                 assert function.keys(prefix) == []
-        assert function.bed.inspect("function")["RestartCount"] == 0
+        assert function.stack.inspect("function")["RestartCount"] == 0
 
 
 @pytest.mark.parametrize("pids", [24, 32, 48], ids=lambda pids: f"R9-{pids}-processes")
@@ -232,9 +232,9 @@ def test_few_processes_are_enough_or_named(pids: int, beds: Beds, tmp_path: Path
 
 
 @contextmanager
-def crowded(bed: Bed) -> Iterator[None]:
+def crowded(stack: FaultStack) -> Iterator[None]:
     """No process and no thread can be made in the container."""
-    command = [docker(), "exec", "--interactive", bed.container("function"), "python3", "-c", CROWD]
+    command = [docker(), "exec", "--interactive", stack.container("function"), "python3", "-c", CROWD]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as crowd:
         assert crowd.stdin
         assert crowd.stdout
@@ -249,6 +249,6 @@ def crowded(bed: Bed) -> Iterator[None]:
 
 def test_a_crowded_container_is_named_and_recovers(asked: Asked) -> None:
     """R9: somebody else has all the processes that there may be."""
-    with crowded(asked.function.bed):
+    with crowded(asked.function.stack):
         answer = asked.frames(CLIP_URI, "0:100", output=f"{asked.output}x/")
     asked.refused(answer, LIMIT)

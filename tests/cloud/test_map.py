@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from local import clip as real_clip
-from tests.cloud.bed import RESULTS, VIDEOS
 from tests.cloud.function import Function
 from tests.cloud.laptop import JSON, run, started, until
+from tests.cloud.stack import RESULTS, VIDEOS
 from tests.image.conftest import real_frames
 from tests.support.clips import BY_NAME, linear_decode, make_clip, numbers_of
 from tests.support.faults.client import Faults
@@ -34,7 +34,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture
 def films(function: Function, prefix: str, clips: dict[str, Path]) -> Iterator[str]:
     """A prefix with small clips and copies of the real one; gone after the test."""
-    s3 = function.bed.s3
+    s3 = function.stack.s3
     keys = {f"{prefix}small/{path.name}": path for path in clips.values()}
     keys |= {f"{prefix}real/{number}.mp4": real_clip.fetch() for number in range(COPIES)}
     for key, path in keys.items():
@@ -82,7 +82,7 @@ def test_the_sum_over_all_videos_is_that_of_a_linear_decode(
     function: Function, job: JSON, natural: list[NDArray[np.uint8]]
 ) -> None:
     del job["size"]
-    result = run(function.bed, job).result
+    result = run(function.stack, job).result
     assert result["reduced"] == sum(int(frames.sum(dtype=np.uint64)) for frames in natural)
     assert int(stored(function, job["output"] + "sum.npy")) == result["reduced"]
     assert result["frames"] == sum(map(len, natural))
@@ -98,7 +98,7 @@ def test_reductions_over_videos_follow_their_own_rule(
     real = natural[-1]
     job |= {"videos": job["videos"] + "real/", "reduce": kind}
     del job["size"]
-    run(function.bed, job)
+    run(function.stack, job)
     rules: dict[str, Callable[[], Any]] = {
         "sum_frames": lambda: real.sum(0, dtype=np.uint64) * COPIES,
         "mean": lambda: real.sum(0, dtype=np.uint64) * COPIES / (len(real) * COPIES),
@@ -112,26 +112,26 @@ def test_reductions_over_videos_follow_their_own_rule(
 def test_a_job_that_is_run_again_reads_no_video_and_says_the_same(
     function: Function, job: JSON, faults: Faults
 ) -> None:
-    first = run(function.bed, job).result
+    first = run(function.stack, job).result
     faults.clear()
-    again = run(function.bed, job).result
+    again = run(function.stack, job).result
     touched = [entry for entry in faults.log("GET") if entry.path.startswith(f"/{VIDEOS}/") and entry.range]
     assert touched == []
     assert again == first | {"milliseconds": again["milliseconds"]}
 
 
 def test_only_the_part_that_is_missing_is_done_again(function: Function, job: JSON) -> None:
-    first = run(function.bed, job).result
+    first = run(function.stack, job).result
     before = {
-        key: function.bed.s3.head_object(Bucket=RESULTS, Key=key)["LastModified"] for key in markers(function, job)
+        key: function.stack.s3.head_object(Bucket=RESULTS, Key=key)["LastModified"] for key in markers(function, job)
     }
     lost = min(before)
-    function.bed.s3.delete_object(Bucket=RESULTS, Key=lost)
-    ended = run(function.bed, job)
+    function.stack.s3.delete_object(Bucket=RESULTS, Key=lost)
+    ended = run(function.stack, job)
     assert ended.result["reduced"] == first["reduced"]
     assert "decode parts: 1 of 1" in ended.err
     after = {
-        key: function.bed.s3.head_object(Bucket=RESULTS, Key=key)["LastModified"] for key in markers(function, job)
+        key: function.stack.s3.head_object(Bucket=RESULTS, Key=key)["LastModified"] for key in markers(function, job)
     }
     assert {key: time for key, time in after.items() if key != lost} == {
         key: time for key, time in before.items() if key != lost
@@ -139,9 +139,9 @@ def test_only_the_part_that_is_missing_is_done_again(function: Function, job: JS
 
 
 def test_a_decoder_killed_in_the_middle_changes_nothing(function: Function, job: JSON) -> None:
-    expected = run(function.bed, job).result["reduced"]
+    expected = run(function.stack, job).result["reduced"]
     job["output"] = job["output"].replace("/out/", "/killed/")
-    with started(function.bed, job) as running:
+    with started(function.stack, job) as running:
         until(lambda: function.keys(job["output"].partition(f"{RESULTS}/")[2] + "_job/pieces/"))
         running.kill_a_decoder()
         ended = running.end()
@@ -150,16 +150,16 @@ def test_a_decoder_killed_in_the_middle_changes_nothing(function: Function, job:
 
 
 def test_a_job_that_is_interrupted_goes_on_where_it_was(function: Function, job: JSON) -> None:
-    expected = run(function.bed, job).result["reduced"]
+    expected = run(function.stack, job).result["reduced"]
     job["output"] = job["output"].replace("/out/", "/interrupted/")
-    with started(function.bed, job, 1) as running:
+    with started(function.stack, job, 1) as running:
         until(lambda: markers(function, job))
         running.interrupt()
         ended = running.end()
     assert ended.code == 130, ended
     assert "goes on from there" in ended.err
     done = len(markers(function, job))
-    ended = run(function.bed, job)
+    ended = run(function.stack, job)
     assert ended.result["reduced"] == expected
     assert f"decode parts: 0 of {ended.result['parts'] - done}" in ended.err
 
@@ -169,14 +169,14 @@ def test_videos_that_fail_are_named_and_fail_the_job_unless_they_are_tolerated(
 ) -> None:
     broken = put(films.partition(f"{VIDEOS}/")[2] + "real/broken.mp4", b"\0" * 5000)
     job |= {"videos": films + "real/"}
-    ended = run(function.bed, job)
+    ended = run(function.stack, job)
     assert ended.code == 3, ended
     assert "1 of 4 videos failed" in ended.err
     summary = json.loads(function.stored(job["output"] + "_job/summary.json"))
     assert [failure["video"] for failure in summary["failures"]] == [broken]
     assert not function.keys(job["output"].partition(f"{RESULTS}/")[2] + "_manifest.json")
 
-    result = run(function.bed, job | {"tolerated_failure_percentage": 25}).result
+    result = run(function.stack, job | {"tolerated_failure_percentage": 25}).result
     frames = real_frames()
     assert result["frames"] == COPIES * len(frames)
     assert not result["complete"]
@@ -187,7 +187,7 @@ def test_pictures_of_all_videos_have_their_places(function: Function, job: JSON,
     job |= {"videos": job["videos"] + "small/", "frames": {"count": 4}, "format": "png"}
     for name in ("reduce", "size"):
         del job[name]
-    result = run(function.bed, job).result
+    result = run(function.stack, job).result
     assert result["objects"] == 4 * len(clips)
     for name, path in clips.items():
         shown = [
@@ -198,8 +198,8 @@ def test_pictures_of_all_videos_have_their_places(function: Function, job: JSON,
 
 
 def test_another_job_does_not_get_between_the_results_of_the_first(function: Function, job: JSON) -> None:
-    run(function.bed, job)
-    ended = run(function.bed, job | {"frames": "0:10"})
+    run(function.stack, job)
+    ended = run(function.stack, job | {"frames": "0:10"})
     assert ended.code == 1
     assert "OutputConflict" in ended.err
 
@@ -214,7 +214,7 @@ def test_a_video_that_changes_while_the_job_runs_fails_by_name(
     cut = step(function, {"action": "cut", "job": job["output"]})
     changed, other = list(clips.values())[:2]
     key = films.partition(f"{VIDEOS}/")[2] + f"small/{changed.name}"
-    function.bed.s3.put_object(Bucket=VIDEOS, Key=key, Body=other.read_bytes())
+    function.stack.s3.put_object(Bucket=VIDEOS, Key=key, Body=other.read_bytes())
     for event in items(function, cut):
         step(function, event)
     answer = function.invoke({"action": "gather", "job": job["output"]})
@@ -223,7 +223,7 @@ def test_a_video_that_changes_while_the_job_runs_fails_by_name(
 
 
 def test_the_function_does_the_steps_with_the_same_result(function: Function, job: JSON) -> None:
-    expected = run(function.bed, job).result
+    expected = run(function.stack, job).result
     job["output"] = job["output"].replace("/out/", "/stepped/")
     listed = step(function, {"action": "list", "job": job})
     assert listed["videos"] == expected["videos"]

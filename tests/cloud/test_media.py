@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.cloud import studio as making
+from tests.cloud import bad_media as making
 from tests.cloud.asked import OF_VIDEOS, OK, Asked, Put, check_report, frames_in
+from tests.cloud.bad_media import BadMedia, Make, copied, cut, encoded, patched
 from tests.cloud.function import Function
 from tests.cloud.postconditions import Postconditions
-from tests.cloud.studio import Make, Studio, copied, cut, encoded, patched
 from tests.decoder.hostile import LAVFI
 from tests.support.boxes import box, u32
 from tests.support.patch import body
@@ -30,8 +30,8 @@ def asked(function: Function, put: Put, after: Postconditions, prefix: str) -> A
 
 
 @pytest.fixture
-def studio(function: Function, tmp_path: Path) -> Studio:
-    return Studio(tmp_path, function.bed.scratch)
+def bad_media(function: Function, tmp_path: Path) -> BadMedia:
+    return BadMedia(tmp_path, function.stack.scratch)
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Case:
 
 
 def given(content: bytes) -> Make:
-    return lambda studio: content  # noqa: ARG005
+    return lambda bad_media: content  # noqa: ARG005
 
 
 UNSUPPORTED, CORRUPT, FRAMES, LIMIT = ("UnsupportedMedia",), ("CorruptMedia",), ("FrameCorrupt",), ("LimitExceeded",)
@@ -68,8 +68,8 @@ CASES = {
     "M2-header-cut-off": Case(cut("h264-closed-gop", 0.66), CORRUPT, "moov"),
     "M2-header-cut": Case(cut("h264-closed-gop", 0.98), CORRUPT),
     "M2-no-samples": Case(patched("h264-no-b", b"stsz", 8, 0), CORRUPT),
-    "M4-406-bytes": Case(lambda studio: studio.data("h264-closed-gop")[:406], CORRUPT),
-    "M4-406-bytes-faststart": Case(lambda studio: studio.data("h264-faststart")[:406], CORRUPT),
+    "M4-406-bytes": Case(lambda bad_media: bad_media.data("h264-closed-gop")[:406], CORRUPT),
+    "M4-406-bytes-faststart": Case(lambda bad_media: bad_media.data("h264-faststart")[:406], CORRUPT),
     "M6-audio-mp4": Case(encoded("tone.mp4", *LAVFI, "sine=d=1", "-c:a", "aac"), UNSUPPORTED, "no video"),
     "M6-audio-mkv": Case(encoded("tone.mkv", *LAVFI, "sine=d=1", "-c:a", "aac"), UNSUPPORTED, "no video"),
     "M6-cover": Case(making.cover_picture, UNSUPPORTED, "no video"),
@@ -101,8 +101,8 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-def test_what_gives_no_frames_says_why(case: Case, asked: Asked, studio: Studio) -> None:
-    video = asked.video(case.make(studio), case.name)
+def test_what_gives_no_frames_says_why(case: Case, asked: Asked, bad_media: BadMedia) -> None:
+    video = asked.video(case.make(bad_media), case.name)
     answer = asked.frames(video, [*case.frames])
     assert answer.seconds < case.seconds
     asked.refused(answer, case.codes, case.named, case.name)
@@ -126,14 +126,14 @@ DECIDED_BY_THE_BOX = ("stsd", "dref", "elst")  # what is there is taken
 @pytest.mark.limits(memory_mb=512)
 @pytest.mark.parametrize(("table", "place"), TABLES.items(), ids=[f"M12-{name}" for name in TABLES])
 def test_a_count_beyond_its_box_takes_no_memory(
-    table: str, place: tuple[str, int], asked: Asked, studio: Studio
+    table: str, place: tuple[str, int], asked: Asked, bad_media: BadMedia
 ) -> None:
     """In a function that has little."""
     clip, offset = place
     codes = (OK, *CORRUPT) if table in DECIDED_BY_THE_BOX else CORRUPT
     answer = None
     for count in (1 << 28, 1 << 31, (1 << 32) - 1):
-        data = patched(clip, table.encode(), offset, count)(studio)
+        data = patched(clip, table.encode(), offset, count)(bad_media)
         answer = asked.frames(asked.video(data, f"{count}.mp4"), [0])
         assert answer.code in codes, answer.value
         assert answer.seconds < COUNT_SECONDS
@@ -144,9 +144,9 @@ def test_a_count_beyond_its_box_takes_no_memory(
 
 
 @pytest.mark.parametrize("kind", ["moov", "trak", "stbl", "stsd", "avc1", "stsz", "mdat"], ids=lambda k: f"M15-{k}")
-def test_an_impossible_size_of_a_box_is_survived(kind: str, asked: Asked, studio: Studio) -> None:
+def test_an_impossible_size_of_a_box_is_survived(kind: str, asked: Asked, bad_media: BadMedia) -> None:
     """The frame is exact, or the file is refused."""
-    data = studio.data("h264-faststart")
+    data = bad_media.data("h264-faststart")
     at = body(data, kind.encode()).start - 8
     answer = None
     for size in (0, 1, 7, 8, (1 << 31) - 1, (1 << 32) - 1):

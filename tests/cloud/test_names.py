@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from tests.cloud.asked import CLIP_URI, SMALL_URI, Asked, Put, frames_in
-from tests.cloud.bed import VIDEOS
 from tests.cloud.function import Function
 from tests.cloud.postconditions import Postconditions
+from tests.cloud.stack import VIDEOS
 from tests.support.faults.client import Faults
 
 

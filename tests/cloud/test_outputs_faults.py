@@ -15,9 +15,9 @@ import pytest
 from numpy.typing import NDArray
 
 from local import clip as real_clip
-from tests.cloud.bed import RESULTS, VIDEOS
 from tests.cloud.function import Answer, Function
 from tests.cloud.postconditions import Postconditions
+from tests.cloud.stack import RESULTS, VIDEOS
 from tests.support.clips import linear_decode
 from tests.support.faults import rules, s3_errors
 from tests.support.faults.client import Faults
@@ -150,7 +150,7 @@ def test_trouble_in_writing_is_survived_or_named(case: Case, asked: Asked) -> No
 
 def test_an_object_that_is_there_is_not_replaced(asked: Asked, prefix: str) -> None:
     """O2"""
-    s3, key = asked.function.bed.s3, f"{prefix}frames.npy"
+    s3, key = asked.function.stack.s3, f"{prefix}frames.npy"
     s3.put_object(Bucket=RESULTS, Key=key, Body=b"another's")
     answer = asked.invoke(if_exists="keep")
     assert answer.code == "OutputConflict", answer.value

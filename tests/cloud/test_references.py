@@ -13,10 +13,10 @@ import pytest
 
 from local.stack import DIRECT
 from tests.cloud.asked import OK, Asked, Put
-from tests.cloud.bed import Limits
 from tests.cloud.conftest import Beds
 from tests.cloud.function import Function
 from tests.cloud.postconditions import Postconditions
+from tests.cloud.stack import Limits
 from tests.cloud.test_addresses import AUTHORITY, SITE, address_of
 from tests.support.boxes import Movie
 
@@ -36,10 +36,10 @@ def function(beds: Beds) -> Function:
 @pytest.fixture
 def asked(function: Function, put: Put, after: Postconditions, prefix: str) -> Iterator[Asked]:
     """Afterwards the canary must not have been seen."""
-    bed = function.bed
-    DIRECT.open(urllib.request.Request(f"{bed.web}/counts", method="DELETE"), timeout=10).close()  # noqa: S310
+    stack = function.stack
+    DIRECT.open(urllib.request.Request(f"{stack.web}/counts", method="DELETE"), timeout=10).close()  # noqa: S310
     yield Asked(function, after, prefix, put)
-    assert bed.web_counts()["canary"] == 0
+    assert stack.web_counts()["canary"] == 0
 
 
 def hls(uri: str) -> str:
@@ -133,7 +133,7 @@ def test_a_file_that_names_others_is_no_video(make: object, asked: Asked) -> Non
         for video in ("list.mp4", "list.m3u8", "list.ts"):
             answer = asked.frames(asked.video(content, f"{number}-{video}"), [0], output=f"{asked.output}x.npy")
             assert answer.code == "UnsupportedMedia", answer.value
-        asked.function.bed.web_put("list.mp4", content)
+        asked.function.stack.web_put("list.mp4", content)
         answer = asked.frames(f"{SITE}/files/list.mp4", [0], output=f"{asked.output}x.npy")
         assert answer.code == "UnsupportedMedia", answer.value
     assert answer

@@ -1,4 +1,4 @@
-"""The S3 server of the test bed, through the proxy: how strict it is, and where it is kinder than S3."""
+"""The S3 server of the test stack, through the proxy: how strict it is, and where it is kinder than S3."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from local.stack import DIRECT
-from tests.cloud.bed import RESULTS, VIDEOS, Bed, key_of
+from tests.cloud.stack import RESULTS, VIDEOS, FaultStack, key_of
 from tests.support.faults import s3_errors
 from tests.support.faults.client import Faults
 
@@ -41,10 +41,10 @@ def refusal(call: Callable[[], object]) -> tuple[int, str]:
 
 
 @pytest.fixture
-def s3(bed: Bed, faults: Faults) -> S3Client:  # noqa: ARG001 - without rules
+def s3(stack: FaultStack, faults: Faults) -> S3Client:  # noqa: ARG001 - without rules
     """The tests' client, through the proxy."""
     key = key_of("tests")
-    return bed.client(bed.proxy_url, key.access, key.secret)
+    return stack.client(stack.proxy_url, key.access, key.secret)
 
 
 @pytest.fixture
@@ -100,16 +100,16 @@ def test_a_presigned_url_takes_unsigned_ranges_and_conditions(s3: S3Client, stor
     assert b"Request has expired" in answer[1]
 
 
-def test_wrong_credentials_are_refused(bed: Bed, stored: tuple[str, bytes, str]) -> None:
+def test_wrong_credentials_are_refused(stack: FaultStack, stored: tuple[str, bytes, str]) -> None:
     key, access = stored[0], key_of("tests").access
-    wrong_secret = bed.client(bed.proxy_url, access, "wrong")
-    unknown = bed.client(bed.proxy_url, "AKNOBODY000000000001", "wrong")
+    wrong_secret = stack.client(stack.proxy_url, access, "wrong")
+    unknown = stack.client(stack.proxy_url, "AKNOBODY000000000001", "wrong")
     assert refusal(lambda: wrong_secret.get_object(Bucket=RESULTS, Key=key)) == (403, "SignatureDoesNotMatch")
     assert refusal(lambda: unknown.get_object(Bucket=RESULTS, Key=key)) == (403, "InvalidAccessKeyId")
 
 
-def test_the_function_may_only_what_it_needs(bed: Bed, prefix: str) -> None:
-    function = bed.client(bed.proxy_url, key_of("function").access, key_of("function").secret)
+def test_the_function_may_only_what_it_needs(stack: FaultStack, prefix: str) -> None:
+    function = stack.client(stack.proxy_url, key_of("function").access, key_of("function").secret)
     function.put_object(Bucket=RESULTS, Key=f"{prefix}x", Body=b"x")
     function.delete_object(Bucket=RESULTS, Key=f"{prefix}x")
     function.get_object(Bucket=VIDEOS, Key="small.mp4")
@@ -183,7 +183,7 @@ def test_a_wrong_checksum_of_a_part_is_refused(s3: S3Client, prefix: str) -> Non
     assert refusal(lambda: s3.complete_multipart_upload(**upload, MultipartUpload=parts))[0] == 400
 
 
-def test_where_the_server_is_kinder_than_s3(s3: S3Client, bed: Bed, stored: tuple[str, bytes, str]) -> None:
+def test_where_the_server_is_kinder_than_s3(s3: S3Client, stack: FaultStack, stored: tuple[str, bytes, str]) -> None:
     """S3 refuses all of these. What relies on a refusal is provoked with the proxy instead."""
     key, data, _ = stored
     versioned: Any = {
@@ -192,14 +192,14 @@ def test_where_the_server_is_kinder_than_s3(s3: S3Client, bed: Bed, stored: tupl
         "VersionId": "3sL4kqtJlcpXroDTDmJ",
     }  # of a bucket without versions
     assert s3.get_object(**versioned)["Body"].read() == data
-    elsewhere = bed.client(bed.proxy_url, key_of("tests").access, key_of("tests").secret, "eu-central-1")
+    elsewhere = stack.client(stack.proxy_url, key_of("tests").access, key_of("tests").secret, "eu-central-1")
     assert elsewhere.get_object(Bucket=RESULTS, Key=key)["Body"].read() == data
     assert refusal(lambda: s3.get_object(Bucket=RESULTS, Key="a/../b")) == (400, "InvalidRequest")  # a key for S3
-    put = AWSRequest("PUT", f"{bed.proxy_url}/{RESULTS}/{key}", data=b"signed")
+    put = AWSRequest("PUT", f"{stack.proxy_url}/{RESULTS}/{key}", data=b"signed")
     S3SigV4Auth(Credentials(key_of("tests").access, key_of("tests").secret), "s3", "us-east-1").add_auth(put)
     other = urllib.request.Request(str(put.url), b"sent, other", dict(put.headers), method="PUT")  # noqa: S310
     DIRECT.open(other, timeout=10).close()  # a body that does not fit its signed hash
-    unlisted = bed.client(bed.proxy_url, key_of("function").access, key_of("function").secret)
+    unlisted = stack.client(stack.proxy_url, key_of("function").access, key_of("function").secret)
     missing = refusal(lambda: unlisted.get_object(Bucket="unlisted", Key="missing"))
     assert missing == (404, "NoSuchKey")  # S3 hides it: 403
 

@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.cloud.asked import OK, SMALL_FRAMES, SMALL_URI, Asked, Put, check_report
-from tests.cloud.bed import RESULTS
 from tests.cloud.function import Function
 from tests.cloud.postconditions import Postconditions
+from tests.cloud.stack import RESULTS
 from tests.support.faults.client import Faults
 
 QUICK_SECONDS = 1

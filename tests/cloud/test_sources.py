@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 
 from local import clip as real_clip
-from tests.cloud.bed import RESULTS, VIDEOS
 from tests.cloud.function import Answer, Function
 from tests.cloud.postconditions import Postconditions
+from tests.cloud.stack import RESULTS, VIDEOS
 from tests.support.clips import linear_decode
 from tests.support.faults import rules, s3_errors
 from tests.support.faults.client import Faults

@@ -18,10 +18,10 @@ import pytest
 
 from local.stack import aws_client
 from tests.cloud.asked import OK, SMALL_URI, Asked, Put, check_report
-from tests.cloud.bed import RESULTS, VIDEOS, Bed
 from tests.cloud.conftest import GOOD_ROW
 from tests.cloud.function import Answer, Function
 from tests.cloud.postconditions import Postconditions
+from tests.cloud.stack import RESULTS, VIDEOS, FaultStack
 from tests.support.faults.client import Faults
 
 DELIVERIES = 10
@@ -35,11 +35,11 @@ def asked(function: Function, put: Put, after: Postconditions, prefix: str) -> A
 
 
 @pytest.fixture
-def uploads(bed: Bed) -> Iterator[str]:
+def uploads(stack: FaultStack) -> Iterator[str]:
     """Where WATCHED puts its results; they are gone after the test."""
     yield ON_UPLOAD
-    for item in bed.s3.list_objects_v2(Bucket=RESULTS, Prefix=ON_UPLOAD).get("Contents", []):
-        bed.s3.delete_object(Bucket=RESULTS, Key=item["Key"])
+    for item in stack.s3.list_objects_v2(Bucket=RESULTS, Prefix=ON_UPLOAD).get("Contents", []):
+        stack.s3.delete_object(Bucket=RESULTS, Key=item["Key"])
 
 
 def s3_record(bucket: str, key: str, name: str = "ObjectCreated:Put") -> dict[str, Any]:
@@ -275,21 +275,21 @@ def test_an_event_delivered_again_and_again_is_one_result(asked: Asked) -> None:
 
 def test_an_event_delivered_to_many_at_once_is_one_result(asked: Asked) -> None:
     """E11: to containers of their own, as the emulator takes one request at a time."""
-    bed = asked.function.bed
+    stack = asked.function.stack
     scale = ("up", "--detach", "--no-deps", "--no-recreate", "--scale")
-    bed.compose(*scale, f"function={DELIVERIES}", "function")
+    stack.compose(*scale, f"function={DELIVERIES}", "function")
     try:
         urls = [
-            f"http://{bed.compose('port', '--index', str(number + 1), 'function', '8080').strip()}"
+            f"http://{stack.compose('port', '--index', str(number + 1), 'function', '8080').strip()}"
             for number in range(DELIVERIES)
         ]
-        bed.wait(60, *urls)
+        stack.wait(60, *urls)
         clients = [aws_client("lambda", url) for url in urls]
         payload = json.dumps(kept(asked)).encode()
         with ThreadPoolExecutor(DELIVERIES) as pool:
             answers = pool.map(lambda client: client.invoke(FunctionName="function", Payload=payload), clients)
             values = [json.load(answer["Payload"]) for answer in answers]
     finally:
-        bed.compose(*scale, "function=1", "function")
+        stack.compose(*scale, "function=1", "function")
     check_one_result(asked, values)
     asked.after.succeeded(Answer(values[0], 0))

@@ -16,9 +16,9 @@ import pytest
 
 from local.stack import docker
 from tests.cloud.asked import CLIP_URI, OK, SMALL_URI, Asked, Put, check_report, meanwhile, wait_until
-from tests.cloud.bed import Bed
 from tests.cloud.function import Function
 from tests.cloud.postconditions import Postconditions
+from tests.cloud.stack import FaultStack
 from tests.support.faults import rules
 from tests.support.faults.client import Applied, Faults
 
@@ -51,12 +51,12 @@ def held(faults: Faults, skip: int = 1) -> Iterator[Applied]:
         yield applied
 
 
-def signal_worker(bed: Bed, number: signal.Signals) -> int:
-    return int(bed.python("function", SIGNALLING, str(int(number))))
+def signal_worker(stack: FaultStack, number: signal.Signals) -> int:
+    return int(stack.python("function", SIGNALLING, str(int(number))))
 
 
-def is_paused(bed: Bed) -> bool:
-    return bool(bed.inspect("function")["State"]["Paused"])
+def is_paused(stack: FaultStack) -> bool:
+    return bool(stack.inspect("function")["State"]["Paused"])
 
 
 def event(asked: Asked) -> dict[str, object]:
@@ -74,24 +74,24 @@ def test_a_worker_that_is_signalled_is_replaced(
 ) -> None:
     with held(faults, skip) as applied, meanwhile(asked.function, event(asked)) as coming:
         wait_until(lambda: applied.hits, "the worker waits")
-        before = signal_worker(asked.function.bed, number)
+        before = signal_worker(asked.function.stack, number)
         answer = coming.result()
     named = "did not answer" if number == signal.SIGSTOP else number.name
     asked.refused(answer, CRASHED, named)
-    assert signal_worker(asked.function.bed, signal.SIGCONT) != before
+    assert signal_worker(asked.function.stack, signal.SIGCONT) != before
 
 
 def test_a_worker_that_dies_between_requests_is_not_missed(asked: Asked) -> None:
     """R6"""
     for number in (signal.SIGKILL, signal.SIGSEGV):
-        signal_worker(asked.function.bed, number)
+        signal_worker(asked.function.stack, number)
         answer = asked.frames(SMALL_URI, [3])
         asked.exact(answer, asked.truth()[[3]])
 
 
 def test_a_worker_that_was_stopped_between_requests_is_replaced(asked: Asked) -> None:
     """R6: no one can tell that it will not go on, so one request is lost."""
-    signal_worker(asked.function.bed, signal.SIGSTOP)
+    signal_worker(asked.function.stack, signal.SIGSTOP)
     answer = asked.frames(SMALL_URI, [3])
     asked.refused(answer, CRASHED, "did not answer")
 
@@ -102,7 +102,7 @@ def test_three_workers_in_a_row_are_replaced(asked: Asked, faults: Faults) -> No
     for _ in range(3):
         with held(faults) as applied, meanwhile(asked.function, event(asked)) as coming:
             wait_until(lambda: applied.hits, "the worker waits")
-            signal_worker(asked.function.bed, signal.SIGKILL)
+            signal_worker(asked.function.stack, signal.SIGKILL)
             answer = coming.result()
         check_report(answer, CRASHED)
         faults.clear()
@@ -113,11 +113,11 @@ def test_three_workers_in_a_row_are_replaced(asked: Asked, faults: Faults) -> No
 @pytest.mark.limits(memory_mb=512)
 def test_where_memory_runs_out_the_worker_goes_and_not_the_function(asked: Asked, faults: Faults) -> None:
     """R2: the kernel has to end a process of the container in the middle of a request."""
-    bed = asked.function.bed
+    stack = asked.function.stack
     with held(faults) as applied, meanwhile(asked.function, event(asked)) as coming:
         wait_until(lambda: applied.hits, "the worker waits")
         # It ends the hog, too, and maybe the worker that took the first one's place.
-        hog = [docker(), "exec", bed.container("function"), "python3", "-c", HOG]
+        hog = [docker(), "exec", stack.container("function"), "python3", "-c", HOG]
         subprocess.run(hog, capture_output=True, check=False, timeout=60)
         answer = coming.result()
     asked.function.check_good()
@@ -127,15 +127,15 @@ def test_where_memory_runs_out_the_worker_goes_and_not_the_function(asked: Asked
 @pytest.mark.parametrize("seconds", PAUSES, ids=lambda seconds: f"R7-{seconds}s")
 def test_a_function_that_was_frozen_goes_on(seconds: int, asked: Asked) -> None:
     """Lambda freezes it between requests."""
-    bed = asked.function.bed
+    stack = asked.function.stack
     first = asked.frames(CLIP_URI, [100], reduce="sum")
     assert first.code == OK, first.value
-    bed.compose("pause", "function")
+    stack.compose("pause", "function")
     began = time.monotonic()
     try:
-        wait_until(lambda: is_paused(bed) and time.monotonic() - began > seconds, "it is paused", seconds + 10)
+        wait_until(lambda: is_paused(stack) and time.monotonic() - began > seconds, "it is paused", seconds + 10)
     finally:
-        bed.compose("unpause", "function")
+        stack.compose("unpause", "function")
     answer = asked.frames(CLIP_URI, [100], reduce="sum")
     assert answer.value["reduced"] == first.value["reduced"]
     asked.hold(answer)
@@ -153,14 +153,14 @@ def test_connections_that_broke_while_it_was_frozen_are_replaced(asked: Asked, f
 
 def test_what_a_killed_worker_left_in_tmp_is_removed_and_never_read(asked: Asked, faults: Faults) -> None:
     """R8"""
-    bed = asked.function.bed
-    bed.python("function", LITTER)
+    stack = asked.function.stack
+    stack.python("function", LITTER)
     with held(faults) as applied, meanwhile(asked.function, event(asked)) as coming:
         wait_until(lambda: applied.hits, "the worker waits")
-        there = bed.python("function", LISTED).split()
+        there = stack.python("function", LISTED).split()
         assert "hwang-killed" in there
         assert len(there) == 2, "the request has a folder of its own"
-        signal_worker(bed, signal.SIGKILL)
+        signal_worker(stack, signal.SIGKILL)
         answer = coming.result()
     asked.refused(answer, CRASHED)
-    assert bed.python("function", LISTED).split() == []
+    assert stack.python("function", LISTED).split() == []

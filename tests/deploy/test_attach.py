@@ -56,7 +56,7 @@ def test_what_is_attached_is_an_artifact_about_the_image_which_stays_as_it_is(
     done = tool.run("push", reference, "--repository", "app", "--attach", "--json").document
     assert plain["attached"] is None
     assert (done["digest"], done["already_there"]) == (plain["digest"], True)
-    repository = aws.depot.repositories["app"]
+    repository = aws.ecr_state.repositories["app"]
     (artifact,) = repository.referrers(done["digest"])
     assert (artifact.digest, artifact.media_type) == (done["attached"], OCI_MANIFEST)
     assert artifact.document["artifactType"] == CYCLONEDX
@@ -77,7 +77,7 @@ def test_the_answers_to_cve_records_are_attached_beside_the_bill(aws: StrictAws,
     files = {SBOM.lstrip("/"): BILL, VEX.lstrip("/"): ANSWERS}
     image = f"oci:{write_directory(layout_of(good(files)), tmp_path / 'both')}"
     done = tool.run("push", image, "--repository", "app", "--attach", "--json").document
-    repository = aws.depot.repositories["app"]
+    repository = aws.ecr_state.repositories["app"]
     attached = {artifact.digest: artifact.document for artifact in repository.referrers(done["digest"])}
     assert attached.keys() == {done["attached"], done["attached_vex"]}
     (layer,) = attached[done["attached_vex"]]["layers"]
@@ -106,7 +106,7 @@ def test_an_image_without_a_bill_is_not_pushed(aws: StrictAws, tool: Tool, tmp_p
     bare = f"oci:{write_directory(layout_of(good()), tmp_path / 'bare')}"
     ended = tool.run("push", bare, "--repository", "app", "--attach")
     assert (ended.error, SBOM in ended.err) == ("ImageRefused", True)
-    assert not aws.depot.repositories["app"].manifests
+    assert not aws.ecr_state.repositories["app"].manifests
 
 
 def test_a_dry_run_attaches_nothing(aws: StrictAws, tool: Tool, reference: str) -> None:
@@ -114,7 +114,7 @@ def test_a_dry_run_attaches_nothing(aws: StrictAws, tool: Tool, reference: str) 
     ended = tool.run("push", reference, "--repository", "app", "--attach", "--dry-run")
     assert ended.code == 0, ended
     assert "attach the bill of materials" in ended.out + ended.err
-    assert not aws.depot.repositories["app"].manifests
+    assert not aws.ecr_state.repositories["app"].manifests
 
 
 def test_what_is_attached_to_an_image_that_stays_is_not_pruned(aws: StrictAws, tool: Tool, reference: str) -> None:
@@ -132,7 +132,7 @@ def test_a_cut_is_made_good(aws: StrictAws, tool: Tool, reference: str, operatio
     with aws.rule(Drop(), operation, times=1) as rule:
         attached = tool.run("push", reference, "--repository", "app", "--attach", "--json").document["attached"]
         assert len(rule.hits) == 1
-    assert [artifact.digest for artifact in aws.depot.repositories["app"].referrers(done["digest"])] == [attached]
+    assert [artifact.digest for artifact in aws.ecr_state.repositories["app"].referrers(done["digest"])] == [attached]
 
 
 # Debian's registry, which does not list referrers.

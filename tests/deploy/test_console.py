@@ -167,4 +167,4 @@ def test_a_question_that_is_stopped_deletes_nothing(aws: StrictAws, tool: Tool, 
     screen = onterminal.run(tool, "prune", "--repository", "app", "--keep", "0", "--younger", "0s", stop_at="[y/N]")
     assert screen.code == StoppedError.exit_code
     assert "Stopped: stopped by SIGINT" in screen.text
-    assert digest in aws.depot.repositories["app"].manifests
+    assert digest in aws.ecr_state.repositories["app"].manifests

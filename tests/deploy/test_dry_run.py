@@ -124,7 +124,7 @@ def test_a_prune(aws: StrictAws, trial: Trial, digest: str) -> None:
         aws.put_image()
     actions = compare(aws, trial, "prune", "--repository", "app", "--keep", "2", "--younger", "0s", "--yes")
     assert actions == ["BatchDeleteImage", "BatchDeleteImage"]
-    assert digest not in aws.depot.repositories["app"].manifests
+    assert digest not in aws.ecr_state.repositories["app"].manifests
 
 
 def test_an_invocation(aws: StrictAws, trial: Trial, digest: str, tmp_path: Path) -> None:

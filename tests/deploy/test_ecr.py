@@ -13,7 +13,7 @@ from deploy.image import oci
 from deploy.registry import ecr
 from deploy.registry.address import Address
 from tests.support.aws import Change, Drop, Fail, StrictAws, samples
-from tests.support.aws.world import ACCOUNT, REGION
+from tests.support.aws.shared_state import ACCOUNT, REGION
 
 NAME = "frames"
 
@@ -124,7 +124,7 @@ def test_a_policy_is_read_as_iam_reads_it(aws: StrictAws, statement: dict[str, A
 def test_the_registry_is_where_the_repository_says(aws: StrictAws) -> None:
     aws.do("CreateRepository", repositoryName=NAME)
     host = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
-    aws.depot.host = host
+    aws.ecr_state.host = host
     found = ecr.find(aws.client("ecr"), NAME)
     assert found.uri == f"{host}/{NAME}"
     assert found.address == Address.of_url(aws.url)  # the API's endpoint is on this machine
@@ -196,7 +196,7 @@ def test_manifests_come_a_hundred_at_a_time(aws: StrictAws) -> None:
 def test_all_images_are_listed_with_what_matters(aws: StrictAws) -> None:
     images = [aws.put_image(repository=NAME, tag=f"tag{number}" if number else "") for number in range(103)]
     archived = images[7]
-    aws.depot.repositories[NAME].manifests[archived.digest].archived = True
+    aws.ecr_state.repositories[NAME].manifests[archived.digest].archived = True
     repository = ecr.find(aws.client("ecr"), NAME)
     found = {image.digest: image for image in repository.images()}
     assert list(found) == [image.digest for image in images]

@@ -25,7 +25,7 @@ def pushed(live_aws: StrictAws, engine: str, tmp_path: Path) -> Iterator[str]:
     password = base64.b64decode(token).decode().partition(":")[2]
     docker = [engine, "--config", str(tmp_path)]
     name = f"{repository}:v1"
-    login = [*docker, "login", "--username", "AWS", "--password-stdin", live_aws.depot.host]
+    login = [*docker, "login", "--username", "AWS", "--password-stdin", live_aws.ecr_state.host]
     subprocess.run(login, input=password, text=True, capture_output=True, check=True, timeout=60)
     subprocess.run([*docker, "tag", IMAGE, name], check=True, timeout=60)
     try:
@@ -41,7 +41,7 @@ def test_a_pushed_image_runs(live_aws: StrictAws, pushed: str) -> None:
         FunctionName="frames",
         Role=ROLE,
         PackageType="Image",
-        Code={"ImageUri": f"{live_aws.depot.host}/hwang@{pushed}"},
+        Code={"ImageUri": f"{live_aws.ecr_state.host}/hwang@{pushed}"},
         MemorySize=512,
         Timeout=30,
     )

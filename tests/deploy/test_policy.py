@@ -30,8 +30,8 @@ from tests.deploy.tool import Ended
 from tests.deploy.trial import Trial, traffic
 from tests.support.aws import Answer, Identity, Invocation, SampleImage, StrictAws
 from tests.support.aws.rights import repository_arn
+from tests.support.aws.shared_state import ACCOUNT, REGION
 from tests.support.aws.strict import ROLE
-from tests.support.aws.world import ACCOUNT, REGION
 
 Policy: TypeAlias = Mapping[str, Any]
 SCOPE: Final = {"repository": "app", "function": "frames", "region": REGION, "account": ACCOUNT}
@@ -72,7 +72,7 @@ def function(aws: StrictAws) -> None:
 
 
 def digest(aws: StrictAws, tag: str = "three") -> str:
-    return aws.depot.repositories["app"].tags[tag]
+    return aws.ecr_state.repositories["app"].tags[tag]
 
 
 def fails_when_live(invocation: Invocation) -> Answer:
@@ -256,7 +256,7 @@ def state(aws: StrictAws) -> dict[str, Any]:
         name: (found.latest.digest, found.latest.configuration["MemorySize"])
         for name, found in aws.store.functions.items()
     }
-    images = {name: (set(found.manifests), dict(found.tags)) for name, found in aws.depot.repositories.items()}
+    images = {name: (set(found.manifests), dict(found.tags)) for name, found in aws.ecr_state.repositories.items()}
     return {"traffic": traffic(aws), "latest": latest, "images": images}
 
 

@@ -21,7 +21,7 @@ PRUNE = ("prune", "--repository", "app")
 def put(aws: StrictAws, days: float, image: SampleImage | None = None, tag: str = "") -> SampleImage:
     """The image (default: a new one), pushed so many days ago."""
     pushed = aws.put_image(image, tag=tag)
-    aws.depot.repositories["app"].manifests[pushed.digest].pushed = time.time() - days * DAY
+    aws.ecr_state.repositories["app"].manifests[pushed.digest].pushed = time.time() - days * DAY
     return pushed
 
 
@@ -34,7 +34,7 @@ def signature(of: SampleImage) -> SampleImage:
 
 
 def left(aws: StrictAws) -> set[str]:
-    return set(aws.depot.repositories["app"].manifests)
+    return set(aws.ecr_state.repositories["app"].manifests)
 
 
 def digests(*images: SampleImage) -> set[str]:
@@ -151,7 +151,7 @@ def test_a_refusal_is_told_and_the_others_are_deleted(aws: StrictAws, trial: Tri
 
 def test_archived_images_are_deleted_too_though_ecr_stumbles(aws: StrictAws, trial: Trial) -> None:
     archived = put(aws, 9)
-    aws.depot.repositories["app"].manifests[archived.digest].archived = True
+    aws.ecr_state.repositories["app"].manifests[archived.digest].archived = True
     with aws.rule(Fail("ServerException", status=500), "BatchDeleteImage", times=1) as rule:
         trial.succeeds(*PRUNE, "--keep", "0", "--yes")
     assert rule.hits
@@ -162,7 +162,7 @@ def test_nothing_is_deleted_where_lambda_does_not_say_what_runs(aws: StrictAws, 
     put(aws, 9)
     aws.make_function("frames", put(aws, 9))
     with aws.rule(Change(lambda answer: answer["Code"].pop("ResolvedImageUri")), "GetFunction", {"Qualifier": "1"}):
-        aws.store.functions["frames"].version("1").code["ImageUri"] = f"{aws.depot.host}/app:v1"
+        aws.store.functions["frames"].version("1").code["ImageUri"] = f"{aws.ecr_state.host}/app:v1"
         ended = trial.fails(AwsRefusedError, *PRUNE, "--keep", "0", "--yes")
     assert "version 1 of frames" in ended.err
     assert len(left(aws)) == 2
@@ -175,7 +175,7 @@ def test_another_functions_image_of_another_account_or_kind_does_not_matter(aws:
     role = "arn:aws:iam::123456789012:role/r"
     aws.do("CreateFunction", FunctionName="old", Role=role, Runtime="python3.13", Handler="a.b", Code=code)
     assert trial.succeeds(*PRUNE, "--keep", "0", "--yes", "--json").document["deleted"] == [unused.digest]
-    assert len(aws.depot.repositories["other"].manifests) == 1
+    assert len(aws.ecr_state.repositories["other"].manifests) == 1
 
 
 # Whether it is wanted.

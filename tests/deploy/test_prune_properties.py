@@ -82,7 +82,7 @@ def clients(account: StrictAws) -> Iterator[Account]:
 def make(aws: StrictAws, state: State) -> list[SampleImage]:
     """The state in the account, instead of what was there."""
     aws.store.functions.clear()
-    aws.depot.repositories.clear()
+    aws.ecr_state.repositories.clear()
     aws.do("CreateRepository", repositoryName="app")
     made: list[SampleImage] = []
     for image in state.pushed:
@@ -95,7 +95,9 @@ def make(aws: StrictAws, state: State) -> list[SampleImage]:
             sample, manifest=json.dumps(json.loads(sample.manifest) | {"annotations": {"n": str(len(made))}}).encode()
         )
         made.append(aws.put_image(sample))
-        aws.depot.repositories["app"].manifests[made[-1].digest].pushed = time.time() - 86400 * image.days - len(made)
+        aws.ecr_state.repositories["app"].manifests[made[-1].digest].pushed = (
+            time.time() - 86400 * image.days - len(made)
+        )
     for number, runs in enumerate(state.versions):
         aws.make_function(f"f{number}", made[runs[0]])
         for image_number in runs[1:-1]:
@@ -133,7 +135,7 @@ def test_what_is_needed_stays_and_all_else_goes(account: StrictAws, clients: Acc
     if state.meanwhile is not None:
         account.make_function("meanwhile", made[state.meanwhile])
     gone = set(retention.delete(clients, Reporter(), repository, plan)) if plan.unneeded else set()
-    there = {n for n, image in enumerate(made) if image.digest in account.depot.repositories["app"].manifests}
+    there = {n for n, image in enumerate(made) if image.digest in account.ecr_state.repositories["app"].manifests}
     note(f"needed {used}, still there {there}")
     assert gone == {image.digest for n, image in enumerate(made) if n not in there}
     assert used <= there
@@ -143,4 +145,4 @@ def test_what_is_needed_stays_and_all_else_goes(account: StrictAws, clients: Acc
         assert there == needed(replace(state, versions=(*state.versions, (state.meanwhile,))))
     for function in account.store.functions.values():
         for version in (function.latest, *function.versions.values()):
-            assert version.digest in account.depot.repositories["app"].manifests
+            assert version.digest in account.ecr_state.repositories["app"].manifests

@@ -21,7 +21,7 @@ from deploy.errors import (
     UsageError,
 )
 from tests.deploy.each import cases, each
-from tests.deploy.stage import CANARY, NAME, WANTED, Stage, stage
+from tests.deploy.scenario import CANARY, NAME, WANTED, Scenario, scenario
 from tests.support.aws import Answer, Change, Drop, Fail, Invocation, LoseAnswer, samples
 from tests.support.aws.rules import Action
 
@@ -46,7 +46,7 @@ BAD_ANSWERS: dict[str, tuple[Answer | Action, str]] = {
 }
 
 
-def ask(made: Stage, qualifier: str, bad: Answer | Action) -> Any:
+def ask(made: Scenario, qualifier: str, bad: Answer | Action) -> Any:
     """Runs the deploy with a bad answer for this qualifier, and good ones else."""
     made.arguments = (
         *made.arguments,
@@ -69,7 +69,7 @@ def test_a_bad_answer_ends_the_deploy_and_everything_is_as_it_was(
     tmp_path: Path, of: str, name: str, case: tuple[Answer | Action, str]
 ) -> None:
     bad, words = case
-    with stage(tmp_path / name, *WANTED) as made:
+    with scenario(tmp_path / name, *WANTED) as made:
         ended = ask(made, "2" if of == "version" else "live", bad)
         made.require_failed(ended, SmokeFailedError if of == "version" else ReleaseUndoneError, words)
         moves = made.aws.calls("UpdateAlias")
@@ -84,7 +84,7 @@ def test_a_bad_answer_ends_the_deploy_and_everything_is_as_it_was(
 
 
 def test_a_function_that_never_answers_is_given_up_after_its_own_time(tmp_path: Path) -> None:
-    with stage(tmp_path / "it", "--timeout", "1") as made:
+    with scenario(tmp_path / "it", "--timeout", "1") as made:
         made.aws.answer(Answer(hang=True))
         start = time.monotonic()
         ended = made.run()
@@ -93,7 +93,7 @@ def test_a_function_that_never_answers_is_given_up_after_its_own_time(tmp_path: 
 
 
 def test_a_function_that_never_answers_can_be_stopped(tmp_path: Path) -> None:
-    with stage(tmp_path / "it") as made:
+    with scenario(tmp_path / "it") as made:
         made.aws.answer(Answer(hang=True))
         with made.aws.hold("Invoke") as held:
             process = made.start()
@@ -105,7 +105,7 @@ def test_a_function_that_never_answers_can_be_stopped(tmp_path: Path) -> None:
 
 def test_a_function_that_is_busy_for_a_moment_is_asked_again(tmp_path: Path) -> None:
     def test(name: str, fault: Action) -> None:
-        with stage(tmp_path / name) as made, made.aws.rule(fault, "Invoke", times=2) as rule:
+        with scenario(tmp_path / name) as made, made.aws.rule(fault, "Invoke", times=2) as rule:
             made.require_deployed(made.run())
             assert len(rule.hits) == 2
 
@@ -118,7 +118,7 @@ def test_the_event_is_the_users_or_the_images_or_one_for_any_function(tmp_path: 
 
     def test(name: str, case: tuple[dict[str, str], tuple[str, ...], bytes | None]) -> None:
         labels, arguments, event = case
-        with stage(tmp_path / name, *arguments) as made:
+        with scenario(tmp_path / name, *arguments) as made:
             made.image = made.aws.put_image(samples.make(labels=labels))
             if name == "user's":
                 made.arguments = ("--smoke", made.file("event", {"frame": 3}))
@@ -146,7 +146,7 @@ def test_the_event_is_the_users_or_the_images_or_one_for_any_function(tmp_path: 
 
 
 def test_a_canary_without_errors_is_promoted(tmp_path: Path) -> None:
-    with stage(tmp_path / "it", *WANTED, "--canary", "25%", "--for", "2s") as made:
+    with scenario(tmp_path / "it", *WANTED, "--canary", "25%", "--for", "2s") as made:
         made.require_deployed(made.run())
         first, last = made.aws.calls("UpdateAlias")
         assert first.parameters["FunctionVersion"] == "1"
@@ -155,7 +155,7 @@ def test_a_canary_without_errors_is_promoted(tmp_path: Path) -> None:
         assert len(made.aws.calls("GetMetricData")) >= 4
 
 
-def erring(made: Stage, errors: int) -> Callable[[dict[str, Any]], None]:
+def erring(made: Scenario, errors: int) -> Callable[[dict[str, Any]], None]:
     """Users of the version under watch get errors, from the first look on."""
 
     def count(_: dict[str, Any]) -> None:
@@ -168,7 +168,7 @@ def erring(made: Stage, errors: int) -> Callable[[dict[str, Any]], None]:
 
 @cases("more", {"none allowed": (), "three allowed": ("--canary-errors", "3")})
 def test_a_canary_with_errors_is_taken_back(tmp_path: Path, name: str, more: tuple[str, ...]) -> None:
-    with stage(tmp_path / name, *WANTED, "--canary", "10%", "--for", "4s", *more) as made:
+    with scenario(tmp_path / name, *WANTED, "--canary", "10%", "--for", "4s", *more) as made:
         with made.aws.rule(Change(erring(made, 3)), "GetMetricData", times=1):
             ended = made.run()
         if more:
@@ -179,7 +179,7 @@ def test_a_canary_with_errors_is_taken_back(tmp_path: Path, name: str, more: tup
 
 
 def test_a_canary_whose_errors_cannot_be_read_is_taken_back(tmp_path: Path) -> None:
-    with stage(tmp_path / "it", *CANARY) as made:
+    with scenario(tmp_path / "it", *CANARY) as made:
         with made.aws.rule(Fail("InternalFailure"), "GetMetricData"):
             ended = made.run()
         assert ended.code == 22, ended
@@ -191,7 +191,7 @@ def test_a_canary_whose_errors_cannot_be_read_is_taken_back(tmp_path: Path) -> N
 def test_an_own_canary_that_was_left_under_way_is_taken_over(
     tmp_path: Path, name: str, arguments: tuple[str, ...]
 ) -> None:
-    with stage(tmp_path / name, *WANTED, *CANARY) as made:
+    with scenario(tmp_path / name, *WANTED, *CANARY) as made:
         with made.aws.hold("GetMetricData") as held:
             process = made.start()
             assert held.arrived(process=process)
@@ -203,7 +203,7 @@ def test_an_own_canary_that_was_left_under_way_is_taken_over(
 
 
 def test_an_own_canary_that_fails_when_taken_over_is_ended(tmp_path: Path) -> None:
-    with stage(tmp_path / "it", *CANARY) as made:
+    with scenario(tmp_path / "it", *CANARY) as made:
         made.aws.release(NAME, made.image)
         made.aws.do(
             "UpdateAlias", FunctionName=NAME, Name="live", RoutingConfig={"AdditionalVersionWeights": {"2": 0.1}}
@@ -216,7 +216,7 @@ def test_an_own_canary_that_fails_when_taken_over_is_ended(tmp_path: Path) -> No
 
 
 def test_a_canary_beside_latest_is_refused(tmp_path: Path) -> None:
-    with stage(tmp_path / "it", *WANTED, *CANARY) as made:
+    with scenario(tmp_path / "it", *WANTED, *CANARY) as made:
         made.aws.do("UpdateAlias", FunctionName=NAME, Name="live", FunctionVersion="$LATEST")
         made.set()
         made.require_failed(made.run(), UsageError, "$LATEST")
@@ -228,7 +228,7 @@ def test_a_canary_beside_latest_is_refused(tmp_path: Path) -> None:
 # Row 26: provisioned concurrency.
 
 
-def provisioned(made: Stage, qualifier: str) -> None:
+def provisioned(made: Scenario, qualifier: str) -> None:
     made.aws.do(
         "PutProvisionedConcurrencyConfig", FunctionName=NAME, Qualifier=qualifier, ProvisionedConcurrentExecutions=2
     )
@@ -238,7 +238,7 @@ def provisioned(made: Stage, qualifier: str) -> None:
 
 
 def test_provisioned_concurrency_of_the_alias_is_waited_for(tmp_path: Path) -> None:
-    with stage(tmp_path / "it") as made:
+    with scenario(tmp_path / "it") as made:
         provisioned(made, "live")
         made.aws.takes("UpdateAlias", looks=2)
         ended = made.run()
@@ -248,14 +248,14 @@ def test_provisioned_concurrency_of_the_alias_is_waited_for(tmp_path: Path) -> N
 
 
 def test_provisioned_concurrency_that_fails_or_takes_too_long_undoes_the_release(tmp_path: Path) -> None:
-    def failed(made: Stage) -> None:
+    def failed(made: Scenario) -> None:
         made.aws.fail_next("UpdateAlias", "FUNCTION_ERROR_INIT_FAILURE", "it does not start")
 
-    def slow(made: Stage) -> None:
+    def slow(made: Scenario) -> None:
         made.aws.takes("UpdateAlias", looks=100)
 
-    def test(name: str, fault: Callable[[Stage], None]) -> None:
-        with stage(tmp_path / name, *WANTED, "--wait", "2s") as made:
+    def test(name: str, fault: Callable[[Scenario], None]) -> None:
+        with scenario(tmp_path / name, *WANTED, "--wait", "2s") as made:
             provisioned(made, "live")
             fault(made)
             ended = made.run()
@@ -267,7 +267,7 @@ def test_provisioned_concurrency_that_fails_or_takes_too_long_undoes_the_release
 
 
 def test_provisioned_concurrency_of_a_version_stays_where_it_is(tmp_path: Path) -> None:
-    with stage(tmp_path / "it") as made:
+    with scenario(tmp_path / "it") as made:
         provisioned(made, "1")
         made.require_deployed(made.run())
         found = made.aws.do("GetProvisionedConcurrencyConfig", FunctionName=NAME, Qualifier="1")
@@ -278,7 +278,7 @@ def test_provisioned_concurrency_of_a_version_stays_where_it_is(tmp_path: Path) 
 
 
 def test_a_version_that_sleeps_is_woken_by_being_asked(tmp_path: Path) -> None:
-    with stage(tmp_path / "it") as made:
+    with scenario(tmp_path / "it") as made:
         asleep = Change(lambda _: made.aws.set_state(NAME, "2", State="Inactive", StateReasonCode="Idle"))
         with made.aws.rule(asleep, "GetFunction", {"Qualifier": "2"}, skip=2, times=1) as rule:
             ended = made.run()

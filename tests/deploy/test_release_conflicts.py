@@ -10,7 +10,7 @@ import pytest
 
 from deploy.errors import ConflictError
 from tests.deploy.each import cases, each
-from tests.deploy.stage import CANARY, CREATE, NAME, WANTED, Stage, State, stage
+from tests.deploy.scenario import CANARY, CREATE, NAME, WANTED, Scenario, State, scenario
 from tests.deploy.tool import Ended
 from tests.support.aws import AwsError, Change, Meanwhile, StrictAws
 
@@ -33,29 +33,29 @@ class Somebody:
                 raise
 
 
-def keeps_code(made: Stage, ended: Ended) -> None:
+def keeps_code(made: Scenario, ended: Ended) -> None:
     theirs = made.aws.do("ListImages", repositoryName="theirs")["imageIds"][0]["imageDigest"]
     assert made.now.digest == theirs, ended
 
 
-def keeps_memory(made: Stage, ended: Ended) -> None:
+def keeps_memory(made: Scenario, ended: Ended) -> None:
     assert made.now.settings["MemorySize"] == 512, ended
     assert made.now.digest in {made.before.digest, made.image.digest}
 
 
-def keeps_alias(made: Stage, ended: Ended) -> None:
+def keeps_alias(made: Scenario, ended: Ended) -> None:
     assert (made.now.alias, made.now.weights) == ("2", {}), ended
 
 
-def keeps_weights(made: Stage, ended: Ended) -> None:
+def keeps_weights(made: Scenario, ended: Ended) -> None:
     assert made.now.weights == {"2": 0.5}, ended
 
 
-def keeps_away(made: Stage, ended: Ended) -> None:
+def keeps_away(made: Scenario, ended: Ended) -> None:
     assert made.now.alias is None, ended
 
 
-CHANGES: dict[str, tuple[str, dict[str, object], Callable[[Stage, Ended], None]]] = {
+CHANGES: dict[str, tuple[str, dict[str, object], Callable[[Scenario, Ended], None]]] = {
     "code": ("UpdateFunctionCode", {}, keeps_code),
     "memory": ("UpdateFunctionConfiguration", {"MemorySize": 512}, keeps_memory),
     "alias": ("UpdateAlias", {"Name": "live", "FunctionVersion": "2", "RoutingConfig": {}}, keeps_alias),
@@ -68,7 +68,7 @@ CHANGES: dict[str, tuple[str, dict[str, object], Callable[[Stage, Ended], None]]
 }
 
 
-def ready(made: Stage) -> None:
+def ready(made: Scenario) -> None:
     """There is a second version."""
     made.aws.release(NAME, made.aws.put_image())
     made.set()
@@ -77,7 +77,7 @@ def ready(made: Stage) -> None:
 @pytest.mark.parametrize("kind", CHANGES)
 def test_what_somebody_else_does_at_any_moment_stays(tmp_path: Path, kind: str) -> None:
     operation, parameters, is_kept = CHANGES[kind]
-    with stage(tmp_path / "whole", *WANTED) as made:
+    with scenario(tmp_path / "whole", *WANTED) as made:
         ready(made)
         made.require_deployed(made.run())
         calls = made.aws.calls()
@@ -86,7 +86,7 @@ def test_what_somebody_else_does_at_any_moment_stays(tmp_path: Path, kind: str) 
     first = next(number for number, call in enumerate(calls) if call.operation == last_before) + 1
 
     def test(name: str, skip: int) -> None:
-        with stage(tmp_path / name, *WANTED) as made:
+        with scenario(tmp_path / name, *WANTED) as made:
             ready(made)
             code = {"ImageUri": made.aws.image_uri(made.aws.put_image(repository="theirs"))} if kind == "code" else {}
             somebody = Somebody(made.aws, operation, {**parameters, **code})
@@ -114,7 +114,7 @@ def test_what_somebody_else_does_at_any_moment_stays(tmp_path: Path, kind: str) 
 def test_what_somebody_else_does_while_things_are_put_back_stays(tmp_path: Path, name: str, kind: str) -> None:
     """At the first change that puts something back: their alias stays, and so does their code."""
     operation, parameters, is_kept = CHANGES[kind]
-    with stage(tmp_path / name) as made:
+    with scenario(tmp_path / name) as made:
         ready(made)
         code = {"ImageUri": made.aws.image_uri(made.aws.put_image(repository="theirs"))} if kind == "code" else {}
         somebody = Somebody(made.aws, operation, {**parameters, **code})
@@ -132,7 +132,7 @@ def test_what_somebody_else_does_while_things_are_put_back_stays(tmp_path: Path,
 
 def test_an_alias_or_a_function_that_somebody_else_makes_meanwhile_is_theirs(tmp_path: Path) -> None:
     def alias(name: str, _: None) -> None:
-        with stage(tmp_path / name, alias="") as made:
+        with scenario(tmp_path / name, alias="") as made:
             theirs = Meanwhile(lambda: made.aws.do("CreateAlias", FunctionName=NAME, Name="live", FunctionVersion="1"))
             with made.aws.rule(theirs, "CreateAlias", times=1):
                 ended = made.run()
@@ -141,7 +141,7 @@ def test_an_alias_or_a_function_that_somebody_else_makes_meanwhile_is_theirs(tmp
             made.require_convergence()
 
     def function(name: str, _: None) -> None:
-        with stage(tmp_path / name, *CREATE, function=False) as made:
+        with scenario(tmp_path / name, *CREATE, function=False) as made:
             with made.aws.rule(Meanwhile(lambda: made.aws.make_function(NAME)), "CreateFunction", times=1):
                 ended = made.run()
             made.set()
@@ -154,7 +154,7 @@ def test_an_alias_or_a_function_that_somebody_else_makes_meanwhile_is_theirs(tmp
 
 
 def test_code_that_is_not_what_was_sent_ends_the_deploy(tmp_path: Path) -> None:
-    with stage(tmp_path / "other") as made:
+    with scenario(tmp_path / "other") as made:
         other = made.aws.image_uri(made.aws.put_image())
 
         def edit(answer: dict[str, dict[str, str]]) -> None:
@@ -170,7 +170,7 @@ def test_code_that_is_not_what_was_sent_ends_the_deploy(tmp_path: Path) -> None:
 
 @cases("more", {"at once": (), "canary": CANARY})
 def test_a_canary_of_somebody_else_is_left_alone(tmp_path: Path, name: str, more: tuple[str, ...]) -> None:
-    with stage(tmp_path / name, *more) as made:
+    with scenario(tmp_path / name, *more) as made:
         ready(made)
         weights = CHANGES["weights"][1]
         made.aws.do("UpdateAlias", FunctionName=NAME, **weights)

@@ -22,7 +22,7 @@ from deploy.errors import (
 )
 from deploy.release.reasons import REASONS
 from tests.deploy.each import cases, each
-from tests.deploy.stage import CANARY, CREATE, NAME, WANTED, Stage, stage
+from tests.deploy.scenario import CANARY, CREATE, NAME, WANTED, Scenario, scenario
 from tests.support.aws import Answer, Drop, Fail, LoseAnswer, Meanwhile, SampleImage, StrictAws, samples
 from tests.support.aws.rules import Action
 from tests.support.aws.strict import ROLE
@@ -55,7 +55,7 @@ def unavailable(operation: str) -> Action:
 def test_a_call_that_fails_on_the_way_is_repeated_and_its_effect_is_found(
     tmp_path: Path, fault: str, name: str, arguments: tuple[str, ...]
 ) -> None:
-    with stage(tmp_path / name, *arguments, function="--create" not in arguments) as made:
+    with scenario(tmp_path / name, *arguments, function="--create" not in arguments) as made:
         with made.aws.rule(ONCE[fault], name, times=1) as rule:
             ended = made.run()
         assert rule.hits
@@ -64,7 +64,7 @@ def test_a_call_that_fails_on_the_way_is_repeated_and_its_effect_is_found(
 
 @cases("arguments", CHANGING)
 def test_a_call_whose_answers_are_all_lost_is_looked_for(tmp_path: Path, name: str, arguments: tuple[str, ...]) -> None:
-    with stage(tmp_path / name, *arguments, function="--create" not in arguments) as made:
+    with scenario(tmp_path / name, *arguments, function="--create" not in arguments) as made:
         with made.aws.rule(LoseAnswer(), name, times=4):
             ended = made.run()
         made.require_deployed(ended)
@@ -74,7 +74,7 @@ def test_a_call_whose_answers_are_all_lost_is_looked_for(tmp_path: Path, name: s
 def test_a_call_that_never_gets_through_leaves_everything_as_it_was(
     tmp_path: Path, name: str, arguments: tuple[str, ...]
 ) -> None:
-    with stage(tmp_path / name, *arguments, function="--create" not in arguments) as made:
+    with scenario(tmp_path / name, *arguments, function="--create" not in arguments) as made:
         with made.aws.rule(unavailable(name), name, times=4):
             ended = made.run()
         made.require_failed(ended, AwsUnavailableError, kept=name != "CreateAlias")
@@ -83,7 +83,7 @@ def test_a_call_that_never_gets_through_leaves_everything_as_it_was(
 
 
 def test_a_call_that_is_not_allowed_is_named_and_nothing_is_half_done(tmp_path: Path) -> None:
-    with stage(tmp_path / "whole", *WANTED, *CANARY) as made:
+    with scenario(tmp_path / "whole", *WANTED, *CANARY) as made:
         made.require_deployed(made.run())
         calls = [call for call in made.aws.calls() if call.service in {"lambda", "monitoring", "cloudwatch"}]
     names = {call.operation for call in calls}
@@ -97,7 +97,7 @@ def test_a_call_that_is_not_allowed_is_named_and_nothing_is_half_done(tmp_path: 
                 {"Effect": "Deny", "Action": action.get(name, f"lambda:{name}"), "Resource": "*"},
             ]
         }
-        with stage(tmp_path / name, *WANTED, *CANARY) as made:
+        with scenario(tmp_path / name, *WANTED, *CANARY) as made:
             made.aws.allow(made.aws.deployer, policy)
             ended = made.run()
             undone = name == "GetProvisionedConcurrencyConfig"
@@ -115,7 +115,7 @@ def test_a_call_that_is_not_allowed_is_named_and_nothing_is_half_done(tmp_path: 
 
 @cases("arguments", {name: CHANGING[name] for name in list(CHANGING)[:3]})
 def test_a_busy_function_is_waited_for(tmp_path: Path, name: str, arguments: tuple[str, ...]) -> None:
-    with stage(tmp_path / name, *arguments) as made:
+    with scenario(tmp_path / name, *arguments) as made:
         with made.aws.rule(Fail("ResourceConflictException"), name, times=2) as rule:
             ended = made.run()
         assert len(rule.hits) == 2
@@ -126,7 +126,7 @@ def test_a_busy_function_is_waited_for(tmp_path: Path, name: str, arguments: tup
 def test_a_function_that_stays_busy_ends_the_deploy_in_time(
     tmp_path: Path, name: str, arguments: tuple[str, ...]
 ) -> None:
-    with stage(tmp_path / name, *arguments, "--wait", "1s") as made:
+    with scenario(tmp_path / name, *arguments, "--wait", "1s") as made:
         with made.aws.rule(Fail("ResourceConflictException"), name, times=None):
             ended = made.run()
         made.require_failed(ended, FunctionNotReadyError, "busy", kept=name != "UpdateFunctionCode")
@@ -148,7 +148,7 @@ def test_a_function_that_stays_busy_ends_the_deploy_in_time(
     ],
 )
 def test_an_update_that_fails_is_told_with_its_reason_and_put_back(tmp_path: Path, operation: str, code: str) -> None:
-    with stage(tmp_path / "it", *WANTED) as made:
+    with scenario(tmp_path / "it", *WANTED) as made:
         made.aws.fail_next(operation, code, "words of Lambda's own")
         ended = made.run()
         made.require_failed(ended, UpdateFailedError, f"({code}: words of Lambda's own)")
@@ -160,7 +160,7 @@ def test_an_update_that_fails_is_told_with_its_reason_and_put_back(tmp_path: Pat
 
 
 def test_a_function_that_cannot_be_made_is_told_with_its_reason(tmp_path: Path) -> None:
-    with stage(tmp_path / "it", *CREATE, function=False) as made:
+    with scenario(tmp_path / "it", *CREATE, function=False) as made:
         made.aws.fail_next("CreateFunction", "ImageAccessDenied")
         made.require_failed(made.run(), UpdateFailedError, "ImageAccessDenied", kept=False)
         assert made.now.alias is None
@@ -178,12 +178,12 @@ def test_every_reason_of_lambdas_model_is_explained() -> None:
 # Row 13: the image goes away.
 
 
-def delete(made: Stage, image: SampleImage) -> None:
+def delete(made: Scenario, image: SampleImage) -> None:
     made.aws.do("BatchDeleteImage", repositoryName="app", imageIds=[{"imageDigest": image.digest}])
 
 
 def test_an_image_that_is_deleted_before_the_update_is_told(tmp_path: Path) -> None:
-    with stage(tmp_path / "it") as made:
+    with scenario(tmp_path / "it") as made:
         with made.aws.rule(Meanwhile(lambda: delete(made, made.image)), "UpdateFunctionCode", times=1):
             ended = made.run()
         made.require_failed(ended, AwsRefusedError, "does not exist")
@@ -193,7 +193,7 @@ def test_an_image_that_is_deleted_before_the_update_is_told(tmp_path: Path) -> N
 
 def test_what_cannot_be_put_back_is_named(tmp_path: Path) -> None:
     def code(name: str, _: None) -> None:
-        with stage(tmp_path / name) as made:
+        with scenario(tmp_path / name) as made:
             old = made.before.digest
             made.aws.answer(Answer({"errorMessage": "no"}, error="Unhandled"), version="2")
             gone = Meanwhile(
@@ -206,7 +206,7 @@ def test_what_cannot_be_put_back_is_named(tmp_path: Path) -> None:
             assert made.now.digest == made.image.digest
 
     def alias(name: str, failing: Action) -> None:
-        with stage(tmp_path / name, *WANTED) as made:
+        with scenario(tmp_path / name, *WANTED) as made:
             made.aws.answer(Answer({"errorMessage": "no"}, error="Unhandled"), version="2")
             made.aws.answer(Answer({}), version="2", times=1)
             with made.aws.rule(failing, "UpdateAlias", skip=1):
@@ -225,7 +225,7 @@ def test_what_cannot_be_put_back_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fault", ONCE)
 @cases("operation", {name: name for name in ("UpdateAlias", "UpdateFunctionConfiguration", "UpdateFunctionCode")})
 def test_a_fault_while_things_are_put_back_is_got_over(tmp_path: Path, fault: str, name: str, operation: str) -> None:
-    with stage(tmp_path / name, *WANTED) as made:
+    with scenario(tmp_path / name, *WANTED) as made:
         made.aws.answer(Answer({"errorMessage": "no"}, error="Unhandled"), version="2")
         made.aws.answer(Answer({}), version="2", times=1)
         with made.aws.rule(ONCE[fault], operation, skip=1, times=1) as rule:
@@ -235,7 +235,7 @@ def test_a_fault_while_things_are_put_back_is_got_over(tmp_path: Path, fault: st
 
 
 def test_an_update_that_takes_for_ever_is_told_and_the_alias_stays(tmp_path: Path) -> None:
-    with stage(tmp_path / "it", "--wait", "1s") as made:
+    with scenario(tmp_path / "it", "--wait", "1s") as made:
         made.aws.takes("UpdateFunctionCode", seconds=6)
         ended = made.run()
         made.require_failed(ended, NotRestoredError, "the code of $LATEST", kept=False)
@@ -273,7 +273,7 @@ def test_a_function_that_can_never_run_the_image_is_refused_before_any_change(tm
 
     def test(name: str, case: tuple[Any, type[DeployError], str]) -> None:
         make, error, words = case
-        with stage(tmp_path / name) as made:
+        with scenario(tmp_path / name) as made:
             make(made.aws)
             made.set()
             made.require_failed(made.run(), error, words)
@@ -311,7 +311,7 @@ def test_a_state_that_passes_is_waited_for_and_one_that_can_be_mended_is_mended(
         aws.set_state(NAME, State="Failed", StateReasonCode="ImageDeleted")
 
     def test(name: str, make: Any) -> None:
-        with stage(tmp_path / name) as made:
+        with scenario(tmp_path / name) as made:
             make(made.aws)
             made.require_deployed(made.run())
 
@@ -328,7 +328,7 @@ def test_a_state_that_does_not_pass_ends_the_deploy_before_any_change(tmp_path: 
 
     def test(name: str, case: tuple[dict[str, str], type[DeployError], str]) -> None:
         members, error, words = case
-        with stage(tmp_path / name, "--wait", "1s") as made:
+        with scenario(tmp_path / name, "--wait", "1s") as made:
             made.aws.set_state(NAME, **members)
             made.set()
             made.require_failed(made.run(), error, words)

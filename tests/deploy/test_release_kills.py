@@ -13,7 +13,7 @@ import pytest
 
 from deploy.errors import StoppedError
 from tests.deploy.each import cases, each
-from tests.deploy.stage import CANARY, CREATE, WANTED, Stage, stage
+from tests.deploy.scenario import CANARY, CREATE, WANTED, Scenario, scenario
 from tests.support.aws.calls import Call
 
 KINDS = {"code": (), "settings and canary": (*WANTED, *CANARY), "create": (*CREATE, *WANTED)}
@@ -47,8 +47,8 @@ def boundaries(calls: list[Call], first: str = "") -> dict[str, Boundary]:
 
 
 @contextmanager
-def staged(home: Path, kind: str) -> Iterator[Stage]:
-    with stage(home, *KINDS[kind], function=kind != "create") as made:
+def staged(home: Path, kind: str) -> Iterator[Scenario]:
+    with scenario(home, *KINDS[kind], function=kind != "create") as made:
         yield made
 
 
@@ -59,7 +59,7 @@ def whole(home: Path, kind: str) -> list[Call]:
         return made.aws.calls()
 
 
-def no_half(made: Stage) -> None:
+def no_half(made: Scenario) -> None:
     """The alias is where it was, in the share that was asked for, or at the new version."""
     now, before = made.now, made.before
     allowed = [(before.alias, before.weights)]
@@ -115,7 +115,7 @@ def test_after_ctrl_c_or_sigterm_everything_is_as_it_was(tmp_path: Path, kind: s
 
 def test_another_ctrl_c_does_not_break_off_what_is_put_back(tmp_path: Path) -> None:
     def test(name: str, skip: int) -> None:
-        with stage(tmp_path / name, *WANTED) as made:
+        with scenario(tmp_path / name, *WANTED) as made:
             with made.aws.hold("Invoke", {"Qualifier": "live"}) as held:
                 process = made.start()
                 assert held.arrived(process=process)
@@ -135,7 +135,7 @@ def test_another_ctrl_c_does_not_break_off_what_is_put_back(tmp_path: Path) -> N
 @pytest.mark.parametrize("name", [f"run {number}" for number in range(6)])
 def test_a_signal_after_the_last_step_does_not_undo_what_is_said_to_be_done(tmp_path: Path, name: str) -> None:
     """Whatever the moment: either success is printed and the image is live, or all is as it was."""
-    with stage(tmp_path / name) as made:
+    with scenario(tmp_path / name) as made:
         with made.aws.hold("GetAlias", skip=1, after=True) as held:
             process = made.start()
             assert held.arrived(process=process)
@@ -152,7 +152,7 @@ def test_a_signal_after_the_last_step_does_not_undo_what_is_said_to_be_done(tmp_
 
 @cases("skip", {f"call {skip + 1}": skip for skip in range(9)})
 def test_a_kill_while_things_are_put_back_is_mended_by_the_same_command(tmp_path: Path, name: str, skip: int) -> None:
-    with stage(tmp_path / name, *WANTED, *CANARY) as made:
+    with scenario(tmp_path / name, *WANTED, *CANARY) as made:
         with made.aws.hold("Invoke", {"Qualifier": "live"}) as held:
             process = made.start()
             assert held.arrived(process=process)

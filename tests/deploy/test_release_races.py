@@ -15,7 +15,7 @@ import pytest
 
 from deploy.errors import ConflictError
 from tests.deploy.each import each
-from tests.deploy.stage import Stage, State, stage
+from tests.deploy.scenario import Scenario, State, scenario
 from tests.deploy.tool import Ended, Tool
 from tests.support.aws.exchange import Exchange
 from tests.support.aws.messages import Reply
@@ -62,15 +62,15 @@ def play(turnstile: Turnstile, processes: list[subprocess.Popen[str]], dice: ran
 
 
 @contextmanager
-def rivals(home: Path) -> Iterator[tuple[Stage, Stage]]:
+def rivals(home: Path) -> Iterator[tuple[Scenario, Scenario]]:
     """Two who deploy to one function, each an image and an amount of memory of its own."""
-    with stage(home / "one", "--memory", "2048") as one:
+    with scenario(home / "one", "--memory", "2048") as one:
         (home / "two").mkdir()
         image = one.aws.put_image()
-        yield one, Stage(one.aws, Tool(one.tool.environment, home / "two"), image, ("--memory", "3072"), one.before)
+        yield one, Scenario(one.aws, Tool(one.tool.environment, home / "two"), image, ("--memory", "3072"), one.before)
 
 
-def race(one: Stage, two: Stage, seed: int, *, level: bool) -> list[tuple[Stage, Ended]]:
+def race(one: Scenario, two: Scenario, seed: int, *, level: bool) -> list[tuple[Scenario, Ended]]:
     turnstile = Turnstile()
     with one.aws.rule(turnstile, "(?!Describe|Batch).*"):
         processes = [one.start(), two.start()]
@@ -82,7 +82,7 @@ def race(one: Stage, two: Stage, seed: int, *, level: bool) -> list[tuple[Stage,
         return [(rival, rival.wait(process)) for rival, process in zip((one, two), processes, strict=True)]
 
 
-def require_wholly(winner: Stage, ended: Ended) -> None:
+def require_wholly(winner: Scenario, ended: Ended) -> None:
     winner.require_deployed(ended)
     assert winner.now.settings["MemorySize"] == int(winner.arguments[1])
     assert winner.version(winner.now.alias or "")["Configuration"]["MemorySize"] == int(winner.arguments[1])

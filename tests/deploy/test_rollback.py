@@ -123,7 +123,7 @@ def test_a_version_whose_repository_is_deleted_is_refused(
 
 
 def test_a_version_whose_image_is_archived_is_refused(aws: StrictAws, trial: Trial, images: list[SampleImage]) -> None:
-    aws.depot.repositories["app"].manifests[images[1].digest].archived = True
+    aws.ecr_state.repositories["app"].manifests[images[1].digest].archived = True
     assert f"its image {images[1].digest} is archived" in trial.fails(RollbackImpossibleError, *BACK).err
 
 

@@ -28,7 +28,7 @@ def frames(aws: StrictAws) -> list[str]:
     aws.do("CreateAlias", FunctionName="frames", Name="blue", FunctionVersion="2")
     aws.do("CreateAlias", FunctionName="frames", Name="green", FunctionVersion="3")
     aws.do("BatchDeleteImage", repositoryName="app", imageIds=[{"imageDigest": images[1].digest}])
-    aws.depot.repositories["app"].manifests[images[0].digest].archived = True
+    aws.ecr_state.repositories["app"].manifests[images[0].digest].archived = True
     aws.set_state("frames", "2", State="Inactive", StateReasonCode="Idle")
     aws.set_state("frames", LastUpdateStatus="Failed", LastUpdateStatusReasonCode="InvalidImage")
     return [image.digest for image in images]

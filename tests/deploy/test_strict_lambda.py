@@ -24,10 +24,10 @@ def test_an_update_resolves_the_tag_to_the_digest_that_it_has_now(aws: StrictAws
     aws.make_function("frames")
     functions = aws.client("lambda")
     first = aws.put_image(tag="latest")
-    functions.update_function_code(FunctionName="frames", ImageUri=f"{aws.depot.host}/app:latest")
+    functions.update_function_code(FunctionName="frames", ImageUri=f"{aws.ecr_state.host}/app:latest")
     aws.put_image(tag="latest")
     code = functions.get_function(FunctionName="frames")["Code"]
-    assert code["ImageUri"] == f"{aws.depot.host}/app:latest"
+    assert code["ImageUri"] == f"{aws.ecr_state.host}/app:latest"
     assert code["ResolvedImageUri"] == aws.image_uri(first)
     configuration = functions.get_function_configuration(FunctionName="frames")
     assert configuration["CodeSha256"] == first.digest.removeprefix("sha256:")
@@ -99,7 +99,7 @@ def test_an_image_that_lambda_cannot_run_is_refused(aws: StrictAws, image: str, 
     aws.put_image(samples.index(*children), tag="index")
     aws.put_image(samples.make(layer_type="application/vnd.oci.image.layer.v1.tar+zstd"), tag="zstd")
     with refused("InvalidParameterValueException", words):
-        aws.client("lambda").update_function_code(FunctionName="frames", ImageUri=f"{aws.depot.host}/{image}")
+        aws.client("lambda").update_function_code(FunctionName="frames", ImageUri=f"{aws.ecr_state.host}/{image}")
     assert aws.do("GetFunction", FunctionName="frames")["Configuration"]["LastUpdateStatus"] == "Successful"
 
 

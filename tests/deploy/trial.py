@@ -79,7 +79,7 @@ class Trial:
     def wait(self, process: subprocess.Popen[str], stdin: str = "") -> Ended:
         ended = self.tool.wait(process, stdin=stdin)
         shown = ended.out + ended.err + (self.journal.read_text() if self.journal.exists() else "")
-        secrets = [self.aws.deployer.secret_key, *self.aws.depot.passwords]
+        secrets = [self.aws.deployer.secret_key, *self.aws.ecr_state.passwords]
         assert not any(secret in shown for secret in secrets)
         return ended
 

@@ -11,7 +11,6 @@ import pytest
 
 from tests.cloud.conftest import (  # noqa: F401 - fixtures and hooks
     after,
-    bed,
     beds,
     faults,
     function,
@@ -19,6 +18,7 @@ from tests.cloud.conftest import (  # noqa: F401 - fixtures and hooks
     put,
     pytest_configure,
     pytest_runtest_makereport,
+    stack,
 )
 from tests.image.conftest import engine  # noqa: F401 - a fixture
 

@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from tests.cloud.asked import CLIP_URI, SMALL_URI
-from tests.cloud.bed import VIDEOS
+from tests.cloud.stack import VIDEOS
 
 BAD_EVERY = 5
 Event = dict[str, Any]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.cloud.bed import Bed
+from tests.cloud.stack import FaultStack
 
 EVERY = 20  # requests
 _VACUUM = """
@@ -12,7 +12,7 @@ direct.open("http://127.0.0.1:9333/vol/vacuum?garbageThreshold=0.05", timeout=60
 """
 
 
-def reclaim(bed: Bed, done: int) -> None:
+def reclaim(stack: FaultStack, done: int) -> None:
     """Now and then, by how many requests are done."""
     if done % EVERY == EVERY - 1:
-        bed.python("s3", _VACUUM)
+        stack.python("s3", _VACUUM)

@@ -14,9 +14,9 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.cloud.asked import OF_VIDEOS, OK, check_report, frames_in
-from tests.cloud.bed import VIDEOS
 from tests.cloud.function import Answer, Function
 from tests.cloud.postconditions import Postconditions
+from tests.cloud.stack import VIDEOS
 from tests.fuzz.mutate import mutate
 from tests.fuzz.trial import CLIPS
 from tests.soak.conftest import Report, times
@@ -74,7 +74,7 @@ def check(answer: Answer, name: str, data: bytes, folder: Path, scratch: Path) -
 def test_damaged_videos_give_exact_frames_or_an_error(
     function: Function, after: Postconditions, report: Report, tmp_path: Path
 ) -> None:
-    s3, folder, count = function.bed.s3, function.bed.scratch, times(2000)
+    s3, folder, count = function.stack.s3, function.stack.scratch, times(2000)
     outcomes: Counter[str] = Counter()
     failures: list[str] = []
     slowest, began, answer = 0.0, time.monotonic(), None

@@ -16,9 +16,9 @@ import pytest
 from local.stack import docker
 from tests.cloud import signalling
 from tests.cloud.asked import CLIP_URI, OK, check_report, meanwhile
-from tests.cloud.bed import RESULTS, Bed
 from tests.cloud.function import Answer, Function
 from tests.cloud.postconditions import Postconditions
+from tests.cloud.stack import RESULTS, FaultStack
 from tests.soak.conftest import Report, times
 from tests.soak.space import reclaim
 
@@ -30,10 +30,10 @@ FORMS = {
 
 
 @contextmanager
-def killer(bed: Bed) -> Iterator[subprocess.Popen[str]]:
+def killer(stack: FaultStack) -> Iterator[subprocess.Popen[str]]:
     """Waits inside the container to be told when to kill the worker."""
     inside = ["python3", "-c", SIGNALLING, str(int(signal.SIGKILL)), "told"]
-    command = [docker(), "exec", "--interactive", bed.container("function"), *inside]
+    command = [docker(), "exec", "--interactive", stack.container("function"), *inside]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         assert process.stdout.readline() == "ready\n"
@@ -47,7 +47,7 @@ def killer(bed: Bed) -> Iterator[subprocess.Popen[str]]:
 
 def killed(function: Function, event: dict[str, object], seconds: float) -> Answer:
     """The answer to a request whose worker is killed so long after its beginning."""
-    with killer(function.bed) as process, meanwhile(function, event) as coming:
+    with killer(function.stack) as process, meanwhile(function, event) as coming:
         assert process.stdin
         process.stdin.write(f"{seconds}\n")
         process.stdin.flush()
@@ -59,7 +59,7 @@ def visible(function: Function, prefix: str) -> list[str]:
     killed when it had just finished; or nothing.
     """
     keys = set(function.keys(prefix))
-    uploads = function.bed.s3.list_multipart_uploads(Bucket=RESULTS).get("Uploads", [])
+    uploads = function.stack.s3.list_multipart_uploads(Bucket=RESULTS).get("Uploads", [])
     wrong = [f"an upload of {upload['Key']}" for upload in uploads]
     manifests = [key for key in keys if "manifest" in key]
     if not manifests:
@@ -91,9 +91,9 @@ def test_no_partial_result_is_ever_visible(
         if answer.code != OK:
             check_report(answer, ["WorkerCrashed"])
         partial += visible(function, f"{prefix}{number}/")
-        reclaim(function.bed, number)
+        reclaim(function.stack, number)
         for key in function.keys(f"{prefix}{number}/"):
-            function.bed.s3.delete_object(Bucket=RESULTS, Key=key)
+            function.stack.s3.delete_object(Bucket=RESULTS, Key=key)
     report(form=str(form["output"]), moments=times(100), outcomes=dict(outcomes), partial=len(partial))
     assert partial == []
     assert outcomes["WorkerCrashed"] >= times(100) // 2, "most kills hit"

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cloud.asked import SMALL_URI
-from tests.cloud.bed import RESULTS, VIDEOS
 from tests.cloud.function import Function
 from tests.cloud.postconditions import Postconditions
+from tests.cloud.stack import RESULTS, VIDEOS
 from tests.cloud.state import EMULATOR, Inside
 from tests.soak.conftest import Report, times
 from tests.soak.mixed import GOOD, request
@@ -46,14 +46,14 @@ def memory_bytes(function: Function, out: str) -> int:
     for _ in range(ROUNDS):
         for make in GOOD:
             function.invoke(make(out))
-        rounds.append(int(json.loads(function.bed.python("function", f"EMULATOR = {EMULATOR!r}\n{MEMORY}"))))
+        rounds.append(int(json.loads(function.stack.python("function", f"EMULATOR = {EMULATOR!r}\n{MEMORY}"))))
     return min(rounds)
 
 
 @pytest.fixture
 def videos(function: Function) -> Iterator[None]:
     """What the mix of requests needs beside the clips."""
-    s3, folder = function.bed.s3, function.bed.scratch
+    s3, folder = function.stack.s3, function.stack.scratch
     small = function.stored(SMALL_URI)
     contents = {
         "soak.mkv": make_clip("h264-matroska", folder).read_bytes(),
@@ -71,7 +71,7 @@ def videos(function: Function) -> Iterator[None]:
 
 @pytest.mark.usefixtures("videos")
 def test_nothing_grows(function: Function, after: Postconditions, prefix: str, report: Report) -> None:
-    bed, start = function.bed, 100  # by then everything has been imported and used once
+    stack, start = function.stack, 100  # by then everything has been imported and used once
     count = start + times(900)
     out = f"s3://{RESULTS}/{prefix}"
     early = early_inside = None
@@ -79,16 +79,16 @@ def test_nothing_grows(function: Function, after: Postconditions, prefix: str, r
     began, answer = time.monotonic(), None
     for number in range(count):
         if number == start:
-            early, early_inside = memory_bytes(function, out), Inside.of(bed)
+            early, early_inside = memory_bytes(function, out), Inside.of(stack)
         code, event = request(number, out)
         answer = function.invoke(event)
         if answer.code != code:
             wrong.append(f"request {number} ended in {answer.code}, not {code}: {event}")
-        reclaim(bed, number)
+        reclaim(stack, number)
     assert answer
     assert early
     assert early_inside
-    late, late_inside = memory_bytes(function, out), Inside.of(bed)
+    late, late_inside = memory_bytes(function, out), Inside.of(stack)
     report(
         requests=count,
         memory_mib=[round(early / MIB, 1), round(late / MIB, 1)],

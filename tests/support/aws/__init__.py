@@ -21,7 +21,7 @@ What is there: aws.do("UpdateAlias", FunctionName=…, …): any operation, unlo
                aws.put_image(samples.make("arm64", docker=True), "repository", "tag"), samples.index(one, other)
                aws.release("frames", image, alias="live"): another version, active at once, the alias moved
                aws.do("BatchDeleteImage", …): what a lifecycle rule does
-               aws.depot.host = "123456789012.dkr.ecr.eu-west-1.amazonaws.com": repositoryUri says so
+               aws.ecr_state.host = "123456789012.dkr.ecr.eu-west-1.amazonaws.com": repositoryUri says so
 What takes time (by default a change is seen under way once, and done at the second look):
                aws.takes("UpdateFunctionCode", looks=3), aws.takes("PublishVersion", seconds=0.5)
                aws.fail_next("UpdateFunctionCode", "ImageAccessDenied"): accepted, then LastUpdateStatus Failed

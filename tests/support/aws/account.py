@@ -10,8 +10,8 @@ from tests.support.aws.aliases import Aliases
 from tests.support.aws.api import Api
 from tests.support.aws.calls import Calls
 from tests.support.aws.concurrency import Concurrency
-from tests.support.aws.depot import Depot
 from tests.support.aws.downloads import PREFIX, Downloads
+from tests.support.aws.ecr_state import EcrState
 from tests.support.aws.elsewhere import Elsewhere
 from tests.support.aws.errors import AwsError, BrokenError
 from tests.support.aws.exchange import Exchange, Front
@@ -28,11 +28,11 @@ from tests.support.aws.repositories import Repositories
 from tests.support.aws.rules import Rules
 from tests.support.aws.server import Server
 from tests.support.aws.settling import Pace
+from tests.support.aws.shared_state import SharedState
 from tests.support.aws.source import Sources
 from tests.support.aws.store import Store
 from tests.support.aws.tokens import Tokens
 from tests.support.aws.versions import Versions
-from tests.support.aws.world import World
 
 _TARGETS: Final = {"AmazonEC2ContainerRegistry": "ecr", "Logs": "logs", "GraniteServiceVersion20100801": "cloudwatch"}
 _SIGNED_FOR: Final = re.compile(r"Credential=[^,]*/(\w+)/aws4_request")
@@ -45,30 +45,30 @@ class Account:
     """
 
     def __init__(self, s3: str = "") -> None:
-        self._world = World()
+        self._world = SharedState()
         self._rules = Rules()
         self._calls = Calls()
         self._pace = Pace()
         self._identities = Identities(self._world)
         self.deployer = self._identities.add("deployer")
-        self.depot = Depot(self._world)
-        self.registry = Registry(self.depot)
+        self.ecr_state = EcrState(self._world)
+        self.registry = Registry(self.ecr_state)
         self.store = Store()
         self.metrics = Metrics(self._world)
         self.logs = Logs(self._world)
         self.invocations = Invocations(self._world, self.store, self._pace, self.metrics, self.logs, self._rules.over)
         concurrency = Concurrency(self._world, self.store, self._pace)
-        functions = Functions(self._world, self.store, Sources(self.depot), self._pace)
+        functions = Functions(self._world, self.store, Sources(self.ecr_state), self._pace)
         versions = Versions(self._world, self.store, self._pace)
         aliases = Aliases(self.store, concurrency)
         self._apis = {
             "lambda": self._api(RestJson("lambda"), functions, versions, aliases, concurrency, self.invocations),
-            "ecr": self._api(Json("ecr"), Repositories(self.depot), Images(self.depot)),
+            "ecr": self._api(Json("ecr"), Repositories(self.ecr_state), Images(self.ecr_state)),
             "logs": self._api(Json("logs"), self.logs),
             "cloudwatch": self._api(Json("cloudwatch"), self.metrics),
             "sts": self._api(Query("sts"), Tokens()),
         }
-        self._downloads = Downloads(self.depot)
+        self._downloads = Downloads(self.ecr_state)
         self._elsewhere = Elsewhere(self._world, s3)
         self._server = Server(self._answer, self.violations.append)
         self._world.host = self._server.host

@@ -19,7 +19,7 @@ from tests.support.aws.messages import Reply, Request
 from tests.support.aws.protocols import Json, Protocol
 from tests.support.aws.rights import action_of, require, resource_of
 from tests.support.aws.shapes import broken_constraint, misfit
-from tests.support.aws.world import World
+from tests.support.aws.shared_state import SharedState
 
 # Errors that any service may answer with, and their status.
 _COMMON: Final = {
@@ -52,10 +52,10 @@ class Api(Front):
     """`parts` have a method for each operation, named as in boto3: it takes the parameters and who asks."""
 
     def __init__(
-        self, world: World, identities: Identities, protocol: Protocol, name: str, parts: Sequence[object]
+        self, shared_state: SharedState, identities: Identities, protocol: Protocol, name: str, parts: Sequence[object]
     ) -> None:
         self.name = name
-        self.world = world
+        self.shared_state = shared_state
         self.identities = identities
         self.protocol = protocol
         self._parts = parts
@@ -65,7 +65,7 @@ class Api(Front):
         try:
             operation, asked = self.protocol.read(request)
         except AwsError as error:
-            self.world.violations.append(f"{request.method} {request.target}: {error}")
+            self.shared_state.violations.append(f"{request.method} {request.target}: {error}")
             return Unreadable(self, begin_call(self.name, "?", {}), over, error)
         return ApiExchange(self, request, operation, asked, begin_call(self.name, operation.name, asked), over)
 
@@ -78,16 +78,16 @@ class Api(Front):
         self._require_fit(model, asked)
         method = next(filter(None, (getattr(part, xform_name(operation), None) for part in self._parts)), None)
         if method is None:
-            self.world.violations.append(f"{self.name}:{operation} is not there in this account")
+            self.shared_state.violations.append(f"{self.name}:{operation} is not there in this account")
             raise AwsError("UnknownOperationException", f"{operation} is not there in this account")
-        with nullcontext() if operation in _TAKES_ITS_TIME else self.world.lock:
+        with nullcontext() if operation in _TAKES_ITS_TIME else self.shared_state.lock:
             answer: dict[str, Any] = method(asked, caller)
         return answer
 
     def _require_fit(self, operation: OperationModel, asked: Mapping[str, Any]) -> None:
         wrong = misfit(operation.input_shape, dict(asked))
         if wrong:
-            self.world.violations.append(f"{self.name}:{operation.name} was asked for wrongly: {wrong}")
+            self.shared_state.violations.append(f"{self.name}:{operation.name} was asked for wrongly: {wrong}")
             raise AwsError("ValidationException", wrong, 400)
         broken = broken_constraint(operation.input_shape, asked) if operation.input_shape else ""
         if broken:
@@ -97,7 +97,7 @@ class Api(Front):
     def write(self, operation: OperationModel, answer: dict[str, Any]) -> Reply:
         wrong = misfit(operation.output_shape, answer)
         if wrong:
-            self.world.violations.append(f"{self.name}:{operation.name} was answered wrongly: {wrong}")
+            self.shared_state.violations.append(f"{self.name}:{operation.name} was answered wrongly: {wrong}")
             return self.refuse(AwsError("InternalFailure", wrong))
         return self.protocol.answer(operation, answer)
 
@@ -105,7 +105,9 @@ class Api(Front):
         modelled = self._errors.get(error.code)
         known = {_code(shape) for shape in operation.error_shapes} if operation else {error.code}
         if error.code not in known and error.code not in _COMMON:
-            self.world.violations.append(f"{self.name}:{operation and operation.name} never answers {error.code}")
+            self.shared_state.violations.append(
+                f"{self.name}:{operation and operation.name} never answers {error.code}"
+            )
         status = error.status or _COMMON.get(error.code, 400)
         if modelled and not error.status:
             status = modelled.metadata.get("error", {}).get("httpStatusCode", 400)

@@ -72,7 +72,7 @@ class Runner:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __enter__(self) -> Self:
-        self._door = Server(self._give, self.registry.depot.world.violations.append)
+        self._door = Server(self._give, self.registry.ecr_state.shared_state.violations.append)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
@@ -105,7 +105,7 @@ class Runner:
         return self._made[identity]
 
     def _repository(self, digest: str) -> str:
-        repositories = self.registry.depot.repositories.values()
+        repositories = self.registry.ecr_state.repositories.values()
         found = next((repository.name for repository in repositories if digest in repository.manifests), None)
         if found is None:
             raise AwsError("InvalidParameterValueException", f"The image {digest} is not there any more.")

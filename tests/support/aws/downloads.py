@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tests.support.aws.calls import Call
-from tests.support.aws.depot import Depot, Repository
+from tests.support.aws.ecr_state import EcrState, Repository
 from tests.support.aws.errors import AwsError
 from tests.support.aws.exchange import BeginCall, Edit, Exchange, Front
 from tests.support.aws.messages import Reply, Request
@@ -17,23 +17,23 @@ PREFIX: Final = "/layers/"
 _PATH: Final = re.compile(rf"{PREFIX}(?P<name>.+)/(?P<digest>sha256:[0-9a-f]{{64}})")
 
 
-def layer_url(depot: Depot, repository: Repository, digest: str) -> str:
-    return f"{depot.world.url}{PREFIX}{repository.name}/{digest}"
+def layer_url(ecr_state: EcrState, repository: Repository, digest: str) -> str:
+    return f"{ecr_state.shared_state.url}{PREFIX}{repository.name}/{digest}"
 
 
 @dataclass
 class Downloads(Front):
-    depot: Depot
+    ecr_state: EcrState
 
     def begin(self, request: Request, begin_call: BeginCall, over: threading.Event) -> Exchange:
         found = _PATH.fullmatch(request.path)
-        return Download(self.depot, begin_call("s3", "GetLayer", found.groupdict() if found else {}), over)
+        return Download(self.ecr_state, begin_call("s3", "GetLayer", found.groupdict() if found else {}), over)
 
 
 class Download(Exchange):
-    def __init__(self, depot: Depot, call: Call, over: threading.Event) -> None:
+    def __init__(self, ecr_state: EcrState, call: Call, over: threading.Event) -> None:
         super().__init__(call, over)
-        self._depot = depot
+        self._depot = ecr_state
 
     def proceed(self, edit: Edit | None = None) -> Reply:
         repository = self._depot.repositories.get(self.call.parameters.get("name", ""))

@@ -11,7 +11,7 @@ from tests.support.aws.calls import Call
 from tests.support.aws.errors import AwsError
 from tests.support.aws.exchange import BeginCall, Edit, Exchange, Front
 from tests.support.aws.messages import Reply, Request
-from tests.support.aws.world import World
+from tests.support.aws.shared_state import SharedState
 
 _SECONDS: Final = 60
 _OF_ONE_CONNECTION: Final = {"connection", "transfer-encoding", "keep-alive"}
@@ -21,7 +21,7 @@ _OF_ONE_CONNECTION: Final = {"connection", "transfer-encoding", "keep-alive"}
 class Elsewhere(Front):
     """`host` is where the requests go; without one, none are expected."""
 
-    world: World
+    shared_state: SharedState
     host: str
 
     def begin(self, request: Request, begin_call: BeginCall, over: threading.Event) -> Exchange:
@@ -38,7 +38,7 @@ class Forwarded(Exchange):
     def proceed(self, edit: Edit | None = None) -> Reply:
         request = self._request
         if not self._elsewhere.host:
-            self._elsewhere.world.violations.append(f"nothing here answers {request.method} {request.target}")
+            self._elsewhere.shared_state.violations.append(f"nothing here answers {request.method} {request.target}")
             raise AwsError("NotImplemented", "There is no S3 in this account.", 501)
         headers = {name: value for name, value in request.headers.items() if name not in _OF_ONE_CONNECTION}
         connection = http.client.HTTPConnection(self._elsewhere.host, timeout=_SECONDS)

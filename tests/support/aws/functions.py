@@ -11,9 +11,9 @@ from tests.support.aws.errors import AwsError
 from tests.support.aws.identities import Identity
 from tests.support.aws.rights import function_arn, require
 from tests.support.aws.settling import Failure, Pace
+from tests.support.aws.shared_state import SharedState
 from tests.support.aws.source import Sources
 from tests.support.aws.store import LATEST, Function, Store, Version, new_revision, page, stamp
-from tests.support.aws.world import World
 
 _SETTINGS: Final = (
     "DeadLetterConfig", "Description", "EphemeralStorage", "FileSystemConfigs", "KMSKeyArn", "LoggingConfig",
@@ -30,8 +30,8 @@ _ENVIRONMENT_BYTES: Final = 4096
 
 
 class Functions:
-    def __init__(self, world: World, store: Store, sources: Sources, pace: Pace) -> None:
-        self._world = world
+    def __init__(self, shared_state: SharedState, store: Store, sources: Sources, pace: Pace) -> None:
+        self._world = shared_state
         self._store = store
         self._sources = sources
         self._pace = pace

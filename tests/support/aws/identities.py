@@ -16,7 +16,7 @@ from botocore.credentials import Credentials
 
 from tests.support.aws.errors import AwsError
 from tests.support.aws.messages import Request
-from tests.support.aws.world import ACCOUNT, REGION, World
+from tests.support.aws.shared_state import ACCOUNT, REGION, SharedState
 
 _STAMP: Final = "%Y%m%dT%H%M%SZ"
 _TOLERANCE: Final = timedelta(minutes=5)
@@ -59,8 +59,8 @@ ROOT: Final = Identity("root", is_root=True)
 class Identities:
     """All that have access keys."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, shared_state: SharedState) -> None:
+        self._world = shared_state
         self._known: dict[str, Identity] = {}
         self._expired: set[str] = set()
 

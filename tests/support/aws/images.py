@@ -7,19 +7,19 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from tests.support.aws.depot import INDEXES, MANIFESTS, Depot, Manifest, Repository
 from tests.support.aws.downloads import layer_url
+from tests.support.aws.ecr_state import INDEXES, MANIFESTS, EcrState, Manifest, Repository
 from tests.support.aws.errors import AwsError
 from tests.support.aws.identities import Identity
 from tests.support.aws.repositories import page
-from tests.support.aws.world import ACCOUNT
+from tests.support.aws.shared_state import ACCOUNT
 
 _AT_ONCE: Final = 100
 
 
 class Images:
-    def __init__(self, depot: Depot) -> None:
-        self._depot = depot
+    def __init__(self, ecr_state: EcrState) -> None:
+        self._depot = ecr_state
 
     def describe_images(self, asked: Mapping[str, Any], caller: Identity) -> dict[str, Any]:  # noqa: ARG002
         repository = self._depot.repository(asked)
@@ -57,7 +57,7 @@ class Images:
         repository = self._depot.repository(asked)
         data = asked["imageManifest"].encode()
         media_type = asked.get("imageManifestMediaType") or json.loads(data).get("mediaType", MANIFESTS[0])
-        image = Manifest(data, media_type, self._depot.world.now())
+        image = Manifest(data, media_type, self._depot.shared_state.now())
         if asked.get("imageDigest", image.digest) != image.digest:
             raise AwsError("ImageDigestDoesNotMatchException", "Given image digest does not match the manifest's")
         repository.put(image, asked.get("imageTag"))

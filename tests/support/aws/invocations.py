@@ -16,8 +16,8 @@ from tests.support.aws.identities import Identity
 from tests.support.aws.logs import Logs
 from tests.support.aws.metrics import Metrics
 from tests.support.aws.settling import Failure, Pace
+from tests.support.aws.shared_state import SharedState
 from tests.support.aws.store import Function, Store, Version
-from tests.support.aws.world import World
 
 _PAYLOAD_BYTES: Final = 6 * 1024 * 1024
 _TAIL_BYTES: Final = 4096
@@ -76,11 +76,11 @@ class Invocations:
     """`backend` runs what no script answers."""
 
     def __init__(
-        self, world: World, store: Store, pace: Pace, metrics: Metrics, logs: Logs, over: threading.Event
+        self, shared_state: SharedState, store: Store, pace: Pace, metrics: Metrics, logs: Logs, over: threading.Event
     ) -> None:
         self.backend: Answering = lambda _: Answer()
         self.scripts: list[Script] = []
-        self._world = world
+        self._world = shared_state
         self._store = store
         self._pace = pace
         self._metrics = metrics

@@ -10,20 +10,20 @@ from typing import Any, Final
 
 from tests.support.aws.errors import AwsError
 from tests.support.aws.identities import Identity
-from tests.support.aws.world import World
+from tests.support.aws.shared_state import SharedState
 
 _PAGE: Final = 10_000
 
 
 @dataclass
 class Logs:
-    world: World
+    shared_state: SharedState
     _groups: defaultdict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     def append(self, group: str, stream: str, lines: Iterable[str]) -> None:
         """Lines of now."""
-        now = int(self.world.now() * 1000)
+        now = int(self.shared_state.now() * 1000)
         self._groups[group] += [
             {
                 "logStreamName": stream,

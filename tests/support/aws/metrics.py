@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 
 from tests.support.aws.errors import AwsError
 from tests.support.aws.identities import Identity
-from tests.support.aws.world import World
+from tests.support.aws.shared_state import SharedState
 
 _Key: TypeAlias = tuple[str, frozenset[tuple[str, str]]]
 _STATISTICS: Final[dict[str, Callable[[list[float]], float]]] = {
@@ -21,8 +21,8 @@ _STATISTICS: Final[dict[str, Callable[[list[float]], float]]] = {
 
 
 class Metrics:
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, shared_state: SharedState) -> None:
+        self._world = shared_state
         self._points: defaultdict[_Key, list[tuple[float, float]]] = defaultdict(list)
 
     def count(self, metric: str, value: float, dimensions: Mapping[str, str]) -> None:

@@ -13,14 +13,14 @@ from typing import Any, Final
 from urllib.parse import parse_qs, unquote
 
 from tests.support.aws.calls import Call
-from tests.support.aws.depot import INDEXES, MANIFESTS, Depot, Manifest, Repository, digest_of
 from tests.support.aws.downloads import layer_url
+from tests.support.aws.ecr_state import INDEXES, MANIFESTS, EcrState, Manifest, Repository, digest_of
 from tests.support.aws.errors import AwsError
 from tests.support.aws.exchange import BeginCall, Edit, Exchange, Front
 from tests.support.aws.identities import Identity
 from tests.support.aws.messages import Reply, Request
 from tests.support.aws.rights import allows, refusal
-from tests.support.aws.world import ACCOUNT, REGION
+from tests.support.aws.shared_state import ACCOUNT, REGION
 
 _CHALLENGE: Final = f'Basic realm="https://{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/",service="ecr.amazonaws.com"'
 _ROUTES: Final = [
@@ -64,7 +64,7 @@ _CODES: Final = {  # what the API's errors are called here
 class Registry(Front):
     """`expired_status` is what an expired password is answered with: 403 as ECR does, or 401."""
 
-    depot: Depot
+    ecr_state: EcrState
     expired_status: int = 403
 
     def begin(self, request: Request, begin_call: BeginCall, over: threading.Event) -> RegistryExchange:
@@ -78,10 +78,10 @@ class Registry(Front):
             user, _, password = base64.b64decode(encoded).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError):
             user = password = ""
-        token = self.depot.token(password) if scheme == "Basic" and user == "AWS" else None
+        token = self.ecr_state.token(password) if scheme == "Basic" and user == "AWS" else None
         if token is None:
             raise AwsError("UNAUTHORIZED", "Not Authorized", 401)
-        if token.expires <= self.depot.world.now():
+        if token.expires <= self.ecr_state.shared_state.now():
             words = "Your authorization token has expired. Reauthenticate and try again."
             raise AwsError("DENIED", words, self.expired_status)
         return token.identity
@@ -115,7 +115,7 @@ class RegistryExchange(Exchange):
 
     def perform(self) -> Reply:
         """Whoever asks."""
-        with self._registry.depot.world.lock:
+        with self._registry.ecr_state.shared_state.lock:
             return self._answer()
 
     def refuse(self, error: AwsError) -> Reply:
@@ -131,7 +131,7 @@ class RegistryExchange(Exchange):
             raise AwsError("UNSUPPORTED", "The operation is unsupported.", 405)
         if self.call.operation == "Ping":
             return _reply(200, {"Content-Type": "text/plain; charset=utf-8"})
-        repository = self._registry.depot.repositories.get(parameters.get("name", ""))
+        repository = self._registry.ecr_state.repositories.get(parameters.get("name", ""))
         if repository is None:
             raise AwsError(
                 "NAME_UNKNOWN",
@@ -178,7 +178,7 @@ class RegistryExchange(Exchange):
 
     def _upload(self, repository: Repository, upload: str, status: int) -> Reply:
         size = len(repository.uploads[upload])
-        location = f"{self._registry.depot.world.url}/v2/{repository.name}/blobs/uploads/{upload}"
+        location = f"{self._registry.ecr_state.shared_state.url}/v2/{repository.name}/blobs/uploads/{upload}"
         return _reply(
             status,
             {"Location": location, "Range": f"0-{max(size - 1, 0)}", "Docker-Upload-Uuid": upload},
@@ -191,14 +191,14 @@ class RegistryExchange(Exchange):
             raise AwsError("DIGEST_INVALID", "provided digest did not match uploaded content")
         del repository.uploads[upload]
         repository.blobs[digest] = data
-        location = f"{self._registry.depot.world.url}/v2/{repository.name}/blobs/{digest}"
+        location = f"{self._registry.ecr_state.shared_state.url}/v2/{repository.name}/blobs/{digest}"
         return _reply(201, {"Location": location, "Docker-Content-Digest": digest})
 
     def _blob(self, repository: Repository, digest: str) -> Reply:
         if digest not in repository.blobs:
             raise AwsError("BLOB_UNKNOWN", "blob unknown to registry", 404)
         if self._request.method == "GET":
-            return _reply(307, {"Location": layer_url(self._registry.depot, repository, digest)})
+            return _reply(307, {"Location": layer_url(self._registry.ecr_state, repository, digest)})
         return self._content(repository.blobs[digest], "application/octet-stream", digest)
 
     def _manifest(self, repository: Repository, reference: str) -> Reply:
@@ -213,7 +213,7 @@ class RegistryExchange(Exchange):
 
     def _put_manifest(self, repository: Repository, reference: str, body: bytes) -> Reply:
         content_type = self._request.headers.get("content-type", "")
-        image = Manifest(body, content_type, self._registry.depot.world.now())
+        image = Manifest(body, content_type, self._registry.ecr_state.shared_state.now())
         try:
             said = image.document.get("mediaType", content_type)
         except ValueError as error:
@@ -228,7 +228,7 @@ class RegistryExchange(Exchange):
         except AwsError as error:
             if error.code != "ImageAlreadyExistsException" or (repository.is_immutable and not by_digest):
                 raise _as_registry(error, repository, reference) from error
-        location = f"{self._registry.depot.world.url}/v2/{repository.name}/manifests/{image.digest}"
+        location = f"{self._registry.ecr_state.shared_state.url}/v2/{repository.name}/manifests/{image.digest}"
         subject = {"OCI-Subject": image.subject} if image.subject else {}
         return _reply(201, {"Location": location, "Docker-Content-Digest": image.digest} | subject)
 

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from tests.support.aws.depot import Depot, Repository
+from tests.support.aws.ecr_state import EcrState, Repository
 from tests.support.aws.errors import AwsError
 from tests.support.aws.identities import Identity
-from tests.support.aws.world import ACCOUNT
+from tests.support.aws.shared_state import ACCOUNT
 
 _DEFAULTS: Final[dict[str, Any]] = {
     "imageTagMutability": "MUTABLE",
@@ -22,15 +22,15 @@ _PAGE: Final = 100
 
 
 class Repositories:
-    def __init__(self, depot: Depot) -> None:
-        self._depot = depot
+    def __init__(self, ecr_state: EcrState) -> None:
+        self._depot = ecr_state
 
     def get_authorization_token(self, asked: Mapping[str, Any], caller: Identity) -> dict[str, Any]:  # noqa: ARG002
         token = self._depot.issue_token(caller)
         data = {
             "authorizationToken": base64.b64encode(f"AWS:{token.password}".encode()).decode(),
             "expiresAt": datetime.fromtimestamp(token.expires, UTC),
-            "proxyEndpoint": self._depot.world.url,
+            "proxyEndpoint": self._depot.shared_state.url,
         }
         return {"authorizationData": [data]}
 
@@ -42,7 +42,7 @@ class Repositories:
                 f"The repository with name '{name}' already exists in the registry with id '{ACCOUNT}'",
             )
         settings = _DEFAULTS | {key: value for key, value in asked.items() if key in _DEFAULTS}
-        made = Repository(name, self._depot.world.now(), settings)
+        made = Repository(name, self._depot.shared_state.now(), settings)
         made.resource_tags = {tag["Key"]: tag.get("Value", "") for tag in asked.get("tags", [])}
         self._depot.repositories[name] = made
         return {"repository": self._described(made)}

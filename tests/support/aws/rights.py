@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from tests.support.aws.errors import AwsError
 from tests.support.aws.identities import Identity
-from tests.support.aws.world import ACCOUNT, REGION
+from tests.support.aws.shared_state import ACCOUNT, REGION
 
 _OTHER_NAMES: Final = {"Invoke": "InvokeFunction"}
 _OF_ALL: Final = {"GetAuthorizationToken", "ListFunctions", "DescribeRegistry"}

@@ -10,7 +10,7 @@ import tarfile
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from tests.support.aws.depot import INDEXES, MANIFESTS, digest_of
+from tests.support.aws.ecr_state import INDEXES, MANIFESTS, digest_of
 from tests.support.aws.registry import Registry
 
 _OCI: Final = {

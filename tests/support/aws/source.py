@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from tests.support.aws.depot import MANIFESTS, Depot, Manifest, Repository
+from tests.support.aws.ecr_state import MANIFESTS, EcrState, Manifest, Repository
 from tests.support.aws.errors import AwsError
 from tests.support.aws.identities import Identity
 from tests.support.aws.rights import LAMBDA_PULLS, allows, lets_lambda_pull
-from tests.support.aws.world import ACCOUNT, REGION
+from tests.support.aws.shared_state import ACCOUNT, REGION
 
 _ARCHITECTURES: Final = {"amd64": "x86_64", "arm64": "arm64"}
 _CONFIGS: Final = {
@@ -24,8 +24,8 @@ _LAYERS: Final = {
 
 
 class Sources:
-    def __init__(self, depot: Depot) -> None:
-        self._depot = depot
+    def __init__(self, ecr_state: EcrState) -> None:
+        self._depot = ecr_state
 
     def resolve(self, uri: str, architecture: str, caller: Identity) -> tuple[str, str]:
         """The address by digest, and the digest. Raises AwsError for what Lambda would not take.
@@ -51,7 +51,7 @@ class Sources:
         host, _, rest = uri.partition("/")
         name, at, digest = rest.partition("@")
         name, _, tag = name.partition(":")
-        hosts = {self._depot.world.host, self._depot.host, f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"}
+        hosts = {self._depot.shared_state.host, self._depot.host, f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"}
         if host not in hosts or not name or (at and not digest):
             raise _refused(f"Source image {uri} is not valid. Provide a valid source image.")
         repository = self._depot.repositories.get(name)

@@ -17,8 +17,8 @@ from tests.support.aws.invocations import Answer, Answering, Script
 from tests.support.aws.rules import Action, Hold, Rule
 from tests.support.aws.samples import SampleImage
 from tests.support.aws.settling import Failure, Takes
+from tests.support.aws.shared_state import ACCOUNT, REGION
 from tests.support.aws.store import LATEST
-from tests.support.aws.world import ACCOUNT, REGION
 
 ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/function"
 # What a client would otherwise find on the machine that the tests run on.
@@ -72,19 +72,19 @@ class StrictAws(Account):
     def expire_passwords(self, status: int = 403) -> None:
         """The registry passwords issued so far are no longer good, which is answered with this status."""
         self.registry.expired_status = status
-        self.depot.expire_tokens()
+        self.ecr_state.expire_tokens()
 
     # What is there.
 
     def put_image(self, image: SampleImage | None = None, repository: str = "app", tag: str = "") -> SampleImage:
         """The image (default: a new one) in the repository, which is made if it is not there."""
-        if repository not in self.depot.repositories:
+        if repository not in self.ecr_state.repositories:
             self.do("CreateRepository", repositoryName=repository)
         return samples.push(self.registry, repository, image or samples.make(), tag)
 
     def image_uri(self, image: SampleImage) -> str:
         """HOST/NAME@DIGEST."""
-        return f"{self.depot.host}/{image.repository}@{image.digest}"
+        return f"{self.ecr_state.host}/{image.repository}@{image.digest}"
 
     def make_function(
         self, name: str = "frames", image: SampleImage | None = None, alias: str = "live", **fields: Any

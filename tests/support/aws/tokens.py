@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.support.aws.identities import Identity
-from tests.support.aws.world import ACCOUNT
+from tests.support.aws.shared_state import ACCOUNT
 
 
 class Tokens:

@@ -9,13 +9,13 @@ from tests.support.aws.errors import AwsError
 from tests.support.aws.identities import Identity
 from tests.support.aws.rights import function_arn
 from tests.support.aws.settling import Failure, Pace
+from tests.support.aws.shared_state import SharedState
 from tests.support.aws.store import LATEST, Function, Store, Version, new_revision, page, stamp
-from tests.support.aws.world import World
 
 
 class Versions:
-    def __init__(self, world: World, store: Store, pace: Pace) -> None:
-        self._world = world
+    def __init__(self, shared_state: SharedState, store: Store, pace: Pace) -> None:
+        self._world = shared_state
         self._store = store
         self._pace = pace
 

@@ -18,7 +18,7 @@ import pytest
 import ecr_push
 from deploy.aws import Account
 from tests.support.aws import SampleImage, StrictAws
-from tests.support.aws.world import REGION
+from tests.support.aws.shared_state import REGION
 
 NAME = "frames"
 # botocore reads its models again for each session; one loader remembers them.

@@ -1,4 +1,4 @@
-"""The test bed itself: the proxy breaks what it is told, the function has Lambda's limits, leftovers are found."""
+"""The test stack itself: the proxy breaks what it is told, the function has Lambda's limits, leftovers are found."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import time
 
 import pytest
 
-from tests.cloud.bed import RESULTS, VIDEOS, Bed, key_of
 from tests.cloud.function import Function
 from tests.cloud.postconditions import Postconditions
+from tests.cloud.stack import RESULTS, VIDEOS, FaultStack, key_of
 from tests.support.faults import rules
 from tests.support.faults.client import Faults
 
 MIB = 2**20
 
 
-def test_a_reset_is_seen_as_a_reset(bed: Bed, faults: Faults) -> None:
-    bed.web_put("data", bytes(100_000))
+def test_a_reset_is_seen_as_a_reset(stack: FaultStack, faults: Faults) -> None:
+    stack.web_put("data", bytes(100_000))
     code = textwrap.dedent("""
         import socket
         connection, got, end = socket.create_connection(("proxy", 9080)), b"", "closed"
@@ -31,13 +31,13 @@ def test_a_reset_is_seen_as_a_reset(bed: Bed, faults: Faults) -> None:
         print(end, len(got.partition(b"\\r\\n\\r\\n")[2]))
     """)
     with faults.rule(rules.Reset(1000), path="/files/data"):
-        assert bed.python("web", code).split() == ["reset", "1000"]
+        assert stack.python("web", code).split() == ["reset", "1000"]
     with faults.rule(rules.Truncate(1000), path="/files/data"):
-        assert bed.python("web", code).split() == ["closed", "1000"]
+        assert stack.python("web", code).split() == ["closed", "1000"]
 
 
-def test_latency_and_speed_are_as_told(bed: Bed, prefix: str, faults: Faults) -> None:
-    s3 = bed.client(bed.proxy_url, key_of("tests").access, key_of("tests").secret)
+def test_latency_and_speed_are_as_told(stack: FaultStack, prefix: str, faults: Faults) -> None:
+    s3 = stack.client(stack.proxy_url, key_of("tests").access, key_of("tests").secret)
     key, data = f"{prefix}big", bytes(32 * MIB)
     s3.put_object(Bucket=RESULTS, Key=key, Body=data)
 
@@ -72,7 +72,7 @@ def test_the_function_has_lambdas_limits(function: Function) -> None:
             "tmp": shutil.disk_usage("/tmp").total,
         }))
     """)
-    assert json.loads(function.bed.python("function", code)) == {
+    assert json.loads(function.stack.python("function", code)) == {
         "user": [993, 990],
         "capabilities": 0,
         "no new privileges": "1",
@@ -81,13 +81,13 @@ def test_the_function_has_lambdas_limits(function: Function) -> None:
         "shared memory": False,
         "tmp": 512 * MIB,
     }
-    host = function.bed.inspect("function")["HostConfig"]
+    host = function.stack.inspect("function")["HostConfig"]
     assert (host["Memory"], host["PidsLimit"]) == (3008 * MIB, 1024)
 
 
 @pytest.mark.limits(memory_mb=1024, tmp_mb=64, timeout_seconds=5, environment={"EXTRA": "1"})
 def test_a_test_may_give_the_function_other_limits(function: Function) -> None:
-    described = function.bed.inspect("function")
+    described = function.stack.inspect("function")
     assert described["HostConfig"]["Memory"] == 1024 * MIB
     assert {
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=1024",
@@ -96,8 +96,8 @@ def test_a_test_may_give_the_function_other_limits(function: Function) -> None:
     } <= set(described["Config"]["Env"])
 
 
-def test_the_web_server_is_trusted_by_its_authority_alone(bed: Bed) -> None:
-    bed.web_put("page", b"hello")
+def test_the_web_server_is_trusted_by_its_authority_alone(stack: FaultStack) -> None:
+    stack.web_put("page", b"hello")
     code = textwrap.dedent("""
         import ssl, sys, urllib.request
         context = ssl.create_default_context(cafile="/authority/ca.crt")
@@ -106,7 +106,9 @@ def test_the_web_server_is_trusted_by_its_authority_alone(bed: Bed) -> None:
         except urllib.error.URLError as error:
             print(error.reason.verify_message)
     """)
-    said = {port: bed.python("function", code, f"https://web:{port}/files/page").strip() for port in range(8443, 8448)}
+    said = {
+        port: stack.python("function", code, f"https://web:{port}/files/page").strip() for port in range(8443, 8448)
+    }
     assert said == {
         8443: "hello",
         8444: "certificate has expired",
@@ -114,7 +116,7 @@ def test_the_web_server_is_trusted_by_its_authority_alone(bed: Bed) -> None:
         8446: "Hostname mismatch, certificate is not valid for 'web'.",
         8447: "self-signed certificate",
     }
-    assert bed.web_counts()["canary"] == 0
+    assert stack.web_counts()["canary"] == 0
 
 
 def test_a_good_request_meets_the_postconditions(
@@ -132,23 +134,23 @@ def test_a_refused_request_meets_the_postconditions(function: Function, after: P
 
 def test_what_is_left_over_is_found(function: Function, after: Postconditions) -> None:
     """The postconditions see a file, an upload and a changed video."""
-    bed, answer = function.bed, function.invoke(function.good.event)
+    stack, answer = function.stack, function.invoke(function.good.event)
     after.hold(answer)
-    bed.python("function", "open('/tmp/left', 'w').write('over')")
+    stack.python("function", "open('/tmp/left', 'w').write('over')")
     try:
         with pytest.raises(AssertionError, match="left"):
             after.hold(answer)
     finally:
-        bed.python("function", "import os; os.remove('/tmp/left')")
-    upload = bed.s3.create_multipart_upload(Bucket=RESULTS, Key="left")
+        stack.python("function", "import os; os.remove('/tmp/left')")
+    upload = stack.s3.create_multipart_upload(Bucket=RESULTS, Key="left")
     try:
         with pytest.raises(AssertionError, match="left"):
             after.hold(answer)
     finally:
-        bed.s3.abort_multipart_upload(Bucket=RESULTS, Key="left", UploadId=upload["UploadId"])
-    bed.s3.put_object(Bucket=VIDEOS, Key="left", Body=b"over")
+        stack.s3.abort_multipart_upload(Bucket=RESULTS, Key="left", UploadId=upload["UploadId"])
+    stack.s3.put_object(Bucket=VIDEOS, Key="left", Body=b"over")
     try:
         with pytest.raises(AssertionError, match="left"):
             after.hold(answer)
     finally:
-        bed.s3.delete_object(Bucket=VIDEOS, Key="left")
+        stack.s3.delete_object(Bucket=VIDEOS, Key="left")

@@ -12,7 +12,7 @@ REGION: Final = "us-east-1"
 
 
 @dataclass
-class World:
+class SharedState:
     """`lock` is held while a call has its effect. `violations` are what no real AWS and no real client would say."""
 
     host: str = ""

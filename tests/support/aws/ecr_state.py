@@ -13,7 +13,7 @@ from typing import Any, Final
 from tests.support.aws.errors import AwsError
 from tests.support.aws.identities import Identity
 from tests.support.aws.rights import repository_arn
-from tests.support.aws.world import ACCOUNT, World
+from tests.support.aws.shared_state import ACCOUNT, SharedState
 
 MANIFESTS: Final = (
     "application/vnd.docker.distribution.manifest.v2+json",
@@ -160,18 +160,18 @@ class Token:
     expires: float
 
 
-class Depot:
+class EcrState:
     """All repositories. `host` is the registry that answers name: this machine's, unless a test says otherwise."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, shared_state: SharedState) -> None:
+        self.shared_state = shared_state
         self.repositories: dict[str, Repository] = {}
         self._tokens: list[Token] = []
         self._host = ""
 
     @property
     def host(self) -> str:
-        return self._host or self.world.host
+        return self._host or self.shared_state.host
 
     @host.setter
     def host(self, host: str) -> None:
@@ -189,7 +189,7 @@ class Depot:
         return self.repositories[name]
 
     def issue_token(self, identity: Identity) -> Token:
-        token = Token(identity, secrets.token_urlsafe(200), self.world.now() + _TOKEN_SECONDS)
+        token = Token(identity, secrets.token_urlsafe(200), self.shared_state.now() + _TOKEN_SECONDS)
         self._tokens.append(token)
         return token
 

@@ -60,8 +60,8 @@ class State:
 
 
 @dataclass
-class Stage:
-    """`image` is to be deployed by `arguments`; `before` is how all was when the stage was set."""
+class Scenario:
+    """`image` is to be deployed by `arguments`; `before` is how all was when the scenario was set."""
 
     aws: StrictAws
     tool: Tool
@@ -173,7 +173,7 @@ class Stage:
 
 
 def _fits(settings: Mapping[str, Any], arguments: tuple[str, ...]) -> bool:
-    """Whether the settings that the arguments name are these; what a stage's function had besides is kept."""
+    """Whether the settings that the arguments name are these; what a scenario's function had besides is kept."""
     options = dict(pairwise(arguments))
     wanted = {"MemorySize": options.get("--memory"), "Timeout": options.get("--timeout")}
     variables = (settings.get("Environment") or {}).get("Variables", {})
@@ -184,14 +184,14 @@ def _fits(settings: Mapping[str, Any], arguments: tuple[str, ...]) -> bool:
 
 
 @contextmanager
-def stage(home: Path, *arguments: str, alias: str = "live", function: bool = True) -> Iterator[Stage]:
+def scenario(home: Path, *arguments: str, alias: str = "live", function: bool = True) -> Iterator[Scenario]:
     """With a function of two versions, of which the alias is at the first, unless there is no `function`."""
     home.mkdir(parents=True)
     with StrictAws() as aws:
         if function:
             aws.make_function(NAME, alias=alias, MemorySize=1024, Environment={"Variables": {"KEPT": "yes"}})
         image = aws.put_image()
-        made = Stage(aws, Tool(aws.environment(), home), image, arguments, State.of(aws))
+        made = Scenario(aws, Tool(aws.environment(), home), image, arguments, State.of(aws))
         yield made
     assert not aws.violations
 

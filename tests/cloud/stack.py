@@ -47,7 +47,7 @@ def key_of(identity: str) -> Key:
 
 
 @dataclass(frozen=True)
-class Bed(Stack):
+class FaultStack(Stack):
     """The stack of compose.yml beside this file. `scratch` is a folder of its own."""
 
     scratch: Path = field(kw_only=True)
@@ -82,7 +82,7 @@ class Bed(Stack):
             self.s3.create_bucket(Bucket=bucket)
         self.s3.put_bucket_versioning(Bucket="versioned", VersioningConfiguration={"Status": "Enabled"})
 
-    def with_limits(self, limits: Limits) -> Bed:
+    def with_limits(self, limits: Limits) -> FaultStack:
         """The same containers with another function, which `up` starts."""
         return replace(self, limits=limits)
 
