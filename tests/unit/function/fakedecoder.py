@@ -120,6 +120,11 @@ class FakeSource:
     expected: list[Any] = field(default_factory=list)
     closed: bool = False
 
+    @property
+    def remote(self) -> FakeSource:
+        """Itself, which counts as well."""
+        return self
+
     def expect(self, ranges: Any) -> None:
         self.expected.append(list(ranges))
 
