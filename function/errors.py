@@ -9,7 +9,7 @@ import errno
 import json
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import hwang.errors
 
@@ -55,6 +55,10 @@ class FunctionError(Exception):
         """Return Lambda's errorMessage: a JSON object {message, retryable, detail, request_id}."""
         facts = {name: value for name, value in self.facts().items() if name != "code"}
         return json.dumps({**facts, "request_id": request_id})
+
+
+Outcome = dict[str, Any] | FunctionError
+"""The end of a request: its result or its error."""
 
 
 class BadRequest(FunctionError):

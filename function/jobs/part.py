@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from function.actions.combine import combine
-from function.errors import DeadlineExceeded, FunctionError, SourceChanged, WorkerCrashed
+from function.errors import DeadlineExceeded, FunctionError, Outcome, SourceChanged, WorkerCrashed
 from function.jobs.store import Store
 from function.models import job_files as files
 from function.models.event import Combine
@@ -17,7 +17,6 @@ from function.models.part_messages import ClosePart, OpenedPart, OpenPart, PartA
 from function.models.result import DecodeResult
 from function.session import Session
 
-Outcome = dict[str, Any] | FunctionError
 _MAX_OBJECTS_LISTED: Final = 3
 
 

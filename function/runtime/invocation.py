@@ -6,13 +6,13 @@ import os
 import time
 from typing import Any, Final, Protocol
 
-from function.errors import BadRequest, DeadlineExceeded, FunctionError
+from function.errors import BadRequest, DeadlineExceeded, FunctionError, Outcome
 from function.models.event import parse_as
 from function.models.job_steps import Part
 from function.runtime import emf_log
 from function.runtime.supervisor import KILL_SECONDS, Supervisor
 from function.triggers import delivery
-from function.triggers.delivery import Outcome, Refused, Request
+from function.triggers.delivery import Refused, Request
 
 _TOO_LATE_SECONDS: Final = KILL_SECONDS + 0.5  # no request of a batch is begun with less
 

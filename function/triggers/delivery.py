@@ -12,16 +12,13 @@ from enum import Enum
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
-from function.errors import BadRequest, FunctionError, public_text
+from function.errors import BadRequest, FunctionError, Outcome, public_text
 from function.models.incoming import json_object, optional_text_at, text_at, wrong
 from function.models.problems import json_type
 from function.triggers import function_url
 from function.triggers.uploads import OnUpload, Upload
 
 MAX_RECORDS: Final = 10_000  # the most of an SQS batch
-
-Outcome = dict[str, Any] | FunctionError
-"""The end of a request: its result or its error."""
 
 
 class Kind(Enum):

@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 from function import errors
-from function.models.event import ACTIONS
+from function.models.event import ACTIONS, Decode
+from function.models.form import Writing
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,10 +20,20 @@ def test_the_error_table_lists_every_code_and_whether_to_retry() -> None:
     assert table == codes
 
 
-def test_the_page_of_events_names_every_field() -> None:
+def test_the_page_of_events_explains_every_action_and_field_in_its_table() -> None:
+    """Fields of a decode have a row each; those of other actions stand in the row of their action."""
     text = (ROOT / "docs/function.md").read_text()
-    names = {name for model in ACTIONS.values() for name in model.model_fields}
-    assert sorted(name for name in names if f"`{name}`" not in text) == []
+    actions, decode = (text.split(heading, 1)[1] for heading in ("# The function", "## Decode"))
+    table = re.findall(r"^\| `.*\|$", actions.split("\n## ", 1)[0], re.MULTILINE)[1:]  # below the heads of the columns
+    rows = {name: row for row in table for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+    assert rows.keys() == ACTIONS.keys()
+    first_cells = re.findall(r"^\| (`[^|]*) \|", decode.split("\n| `format` | result", 1)[0], re.MULTILINE)
+    explained = {name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)}
+    assert explained == Decode.model_fields.keys() - {"action"}
+    for action, model in ACTIONS.items():
+        stated = set(re.findall(r"`(\w+)`", rows[action].split("|")[3])) | explained & Writing.model_fields.keys()
+        if action != "decode":
+            assert set(model.model_fields) - {"action"} <= stated, action
 
 
 def test_every_make_target_is_explained() -> None:
@@ -46,5 +57,17 @@ def test_the_page_for_contributors_names_files_and_commands_that_are_there() -> 
     assert commands <= set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE)) | {"bundle"}
 
 
-def test_no_number_in_the_readme_is_a_placeholder() -> None:
-    assert "MEASURED" not in (ROOT / "README.md").read_text()
+def test_every_make_command_on_a_page_is_there() -> None:
+    targets = {
+        name
+        for names in re.findall(r"^([a-z][a-z -]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        for name in names.split()
+    }
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+    named = {
+        name
+        for page in pages
+        for name in re.findall(r"(?:`|\$ |^    )make ([a-z][a-z-]+)", page.read_text(), re.MULTILINE)
+    }
+    assert len(named) > 20
+    assert named <= targets

@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from function.errors import SourceNotFound, SourceUnavailable
-from function.triggers.delivery import Delivery, Outcome, Refused
+from function.errors import Outcome, SourceNotFound, SourceUnavailable
+from function.triggers.delivery import Delivery, Refused
 
 PLAIN = {"video": "s3://films/clip.mp4", "frames": "0:100", "output": "s3://out/part1.npy"}
 ON_UPLOAD = {"frames": {"count": 16}, "output": "s3://results/{key}.jpg"}

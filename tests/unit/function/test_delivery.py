@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from function.errors import BadRequest, FunctionError, SourceNotFound, SourceUnavailable
-from function.triggers.delivery import Ignored, Kind, Outcome, Refused, Request, parse
+from function.errors import BadRequest, FunctionError, Outcome, SourceNotFound, SourceUnavailable
+from function.triggers.delivery import Ignored, Kind, Refused, Request, parse
 from tests.unit.function.delivered import BUSY, GONE, ON_UPLOAD, PLAIN, environment, only, refusal
 from tests.unit.function.deliveries import (
     event_bridge,
