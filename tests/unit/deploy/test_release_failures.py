@@ -247,6 +247,23 @@ def test_an_alias_that_is_moved_during_the_last_smoke_test_stays_there(scenario:
     )
 
 
+def test_an_alias_that_was_moved_away_and_back_during_the_last_smoke_test_is_a_conflict(scenario: Scenario) -> None:
+    def move() -> None:
+        for version in ("1", "2"):
+            scenario.aws.do("UpdateAlias", FunctionName=NAME, Name="live", FunctionVersion=version, RoutingConfig={})
+
+    with scenario.aws.rule(Meanwhile(move), "Invoke", {"Qualifier": "live"}, times=1):
+        assert scenario.deploy().failure[0] == "Conflict"
+
+
+def test_an_alias_that_is_deleted_during_the_last_smoke_test_is_a_conflict(scenario: Scenario) -> None:
+    def delete() -> None:
+        scenario.aws.do("DeleteAlias", FunctionName=NAME, Name="live")
+
+    with scenario.aws.rule(Meanwhile(delete), "Invoke", {"Qualifier": "live"}, times=1):
+        assert scenario.deploy().failure[0] == "Conflict"
+
+
 # Busy, lost, throttled.
 
 
