@@ -5,9 +5,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support.clips import make_clip
 from tests.unit.build.judging import judge  # noqa: F401 - a fixture
+
+# A failure prints what reproduces it; thousands of small files would cost seconds.
+settings.register_profile("unit", database=None, print_blob=True)
+settings.load_profile("unit")
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +27,7 @@ def no_replaced_core_stays() -> Iterator[None]:
     """Forgets the modules that a test has imported over a stand-in for hwang's compiled core: others do without."""
     before = set(sys.modules)
     yield
-    new = {name for name in sys.modules if name not in before and name.partition(".")[0] in ("hwang", "function")}
+    new = {name for name in set(sys.modules) - before if name.partition(".")[0] in ("hwang", "function")}
     cores = [getattr(sys.modules[name], "_core", None) for name in new if name != "hwang"]
     if any(core is not None and core.__spec__ is None for core in cores):
         for name in new:
