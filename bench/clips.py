@@ -56,12 +56,12 @@ class TimingClip:
 
     @property
     def path(self) -> Path:
-        """Where it is, or will be."""
+        """Path of the file, which may not exist yet."""
         return directory() / f"{self.name}.{self.suffix}"
 
     @property
     def period(self) -> int:
-        """How many frames show numbers of their own."""
+        """Number of frames that show numbers of their own."""
         return BY_NAME[self.loop_of].frames if self.loop_of else self.frames
 
 

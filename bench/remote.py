@@ -19,7 +19,7 @@ CHUNK = 1 << 16
 
 @dataclass
 class Served:
-    """Where a file is, and what clients have asked for and got of it."""
+    """A served file: its address, and counts of the requests and bytes that clients got."""
 
     url: str
     requests: int = 0

@@ -19,7 +19,7 @@ CONTRAST = 0.35  # least difference, of 1, between a square and its complement: 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the squares are: `bits` of them, of which `across` would fit side by side and `down` below each other."""
+    """Layout of the squares: `bits` of them, of which `across` would fit side by side and `down` below each other."""
 
     bits: int
     across: float

@@ -79,7 +79,7 @@ QUICK_WORKLOADS = ("W1", "W3", "W4", "W6")
 
 @dataclass(frozen=True)
 class Settings:
-    """How much is measured: from the environment of `make bench`."""
+    """The amount of measuring, from the environment of `make bench`."""
 
     clips: tuple[str, ...]
     workloads: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Which rows a request means: every way to select frames of a video, and `resolve`, which turns each into rows."""
+"""Selections of frames: the types of all ways to select rows of a video, and `resolve`, which returns the rows."""
 
 from __future__ import annotations
 
@@ -223,7 +223,7 @@ def _seconds_after_first(index: _Index) -> NDArray[np.float64]:
 
 
 def _display_seconds(index: _Index) -> tuple[float, float]:
-    """When the first row appears and the last one is gone, on the timeline of timestamps(). Zeros without rows."""
+    """Return the times at which the first row appears and the last one ends, as timestamps() counts; else zeros."""
     if len(index) == 0:
         return 0.0, 0.0
     numerator, denominator = index.time_base

@@ -25,7 +25,7 @@ SHA256 = {
 
 
 def cache() -> Path:
-    """Where fetched files are kept; HWANG_CACHE names another place."""
+    """Return the folder of fetched files; HWANG_CACHE names another one."""
     return Path(os.environ.get("HWANG_CACHE", ROOT / ".cache"))
 
 

@@ -29,7 +29,7 @@ class Recipe:
 
     @property
     def path(self) -> Path:
-        """Where it is, or will be."""
+        """Path of the file, which may not exist yet."""
         return cache() / "collection" / self.name
 
     def make(self) -> Path:

@@ -132,7 +132,7 @@ class Stack:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     def url(self, service: str, port: int) -> str:
-        """Where a port of a service is on this machine."""
+        """Return the address on this machine of a service's port."""
         return f"http://127.0.0.1:{self._published[service, port]}"
 
     @cached_property

@@ -27,7 +27,7 @@ class UnreachableError(Exception):
 
 @dataclass(frozen=True)
 class Rule:
-    """Where a product's versions are listed: `index` with `entry`, or `git` with `tag` or `branch`."""
+    """The list of a product's versions: `index` with `entry`, or `git` with `tag` or `branch`."""
 
     index: str = ""
     entry: str = ""

@@ -1,4 +1,4 @@
-"""When each part ran and in which phase, as shapes on a time axis.
+"""The timeline of a job: its parts and their phases as shapes on a time axis.
 
 Sideways everything is a percentage of the width, so that the picture fits any screen while its letters keep their size.
 """

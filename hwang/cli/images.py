@@ -1,4 +1,4 @@
-"""Where frames go: images, a file each, or one array. Files are there whole or not at all."""
+"""Writes frames to files: an image each, or one array. A file is complete or absent."""
 
 from __future__ import annotations
 

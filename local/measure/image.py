@@ -86,7 +86,7 @@ def _warm() -> Iterator[Row]:
 
 
 def _starts() -> Iterator[Row]:
-    """How soon a new container answers beyond an empty handler on the same base, and what Python takes of it."""
+    """Measure the time to a new container's answer, beyond an empty handler on the same base, and Python's part."""
     with tempfile.TemporaryDirectory() as folder:
         empty = Path(folder) / "empty.py"
         empty.write_text(EMPTY)

@@ -10,7 +10,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PRODUCT: Final = ("bench", "build_stages", "deploy", "ecr_push.py", "function", "hwang", "local")
-NO_SUBJECT: Final = {"of", "as", "what", "who", "whether"}
+NO_SUBJECT: Final = {"of", "as", "what", "who", "whether", "where", "when", "how", "which"}
 
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
