@@ -17,7 +17,7 @@ import pytest
 
 import ecr_push
 from deploy.aws import Account
-from tests.support.aws import SampleImage, StrictAws
+from tests.support.aws import Change, Fail, SampleImage, StrictAws
 from tests.support.aws.shared_state import REGION
 
 NAME = "frames"
@@ -144,3 +144,12 @@ def scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scenar
         monkeypatch.setattr(botocore.session, "create_loader", lambda _: _LOADER)
         yield Scenario(aws, tmp_path, pauses)
     assert not aws.violations
+
+
+STATUS = "look at `ecr_push.py status`, then deploy again"
+BUSY = Fail("ResourceConflictException", "An update is in progress")
+MISLEAD = Change(lambda answer: answer.update(ExecutedVersion="9"))
+
+
+def theirs(what: str) -> str:
+    return f"{what}: another caller changed it meanwhile, and that change is kept"
