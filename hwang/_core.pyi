@@ -1,6 +1,7 @@
 """The C++ core over FFmpeg's libraries. Internal: use hwang.Decoder."""
 
 import enum
+from collections.abc import Sequence
 from typing import TypedDict
 
 import numpy as np
@@ -22,7 +23,7 @@ class PixelFormat(enum.Enum):
     yuv420p = ...
 
 class Layout:
-    def __init__(self, pixel_format: PixelFormat, width: int, height: int) -> None: ...
+    def __init__(self, pixel_format: PixelFormat, width: int, height: int, any_size: bool) -> None: ...
 
 class PagePool:
     def take(self, size: int) -> NDArray[np.uint8]: ...
@@ -31,8 +32,11 @@ class PagePool:
 class Run:
     def __init__(self, samples: NDArray[np.uint32], wanted: NDArray[np.uint32], slots: NDArray[np.int64]) -> None: ...
 
-Report = tuple[NDArray[np.uint32], int, int, int]
-"""(wanted samples that failed, samples decoded, samples skipped, frames converted)"""
+BytesFrom = Sequence[tuple[int, bytes]]
+
+Report = tuple[NDArray[np.uint32], int, int, int, NDArray[np.uint32], tuple[int, int]]
+"""(wanted samples that failed, samples decoded, samples skipped, frames converted, wanted samples not written as their
+pictures have another size, (width, height) of the last of those)"""
 
 class Video:
     def __init__(
@@ -42,6 +46,8 @@ class Video:
         extradata: bytes,
         width: int,
         height: int,
+        cropping: tuple[int, int, int, int],
+        coded_size: tuple[int, int],
         bits_per_coded_sample: int,
         reorder: int,
         color: tuple[int, int, int, int],
@@ -49,6 +55,8 @@ class Video:
         sample_size: NDArray[np.uint32],
         pts: NDArray[np.int64],
         sync: NDArray[np.uint8],
+        configurations: BytesFrom,
+        parameter_sets: BytesFrom,
         byte_addressable: bool,
         threads: int,
     ) -> None: ...
@@ -63,6 +71,9 @@ class Video:
         stop: StopFlag,
     ) -> Report: ...
     def presentation_order(self, source: Bytes, stop: StopFlag) -> NDArray[np.uint32]: ...
+    def reorders(self, source: Bytes, samples: NDArray[np.uint32], stop: StopFlag) -> bool: ...
+    def lack_sets(self, source: Bytes, samples: NDArray[np.uint32], stop: StopFlag) -> NDArray[np.uint8]: ...
+    def parameter_sets(self, source: Bytes, stop: StopFlag) -> list[tuple[int, bytes]]: ...
     def second_fields(self, source: Bytes, samples: NDArray[np.uint32], stop: StopFlag) -> NDArray[np.uint8]: ...
 
 class PictureStream:
@@ -94,6 +105,10 @@ class Scan(TypedDict):
     bits_per_coded_sample: int
     reorder: int
     color: tuple[int, int, int, int]
+    cropping: tuple[int, int, int, int]
+    coded_size: tuple[int, int]
+    configurations: list[tuple[int, bytes]]
+    parameter_sets: list[tuple[int, bytes]]
     byte_addressable: bool
     container: str
     time_base: tuple[int, int]

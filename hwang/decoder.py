@@ -7,7 +7,7 @@ import math
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, TypeVar, Unpack, overload
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hwang import _core
 from hwang.decoding import Counters, Decoding, StopFlags
-from hwang.errors import HwangError, SourceError
+from hwang.errors import HwangError, SourceError, UnsupportedMediaError
 from hwang.index import VideoIndex
 from hwang.indexing import finished, scan_index
 from hwang.isobmff.file import open_movie
@@ -290,8 +290,7 @@ class Decoder:
         with self._stop_flags.call() as stop:
 
             def parts() -> Iterator[tuple[slice, Any]]:
-                layout, plan = self._request(rows, (width, height, max_side, pixel_format))
-                return self._parts(plan, layout, max(1, max_bytes // layout.picture_bytes), stop)
+                return self._parts(rows, (width, height, max_side, pixel_format), max_bytes, stop)
 
             first = self._within(deadline, parts)
             limit = deadline or Deadline(math.inf)
@@ -378,12 +377,32 @@ class Decoder:
                 layout.check("out", out, len(plan.rows))
             return self._frames(plan, layout, None if deadline else out)
 
-        frames = self._within(deadline, work)
+        frames = self._within(deadline, lambda: self._knowing_size(work))
         if deadline is None or out is None:
             return frames
         for into, plane in zip(planes_of(out), planes_of(frames), strict=True):
             into[...] = plane
         return out
+
+    def _knowing_size(self, work: Callable[[], Result]) -> Result:
+        """Return the function's result, called again if the size of the pictures is learnt by it."""
+        try:
+            return work()
+        except UnsupportedMediaError as error:
+            if "picture_size" not in error.detail or not self._learn_size():
+                raise
+            return work()
+
+    def _learn_size(self) -> bool:
+        """Adopt the size of the first picture: containers misstate it. Return whether it is news."""
+        with self._stop_flags.call() as stop:
+            decoding = self._opened()
+            width, height = decoding.first_size(stop)
+            if (width, height) == (decoding.index.width, decoding.index.height):
+                return False
+            self._index = replace(decoding.index, width=width, height=height)
+            self._decoding = self._decoding_of(self._index)
+            return True
 
     def _frames(self, plan: Plan, layout: PictureLayout, out: Arrays | None = None) -> Arrays:
         decoding = self._opened()
@@ -394,6 +413,26 @@ class Decoder:
         return out
 
     def _parts(
+        self, rows: Rows, keywords: Keywords, max_bytes: int, stop: _core.StopFlag
+    ) -> Iterator[tuple[slice, Arrays]]:
+        """Return parts of at most `max_bytes`, and at least a picture."""
+
+        def begin() -> tuple[tuple[slice, Arrays] | None, Iterator[tuple[slice, Arrays]]]:
+            layout, plan = self._request(rows, keywords)
+            parts = self._parts_of(plan, layout, max(1, max_bytes // layout.picture_bytes), stop)
+            return next(parts, None), parts
+
+        self._request(rows, keywords)  # mistakes show at once
+
+        def all_parts() -> Iterator[tuple[slice, Arrays]]:
+            first, others = self._knowing_size(begin)
+            if first is not None:
+                yield first
+                yield from others
+
+        return all_parts()
+
+    def _parts_of(
         self, plan: Plan, layout: PictureLayout, length: int, stop: _core.StopFlag
     ) -> Iterator[tuple[slice, Arrays]]:
         """Parts of at most `length` pictures: short runs several at once, a long one as a stream."""

@@ -6,17 +6,17 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwang import _core
-from hwang.errors import CorruptFrameError
+from hwang.errors import CorruptFrameError, UnsupportedMediaError
 from hwang.index import VideoIndex
 from hwang.indexing import core_video
 from hwang.picture import Arrays, PictureLayout, part_of
-from hwang.plan import REQUEST_COST_BYTES, Plan, Run, earlier_start
+from hwang.plan import REQUEST_COST_BYTES, Plan, Run, earlier_start, make_plan
 from hwang.ranges import ByteRange, coalesce
 from hwang.spool import Spool
 
@@ -92,6 +92,7 @@ class Decoding:
         self.page_pool = _core.PagePool()
         self._counters = counters
         self._spool = spool
+        self._threads = threads
         self._video = core_video(index, threads)
         self._may_skip = not index.separate_fields
 
@@ -121,9 +122,12 @@ class Decoding:
 
         First as fast as possible; runs with an error again with care, then from further and further back.
         """
+        self._look_for_sets(plan, stop)
         runs, skip_unreferenced, tolerant = plan.runs, self._may_skip, False
         steps_back = iter(_STEPS_BACK)
         lost: list[NDArray[np.uint32]] = []
+        resized: list[NDArray[np.uint32]] = []
+        size = 0, 0
         while runs:
             core_runs = [
                 _core.Run(run.samples, run.wanted, slots[np.searchsorted(samples, run.wanted)].astype(np.int64))
@@ -134,6 +138,8 @@ class Decoding:
                 source, core_runs, layout.core(), layout.bytes_of(out), skip_unreferenced, tolerant, stop
             )
             self._counters.add(report, runs)
+            if len(report[4]):
+                size, resized = report[5], [*resized, report[4]]
             failed = [
                 replace(run, wanted=run.wanted[np.isin(run.wanted, report[0])])
                 for run in runs
@@ -145,6 +151,8 @@ class Decoding:
                 lost += [run.wanted for run, again in zip(failed, earlier, strict=True) if not again]
                 failed = [run for run in earlier if run]
             runs, skip_unreferenced, tolerant = tuple(failed), False, True
+        if resized:
+            raise self.resized(plan, np.concatenate(resized), size)
         if lost:
             raise self.corrupt(plan, np.concatenate(lost))
 
@@ -153,6 +161,7 @@ class Decoding:
 
         Ends early if a picture comes out of order. Raises CorruptFrameError, possibly late.
         """
+        self._look_for_sets(plan, stop)
         runs = [_core.Run(run.samples, run.wanted, np.zeros(len(run.wanted), np.int64)) for run in plan.runs]
         pictures = _core.PictureStream(self._video, self._bytes(plan.ranges), runs, self._may_skip)
         done = 0
@@ -171,10 +180,41 @@ class Decoding:
         if len(suspect):
             raise self.corrupt(plan, suspect)
 
+    def first_size(self, stop: _core.StopFlag) -> tuple[int, int]:
+        """Return width and height of the first row's picture, which is decoded for this."""
+        layout, plan = PictureLayout("gray8", self.index.width, self.index.height), make_plan(self.index, [0])
+        try:
+            self.decode(plan, layout, layout.empty(1, self.page_pool), stop)
+        except UnsupportedMediaError as error:
+            if size := error.detail.get("picture_size"):
+                return cast("tuple[int, int]", size)
+            raise
+        return self.index.width, self.index.height
+
+    def _look_for_sets(self, plan: Plan, stop: _core.StopFlag) -> None:
+        """Find the parameter sets in force at each sample, if some are in samples and a run begins without its own."""
+        if not self.index.sets_unknown:
+            return
+        first = np.array([run.samples[0] for run in plan.runs if run.samples[0]], np.uint32)
+        if not len(first) or not self._video.lack_sets(self._bytes(plan.ranges), first, stop).any():
+            return
+        changes = tuple(self._video.parameter_sets(self._spool.whole(), stop))
+        self.index = replace(self.index, parameter_sets=changes, sets_unknown=False)
+        self._video = core_video(self.index, self._threads)
+
+    def resized(self, plan: Plan, samples: NDArray[np.uint32], size: tuple[int, int]) -> UnsupportedMediaError:
+        """Return an error that names the rows of samples that show pictures of another size."""
+        rows, named = _named(plan, samples)
+        return UnsupportedMediaError(
+            f"{len(rows)} of the frames asked for (rows {named}) are {size[0]}x{size[1]}, "
+            f"not {self.index.width}x{self.index.height} as the first frame is: give a size to have all scaled to it",
+            rows=rows,
+            picture_size=size,
+        )
+
     def corrupt(self, plan: Plan, failed: NDArray[np.uint32]) -> CorruptFrameError:
         """Return an error that names the rows of the failed samples."""
-        rows = np.unique(plan.rows[np.isin(plan.sample_of_position, failed)]).tolist()
-        named = ", ".join(map(str, rows[:8])) + (", …" if len(rows) > 8 else "")
+        rows, named = _named(plan, failed)
         return CorruptFrameError(
             f"{len(rows)} of the frames asked for cannot be decoded exactly (rows {named}): "
             "the video is damaged or truncated there; ask for other rows, or repair the file",
@@ -215,3 +255,9 @@ class Decoding:
     def _ranges(self, runs: tuple[Run, ...]) -> tuple[ByteRange, ...]:
         samples = np.unique(np.concatenate([run.samples for run in runs]))
         return coalesce(self.index.sample_offset[samples], self.index.sample_size[samples], REQUEST_COST_BYTES)
+
+
+def _named(plan: Plan, samples: NDArray[np.uint32]) -> tuple[list[int], str]:
+    """Return the rows of a plan that these samples show, and the first of them in words."""
+    rows: list[int] = np.unique(plan.rows[np.isin(plan.sample_of_position, samples)]).tolist()
+    return rows, ", ".join(map(str, rows[:8])) + (", …" if len(rows) > 8 else "")

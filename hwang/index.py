@@ -17,9 +17,12 @@ from hwang.rows import rows_on_display
 __all__ = [
     "MAX_REORDER",
     "MAX_SAMPLES",
+    "NO_CROPPING",
     "ONE_PICTURE_A_SAMPLE",
     "UNKNOWN_COLOR",
+    "BytesFrom",
     "Color",
+    "Cropping",
     "VideoIndex",
     "check_sample_count",
     "presentation_order",
@@ -35,6 +38,14 @@ Color = tuple[int, int, int, int]
 """FFmpeg's numbers of primaries, transfer and matrix (ITU-T H.273; 2: unspecified) and range (1 limited, 2 full)."""
 
 UNKNOWN_COLOR: Color = (2, 2, 2, 0)
+
+Cropping = tuple[int, int, int, int]
+"""Pixels to cut off a decoded picture, left, top, right and bottom."""
+
+NO_CROPPING: Cropping = (0, 0, 0, 0)
+
+BytesFrom = tuple[tuple[int, bytes], ...]
+"""Bytes and the first sample for which they hold, ascending."""
 
 ONE_PICTURE_A_SAMPLE = frozenset(["h264", "hevc", "vvc", "mpeg4", "mpeg2video", "mpeg1video"])
 """Codecs with which a sample that the container calls disposable is skipped. In others (AV1, VP9) a sample may carry,
@@ -95,7 +106,7 @@ class VideoIndex:
     disposable: NDArray[np.bool_]  # [S] according to the container, no other sample refers to this one
     order: NDArray[np.uint32]  # [N] row -> sample
     row_pts: NDArray[np.int64]  # [N] ticks at which the row is displayed, after edit lists
-    width: int  # pixels, as stored, before rotation
+    width: int  # pixels, after cropping, before rotation
     height: int
     time_base: tuple[int, int]  # (numerator, denominator) seconds per tick
     duration_ticks: int
@@ -110,6 +121,11 @@ class VideoIndex:
     color: Color = UNKNOWN_COLOR  # according to the container; the coded video takes precedence
     reorder: int = 0  # pictures that the decoder holds back to order them, if the container states it
     bits_per_coded_sample: int = 0  # depth according to the container, 0 if not stated
+    cropping: Cropping = NO_CROPPING  # according to the container
+    coded_size: tuple[int, int] = (0, 0)  # (width, height) before cropping; zeros: the same as after
+    configurations: BytesFrom = field(default=(), repr=False)  # extradata of later samples, where it changes
+    parameter_sets: BytesFrom = field(default=(), repr=False)  # in force from samples at which they change in band
+    sets_unknown: bool = False  # samples may have parameter sets of their own, and nobody has looked yet
     complete: bool = True  # False for an index written by another program, without timestamps: index the file again
 
     def __post_init__(self) -> None:
@@ -146,6 +162,14 @@ class VideoIndex:
         limits = zip(self.color, _COLOR_BOUNDS, strict=False)
         if len(self.color) != len(_COLOR_BOUNDS) or not all(0 <= number < limit for number, limit in limits):
             raise CorruptMediaError(f"index: impossible color {self.color}")
+        for name, length in (("cropping", 4), ("coded_size", 2)):
+            pixels = getattr(self, name)
+            if len(pixels) != length or not all(0 <= number < 1 << 31 for number in pixels):
+                raise CorruptMediaError(f"index: impossible {name} {pixels}")
+        for changes in (self.configurations, self.parameter_sets):
+            starts = [start for start, _ in changes]
+            if starts != sorted(set(starts)) or (starts and not 0 <= starts[0] <= starts[-1] <= samples):
+                raise CorruptMediaError("index: parameter sets of samples that do not exist")
         if not all(0 < part < 1 << 31 for part in self.time_base):
             raise CorruptMediaError(f"index: impossible time base {self.time_base}")
         if self.rotation not in (0, 90, 180, 270):

@@ -10,7 +10,7 @@ import numpy as np
 from hwang import _core
 from hwang.errors import CorruptMediaError, UnsupportedMediaError
 from hwang.index import ONE_PICTURE_A_SAMPLE, VideoIndex, check_sample_count, presentation_order
-from hwang.parameters import may_have_fields
+from hwang.parameters import SequenceParameters, sequence_parameters
 from hwang.picture import check_picture_size
 from hwang.plan import REQUEST_COST_BYTES
 from hwang.ranges import coalesce
@@ -19,6 +19,12 @@ from hwang.spool import Spool
 __all__ = ["core_video", "finished", "scan_index"]
 
 _NO_PTS = np.iinfo(np.int64).min
+
+_REORDERING = frozenset(["h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4", "vc1", "wmv3"])
+"""Codecs with pictures that are decoded before others and shown after them."""
+
+_LOOK_AT_SAMPLES, _LOOK_AT_BYTES = 128, 4 << 20
+"""Limits of what is read to find out whether a video has such pictures."""
 
 
 def finished(index: VideoIndex, spool: Spool, threads: int, max_pixels: int, stop: _core.StopFlag) -> VideoIndex:
@@ -31,9 +37,51 @@ def finished(index: VideoIndex, spool: Spool, threads: int, max_pixels: int, sto
     if not (index.width and index.height):
         raise UnsupportedMediaError(f"the size of the {index.codec} pictures cannot be determined")
     check_picture_size(index.width, index.height, max_pixels)
-    if index.container == "mov" and index.codec == "h264" and may_have_fields(index.extradata):
+    stated = sequence_parameters(index.codec, index.extradata)
+    if _times_contradict_order(index, stated, spool, stop):
+        return _learnt(_as_demuxed(index, spool, max_pixels, stop), spool, threads, stop)
+    if index.container == "mov" and index.codec == "h264" and not (stated and stated.frames_only):
         index = _with_fields_paired(index, spool, stop)
-    return _learn_order(index, spool, threads, stop) if _order_is_doubtful(index) else index
+    if not _order_is_doubtful(index):
+        return index
+    if index.container != "mov":
+        return _learnt(index, spool, threads, stop)
+    decoded = core_video(index, threads).presentation_order(spool.whole(), stop)
+    keep = np.isin(index.order, decoded)  # the times are sound, and an edit list may show a sample twice
+    return dataclasses.replace(index, order=index.order[keep], row_pts=index.row_pts[keep])
+
+
+def _as_demuxed(index: VideoIndex, spool: Spool, max_pixels: int, stop: _core.StopFlag) -> VideoIndex:
+    """Return the samples of an MP4 as FFmpeg's demuxer has them: what it hides depends on times that make no sense."""
+    if index.container != "mov":
+        return index
+    demuxed = scan_index(spool, None, max_pixels, stop)
+    same_track = np.isin(demuxed.sample_offset[:1], index.sample_offset).all()
+    if not same_track:
+        return index
+    return dataclasses.replace(demuxed, rotation=index.rotation, track_id=index.track_id)
+
+
+def _times_contradict_order(
+    index: VideoIndex, stated: SequenceParameters | None, spool: Spool, stop: _core.StopFlag
+) -> bool:
+    """Return whether the timestamps cannot be those of the pictures.
+
+    They contradict each other if later rows have earlier times. They are suspect if they ascend in decode order, or if
+    several are the same, although the decoder may change the order: then the first samples tell whether it does.
+    """
+    if (np.diff(index.row_pts) < 0).any():
+        return True
+    if index.codec not in _REORDERING or (stated and stated.reorder == 0):
+        return False
+    pts = index.pts[index.sample_size > 0]
+    if (np.diff(pts) < 0).any() and (np.diff(np.sort(pts, kind="stable")) > 0).all():
+        return False
+    samples = np.arange(min(index.samples, _LOOK_AT_SAMPLES), dtype=np.uint32)
+    samples = samples[np.cumsum(index.sample_size[samples], dtype=np.int64) <= _LOOK_AT_BYTES]
+    ranges = coalesce(index.sample_offset[samples], index.sample_size[samples], REQUEST_COST_BYTES)
+    source = spool.ranges(ranges) if index.byte_addressable else spool.whole()
+    return core_video(index, 1).reorders(source, samples, stop)
 
 
 def _with_fields_paired(index: VideoIndex, spool: Spool, stop: _core.StopFlag) -> VideoIndex:
@@ -58,6 +106,8 @@ def core_video(index: VideoIndex, threads: int) -> _core.Video:
         index.extradata,
         index.width,
         index.height,
+        index.cropping,
+        index.coded_size if any(index.coded_size) else (index.width, index.height),
         index.bits_per_coded_sample,
         index.reorder,
         index.color,
@@ -65,6 +115,8 @@ def core_video(index: VideoIndex, threads: int) -> _core.Video:
         index.sample_size,
         index.pts,
         index.sync.view(np.uint8),
+        index.configurations,
+        index.parameter_sets,
         index.byte_addressable,
         threads,
     )
@@ -89,6 +141,8 @@ def scan_index(spool: Spool, track: int | None, max_pixels: int, stop: _core.Sto
         "row_pts": pts[order],
         "duration_ticks": max(found["duration"], 0),
         "separate_fields": bool(second_field.any()),
+        "configurations": tuple(found["configurations"]),
+        "parameter_sets": tuple(found["parameter_sets"]),
     }
     return VideoIndex(**columns)
 
@@ -105,12 +159,10 @@ def _order_is_doubtful(index: VideoIndex) -> bool:
     return undecodable or bool((index.pts == _NO_PTS).any()) or len(np.unique(shown)) < len(shown)
 
 
-def _learn_order(index: VideoIndex, spool: Spool, threads: int, stop: _core.StopFlag) -> VideoIndex:
-    """Decode everything once to learn the order. An edit list still decides which samples are shown, and when."""
-    order = core_video(index, threads).presentation_order(spool.whole(), stop)
-    if index.container == "mov":
-        keep = np.isin(index.order, order)
-        return dataclasses.replace(index, order=index.order[keep], row_pts=index.row_pts[keep])
+def _learnt(index: VideoIndex, spool: Spool, threads: int, stop: _core.StopFlag) -> VideoIndex:
+    """Return the index with its rows in the order in which a decoder shows them: everything is decoded once."""
+    decoded = core_video(index, threads).presentation_order(spool.whole(), stop)
+    order = decoded[np.isin(decoded, index.order)]
     pts = _presented_at(index, order)
     return dataclasses.replace(index, pts=pts, order=order, row_pts=pts[order])
 

@@ -1,12 +1,14 @@
-"""H.264 and HEVC parameter sets in codec configuration records (ISO/IEC 14496-15, ITU-T H.264, 7.3.2.1.1)."""
+"""H.264 and HEVC parameter sets (ITU-T H.264 and H.265, 7.3.2), also in configuration records (ISO/IEC 14496-15)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-__all__ = ["annexb_parameter_sets", "may_have_fields"]
+__all__ = ["SequenceParameters", "annexb_parameter_sets", "begins_with_parameter_sets", "sequence_parameters"]
 
 _START_CODE = b"\0\0\0\1"
+_CHROMA = {1: (1, 1), 2: (1, 0)}
 _WITH_CHROMA_FORMAT = frozenset([100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135])
 
 
@@ -39,15 +41,48 @@ def _units(codec: str, record: bytes) -> Iterator[bytes]:
             position = end
 
 
-def may_have_fields(extradata: bytes) -> bool:
-    """Return whether pictures of this H.264 stream may be fields: its SPS allows them, or cannot be read."""
-    for unit in annexb_parameter_sets("h264", extradata).split(_START_CODE[1:]):
-        if unit and unit[0] & 31 == 7:
+@dataclass(frozen=True, slots=True)
+class SequenceParameters:
+    """Properties of a video that its first sequence parameter set states."""
+
+    width: int  # pixels, cropped
+    height: int
+    chroma: tuple[int, int]  # binary logarithms of the pixels, across and down, that share a chroma sample
+    reorder: int | None  # pictures that a decoder holds back to order them; None if not stated
+    frames_only: bool  # no picture is a field
+
+
+def sequence_parameters(codec: str, extradata: bytes) -> SequenceParameters | None:
+    """Return the first SPS of H.264 or HEVC extradata; None if there is none, or if it cannot be read."""
+    for unit in annexb_parameter_sets(codec, extradata).split(_START_CODE[1:]):
+        is_sps = unit and (unit[0] & 31 == 7 if codec == "h264" else codec == "hevc" and unit[0] >> 1 == 33)
+        if is_sps:
+            bits = _Bits(unit[1 if codec == "h264" else 2 :].replace(b"\0\0\3", b"\0\0"))
             try:
-                return not _frames_only(_Bits(unit[1:].replace(b"\0\0\3", b"\0\0")))
+                return _h264_sequence(bits) if codec == "h264" else _hevc_sequence(bits)
             except IndexError:
+                return None
+    return None
+
+
+def begins_with_parameter_sets(codec: str, extradata: bytes, sample: bytes) -> bool:
+    """Return whether parameter sets stand in front of the first picture of a sample, given its first bytes."""
+    if codec in ("h264", "hevc"):
+        length = ((extradata[4] if codec == "h264" else extradata[21]) & 3) + 1 if len(extradata) > 22 else 4
+        while len(sample) > length:
+            size, kind = int.from_bytes(sample[:length], "big"), sample[length]
+            if kind & 31 in (7, 8) if codec == "h264" else kind >> 1 in (32, 33, 34):
                 return True
-    return True
+            if 1 <= kind & 31 <= 5 if codec == "h264" else kind >> 1 < 32:
+                return False
+            sample = sample[length + size :]
+        return False
+    if codec == "av1":
+        while len(sample) > 1 and sample[0] >> 3 & 15 == 2 and sample[0] & 2:  # temporal delimiters, which are empty
+            sample = sample[2 + (sample[0] >> 2 & 1) :]
+        return len(sample) > 0 and sample[0] >> 3 & 15 == 1
+    kinds = {"mpeg4": (0xB0, 0xB5, *range(0x30)), "vc1": (0x0F,), "mpeg1video": (0xB3,), "mpeg2video": (0xB3,)}
+    return sample[:3] == _START_CODE[1:] and sample[3:4] != b"" and sample[3] in kinds.get(codec, ())
 
 
 class _Bits:
@@ -71,10 +106,11 @@ class _Bits:
         return (code + 1) // 2 if code % 2 else -(code // 2)
 
 
-def _frames_only(bits: _Bits) -> bool:
-    profile = bits.read(8)
-    bits.read(16)  # constraints, level
+def _h264_sequence(bits: _Bits) -> SequenceParameters:
+    profile, constraints = bits.read(8), bits.read(8)
+    bits.read(8)  # level
     bits.golomb()  # seq_parameter_set_id
+    chroma_format = 1
     if profile in _WITH_CHROMA_FORMAT:
         chroma_format = bits.golomb()
         if chroma_format == 3:
@@ -92,8 +128,90 @@ def _frames_only(bits: _Bits) -> bool:
         bits.read(1), bits.signed_golomb(), bits.signed_golomb()
         for _ in range(bits.golomb()):
             bits.signed_golomb()
-    bits.golomb(), bits.read(1), bits.golomb(), bits.golomb()  # references, gaps, width, height
-    return bits.read(1) == 1
+    bits.golomb(), bits.read(1)  # references, gaps
+    width, units = 16 * (bits.golomb() + 1), bits.golomb() + 1
+    frames_only = bits.read(1)
+    if not frames_only:
+        bits.read(1)
+    bits.read(1)
+    chroma = _CHROMA.get(chroma_format, (0, 0))
+    left = right = top = bottom = 0
+    if bits.read(1):
+        left, right, top, bottom = (bits.golomb() for _ in range(4))
+    intra = constraints & 0x10 and profile in (44, 86, 100, 110, 122, 244)
+    try:
+        stated = _h264_reorder(bits) if bits.read(1) else None
+    except IndexError:
+        stated = None
+    rows = 2 - frames_only
+    return SequenceParameters(
+        width - ((left + right) << chroma[0]),
+        16 * units * rows - (rows * (top + bottom) << chroma[1]),
+        chroma,
+        0 if profile == 66 or order_type == 2 or intra else stated,
+        bool(frames_only),
+    )
+
+
+def _h264_reorder(bits: _Bits) -> int | None:
+    """Read the VUI, and return its max_num_reorder_frames, if it is there."""
+    if bits.read(1) and bits.read(8) == 255:  # aspect ratio
+        bits.read(32)
+    if bits.read(1):  # overscan
+        bits.read(1)
+    if bits.read(1):  # video signal
+        bits.read(4)
+        if bits.read(1):
+            bits.read(24)
+    if bits.read(1):  # chroma location
+        bits.golomb(), bits.golomb()
+    if bits.read(1):  # timing
+        bits.read(65)
+    hypothetical = 0
+    for _ in range(2):
+        if bits.read(1):
+            hypothetical = 1
+            count = bits.golomb() + 1
+            bits.read(8)
+            for _ in range(count):
+                bits.golomb(), bits.golomb(), bits.read(1)
+            bits.read(20)
+    bits.read(1 + hypothetical)
+    if not bits.read(1):
+        return None
+    bits.read(1)
+    for _ in range(4):
+        bits.golomb()
+    return bits.golomb()
+
+
+def _hevc_sequence(bits: _Bits) -> SequenceParameters:
+    bits.read(4)
+    layers = bits.read(3)  # sps_max_sub_layers_minus1
+    bits.read(1)
+    bits.read(96)  # profile, tier, level
+    present = [(bits.read(1), bits.read(1)) for _ in range(layers)]
+    if layers:
+        bits.read(2 * (8 - layers))
+    for profile, level in present:
+        bits.read(88 * profile + 8 * level)
+    bits.golomb()  # sps_seq_parameter_set_id
+    chroma_format = bits.golomb()
+    if chroma_format == 3:
+        bits.read(1)
+    width, height = bits.golomb(), bits.golomb()
+    chroma = _CHROMA.get(chroma_format, (0, 0))
+    left = right = top = bottom = 0
+    if bits.read(1):
+        left, right, top, bottom = (bits.golomb() for _ in range(4))
+    bits.golomb(), bits.golomb(), bits.golomb()  # bit depths, log2_max_pic_order_cnt_lsb
+    for _ in range(layers + 1 if bits.read(1) else 1):
+        bits.golomb()
+        reorder = bits.golomb()
+        bits.golomb()
+    return SequenceParameters(
+        width - ((left + right) << chroma[0]), height - ((top + bottom) << chroma[1]), chroma, reorder, True
+    )
 
 
 def _skip_scaling_list(bits: _Bits, size: int) -> None:

@@ -54,6 +54,7 @@ class PictureLayout:
     pixel_format: PixelFormat
     width: int  # pixels
     height: int
+    any_size: bool = False  # pictures of another size than the video's are scaled as well, as the size is asked for
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -80,7 +81,7 @@ class PictureLayout:
         """Return the layout in the core's terms."""
         from hwang import _core  # sizes are available without it
 
-        return _core.Layout(getattr(_core.PixelFormat, self.pixel_format), self.width, self.height)
+        return _core.Layout(getattr(_core.PixelFormat, self.pixel_format), self.width, self.height, self.any_size)
 
     def empty(self, count: int, page_pool: _core.PagePool) -> Arrays:
         """Return uninitialized arrays for `count` pictures.
@@ -156,6 +157,7 @@ def picture_layout(
     if max_side is not None and (width is not None or height is not None):
         raise ValueError("give max_side, or width and height, not both")
     full_width, full_height = video_size
+    any_size = not (width is None and height is None and max_side is None)
     if max_side is not None:
         scale = min(1.0, max_side / max(video_size))
         width, height = round(full_width * scale), round(full_height * scale)
@@ -166,7 +168,7 @@ def picture_layout(
     size = (max(1, width or full_width), max(1, height or full_height))
     if max(size) > MAX_SIDE:
         raise ValueError(f"pictures of {size[0]}x{size[1]} pixels; at most {MAX_SIDE} on either side are possible")
-    return PictureLayout(pixel_format, *size)  # type: ignore[arg-type]
+    return PictureLayout(pixel_format, *size, any_size)  # type: ignore[arg-type]
 
 
 def check_picture_size(width: int, height: int, max_pixels: int) -> None:

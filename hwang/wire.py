@@ -27,13 +27,15 @@ _SCALARS = {  # column of the index: field number
     "reorder": 116,
     "bits_per_coded_sample": 117,
     "separate_fields": 118,
+    "sets_unknown": 125,
 }
 _TIME_BASE = (100, 101)
 _STRINGS = {"container": 102, "codec": 103}
 _EXTRADATA = 105
 _DELTAS = {"pts": 110, "dts": 111, "order": 112, "row_pts": 113}  # packed zigzag differences
 _DISPOSABLE = 114  # packed differences of sample numbers
-_COLOR = 115  # packed
+_TUPLES = {"color": 115, "cropping": 120, "coded_size": 126}  # packed
+_CHANGES = {"configurations": (121, 122), "parameter_sets": (123, 124)}  # packed sample numbers, repeated bytes
 
 _BYTE_STEPS = np.array([1 << 7 * k for k in range(1, 10)], np.uint64)  # from each of these on, one more byte
 _BLOCK = 1 << 14  # integers at a time, so that they stay in the processor's cache
@@ -42,7 +44,7 @@ _BLOCK = 1 << 14  # integers at a time, so that they stay in the processor's cac
 def encode(index: Mapping[str, Any], metadata: bytes) -> bytes:
     """Serialize an index: its columns and numbers by name, and the parameter sets that upstream expects in field 6."""
     numerator, timescale = index["time_base"]
-    fields: dict[int, int | bytes] = {
+    fields: dict[int, int | bytes | list[bytes]] = {
         1: index["width"],
         2: index["height"],
         3: encode_packed(index["sample_offset"]),
@@ -61,7 +63,10 @@ def encode(index: Mapping[str, Any], metadata: bytes) -> bytes:
         for name, number in _DELTAS.items():
             fields[number] = encode_packed(zigzag_deltas(index[name].astype(np.int64)))
         fields[_DISPOSABLE] = encode_packed(np.diff(np.flatnonzero(index["disposable"]), prepend=0))
-        fields[_COLOR] = encode_packed(np.array(index["color"]))
+        fields |= {number: encode_packed(np.array(index[name])) for name, number in _TUPLES.items() if any(index[name])}
+        for name, (number, following) in _CHANGES.items():
+            fields[number] = encode_packed(np.array([start for start, _ in index[name]], np.int64))
+            fields[following] = [data for _, data in index[name]]
     return b"".join(_field(number, value) for number, value in fields.items() if value)  # proto3 omits zero
 
 
@@ -98,10 +103,14 @@ def decode(data: bytes) -> dict[str, Any]:
     if len(index["order"]) and not 0 <= int(index["order"].min()) <= int(index["order"].max()) < samples:
         raise CorruptMediaError("serialized index: a row shows a sample that does not exist")
     index |= {name: message.scalar(number) for name, number in _SCALARS.items()}
-    index |= {name: bool(index[name]) for name in ("byte_addressable", "separate_fields")}
+    index |= {name: bool(index[name]) for name in ("byte_addressable", "separate_fields", "sets_unknown")}
     index |= {name: message.text(number) for name, number in _STRINGS.items()}
-    if color := message.packed(_COLOR).tolist():
-        index["color"] = tuple(color)
+    index |= {name: tuple(found) for name, number in _TUPLES.items() if (found := message.packed(number).tolist())}
+    for name, (number, following) in _CHANGES.items():
+        starts, pieces = message.packed(number).tolist(), message.pieces(following)
+        if len(starts) != len(pieces):
+            raise CorruptMediaError(f"serialized index: {len(starts)} starts for {len(pieces)} {name}")
+        index[name] = tuple(zip(starts, pieces, strict=True))
     return {
         **index,
         "disposable": _mask(np.cumsum(message.packed(_DISPOSABLE), dtype=np.uint64), samples, "disposable"),
@@ -110,7 +119,9 @@ def decode(data: bytes) -> dict[str, Any]:
     }
 
 
-def _field(number: int, value: int | bytes) -> bytes:
+def _field(number: int, value: int | bytes | list[bytes]) -> bytes:
+    if isinstance(value, list):
+        return b"".join(_field(number, item) for item in value)
     if isinstance(value, bytes):
         return write_varint(number << 3 | _BYTES) + write_varint(len(value)) + value
     return write_varint(number << 3 | _VARINT) + write_varint(value)
@@ -155,6 +166,9 @@ class _Message:
 
     def scalar(self, number: int) -> int:
         return self._scalars.get(number, [0])[-1]
+
+    def pieces(self, number: int) -> list[bytes]:
+        return [bytes(chunk) for chunk in self._chunks.get(number, [])]
 
     def raw(self, number: int) -> bytes:
         return bytes(self._chunks.get(number, [memoryview(b"")])[-1])

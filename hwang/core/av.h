@@ -5,6 +5,7 @@ extern "C" {
 #include <libavcodec/codec_desc.h>
 #include <libavformat/avformat.h>
 #include <libavutil/imgutils.h>
+#include <libavutil/intreadwrite.h>
 #include <libavutil/pixdesc.h>
 #include <libswscale/swscale.h>
 }
@@ -13,6 +14,7 @@ extern "C" {
 #include <cstdio>
 #include <memory>
 #include <new>
+#include <span>
 #include <string>
 #include <type_traits>
 
@@ -72,6 +74,10 @@ inline std::int64_t seek_target(std::int64_t offset, int whence, std::int64_t po
   if (from != SEEK_SET && from != SEEK_CUR && from != SEEK_END) return AVERROR(EINVAL);
   const std::int64_t base = from == SEEK_SET ? 0 : from == SEEK_CUR ? position : size;
   return offset < -base || offset > INT64_MAX - base ? AVERROR(EINVAL) : base + offset;
+}
+
+inline std::span<const std::uint8_t> bytes_of(const AVPacket& packet) {
+  return {packet.data, packet.data ? static_cast<std::size_t>(packet.size) : 0};
 }
 
 template <typename Pointer>

@@ -20,6 +20,21 @@ bool is_rgb(const AVFrame& frame) {
   return av_pix_fmt_desc_get(static_cast<AVPixelFormat>(frame.format))->flags & AV_PIX_FMT_FLAG_RGB;
 }
 
+// Crops as the ffmpeg tool's filter does: at whole chroma samples.
+void crop(AVFrame& picture, const Cropping& cropping) {
+  if (cropping == Cropping{}) return;
+  const AVPixFmtDescriptor& format = *av_pix_fmt_desc_get(static_cast<AVPixelFormat>(picture.format));
+  const auto whole = [](int pixels, int log2_chroma) { return pixels & ~((1 << log2_chroma) - 1); };
+  const int width = whole(picture.width - cropping.left - cropping.right, format.log2_chroma_w);
+  const int height = whole(picture.height - cropping.top - cropping.bottom, format.log2_chroma_h);
+  if (width <= 0 || height <= 0) return;
+  picture.crop_left = static_cast<std::size_t>(whole(cropping.left, format.log2_chroma_w));
+  picture.crop_top = static_cast<std::size_t>(whole(cropping.top, format.log2_chroma_h));
+  picture.crop_right = static_cast<std::size_t>(picture.width - width) - picture.crop_left;
+  picture.crop_bottom = static_cast<std::size_t>(picture.height - height) - picture.crop_top;
+  check(av_frame_apply_cropping(&picture, AV_FRAME_CROP_UNALIGNED), Kind::corrupt, "a picture cannot be cropped");
+}
+
 std::string format_name(const AVFrame& frame) {
   const char* name = av_get_pix_fmt_name(static_cast<AVPixelFormat>(frame.format));
   return name ? name : "?";
@@ -28,17 +43,15 @@ std::string format_name(const AVFrame& frame) {
 }  // namespace
 
 Converter::Converter(const Stream& stream, const Layout& layout)
-    : width_(stream.width), height_(stream.height), layout_(layout), scaler_(owned<ScalerPtr>(sws_alloc_context())),
+    : width_(stream.width), height_(stream.height), cropping_(stream.cropping), layout_(layout),
+      scaler_(owned<ScalerPtr>(sws_alloc_context())),
       target_(empty_frame(av_format(layout.format), layout.width, layout.height)) {
   scaler_->threads = 1;
 }
 
-void Converter::convert(AVFrame& picture, const PlanePointers& out) {
-  if (picture.width != width_ || picture.height != height_)
-    throw Error(Kind::unsupported, "a picture is " + std::to_string(picture.width) + "x" +
-                                       std::to_string(picture.height) + " where the container announced " +
-                                       std::to_string(width_) + "x" + std::to_string(height_) +
-                                       "; videos that change or misstate their size are not supported");
+bool Converter::convert(AVFrame& picture, const PlanePointers& out) {
+  crop(picture, cropping_);
+  if ((picture.width != width_ || picture.height != height_) && !layout_.any_size) return false;
   // Like the ffmpeg tool's scale filter: scales fields together, and leaves the chroma position to the scaler.
   picture.flags &= ~AV_FRAME_FLAG_INTERLACED;
   picture.chroma_location = AVCHROMA_LOC_UNSPECIFIED;
@@ -46,6 +59,7 @@ void Converter::convert(AVFrame& picture, const PlanePointers& out) {
     map_luma(picture, out[0]);
   else
     scale(picture, out);
+  return true;
 }
 
 void Converter::scale(AVFrame& picture, const PlanePointers& out) {
@@ -74,17 +88,18 @@ void Converter::scale(AVFrame& picture, const PlanePointers& out) {
   }
 }
 
-// RGB is full range; YUV and gray keep the video's own matrix and range. Primaries and transfer are copied: without
-// them swscale would map the colors of HDR and wide gamuts, which the ffmpeg tool does not.
+// RGB is full range; YUV and gray keep the video's own matrix and range. All else that describes the colors is copied,
+// primaries, transfer, and what messages say of the display: where it differs swscale would map the colors, which the
+// ffmpeg tool does not.
 void Converter::scale_into(AVFrame& target, const AVFrame& picture) {
-  target.color_primaries = picture.color_primaries;
-  target.color_trc = picture.color_trc;
+  av_frame_side_data_free(&target.side_data, &target.nb_side_data);
+  check(av_frame_copy_props(&target, &picture), Kind::limit, "no memory for a picture");
   if (is_rgb(target)) {
     target.colorspace = AVCOL_SPC_RGB;
     target.color_range = AVCOL_RANGE_JPEG;
-  } else if (!is_rgb(picture)) {
-    target.colorspace = picture.colorspace;
-    target.color_range = picture.color_range;
+  } else if (is_rgb(picture)) {
+    target.colorspace = AVCOL_SPC_UNSPECIFIED;
+    target.color_range = AVCOL_RANGE_UNSPECIFIED;
   }
   check(sws_scale_frame(scaler_.get(), &target, &picture), Kind::unsupported,
         "pictures of format " + format_name(picture) + " cannot be converted");
@@ -92,7 +107,8 @@ void Converter::scale_into(AVFrame& target, const AVFrame& picture) {
 
 // Returns whether each gray pixel depends on its luma alone.
 bool Converter::is_luma_enough(const AVFrame& picture) const {
-  if (layout_.format != PixelFormat::gray8 || layout_.width != width_ || layout_.height != height_) return false;
+  if (layout_.format != PixelFormat::gray8 || layout_.width != picture.width || layout_.height != picture.height)
+    return false;
   const AVPixFmtDescriptor& format = *av_pix_fmt_desc_get(static_cast<AVPixelFormat>(picture.format));
   return format.comp[0].depth == 8 && format.comp[0].step == 1 &&
          !(format.flags & (AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_PAL | AV_PIX_FMT_FLAG_BITSTREAM));
@@ -101,12 +117,12 @@ bool Converter::is_luma_enough(const AVFrame& picture) const {
 void Converter::map_luma(const AVFrame& picture, std::uint8_t* out) {
   const Luma luma{picture.format, picture.colorspace, picture.color_range};
   if (learnt_ != luma) learn_gray(picture, luma);
-  for (int y = 0; y < height_; y++, out += width_) {
+  for (int y = 0; y < layout_.height; y++, out += layout_.width) {
     const std::uint8_t* row = picture.data[0] + static_cast<std::ptrdiff_t>(y) * picture.linesize[0];
     if (gray_is_luma_)
-      std::memcpy(out, row, static_cast<std::size_t>(width_));
+      std::memcpy(out, row, static_cast<std::size_t>(layout_.width));
     else
-      for (int x = 0; x < width_; x++) out[x] = gray_[row[x]];
+      for (int x = 0; x < layout_.width; x++) out[x] = gray_[row[x]];
   }
 }
 

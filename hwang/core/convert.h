@@ -15,8 +15,9 @@ class Converter {
  public:
   Converter(const Stream& stream, const Layout& layout);
   const Layout& layout() const { return layout_; }
-  // Writes one picture. Changes properties of `picture`.
-  void convert(AVFrame& picture, const PlanePointers& out);
+  // Writes one picture; changes properties of `picture`. Returns false, and writes nothing, if its size is not the
+  // video's and the layout does not say what to scale it to.
+  bool convert(AVFrame& picture, const PlanePointers& out);
 
  private:
   // Properties that the conversion of luma to gray depends on.
@@ -32,6 +33,7 @@ class Converter {
   void learn_gray(const AVFrame& picture, const Luma& luma);
 
   const int width_, height_;  // of the video
+  const Cropping cropping_;
   const Layout layout_;
   ScalerPtr scaler_;
   FramePtr target_;

@@ -14,12 +14,17 @@ void Outcome::add(const Outcome& other) {
   samples_decoded += other.samples_decoded;
   samples_skipped += other.samples_skipped;
   frames_converted += other.frames_converted;
+  if (other.resized.empty()) return;
+  resized.insert(resized.end(), other.resized.begin(), other.resized.end());
+  resized_width = other.resized_width;
+  resized_height = other.resized_height;
 }
 
 void Worker::start(const Run& run, const Feed& feed) {
   run_ = run;
   delivered_.assign(run.wanted.size(), Delivered::no);
   converted_ = 0;
+  resized_.clear();
   decoder_.start(run, feed);
 }
 
@@ -31,21 +36,33 @@ std::optional<std::size_t> Worker::next(Cancellation& cancellation) {
     const bool sound =
         delivered_[i] == Delivered::no && *sample < decoder_.suspect_from();  // a sample shows one picture
     delivered_[i] = sound ? Delivered::yes : Delivered::suspect;
-    if (sound) return i;
+    if (sound) {
+      at_ = *sample;
+      return i;
+    }
   }
   return std::nullopt;
 }
 
-void Worker::convert(const Layout& layout, const PlanePointers& out) {
+bool Worker::convert(const Layout& layout, const PlanePointers& out) {
   if (!converter_ || converter_->layout() != layout) converter_.emplace(stream_, layout);
-  converter_->convert(*frame_, out);
-  converted_++;
+  if (converter_->convert(*frame_, out)) {
+    converted_++;
+    return true;
+  }
+  resized_.push_back(at_);
+  resized_width_ = frame_->width;
+  resized_height_ = frame_->height;
+  return false;
 }
 
 Outcome Worker::outcome() const {
   Outcome outcome{.samples_decoded = decoder_.samples_decoded(),
                   .samples_skipped = decoder_.samples_skipped(),
-                  .frames_converted = converted_};
+                  .frames_converted = converted_,
+                  .resized = resized_,
+                  .resized_width = resized_width_,
+                  .resized_height = resized_height_};
   for (std::size_t i = 0; i < run_.wanted.size(); i++)
     if (delivered_[i] != Delivered::yes || run_.wanted[i] >= decoder_.damaged_from())
       outcome.failed.push_back(run_.wanted[i]);
@@ -145,18 +162,55 @@ std::vector<std::uint32_t> Video::presentation_order(const Feed& feed, Cancellat
   return order;
 }
 
-std::vector<std::uint8_t> Video::second_fields(Samples samples, const Feed& feed, Cancellation& cancellation) const {
-  FieldPairs fields(stream);
+// Calls `visit` with the number and the packet of each sample; one that cannot be read has an empty packet.
+template <typename Visit>
+void Video::each_sample(Samples samples, const Feed& feed, Cancellation& cancellation, Visit visit) const {
   SampleReader reader(table);
   reader.use(feed.source);
   const auto packet = owned<PacketPtr>(av_packet_alloc());
-  std::vector<std::uint8_t> second;
   for (const auto sample : samples) {
     cancellation.check();
-    second.push_back(table.size[sample] && reader.read(sample, *packet) && fields.is_second(*packet));
+    if (table.size[sample]) reader.read(sample, *packet);
+    visit(sample, *packet);
     av_packet_unref(packet.get());
   }
+}
+
+std::vector<std::uint8_t> Video::second_fields(Samples samples, const Feed& feed, Cancellation& cancellation) const {
+  FieldPairs fields(stream);
+  std::vector<std::uint8_t> second;
+  each_sample(samples, feed, cancellation, [&](std::uint32_t, const AVPacket& packet) {
+    second.push_back(packet.size && fields.is_second(packet));
+  });
   return second;
+}
+
+bool Video::reorders(Samples samples, const Feed& feed, Cancellation& cancellation) const {
+  Reordering order(stream);
+  bool found = false;
+  each_sample(samples, feed, cancellation,
+              [&](std::uint32_t, const AVPacket& packet) { found = order.is_shown_earlier(packet) || found; });
+  return found;
+}
+
+std::vector<std::uint8_t> Video::lack_sets(Samples samples, const Feed& feed, Cancellation& cancellation) const {
+  const SetsInForce sets(stream);
+  std::vector<std::uint8_t> lacking;
+  each_sample(samples, feed, cancellation,
+              [&](std::uint32_t, const AVPacket& packet) { lacking.push_back(!sets.are_all_in(bytes_of(packet))); });
+  return lacking;
+}
+
+std::vector<BytesFrom> Video::parameter_sets(const Feed& feed, Cancellation& cancellation) const {
+  std::vector<std::uint32_t> all(table.size.size());
+  std::iota(all.begin(), all.end(), 0u);
+  SetsHistory sets(stream);
+  auto header = table.configurations.begin();
+  each_sample(all, feed, cancellation, [&](std::uint32_t sample, const AVPacket& packet) {
+    for (; header != table.configurations.end() && header->sample <= sample; ++header) sets.add_header(header->bytes);
+    sets.add(bytes_of(packet));
+  });
+  return sets.changes();
 }
 
 PictureStream::~PictureStream() {
@@ -169,8 +223,7 @@ std::vector<std::uint32_t> PictureStream::read(const Pictures& out, std::size_t 
     if (!running_) worker_->start(runs_[run_], feed_);
     running_ = true;
     if (const auto i = worker_->next(cancellation)) {
-      worker_->convert(out.layout, out.at(samples.size()));
-      samples.push_back(runs_[run_].wanted[*i]);
+      if (worker_->convert(out.layout, out.at(samples.size()))) samples.push_back(runs_[run_].wanted[*i]);
     } else {
       outcome_.add(worker_->outcome());
       running_ = false;

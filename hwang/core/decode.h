@@ -17,6 +17,8 @@ struct Outcome {
   std::uint64_t samples_decoded = 0;
   std::uint64_t samples_skipped = 0;
   std::uint64_t frames_converted = 0;
+  std::vector<std::uint32_t> resized;         // wanted samples that were not written: their pictures have another size
+  int resized_width = 0, resized_height = 0;  // of the last of them
 
   void add(const Outcome& other);
 };
@@ -31,8 +33,8 @@ class Worker {
   void start(const Run& run, const Feed& feed);
   // Decodes up to the next wanted picture without known damage. Returns its position in run.wanted; nothing at the end.
   std::optional<std::size_t> next(Cancellation& cancellation);
-  // Writes the picture that next() found.
-  void convert(const Layout& layout, const PlanePointers& out);
+  // Writes the picture that next() found. Returns false if its size does not fit.
+  bool convert(const Layout& layout, const PlanePointers& out);
   void rest() { decoder_.rest(); }
   // Result of the run, once it has ended.
   Outcome outcome() const;
@@ -49,6 +51,9 @@ class Worker {
   Run run_;
   std::vector<Delivered> delivered_;
   std::uint64_t converted_ = 0;
+  std::uint32_t at_ = 0;  // the sample that next() found
+  std::vector<std::uint32_t> resized_;
+  int resized_width_ = 0, resized_height_ = 0;
 };
 
 // Decodes pictures of a video, for several requests at once. Workers, with the memory of their decoders, are kept for
@@ -69,6 +74,14 @@ class Video {
   // Returns 1 for each sample that is the second field of a frame, 0 for others.
   std::vector<std::uint8_t> second_fields(Samples samples, const Feed& feed, Cancellation& cancellation) const;
 
+  // Returns whether one of the samples is shown before another that precedes it.
+  bool reorders(Samples samples, const Feed& feed, Cancellation& cancellation) const;
+
+  // Returns 1 for each sample that lacks a parameter set which the header has.
+  std::vector<std::uint8_t> lack_sets(Samples samples, const Feed& feed, Cancellation& cancellation) const;
+  // Returns the parameter sets in force from each sample on at which they become others than the header's.
+  std::vector<BytesFrom> parameter_sets(const Feed& feed, Cancellation& cancellation) const;
+
   // A lone worker uses threads inside its decoder, two more than there are cores: they decode ahead while the caller's
   // thread converts.
   int threads_of_a_lone_worker() const { return threads > 1 ? threads + 2 : 1; }
@@ -80,6 +93,9 @@ class Video {
   const int threads;
 
  private:
+  template <typename Visit>
+  void each_sample(Samples samples, const Feed& feed, Cancellation& cancellation, Visit visit) const;
+
   std::mutex mutex_;
   std::vector<std::unique_ptr<Worker>> idle_;
 };

@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 
+#include "sets_in_force.h"
 #include "vet.h"
 
 namespace hwang {
@@ -68,8 +69,22 @@ Stream Demuxer::stream() {
   stream.codec_tag = parameters.codec_tag;
   if (parameters.extradata)
     stream.extradata.assign(parameters.extradata, parameters.extradata + parameters.extradata_size);
-  stream.width = parameters.width;
-  stream.height = parameters.height;
+  stream.width = stream.coded_width = parameters.width;
+  stream.height = stream.coded_height = parameters.height;
+  if (const AVPacketSideData* found = av_packet_side_data_get(parameters.coded_side_data, parameters.nb_coded_side_data,
+                                                              AV_PKT_DATA_FRAME_CROPPING);
+      found && found->size >= 16) {
+    const auto pixels = [&](int at) { return static_cast<int>(std::min(AV_RL32(found->data + at), 1u << 20)); };
+    stream.cropping = {pixels(8), pixels(0), pixels(12), pixels(4)};
+    const auto* format = av_pix_fmt_desc_get(static_cast<AVPixelFormat>(parameters.format));
+    const auto cropped = [](int size, int cut, int log2_chroma) {
+      return std::max(0, size - cut) >> log2_chroma << log2_chroma;
+    };
+    stream.width =
+        cropped(stream.width, stream.cropping.left + stream.cropping.right, format ? format->log2_chroma_w : 1);
+    stream.height =
+        cropped(stream.height, stream.cropping.top + stream.cropping.bottom, format ? format->log2_chroma_h : 1);
+  }
   stream.bits_per_coded_sample = parameters.bits_per_coded_sample;
   stream.reorder = parameters.video_delay;
   stream.color = {known(parameters.color_primaries, AVCOL_PRI_NB, AVCOL_PRI_UNSPECIFIED),
@@ -84,8 +99,8 @@ CodecPtr decoder_context(const Stream& stream) {
   const AVCodec* decoder = descriptor ? avcodec_find_decoder(descriptor->id) : nullptr;
   if (!decoder) throw Error(Kind::unsupported, "there is no decoder for " + stream.codec + " in this build");
   auto codec = owned<CodecPtr>(avcodec_alloc_context3(decoder));
-  codec->width = stream.width;
-  codec->height = stream.height;
+  codec->width = stream.coded_width;
+  codec->height = stream.coded_height;
   codec->codec_tag = stream.codec_tag;
   codec->bits_per_coded_sample = stream.bits_per_coded_sample;
   codec->has_b_frames = stream.reorder;
@@ -154,6 +169,27 @@ class Locator {
 
 }  // namespace
 
+Reordering::Reordering(const Stream& stream) : codec_(decoder_context(stream)) {
+  parser_.reset(av_parser_init(codec_->codec_id));
+  if (parser_) parser_->flags |= PARSER_FLAG_COMPLETE_FRAMES;
+}
+
+bool Reordering::is_shown_earlier(const AVPacket& packet) {
+  if (!parser_ || !packet.size) return false;
+  parser_->pict_type = AV_PICTURE_TYPE_NONE;
+  std::uint8_t* parsed = nullptr;
+  int size = 0;
+  av_parser_parse2(parser_.get(), codec_.get(), &parsed, &size, packet.data, packet.size, AV_NOPTS_VALUE,
+                   AV_NOPTS_VALUE, -1);
+  if (codec_->codec_id != AV_CODEC_ID_H264 && codec_->codec_id != AV_CODEC_ID_HEVC)
+    return parser_->pict_type == AV_PICTURE_TYPE_B;
+  if (parser_->pict_type == AV_PICTURE_TYPE_NONE) return false;
+  const int number = parser_->output_picture_number;
+  const bool earlier = !parser_->key_frame && number < last_;
+  last_ = parser_->key_frame ? number : std::max(last_, number);
+  return earlier;
+}
+
 FieldPairs::FieldPairs(const Stream& stream) {
   if (stream.codec != "h264") return;
   parser_.reset(av_parser_init(AV_CODEC_ID_H264));
@@ -186,10 +222,17 @@ Scan scan(const ByteSource& source, std::int64_t max_pixels, Cancellation& cance
   const auto packet = owned<PacketPtr>(av_packet_alloc());
   Locator locator(source);
   FieldPairs fields(scan.stream);
+  SetsHistory sets(scan.stream);
   while (demuxer.next(*packet)) {
     const auto located = scan.byte_addressable ? locator.locate(*packet) : std::nullopt;
     scan.byte_addressable = located.has_value();
     scan.offset.push_back(located.value_or(static_cast<std::uint64_t>(std::max<std::int64_t>(packet->pos, 0))));
+    std::size_t header_size = 0;
+    if (const auto* header = av_packet_get_side_data(packet.get(), AV_PKT_DATA_NEW_EXTRADATA, &header_size)) {
+      scan.configurations.push_back({static_cast<std::uint32_t>(scan.size.size()), {header, header + header_size}});
+      sets.add_header({header, header_size});
+    }
+    sets.add({packet->data, static_cast<std::size_t>(packet->size)});
     scan.second_field.push_back(fields.is_second(*packet));
     scan.size.push_back(static_cast<std::uint32_t>(packet->size));
     scan.pts.push_back(packet->pts);
@@ -200,6 +243,7 @@ Scan scan(const ByteSource& source, std::int64_t max_pixels, Cancellation& cance
         packet->flags & AV_PKT_FLAG_DISCARD || is_hidden(codec ? codec->id : AV_CODEC_ID_NONE, *packet) ? 1 : 0);
     av_packet_unref(packet.get());
   }
+  scan.parameter_sets = sets.changes();
   if (scan.offset.empty())
     throw Error(Kind::corrupt, "there is no sample in the video stream of this " + scan.container + " file");
   return scan;

@@ -13,13 +13,22 @@
 
 namespace hwang {
 
+// Pixels to cut off from each side of a decoded picture, according to the container.
+struct Cropping {
+  int left = 0, top = 0, right = 0, bottom = 0;
+  bool operator==(const Cropping&) const = default;
+};
+
 // Properties of a video stream that a decoder needs before the first sample.
 struct Stream {
   std::string codec;  // FFmpeg's name of the codec: "h264", "hevc", …
   std::uint32_t codec_tag = 0;
   std::vector<std::uint8_t> extradata;
-  int width = 0;
+  int width = 0;  // of the pictures that are returned: cropped
   int height = 0;
+  Cropping cropping;
+  int coded_width = 0;  // before cropping, according to the container
+  int coded_height = 0;
   int bits_per_coded_sample = 0;
   int reorder = 0;  // pictures that the decoder has to hold back to show them in order, if the container knows
   Color color;      // used if the bitstream itself does not state its colors
@@ -27,6 +36,12 @@ struct Stream {
 
 // Returns a decoder for the stream, not opened yet.
 CodecPtr decoder_context(const Stream& stream);
+
+// Parameter sets or a codec configuration that hold from a sample on, in decode order.
+struct BytesFrom {
+  std::uint32_t sample;
+  std::vector<std::uint8_t> bytes;
+};
 
 // A container that FFmpeg reads, and its first video stream (cover pictures apart), sample by sample in decode order.
 class Demuxer {
@@ -64,6 +79,18 @@ class FieldPairs {
   AVPictureStructure waiting_ = AV_PICTURE_STRUCTURE_UNKNOWN;  // a first field without its second
 };
 
+// Finds pictures that are shown before others which precede them in decode order, by what samples state.
+class Reordering {
+ public:
+  explicit Reordering(const Stream& stream);
+  bool is_shown_earlier(const AVPacket& packet);
+
+ private:
+  ParserPtr parser_;  // none for codecs that have no such pictures
+  CodecPtr codec_;
+  int last_ = INT_MIN;  // the highest number in presentation order since the last key frame
+};
+
 // One row a sample, in decode order.
 struct Scan {
   Stream stream;
@@ -75,7 +102,9 @@ struct Scan {
   std::vector<std::int64_t> pts;  // AV_NOPTS_VALUE where the container has none
   std::vector<std::int64_t> dts;
   std::vector<std::uint8_t> sync, disposable, hidden, second_field;
-  bool byte_addressable = true;  // every sample lies in the file in one piece, at its offset
+  std::vector<BytesFrom> configurations;  // other headers, from the samples on that bring them
+  std::vector<BytesFrom> parameter_sets;  // those in force, from each sample on at which they change
+  bool byte_addressable = true;           // every sample lies in the file in one piece, at its offset
 };
 
 // Reads a whole container without decoding a picture.

@@ -67,11 +67,34 @@ PyBytes memory_bytes(const std::vector<std::pair<std::uint64_t, nb::bytes>>& pie
   return {std::make_shared<PythonBytes>(std::move(kept), std::move(views), size)};
 }
 
+std::vector<std::uint8_t> vector_of(const nb::bytes& bytes) {
+  const auto* data = reinterpret_cast<const std::uint8_t*>(bytes.c_str());
+  return {data, data + bytes.size()};
+}
+
+using PyCropping = std::tuple<int, int, int, int>;
+using PySize = std::pair<int, int>;
+using PyBytesFrom = std::vector<std::pair<std::uint32_t, nb::bytes>>;
+
+std::vector<BytesFrom> bytes_from(const PyBytesFrom& changes) {
+  std::vector<BytesFrom> found;
+  for (const auto& [sample, bytes] : changes) found.push_back({sample, vector_of(bytes)});
+  return found;
+}
+
+nb::list to_python(const std::vector<BytesFrom>& changes) {
+  nb::list found;
+  for (const auto& [sample, bytes] : changes)
+    found.append(nb::make_tuple(sample, nb::bytes(bytes.data(), bytes.size())));
+  return found;
+}
+
 Stream stream_of(std::string codec, std::uint32_t codec_tag, const nb::bytes& extradata, int width, int height,
-                 int bits_per_coded_sample, int reorder, const PyColor& color) {
-  const auto* data = reinterpret_cast<const std::uint8_t*>(extradata.c_str());
-  return {std::move(codec), codec_tag,      {data, data + extradata.size()}, width, height, bits_per_coded_sample,
-          reorder,          color_of(color)};
+                 const PyCropping& cropping, const PySize& coded, int bits_per_coded_sample, int reorder,
+                 const PyColor& color) {
+  const auto& [left, top, right, bottom] = cropping;
+  return {std::move(codec), codec_tag,    vector_of(extradata),  width,   height,         {left, top, right, bottom},
+          coded.first,      coded.second, bits_per_coded_sample, reorder, color_of(color)};
 }
 
 // The arrays of a sample table, and the video that refers to them.
@@ -83,12 +106,16 @@ struct PyVideo {
   Video video;
 
   PyVideo(std::string codec, std::uint32_t codec_tag, nb::bytes extradata, int width, int height,
-          int bits_per_coded_sample, int reorder, const PyColor& color, Array<std::uint64_t> offset,
-          Array<std::uint32_t> size, Array<std::int64_t> pts, Array<std::uint8_t> sync, bool byte_addressable,
-          int threads)
+          const PyCropping& cropping, const PySize& coded_size, int bits_per_coded_sample, int reorder,
+          const PyColor& color, Array<std::uint64_t> offset, Array<std::uint32_t> size, Array<std::int64_t> pts,
+          Array<std::uint8_t> sync, const PyBytesFrom& configurations, const PyBytesFrom& parameter_sets,
+          bool byte_addressable, int threads)
       : offset(offset), size(size), pts(pts), sync(sync),
-        video(stream_of(std::move(codec), codec_tag, extradata, width, height, bits_per_coded_sample, reorder, color),
-              {view(offset), view(size), view(pts), view(sync), byte_addressable}, std::max(1, threads)) {
+        video(stream_of(std::move(codec), codec_tag, extradata, width, height, cropping, coded_size,
+                        bits_per_coded_sample, reorder, color),
+              {view(offset), view(size), view(pts), view(sync), bytes_from(configurations), bytes_from(parameter_sets),
+               byte_addressable},
+              std::max(1, threads)) {
     const std::size_t n = offset.shape(0);
     if (size.shape(0) != n || pts.shape(0) != n || sync.shape(0) != n)
       throw nb::value_error("the arrays of a table have one length");
@@ -146,7 +173,8 @@ struct Target {
 
 nb::tuple report(const Outcome& outcome) {
   return nb::make_tuple(to_numpy(outcome.failed), outcome.samples_decoded, outcome.samples_skipped,
-                        outcome.frames_converted);
+                        outcome.frames_converted, to_numpy(outcome.resized),
+                        nb::make_tuple(outcome.resized_width, outcome.resized_height));
 }
 
 nb::tuple decode(PyVideo& self, const PyBytes& bytes, const std::vector<const PyRun*>& runs, const Layout& layout,
@@ -163,13 +191,33 @@ nb::object presentation_order(PyVideo& self, const PyBytes& bytes, const StopFla
       stop, [&](Cancellation& cancelled) { return self.video.presentation_order({bytes.source, false}, cancelled); }));
 }
 
+Samples checked(const PyVideo& video, const Array<std::uint32_t>& samples) {
+  for (const auto sample : view(samples))
+    if (sample >= video.video.table.size.size()) throw nb::value_error("a sample that is not in the table");
+  return view(samples);
+}
+
+// Calls a function of the video that looks at samples.
+template <auto function>
+auto look(const PyVideo& self, const PyBytes& bytes, const Array<std::uint32_t>& samples, const StopFlag& stop) {
+  const Samples numbers = checked(self, samples);
+  return without_python(
+      stop, [&](Cancellation& cancelled) { return (self.video.*function)(numbers, {bytes.source, false}, cancelled); });
+}
+
 nb::object second_fields(const PyVideo& self, const PyBytes& bytes, const Array<std::uint32_t>& samples,
                          const StopFlag& stop) {
-  for (const auto sample : view(samples))
-    if (sample >= self.video.table.size.size()) throw nb::value_error("a sample that is not in the table");
-  return to_numpy(without_python(stop, [&](Cancellation& cancelled) {
-    return self.video.second_fields(view(samples), {bytes.source, false}, cancelled);
-  }));
+  return to_numpy(look<&Video::second_fields>(self, bytes, samples, stop));
+}
+
+nb::object lack_sets(const PyVideo& self, const PyBytes& bytes, const Array<std::uint32_t>& samples,
+                     const StopFlag& stop) {
+  return to_numpy(look<&Video::lack_sets>(self, bytes, samples, stop));
+}
+
+nb::list parameter_sets(const PyVideo& self, const PyBytes& bytes, const StopFlag& stop) {
+  return to_python(without_python(
+      stop, [&](Cancellation& cancelled) { return self.video.parameter_sets({bytes.source, false}, cancelled); }));
 }
 
 // Keeps alive all that the C++ stream refers to.
@@ -210,6 +258,11 @@ nb::dict scan_container(const PyBytes& bytes, std::int64_t max_pixels, const Sto
   found["reorder"] = scan.stream.reorder;
   const Color& color = scan.stream.color;
   found["color"] = nb::make_tuple(color.primaries, color.transfer, color.matrix, color.range);
+  const Cropping& cropping = scan.stream.cropping;
+  found["cropping"] = nb::make_tuple(cropping.left, cropping.top, cropping.right, cropping.bottom);
+  found["configurations"] = to_python(scan.configurations);
+  found["coded_size"] = nb::make_tuple(scan.stream.coded_width, scan.stream.coded_height);
+  found["parameter_sets"] = to_python(scan.parameter_sets);
   found["byte_addressable"] = scan.byte_addressable;
   found["container"] = scan.container;
   found["time_base"] = nb::make_tuple(scan.time_base.num, scan.time_base.den);
@@ -256,8 +309,10 @@ NB_MODULE(_core, m) {
   nb::class_<Layout>(m, "Layout")
       .def(
           "__init__",
-          [](Layout* self, PixelFormat format, int width, int height) { new (self) Layout{format, width, height}; },
-          "pixel_format"_a, "width"_a, "height"_a);
+          [](Layout* self, PixelFormat format, int width, int height, bool any_size) {
+            new (self) Layout{format, width, height, any_size};
+          },
+          "pixel_format"_a, "width"_a, "height"_a, "any_size"_a);
   nb::class_<StopFlag>(m, "StopFlag").def(nb::init<>()).def("set", &StopFlag::set);
   nb::class_<PagePool>(m, "PagePool")
       .def(nb::new_([] { return std::make_shared<PagePool>(); }))
@@ -269,14 +324,19 @@ NB_MODULE(_core, m) {
   nb::class_<PyRun>(m, "Run").def(nb::init<Array<std::uint32_t>, Array<std::uint32_t>, Array<std::int64_t>>(),
                                   "samples"_a, "wanted"_a, "slots"_a);
   nb::class_<PyVideo>(m, "Video")
-      .def(nb::init<std::string, std::uint32_t, nb::bytes, int, int, int, int, PyColor, Array<std::uint64_t>,
-                    Array<std::uint32_t>, Array<std::int64_t>, Array<std::uint8_t>, bool, int>(),
-           "codec"_a, "codec_tag"_a, "extradata"_a, "width"_a, "height"_a, "bits_per_coded_sample"_a, "reorder"_a,
-           "color"_a, "sample_offset"_a, "sample_size"_a, "pts"_a, "sync"_a, "byte_addressable"_a, "threads"_a)
+      .def(nb::init<std::string, std::uint32_t, nb::bytes, int, int, PyCropping, PySize, int, int, PyColor,
+                    Array<std::uint64_t>, Array<std::uint32_t>, Array<std::int64_t>, Array<std::uint8_t>, PyBytesFrom,
+                    PyBytesFrom, bool, int>(),
+           "codec"_a, "codec_tag"_a, "extradata"_a, "width"_a, "height"_a, "cropping"_a, "coded_size"_a,
+           "bits_per_coded_sample"_a, "reorder"_a, "color"_a, "sample_offset"_a, "sample_size"_a, "pts"_a, "sync"_a,
+           "configurations"_a, "parameter_sets"_a, "byte_addressable"_a, "threads"_a)
       .def("decode", &decode, "source"_a, "runs"_a, "layout"_a, "planes"_a, "skip_unreferenced"_a, "tolerant"_a,
            "stop"_a)
       .def("presentation_order", &presentation_order, "source"_a, "stop"_a)
-      .def("second_fields", &second_fields, "source"_a, "samples"_a, "stop"_a);
+      .def("second_fields", &second_fields, "source"_a, "samples"_a, "stop"_a)
+      .def("reorders", &look<&Video::reorders>, "source"_a, "samples"_a, "stop"_a)
+      .def("lack_sets", &lack_sets, "source"_a, "samples"_a, "stop"_a)
+      .def("parameter_sets", &parameter_sets, "source"_a, "stop"_a);
   nb::class_<PyPictureStream>(m, "PictureStream")
       .def(nb::init<nb::object, const PyBytes&, nb::list, bool>(), "video"_a, "source"_a, "runs"_a,
            "skip_unreferenced"_a)

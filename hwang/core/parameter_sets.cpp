@@ -171,17 +171,6 @@ std::vector<std::uint8_t> payload(Bytes unit) {
   return bytes;
 }
 
-// The position behind the first start code, or the end.
-std::size_t behind_start_code(Bytes data, std::size_t from) {
-  for (std::size_t at = from + 2; at < data.size(); at++) {
-    const void* one = std::memchr(data.data() + at, 1, data.size() - at);
-    if (!one) break;
-    at = static_cast<std::size_t>(static_cast<const std::uint8_t*>(one) - data.data());
-    if (!data[at - 1] && !data[at - 2]) return at + 1;
-  }
-  return data.size();
-}
-
 void check_message(Bytes unit) {
   const std::size_t next = behind_start_code(unit, 0);
   const Bytes own = unit.first(next == unit.size() ? next : next - 3);

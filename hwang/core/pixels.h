@@ -20,6 +20,7 @@ struct Layout {
   PixelFormat format;
   int width;
   int height;
+  bool any_size = false;  // scale pictures of another size than the video's as well
 
   bool operator==(const Layout&) const = default;
   int planes() const { return format == PixelFormat::yuv420p ? 3 : 1; }

@@ -1,23 +1,10 @@
 #include "reference.h"
 
 #include <algorithm>
-#include <array>
 
 namespace hwang {
 
 namespace {
-
-template <typename Visit>
-bool each_unit_behind_start_code(Bytes data, Visit visit) {
-  static constexpr std::array<std::uint8_t, 3> code{0, 0, 1};
-  auto at = std::search(data.begin(), data.end(), code.begin(), code.end());
-  while (at != data.end()) {
-    const auto begin = at + code.size();
-    at = std::search(begin, data.end(), code.begin(), code.end());
-    if (begin != at && !visit(Bytes(begin, at))) return false;
-  }
-  return true;
-}
 
 template <typename Visit>
 bool each_unit(Bytes data, int length_bytes, Visit visit) {

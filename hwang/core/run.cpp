@@ -1,10 +1,23 @@
 #include "run.h"
 
+#include <algorithm>
+#include <cstring>
+
 namespace hwang {
 
 namespace {
 // A damaged stream can make a draining decoder return the same error for ever.
 constexpr int max_errors_in_a_row = 64;
+// Pictures of this size are decoded whatever the container states.
+constexpr std::int64_t usual_pixels = 4096 * 2304;
+
+// Returns the last one that holds at the sample.
+const BytesFrom* at_sample(const std::vector<BytesFrom>& changes, std::uint32_t sample) {
+  const auto next = std::upper_bound(changes.begin(), changes.end(), sample,
+                                     [](std::uint32_t number, const BytesFrom& from) { return number < from.sample; });
+  return next == changes.begin() ? nullptr : &*std::prev(next);
+}
+
 }  // namespace
 
 void SampleReader::use(std::shared_ptr<const ByteSource> source) {
@@ -66,10 +79,11 @@ RunDecoder::RunDecoder(const Stream& stream, const Table& table, int threads, bo
 void RunDecoder::open() {
   codec_ = decoder_context(stream_);
   // Refuses a bitstream with far larger pictures than its container states, before memory is allocated for them.
-  codec_->max_pixels = 4 * static_cast<std::int64_t>(stream_.width) * stream_.height + 65536;
+  codec_->max_pixels = std::max(4 * static_cast<std::int64_t>(codec_->width) * codec_->height, usual_pixels);
   // With threads, VP8's decoder shows a damaged picture in one of several ways and reports none.
   codec_->thread_count = codec_->codec_id == AV_CODEC_ID_VP8 ? 1 : threads_;
-  codec_->flags |= AV_CODEC_FLAG_COPY_OPAQUE;
+  codec_->flags |= AV_CODEC_FLAG_COPY_OPAQUE | AV_CODEC_FLAG_UNALIGNED;  // cropped to the pixel, as by the tool
+  configuration_ = nullptr;
   // Only the H.264 decoder marks every picture that it concealed errors in.
   const bool marks_damage = codec_->codec_id == AV_CODEC_ID_H264;
   codec_->err_recognition = tolerant_ && marks_damage ? AV_EF_CRCCHECK : AV_EF_CRCCHECK | AV_EF_EXPLODE;
@@ -134,6 +148,7 @@ bool RunDecoder::take_next_sample(Cancellation& cancellation) {
                         !references_.none_to({packet_->data, static_cast<std::size_t>(packet_->size)});
     if (skip_unreferenced_ && references_.header_lied()) damaged(run_.samples.front());
     if (needed) {
+      configure(sample);
       guard();
       return true;
     }
@@ -141,6 +156,30 @@ bool RunDecoder::take_next_sample(Cancellation& cancellation) {
     skipped_++;
   }
   return false;
+}
+
+// Gives the decoder the header that belongs to the sample, and in front of a run the parameter sets that are in force,
+// unless the sample brings its own: the decoder still holds those of whatever it decoded before.
+void RunDecoder::configure(std::uint32_t sample) {
+  const BytesFrom* found = at_sample(table_.configurations, sample);
+  if (found != configuration_) {
+    const auto& header = found ? found->bytes : stream_.extradata;
+    std::uint8_t* data = av_packet_new_side_data(packet_.get(), AV_PKT_DATA_NEW_EXTRADATA, header.size());
+    if (!data) throw std::bad_alloc();
+    std::copy(header.begin(), header.end(), data);
+    configuration_ = found;
+  }
+  if (fed_ != 1 || table_.parameter_sets.empty()) return;
+  const BytesFrom* sets = at_sample(table_.parameter_sets, sample);
+  SetsInForce in_force(stream_);
+  if (found) in_force.take_header(found->bytes);
+  if (sets) in_force.take(sets->bytes);
+  if (in_force.are_all_in({packet_->data, static_cast<std::size_t>(packet_->size)})) return;
+  const auto prefix = in_force.as_bytes();
+  const auto size = static_cast<std::size_t>(packet_->size);
+  check(av_grow_packet(packet_.get(), static_cast<int>(prefix.size())), Kind::limit, "no memory for a sample");
+  std::memmove(packet_->data + prefix.size(), packet_->data, size);
+  std::copy(prefix.begin(), prefix.end(), packet_->data);
 }
 
 // Sends one more sample to the decoder, or the end of the run. Returns false if nothing is left to send.

@@ -13,6 +13,7 @@
 #include "demux.h"
 #include "parameter_sets.h"
 #include "reference.h"
+#include "sets_in_force.h"
 #include "stop.h"
 
 namespace hwang {
@@ -23,7 +24,9 @@ struct Table {
   std::span<const std::uint32_t> size;
   std::span<const std::int64_t> pts;
   std::span<const std::uint8_t> sync;
-  bool byte_addressable = true;  // else the container has to be read again to get a sample's bytes
+  std::vector<BytesFrom> configurations;  // beside the stream's header: other headers, from these samples on
+  std::vector<BytesFrom> parameter_sets;  // in force from these samples on, if they are others than the header's
+  bool byte_addressable = true;           // else the container has to be read again to get a sample's bytes
 };
 
 // Sample numbers, ascending: decode order.
@@ -90,6 +93,7 @@ class RunDecoder {
   void guard();
   bool feed(Cancellation& cancellation);
   bool take_next_sample(Cancellation& cancellation);
+  void configure(std::uint32_t sample);
   bool is_wanted(std::uint32_t sample);
   void damaged(std::uint32_t sample) { lower(damaged_from_, sample); }
   void suspect_last();
@@ -113,6 +117,7 @@ class RunDecoder {
   bool packet_pending_ = false;
   bool draining_ = false;
   bool used_ = false;
+  const BytesFrom* configuration_ = nullptr;  // none: the stream's header
   int errors_in_a_row_ = 0;
   std::uint32_t damaged_from_ = 0, suspect_from_ = 0;
   bool start_is_proven_ = true;

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hwang.errors import CorruptMediaError
 from hwang.index import check_sample_count
 from hwang.isobmff.boxes import Box, Fields, Payload, children, descend
-from hwang.isobmff.sample_table import Samples
+from hwang.isobmff.sample_table import Samples, changes_only
 
 __all__ = ["Defaults", "FragmentReader", "read_track_defaults"]
 
@@ -63,7 +63,7 @@ class FragmentReader:
         self._count = len(start)
         self._last_dts = int(start.dts[-1]) if self._count else _BEFORE_ALL
         self._runs: list[_Run] = []
-        self._descriptions = set(start.descriptions)
+        self._descriptions = list(start.descriptions)
 
     def add(self, moof: Payload, offset: int) -> None:
         """Add the samples of the moof box at `offset`. Raises CorruptMediaError."""
@@ -109,7 +109,7 @@ class FragmentReader:
             return begin + int(sizes)
         if self._count + count > self._file_size:  # FFmpeg's limit too
             raise CorruptMediaError(f"box 'trun' claims {count} samples in {self._file_size} bytes; it is damaged")
-        self._count = check_sample_count(self._count + count)
+        before, self._count = self._count, check_sample_count(self._count + count)
         if not 0 <= begin < 1 << 61:
             raise CorruptMediaError(f"a fragment's samples lie at byte {begin}; the file is damaged")
         if not count:
@@ -130,7 +130,7 @@ class FragmentReader:
         if first_flags is not None and 0x400 not in present:
             run.flags[0] = first_flags
         self._runs.append(run)
-        self._descriptions.add(defaults.description)
+        self._descriptions.append((before, defaults.description))
         self._clock += int(run.duration.sum(dtype=np.int64))
         self._last_dts = self._clock - int(run.duration[-1])
         return begin + int(run.size.sum(dtype=np.int64))
@@ -152,7 +152,7 @@ class FragmentReader:
             pts=np.concatenate([start.pts, pts]),
             sync=np.concatenate([start.sync, (flags & _NOT_SYNC) == 0]),
             disposable=np.concatenate([start.disposable, (flags >> 22 & 3) == 2]),
-            descriptions=frozenset(self._descriptions),
+            descriptions=changes_only(self._descriptions),
             duration=max(self._clock, 0),
             reordered=bool((pts != dts).any()),
             spare_chunks=False,

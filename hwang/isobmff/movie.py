@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwang.errors import CorruptMediaError, UnsupportedMediaError
-from hwang.index import ONE_PICTURE_A_SAMPLE, VideoIndex, presentation_order
+from hwang.index import NO_CROPPING, ONE_PICTURE_A_SAMPLE, Cropping, VideoIndex, presentation_order
 from hwang.isobmff.boxes import Fields, TopBox, descend
 from hwang.isobmff.directory import find_fragments
 from hwang.isobmff.edit_list import Edit, Presentation, apply_edits, held_back, read_edit_list, time_offset
@@ -16,8 +16,14 @@ from hwang.isobmff.sample_entry import SampleEntry, external, read_sample_entrie
 from hwang.isobmff.sample_table import Samples, read_sample_table
 from hwang.isobmff.top_boxes import WindowReader, read_payload
 from hwang.isobmff.track import choose_track, read_tracks
+from hwang.parameters import begins_with_parameter_sets, sequence_parameters
 
 __all__ = ["Movie"]
+
+_CHROMA = {"prores": (1, 0), "dnxhd": (1, 0), "dvvideo": (1, 0), "png": (0, 0), "qtrle": (0, 0)}
+"""Binary logarithms of the pixels that share a chroma sample, for codecs of which most videos are not 4:2:0."""
+
+_FIRST_BYTES = 1024  # of the first sample: parameter sets stand in front
 
 
 class Movie:
@@ -30,7 +36,7 @@ class Movie:
                 "the file is truncated"
             )
         self._reader = reader
-        self._moov = read_payload(reader, box)
+        self._moov = read_payload(reader, box, _FIRST_BYTES)
         if descend(self._moov, b"cmov") is not None:
             raise UnsupportedMediaError("the movie header is compressed (QuickTime 'cmov'); remux the video")
         self._tracks = read_tracks(self._moov)
@@ -75,7 +81,7 @@ class Movie:
             in_movie = len(samples)
             samples, shown = self._fragments(self._defaults, samples)
             rows = self._with_fragments(rows, samples, shown, in_movie)
-        return self._table(samples, rows, self._description(entries, samples))
+        return self._table(samples, rows, self._descriptions(entries, samples))
 
     def _fragments(self, defaults: Defaults, samples: Samples) -> tuple[Samples, NDArray[np.bool_]]:
         """Return `samples` and those of the fragments, and a mask of those shown."""
@@ -115,21 +121,23 @@ class Movie:
             rows.reorder,
         )
 
-    def _description(self, entries: list[SampleEntry], samples: Samples) -> SampleEntry:
-        """Return the one description that all samples use."""
-        used = {entries[number - 1] for number in samples.descriptions if 0 < number <= len(entries)}
-        if len(used) > 1:
-            raise UnsupportedMediaError(f"{len(used)} different codec configurations in one track; remux it into parts")
-        entry = used.pop() if used else entries[0]
+    def _descriptions(self, entries: list[SampleEntry], samples: Samples) -> list[tuple[int, SampleEntry]]:
+        """Return the descriptions in use, each with the first sample that uses it. They are all of one codec."""
+        used = [(first, entries[number - 1]) for first, number in samples.descriptions if 0 < number <= len(entries)]
+        used = used or [(0, entries[0])]
+        if len(codecs := {entry.codec for _, entry in used}) > 1:
+            raise UnsupportedMediaError(f"one track of {' and '.join(sorted(codecs))}; remux it into parts")
         dref = descend(self._track.payload, b"mdia", b"minf", b"dinf", b"dref")
-        if dref is not None and external(dref.payload, entry.data_reference):
+        if dref is not None and any(external(dref.payload, entry.data_reference) for _, entry in used):
             raise UnsupportedMediaError("the frames are in another file that this one refers to; remux it")
-        return entry
+        return used
 
-    def _table(self, samples: Samples, rows: Presentation, entry: SampleEntry) -> VideoIndex:
+    def _table(self, samples: Samples, rows: Presentation, descriptions: list[tuple[int, SampleEntry]]) -> VideoIndex:
         known = [ticks for ticks in (self._track.duration, samples.duration, rows.duration) if ticks > 0]
         # The ffmpeg tool does not decode empty packets.
         shown = slice(None) if samples.size.all() else samples.size[rows.order] > 0
+        entry = descriptions[0][1]
+        (width, height), cropping, coded_size = self._picture(entry)
         return VideoIndex(
             sample_offset=samples.offset,
             sample_size=samples.size,
@@ -139,8 +147,8 @@ class Movie:
             disposable=samples.disposable & (entry.codec in ONE_PICTURE_A_SAMPLE),
             order=rows.order[shown],
             row_pts=rows.pts[shown],
-            width=entry.width or self._track.size[0],
-            height=entry.height or self._track.size[1],
+            width=width,
+            height=height,
             time_base=(1, self._media_timescale),
             duration_ticks=min(known, default=0),
             container="mov",
@@ -152,4 +160,31 @@ class Movie:
             color=entry.color,
             reorder=rows.reorder if entry.codec == "h264" else 0,
             bits_per_coded_sample=entry.depth,
+            cropping=cropping,
+            coded_size=coded_size,
+            configurations=tuple((first, entry.extradata) for first, entry in descriptions[1:]),
+            sets_unknown=self._carries_sets(samples, entry),
         )
+
+    def _picture(self, entry: SampleEntry) -> tuple[tuple[int, int], Cropping, tuple[int, int]]:
+        """Return the size after cropping, the cropping, and the size before. What the coded video states counts."""
+        stated = sequence_parameters(entry.codec, entry.extradata)
+        width, height = (
+            (stated.width, stated.height)
+            if stated
+            else (entry.width or self._track.size[0], entry.height or self._track.size[1])
+        )
+        left, top, right, bottom = entry.cropping
+        if entry.cropping == NO_CROPPING or left + right >= width or top + bottom >= height:
+            return (width, height), NO_CROPPING, (0, 0)
+        across, down = stated.chroma if stated else _CHROMA.get(entry.codec, (1, 1))
+        # The ffmpeg tool crops to whole chroma samples.
+        cropped = (width - left - right) >> across << across, (height - top - bottom) >> down << down
+        return cropped, entry.cropping, (width, height)
+
+    def _carries_sets(self, samples: Samples, entry: SampleEntry) -> bool:
+        """Return whether the first sample has parameter sets of its own, as far as that is known without a request."""
+        if not len(samples):
+            return False
+        begin = self._reader.peek(int(samples.offset[0]), min(int(samples.size[0]), _FIRST_BYTES))
+        return begin is not None and begins_with_parameter_sets(entry.codec, entry.extradata, begin)

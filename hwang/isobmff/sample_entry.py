@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
 from typing import NamedTuple
 
 from hwang.errors import CorruptMediaError, EncryptedMediaError, UnsupportedMediaError
-from hwang.index import UNKNOWN_COLOR, Color
+from hwang.index import NO_CROPPING, UNKNOWN_COLOR, Color, Cropping
 from hwang.isobmff.boxes import Box, Fields, Payload, children, descend, name
 
 __all__ = ["SampleEntry", "external", "read_sample_entries"]
@@ -73,6 +75,7 @@ class SampleEntry(NamedTuple):
     data_reference: int  # 1-based, into dref
     depth: int  # bits per pixel
     color: Color
+    cropping: Cropping
 
 
 def read_sample_entries(stsd: Box) -> list[SampleEntry]:
@@ -109,7 +112,7 @@ def _entry(box: Box) -> SampleEntry:
     codec = _CODEC_OF.get(box.kind)
     if codec is None:
         raise UnsupportedMediaError(f"unknown video codec {name(box.kind)}; transcode the video, for example to H.264")
-    extradata, color = b"", UNKNOWN_COLOR
+    extradata, color, cropping = b"", UNKNOWN_COLOR, NO_CROPPING
     for part in children(inner):
         if part.kind in _CONFIGURATION and not extradata:
             extradata = bytes(part.payload)
@@ -117,6 +120,8 @@ def _entry(box: Box) -> SampleEntry:
             object_type, specific = _elementary_stream(part)
             codec = _CODEC_OF_OBJECT_TYPE.get(object_type, codec)
             extradata = extradata or specific
+        elif part.kind == b"clap":
+            cropping = _clean_aperture(part, width, height)
         else:
             color = _color(part, codec, color)
     return SampleEntry(
@@ -128,7 +133,27 @@ def _entry(box: Box) -> SampleEntry:
         data_reference=data_reference,
         depth=depth & 0x1F if depth & 0x1F in _PALETTE_DEPTHS else depth,  # bit 5: the palette is shades of gray
         color=color,
+        cropping=cropping,
     )
+
+
+def _clean_aperture(clap: Box, width: int, height: int) -> Cropping:
+    """Return what lies outside the clean aperture, in whole pixels; nothing if the box makes no sense, as in FFmpeg."""
+    fields = Fields(clap)
+    if fields.left < 32:
+        return NO_CROPPING
+    numbers = [fields.number(4, signed=True) for _ in range(8)]
+    if min(numbers[1::2]) <= 0:
+        return NO_CROPPING
+    across, down, right, below = (Fraction(*numbers[at : at + 2]) for at in range(0, 8, 2))
+    sides = []
+    for size, aperture, offset in ((width, across, right), (height, down, below)):
+        exact = Fraction(size - 1, 2) + offset - (aperture - 1) / 2
+        before, behind = math.trunc(exact), math.ceil(size - exact - aperture)
+        if not (0 <= aperture <= size and before >= 0 and behind >= 0 and before + behind < size):
+            return NO_CROPPING
+        sides.append((before, behind))
+    return sides[0][0], sides[1][0], sides[0][1], sides[1][1]
 
 
 def _color(box: Box, codec: str, known: Color) -> Color:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import cast
 
@@ -12,10 +13,25 @@ from hwang.errors import CorruptMediaError
 from hwang.index import check_sample_count
 from hwang.isobmff.boxes import Box, Fields, Payload, children, name
 
-__all__ = ["Samples", "read_sample_table"]
+__all__ = ["Descriptions", "Samples", "changes_only", "read_sample_table"]
 
 _MAX_SAMPLE_BYTES = 0x3FFFFFFF  # bytes; FFmpeg's limit too
 _MAX_DELTA = (1 << 32) - 1 - 480_000  # ticks; above it, FFmpeg takes a duration for a negative correction
+
+
+Descriptions = tuple[tuple[int, int], ...]
+"""1-based numbers of sample descriptions, each with the first sample that uses it."""
+
+
+def changes_only(descriptions: Iterable[tuple[int, int]]) -> Descriptions:
+    """Return the entries at which the number changes, the last one of each sample."""
+    changes: list[tuple[int, int]] = []
+    for first, number in descriptions:
+        while changes and changes[-1][0] >= first:
+            changes.pop()
+        if not changes or changes[-1][1] != number:
+            changes.append((first, number))
+    return tuple(changes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,7 +44,7 @@ class Samples:
     pts: NDArray[np.int64]
     sync: NDArray[np.bool_]
     disposable: NDArray[np.bool_]
-    descriptions: frozenset[int]  # 1-based numbers of the sample descriptions in use
+    descriptions: Descriptions
     duration: int  # ticks that all of them last
     reordered: bool  # there are composition offsets
     spare_chunks: bool  # the chunks had room for more samples than there are
@@ -134,11 +150,11 @@ def _chunk_offsets(boxes: dict[bytes, Box]) -> NDArray[np.uint64]:
     return offsets
 
 
-def _chunk_runs(boxes: dict[bytes, Box], chunks: int, samples: int) -> tuple[NDArray[np.int64], frozenset[int]]:
+def _chunk_runs(boxes: dict[bytes, Box], chunks: int, samples: int) -> tuple[NDArray[np.int64], Descriptions]:
     """Return from stsc the samples that each chunk has room for, int64 [chunks], and the descriptions in use."""
     rows = _rows(boxes, b"stsc", 3)
     if not chunks:
-        return np.empty(0, np.int64), frozenset()
+        return np.empty(0, np.int64), ()
     if len(rows) > 1 and rows[-1, 1] == 0:
         rows = rows[:-1]
     first = rows[:, 0].astype(np.int64) - 1
@@ -148,8 +164,9 @@ def _chunk_runs(boxes: dict[bytes, Box], chunks: int, samples: int) -> tuple[NDA
     length[0] += first[0]  # the first run starts at the first chunk, whatever its number
     per_chunk = rows[:, 1].astype(np.int64)
     before = np.cumsum(per_chunk * length) - per_chunk * length
-    used = rows[: int(np.searchsorted(before, samples)), 2]
-    return np.repeat(per_chunk, length), frozenset(used.tolist())
+    used = int(np.searchsorted(before, samples))
+    described = changes_only(zip(before[:used].tolist(), rows[:used, 2].tolist(), strict=True))
+    return np.repeat(per_chunk, length), described
 
 
 def _offsets(

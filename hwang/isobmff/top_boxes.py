@@ -35,6 +35,8 @@ class WindowReader:
         end = min(offset + length, self.size)
         until = min(max(end, offset + WINDOW_BYTES), self.size)
         kept = self._window[offset - self._start :] if offset >= self._start else b""
+        if self._start == 0 and not self._starts and not kept:  # media may begin there, when the header is at the end
+            self._starts, self._pieces = [0], [self._window]
         missing = offset + len(kept)
         self._window = kept + self.source.read_ranges([(missing, until - missing)])[0]
         self._start = offset
@@ -73,9 +75,12 @@ def top_level(reader: WindowReader, start: int = 0) -> Iterator[TopBox]:
     raise LimitExceededError(f"more than {_MAX_BOXES} boxes at the top of the file; it is damaged, or remux it")
 
 
-def read_payload(reader: WindowReader, box: TopBox) -> Payload:
-    """Read the payload of a box that holds headers. Raises LimitExceededError if it is too large."""
+def read_payload(reader: WindowReader, box: TopBox, more: int = 0) -> Payload:
+    """Read the payload of a box that holds headers, and into the window `more` bytes behind it.
+
+    Raises LimitExceededError if it is too large.
+    """
     size = box.end - box.body
     if size > _MAX_HEADER_BYTES:
         raise LimitExceededError(f"a header {name(box.kind)} of {size} bytes; at most {_MAX_HEADER_BYTES} are read")
-    return memoryview(reader.read(box.body, size))
+    return memoryview(reader.read(box.body, size + more))[:size]

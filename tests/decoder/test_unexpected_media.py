@@ -47,23 +47,34 @@ def test_encrypted_video_is_named(clip: MakeClip, tmp_path: Path) -> None:
         hwang.Decoder(path)
 
 
-@pytest.mark.parametrize("suffix", ["h264", "ts", "mkv", "mp4"])
-def test_a_size_that_changes_is_refused_and_never_rescaled(suffix: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", ["h264", "ts", "mp4"])
+def test_a_size_that_changes_is_refused_for_its_rows_or_scaled_on_request(suffix: str, tmp_path: Path) -> None:
     joined = tmp_path / "joined.h264"
+    sizes = ((64, 48), (128, 48))
     parts = [
-        encode(tmp_path / f"{width}.h264", *LAVFI, f"testsrc2=d=0.4:s={width}x48", *H264, "-g", "5")
-        for width in (64, 128)
+        encode(tmp_path / f"{width}.h264", *LAVFI, f"testsrc2=d=0.4:s={width}x{height}", *H264, "-g", "5")
+        for width, height in sizes
     ]
     joined.write_bytes(b"".join(part.read_bytes() for part in (*parts, parts[0])))
     path = joined
     if suffix != "h264":
         path = encode(tmp_path / f"joined.{suffix}", "-framerate", "25", "-i", str(joined), "-c", "copy")
+    small, large = (linear_decode(part, size) for part, size in zip(parts, sizes, strict=True))
     with hwang.Decoder(path) as decoder:
-        small = decoder.frames([0, 1])
-        assert small.shape == (2, 48, 64, 3)
-        with pytest.raises(hwang.HwangError):
-            decoder.frames([12])
-        np.testing.assert_array_equal(decoder.frames([0, 1]), small)
+        assert len(decoder) == 30
+        for order in (range(30), range(29, -1, -1)):
+            for row in order:
+                if 10 <= row < 20:
+                    with pytest.raises(hwang.UnsupportedMediaError, match="128x48") as refused:
+                        decoder.frames([row, 0])
+                    assert refused.value.detail["rows"] == [row]
+                else:
+                    np.testing.assert_array_equal(decoder.frames([row])[0], small[row % 10])
+        scaled = decoder.frames(range(30), width=128, height=48)
+        np.testing.assert_array_equal(scaled[10:20], large)
+        with pytest.raises(hwang.UnsupportedMediaError):
+            list(decoder.iter_frames(range(30)))
+        assert sum(len(part) for _, part in decoder.batches(range(30), max_side=32)) == 30
 
 
 def test_a_depth_that_changes_is_exact_or_refused(tmp_path: Path) -> None:
