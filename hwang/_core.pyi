@@ -22,6 +22,11 @@ class PixelFormat(enum.Enum):
     rgb48 = ...
     yuv420p = ...
 
+class Care(enum.Enum):
+    none = ...
+    full = ...
+    witness = ...
+
 class Layout:
     def __init__(self, pixel_format: PixelFormat, width: int, height: int, any_size: bool) -> None: ...
 
@@ -34,9 +39,10 @@ class Run:
 
 BytesFrom = Sequence[tuple[int, bytes]]
 
-Report = tuple[NDArray[np.uint32], int, int, int, NDArray[np.uint32], tuple[int, int]]
+Report = tuple[NDArray[np.uint32], int, int, int, NDArray[np.uint32], tuple[int, int], bool]
 """(wanted samples that failed, samples decoded, samples skipped, frames converted, wanted samples not written as their
-pictures have another size, (width, height) of the last of those)"""
+pictures have another size, (width, height) of the last of those, whether pictures came out in another order than that
+of their times)"""
 
 class Video:
     def __init__(
@@ -67,7 +73,7 @@ class Video:
         layout: Layout,
         planes: list[NDArray[np.uint8]],
         skip_unreferenced: bool,
-        tolerant: bool,
+        care: Care,
         stop: StopFlag,
     ) -> Report: ...
     def presentation_order(self, source: Bytes, stop: StopFlag) -> NDArray[np.uint32]: ...

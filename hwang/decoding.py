@@ -16,7 +16,7 @@ from hwang.errors import CorruptFrameError, UnsupportedMediaError
 from hwang.index import VideoIndex
 from hwang.indexing import core_video
 from hwang.picture import Arrays, PictureLayout, part_of
-from hwang.plan import REQUEST_COST_BYTES, Plan, Run, earlier_start, make_plan
+from hwang.plan import REQUEST_COST_BYTES, Plan, Run, earlier_start, make_plan, own_runs
 from hwang.ranges import ByteRange, coalesce
 from hwang.spool import Spool
 
@@ -26,6 +26,12 @@ Result = TypeVar("Result")
 
 _STEPS_BACK = (1, 32, 512)
 """Minimum number of samples to start earlier by, at each retry after decoding from a sync sample failed."""
+
+_WITNESS_SAMPLES = 16
+"""Minimum number of samples by which the decode that confirms another starts earlier."""
+
+_WITNESS_BYTES = 64 << 20
+"""Limit of the pictures that are compared at a time."""
 
 
 class StopFlags:
@@ -84,6 +90,46 @@ class Counters:
             self.frames += report[3]
 
 
+class _Request:
+    """The layout of a request, the slots of its samples (ascending), and what its decodes report."""
+
+    def __init__(
+        self,
+        decoding: Decoding,
+        layout: PictureLayout,
+        samples: NDArray[np.uint32],
+        slots: NDArray[np.intp],
+        stop: _core.StopFlag,
+    ) -> None:
+        self.layout = layout
+        self.resized: list[NDArray[np.uint32]] = []
+        self.size = 0, 0
+        self._decoding, self._samples, self._slots, self._stop = decoding, samples, slots, stop
+
+    def slots_of(self, samples: NDArray[np.uint32]) -> NDArray[np.int64]:
+        """Return the slots of these samples in the output."""
+        return self._slots[np.searchsorted(self._samples, samples)].astype(np.int64)
+
+    def decode(
+        self,
+        runs: tuple[Run, ...],
+        ranges: tuple[ByteRange, ...] | None,
+        out: Arrays,
+        care: _core.Care,
+        slots: NDArray[np.int64] | None = None,
+        *,
+        skip: bool = False,
+    ) -> NDArray[np.uint32]:
+        """Decode the wanted samples of runs into their slots, or those given; return the samples that failed."""
+        core_runs = [
+            _core.Run(run.samples, run.wanted, self.slots_of(run.wanted) if slots is None else slots) for run in runs
+        ]
+        report = self._decoding.run_core(runs, core_runs, ranges, self.layout, out, care, skip, self._stop)
+        if len(report[4]):
+            self.resized, self.size = [*self.resized, report[4]], report[5]
+        return report[0]
+
+
 class Decoding:
     """Decodes one video, for any number of callers at once."""
 
@@ -118,43 +164,53 @@ class Decoding:
         slots: NDArray[np.intp],
         stop: _core.StopFlag,
     ) -> None:
-        """Decode `samples` (ascending) into their slots of `out`.
-
-        First as fast as possible; runs with an error again with care, then from further and further back.
-        """
+        """Decode `samples` (ascending) into their slots of `out`: fast, and with care where that failed."""
         self._look_for_sets(plan, stop)
-        runs, skip_unreferenced, tolerant = plan.runs, self._may_skip, False
-        steps_back = iter(_STEPS_BACK)
+        request = _Request(self, layout, samples, slots, stop)
+        failed = request.decode(plan.runs, plan.ranges, out, _core.Care.none, skip=self._may_skip)
+        lost = self._decode_with_care(request, failed, out)
+        if request.resized:
+            raise self.resized(plan, np.concatenate(request.resized), request.size)
+        if len(lost):
+            raise self.corrupt(plan, lost)
+
+    def _decode_with_care(self, request: _Request, samples: NDArray[np.uint32], out: Arrays) -> NDArray[np.uint32]:
+        """Decode samples whose first decode failed, and return those that fail again.
+
+        They start at their own sync sample, and if that fails further and further back. What does not start at sample
+        0 has to equal a decode from further back still: a picture that depends on where decoding starts is not exact.
+        """
+        runs = own_runs(self.index, samples)
         lost: list[NDArray[np.uint32]] = []
-        resized: list[NDArray[np.uint32]] = []
-        size = 0, 0
-        while runs:
-            core_runs = [
-                _core.Run(run.samples, run.wanted, slots[np.searchsorted(samples, run.wanted)].astype(np.int64))
-                for run in runs
-            ]
-            source = self._bytes(plan.ranges if runs is plan.runs else self._ranges(runs))
-            report = self._video.decode(
-                source, core_runs, layout.core(), layout.bytes_of(out), skip_unreferenced, tolerant, stop
-            )
-            self._counters.add(report, runs)
-            if len(report[4]):
-                size, resized = report[5], [*resized, report[4]]
-            failed = [
-                replace(run, wanted=run.wanted[np.isin(run.wanted, report[0])])
-                for run in runs
-                if np.isin(run.wanted, report[0]).any()
-            ]
-            if tolerant:
-                samples_back = next(steps_back, None)
-                earlier = [samples_back and earlier_start(self.index, run, samples_back=samples_back) for run in failed]
-                lost += [run.wanted for run, again in zip(failed, earlier, strict=True) if not again]
-                failed = [run for run in earlier if run]
-            runs, skip_unreferenced, tolerant = tuple(failed), False, True
-        if resized:
-            raise self.resized(plan, np.concatenate(resized), size)
-        if lost:
-            raise self.corrupt(plan, np.concatenate(lost))
+        for samples_back in (*_STEPS_BACK, None):
+            if not runs:
+                break
+            failed = request.decode(runs, None, out, _core.Care.full)
+            sound = [part for run in runs if (part := _only(run, ~np.isin(run.wanted, failed)))]
+            lost += [wanted for run in sound if len(wanted := self._not_confirmed(request, run, out))]
+            rest = [part for run in runs if (part := _only(run, np.isin(run.wanted, failed)))]
+            earlier = [samples_back and earlier_start(self.index, run, samples_back=samples_back) for run in rest]
+            lost += [run.wanted for run, again in zip(rest, earlier, strict=True) if not again]
+            runs = tuple(run for run in earlier if run)
+        return np.concatenate([np.empty(0, np.uint32), *lost])
+
+    def _not_confirmed(self, request: _Request, run: Run, out: Arrays) -> NDArray[np.uint32]:
+        """Return the wanted samples of a run that look otherwise when decoding starts earlier."""
+        witness = earlier_start(self.index, run, samples_back=_WITNESS_SAMPLES)
+        if witness is None:
+            return run.wanted[:0]
+        different = []
+        length = max(1, _WITNESS_BYTES // request.layout.picture_bytes)
+        for first in range(0, len(run.wanted), length):
+            wanted = run.wanted[first : first + length]
+            pictures = request.layout.empty(len(wanted), self.page_pool)
+            part = replace(witness, wanted=wanted)
+            failed = request.decode((part,), None, pictures, _core.Care.witness, np.arange(len(wanted)))
+            equal = ~np.isin(wanted, failed)
+            for seen, again in zip(request.layout.bytes_of(out), request.layout.bytes_of(pictures), strict=True):
+                equal &= (seen[request.slots_of(wanted)] == again).all(axis=1)
+            different.append(wanted[~equal])
+        return np.concatenate(different)
 
     def stream(self, plan: Plan, layout: PictureLayout, length: int, stop: _core.StopFlag) -> Iterator[Arrays]:
         """Yield the pictures of plan.rows, at most `length` at a time, decoded one run after another.
@@ -179,6 +235,23 @@ class Decoding:
         suspect = report[0][np.isin(report[0], plan.sample_of_position[:done])]
         if len(suspect):
             raise self.corrupt(plan, suspect)
+
+    def run_core(
+        self,
+        runs: tuple[Run, ...],
+        core_runs: list[_core.Run],
+        ranges: tuple[ByteRange, ...] | None,
+        layout: PictureLayout,
+        out: Arrays,
+        care: _core.Care,
+        skip_unreferenced: bool,
+        stop: _core.StopFlag,
+    ) -> _core.Report:
+        source = self._bytes(self._ranges(runs) if ranges is None else ranges)
+        planes = layout.bytes_of(out)
+        report = self._video.decode(source, core_runs, layout.core(), planes, skip_unreferenced, care, stop)
+        self._counters.add(report, runs)
+        return report
 
     def first_size(self, stop: _core.StopFlag) -> tuple[int, int]:
         """Return width and height of the first row's picture, which is decoded for this."""
@@ -261,3 +334,8 @@ def _named(plan: Plan, samples: NDArray[np.uint32]) -> tuple[list[int], str]:
     """Return the rows of a plan that these samples show, and the first of them in words."""
     rows: list[int] = np.unique(plan.rows[np.isin(plan.sample_of_position, samples)]).tolist()
     return rows, ", ".join(map(str, rows[:8])) + (", …" if len(rows) > 8 else "")
+
+
+def _only(run: Run, chosen: NDArray[np.bool_]) -> Run | None:
+    """Return the run with some of its wanted samples; None without any."""
+    return replace(run, wanted=run.wanted[chosen]) if chosen.any() else None

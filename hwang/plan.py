@@ -19,6 +19,7 @@ __all__ = [
     "Run",
     "earlier_start",
     "make_plan",
+    "own_runs",
     "slice_into_video_intervals",
     "start_samples",
 ]
@@ -135,6 +136,12 @@ def earlier_start(
         return None
     earlier = np.flatnonzero(index.sync[: max(0, first - samples_back + 1)])
     return _run(index, int(earlier[-1]) if len(earlier) else 0, run.wanted, request_cost_bytes)
+
+
+def own_runs(index: VideoIndex, wanted: NDArray[np.uint32]) -> tuple[Run, ...]:
+    """Return a run for the samples (ascending) of each start, so that none is decoded behind what it does not need."""
+    starts = start_samples(index, wanted)
+    return tuple(_run(index, int(start), wanted[starts == start], REQUEST_COST_BYTES) for start in _distinct(starts))
 
 
 def start_samples(index: VideoIndex, wanted: NDArray[np.uint32]) -> NDArray[np.int64]:

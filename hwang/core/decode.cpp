@@ -14,6 +14,7 @@ void Outcome::add(const Outcome& other) {
   samples_decoded += other.samples_decoded;
   samples_skipped += other.samples_skipped;
   frames_converted += other.frames_converted;
+  disordered = disordered || other.disordered;
   if (other.resized.empty()) return;
   resized.insert(resized.end(), other.resized.begin(), other.resized.end());
   resized_width = other.resized_width;
@@ -33,8 +34,12 @@ std::optional<std::size_t> Worker::next(Cancellation& cancellation) {
     const auto found = std::lower_bound(run_.wanted.begin(), run_.wanted.end(), *sample);
     if (found == run_.wanted.end() || *found != *sample) continue;
     const auto i = static_cast<std::size_t>(found - run_.wanted.begin());
-    const bool sound =
-        delivered_[i] == Delivered::no && *sample < decoder_.suspect_from();  // a sample shows one picture
+    const bool doubted = care == Care::none && decoder_.is_doubtful();
+    const bool sound = care == Care::witness || (*sample < decoder_.suspect_from() && !doubted);
+    if (delivered_[i] != Delivered::no) {  // a sample shows one picture
+      delivered_[i] = Delivered::suspect;
+      continue;
+    }
     delivered_[i] = sound ? Delivered::yes : Delivered::suspect;
     if (sound) {
       at_ = *sample;
@@ -62,9 +67,10 @@ Outcome Worker::outcome() const {
                   .frames_converted = converted_,
                   .resized = resized_,
                   .resized_width = resized_width_,
-                  .resized_height = resized_height_};
+                  .resized_height = resized_height_,
+                  .disordered = decoder_.is_disordered()};
   for (std::size_t i = 0; i < run_.wanted.size(); i++)
-    if (delivered_[i] != Delivered::yes || run_.wanted[i] >= decoder_.damaged_from())
+    if (delivered_[i] != Delivered::yes || (care != Care::witness && run_.wanted[i] >= decoder_.damaged_from()))
       outcome.failed.push_back(run_.wanted[i]);
   return outcome;
 }
@@ -74,18 +80,18 @@ Video::Video(Stream described, const Table& table, int threads)
   if (stream.codec == "hevc") ParameterSetGuard().check_header(stream.extradata);
 }
 
-std::unique_ptr<Worker> Video::take_worker(int decoder_threads, bool tolerant) {
+std::unique_ptr<Worker> Video::take_worker(int decoder_threads, Care care) {
   {
     const std::lock_guard lock(mutex_);
-    std::erase_if(
-        idle_, [&](const auto& worker) { return worker->threads != decoder_threads || worker->tolerant != tolerant; });
+    std::erase_if(idle_,
+                  [&](const auto& worker) { return worker->threads != decoder_threads || worker->care != care; });
     if (!idle_.empty()) {
       auto worker = std::move(idle_.back());
       idle_.pop_back();
       return worker;
     }
   }
-  return std::make_unique<Worker>(stream, table, decoder_threads, tolerant);
+  return std::make_unique<Worker>(stream, table, decoder_threads, care);
 }
 
 void Video::give_back(std::unique_ptr<Worker> worker) {
@@ -94,12 +100,12 @@ void Video::give_back(std::unique_ptr<Worker> worker) {
   if (idle_.size() < static_cast<std::size_t>(threads)) idle_.push_back(std::move(worker));
 }
 
-Outcome Video::decode(std::span<const Run> runs, const Feed& feed, bool tolerant, const Pictures& out,
+Outcome Video::decode(std::span<const Run> runs, const Feed& feed, Care care, const Pictures& out,
                       Cancellation& cancellation) {
   const int workers = static_cast<int>(std::min<std::size_t>(threads, runs.size()));
-  const int decoder_threads = tolerant       ? 1
-                              : workers == 1 ? threads_of_a_lone_worker()
-                                             : std::max(1, threads / std::max(1, workers));
+  const int decoder_threads = care != Care::none ? 1
+                              : workers == 1     ? threads_of_a_lone_worker()
+                                                 : std::max(1, threads / std::max(1, workers));
   std::vector<std::size_t> longest_first(runs.size());
   std::iota(longest_first.begin(), longest_first.end(), std::size_t{0});
   std::stable_sort(longest_first.begin(), longest_first.end(),
@@ -112,7 +118,7 @@ Outcome Video::decode(std::span<const Run> runs, const Feed& feed, bool tolerant
   const auto work = [&] {
     try {
       Outcome mine;
-      auto worker = take_worker(decoder_threads, tolerant);
+      auto worker = take_worker(decoder_threads, care);
       for (std::size_t at; (at = next++) < runs.size();) {
         const Run& run = runs[longest_first[at]];
         worker->start(run, feed);
@@ -151,7 +157,7 @@ std::vector<std::uint32_t> Video::presentation_order(const Feed& feed, Cancellat
   std::iota(all.begin(), all.end(), 0u);
   std::vector<std::uint32_t> order;
   if (all.empty()) return order;
-  RunDecoder decoder(stream, table, threads_of_a_lone_worker(), true);
+  RunDecoder decoder(stream, table, threads_of_a_lone_worker(), Care::full);
   const auto frame = owned<FramePtr>(av_frame_alloc());
   std::vector<bool> shown(all.size());
   decoder.start({.samples = all, .wanted = all}, feed);

@@ -19,6 +19,7 @@ struct Outcome {
   std::uint64_t frames_converted = 0;
   std::vector<std::uint32_t> resized;         // wanted samples that were not written: their pictures have another size
   int resized_width = 0, resized_height = 0;  // of the last of them
+  bool disordered = false;                    // pictures came out in another order than that of their times
 
   void add(const Outcome& other);
 };
@@ -26,8 +27,8 @@ struct Outcome {
 // A decoder and a converter, for one run at a time.
 class Worker {
  public:
-  Worker(const Stream& stream, const Table& table, int threads, bool tolerant)
-      : threads(threads), tolerant(tolerant), stream_(stream), decoder_(stream, table, threads, tolerant),
+  Worker(const Stream& stream, const Table& table, int threads, Care care)
+      : threads(threads), care(care), stream_(stream), decoder_(stream, table, threads, care),
         frame_(owned<FramePtr>(av_frame_alloc())) {}
 
   void start(const Run& run, const Feed& feed);
@@ -40,7 +41,7 @@ class Worker {
   Outcome outcome() const;
 
   const int threads;
-  const bool tolerant;
+  const Care care;
 
  private:
   enum class Delivered : std::uint8_t { no, suspect, yes };
@@ -63,9 +64,8 @@ class Video {
   // threads: number of cores that a request may use.
   Video(Stream stream, const Table& table, int threads);
 
-  // Decodes independent runs on all cores into their slots of `out`. `tolerant` is slower, and decides finally whether
-  // a picture is sound.
-  Outcome decode(std::span<const Run> runs, const Feed& feed, bool tolerant, const Pictures& out,
+  // Decodes independent runs on all cores into their slots of `out`.
+  Outcome decode(std::span<const Run> runs, const Feed& feed, Care care, const Pictures& out,
                  Cancellation& cancellation);
   // Returns the samples in the order in which a decoder shows them, by decoding all: for containers that do not state
   // it. Samples that show no picture are absent.
@@ -85,7 +85,7 @@ class Video {
   // A lone worker uses threads inside its decoder, two more than there are cores: they decode ahead while the caller's
   // thread converts.
   int threads_of_a_lone_worker() const { return threads > 1 ? threads + 2 : 1; }
-  std::unique_ptr<Worker> take_worker(int decoder_threads, bool tolerant = false);
+  std::unique_ptr<Worker> take_worker(int decoder_threads, Care care = Care::none);
   void give_back(std::unique_ptr<Worker> worker);
 
   const Stream stream;

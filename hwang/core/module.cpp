@@ -174,15 +174,15 @@ struct Target {
 nb::tuple report(const Outcome& outcome) {
   return nb::make_tuple(to_numpy(outcome.failed), outcome.samples_decoded, outcome.samples_skipped,
                         outcome.frames_converted, to_numpy(outcome.resized),
-                        nb::make_tuple(outcome.resized_width, outcome.resized_height));
+                        nb::make_tuple(outcome.resized_width, outcome.resized_height), outcome.disordered);
 }
 
 nb::tuple decode(PyVideo& self, const PyBytes& bytes, const std::vector<const PyRun*>& runs, const Layout& layout,
-                 const std::vector<Plane>& planes, bool skip_unreferenced, bool tolerant, const StopFlag& stop) {
+                 const std::vector<Plane>& planes, bool skip_unreferenced, Care care, const StopFlag& stop) {
   const Target target(layout, planes);
   const auto views = runs_of(runs, self.video.table, target.capacity);
   return report(without_python(stop, [&](Cancellation& cancelled) {
-    return self.video.decode(views, {bytes.source, skip_unreferenced}, tolerant, target.pictures, cancelled);
+    return self.video.decode(views, {bytes.source, skip_unreferenced}, care, target.pictures, cancelled);
   }));
 }
 
@@ -306,6 +306,7 @@ NB_MODULE(_core, m) {
       .value("gray8", PixelFormat::gray8)
       .value("rgb48", PixelFormat::rgb48)
       .value("yuv420p", PixelFormat::yuv420p);
+  nb::enum_<Care>(m, "Care").value("none", Care::none).value("full", Care::full).value("witness", Care::witness);
   nb::class_<Layout>(m, "Layout")
       .def(
           "__init__",
@@ -330,8 +331,7 @@ NB_MODULE(_core, m) {
            "codec"_a, "codec_tag"_a, "extradata"_a, "width"_a, "height"_a, "cropping"_a, "coded_size"_a,
            "bits_per_coded_sample"_a, "reorder"_a, "color"_a, "sample_offset"_a, "sample_size"_a, "pts"_a, "sync"_a,
            "configurations"_a, "parameter_sets"_a, "byte_addressable"_a, "threads"_a)
-      .def("decode", &decode, "source"_a, "runs"_a, "layout"_a, "planes"_a, "skip_unreferenced"_a, "tolerant"_a,
-           "stop"_a)
+      .def("decode", &decode, "source"_a, "runs"_a, "layout"_a, "planes"_a, "skip_unreferenced"_a, "care"_a, "stop"_a)
       .def("presentation_order", &presentation_order, "source"_a, "stop"_a)
       .def("second_fields", &second_fields, "source"_a, "samples"_a, "stop"_a)
       .def("reorders", &look<&Video::reorders>, "source"_a, "samples"_a, "stop"_a)

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "undecoded.h"
+
 namespace hwang {
 
 namespace {
@@ -37,7 +39,8 @@ bool SampleReader::read(std::uint32_t sample, AVPacket& packet) {
   packet.opaque = reinterpret_cast<void*>(static_cast<std::uintptr_t>(sample) + 1);
   packet.pts = table_.pts[sample];
   packet.dts = AV_NOPTS_VALUE;
-  packet.flags = table_.sync[sample] ? AV_PKT_FLAG_KEY : 0;
+  packet.flags = packet.flags & AV_PKT_FLAG_CORRUPT;
+  packet.flags |= table_.sync[sample] ? AV_PKT_FLAG_KEY : 0;
   return true;
 }
 
@@ -70,8 +73,8 @@ bool SampleReader::read_container(std::uint32_t sample, AVPacket& packet) {
   return true;
 }
 
-RunDecoder::RunDecoder(const Stream& stream, const Table& table, int threads, bool tolerant)
-    : stream_(stream), table_(table), threads_(threads), tolerant_(tolerant), reader_(table), references_(stream),
+RunDecoder::RunDecoder(const Stream& stream, const Table& table, int threads, Care care)
+    : stream_(stream), table_(table), threads_(threads), care_(care), reader_(table), references_(stream),
       packet_(owned<PacketPtr>(av_packet_alloc())) {
   open();
 }
@@ -86,9 +89,12 @@ void RunDecoder::open() {
   configuration_ = nullptr;
   // Only the H.264 decoder marks every picture that it concealed errors in.
   const bool marks_damage = codec_->codec_id == AV_CODEC_ID_H264;
-  codec_->err_recognition = tolerant_ && marks_damage ? AV_EF_CRCCHECK : AV_EF_CRCCHECK | AV_EF_EXPLODE;
-  if (codec_->codec_id == AV_CODEC_ID_FFV1) log_.listen(*codec_);
-  if (codec_->codec_id == AV_CODEC_ID_HEVC) guard_.check_header(stream_.extradata);
+  codec_->err_recognition = care_ != Care::none && marks_damage ? AV_EF_CRCCHECK : AV_EF_CRCCHECK | AV_EF_EXPLODE;
+  log_.listen(*codec_);
+  if (codec_->codec_id == AV_CODEC_ID_HEVC) {
+    guard_.check_header(stream_.extradata);
+    UndecodedParts::mark_pictures_of(*codec_);
+  }
   check(avcodec_open2(codec_.get(), nullptr, nullptr), Kind::corrupt,
         "the " + stream_.codec + " decoder refuses this stream's header");
 }
@@ -119,6 +125,8 @@ void RunDecoder::start(const Run& run, const Feed& feed) {
   damaged_from_ = suspect_from_ = static_cast<std::uint32_t>(table_.pts.size());
   // The MPEG-4 decoder invents missing references: the first picture has to be intra.
   start_is_proven_ = codec_->codec_id != AV_CODEC_ID_MPEG4 || run.samples.front() == 0;
+  doubtful_ = disordered_ = false;
+  last_pts_ = INT64_MIN;
   handed_over_.clear();
   skipped_ = 0;
 }
@@ -148,6 +156,8 @@ bool RunDecoder::take_next_sample(Cancellation& cancellation) {
                         !references_.none_to({packet_->data, static_cast<std::size_t>(packet_->size)});
     if (skip_unreferenced_ && references_.header_lied()) damaged(run_.samples.front());
     if (needed) {
+      if (packet_->flags & AV_PKT_FLAG_CORRUPT) doubtful_ = true;  // the container has lost some of it
+      packet_->flags &= ~AV_PKT_FLAG_CORRUPT;
       configure(sample);
       guard();
       return true;
@@ -231,7 +241,12 @@ std::optional<std::uint32_t> RunDecoder::next(AVFrame& frame, Cancellation& canc
     const auto sample = static_cast<std::uint32_t>(label - 1);
     if (sample == run_.samples.front() && frame.pict_type == AV_PICTURE_TYPE_I) start_is_proven_ = true;
     // With threads a logged error may belong to a later sample; then the run is decoded again with one.
-    if (frame.decode_error_flags || frame.flags & AV_FRAME_FLAG_CORRUPT || log_.take()) damaged(sample);
+    if (log_.take()) doubtful_ = true;
+    const bool logged = doubtful_ && codec_->codec_id == AV_CODEC_ID_FFV1;  // it marks no picture
+    const bool incomplete = codec_->codec_id == AV_CODEC_ID_HEVC && UndecodedParts::any_in(frame);
+    if (frame.decode_error_flags || frame.flags & AV_FRAME_FLAG_CORRUPT || logged || incomplete) damaged(sample);
+    disordered_ = disordered_ || frame.pts < last_pts_;
+    last_pts_ = frame.pts;
     return sample;
   }
 }

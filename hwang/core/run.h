@@ -45,6 +45,13 @@ struct Feed {
   bool skip_unreferenced;  // samples that nobody wants and no other picture needs
 };
 
+// How to decode damaged video.
+enum class Care {
+  none,     // as fast as possible: pictures behind the first sign of damage, or of doubt, are suspect
+  full,     // one thread, and every sample; decides finally whether a picture is sound
+  witness,  // like full, but pictures are delivered whatever is known of them: another decode shall equal this one
+};
+
 // Reads a sample from its range of the file, or from the container.
 class SampleReader {
  public:
@@ -70,9 +77,9 @@ class SampleReader {
 class RunDecoder {
  public:
   // threads: number inside the decoder. 1 needs the least CPU; with more, a single run uses more cores.
-  // tolerant: go on behind errors that the decoder can conceal; it marks pictures with errors that it cannot. Only one
-  // thread does so reliably: with several, libavcodec reads the marks while they are being set.
-  RunDecoder(const Stream& stream, const Table& table, int threads, bool tolerant);
+  // With care it goes on behind errors that the decoder can conceal; the decoder marks pictures with errors that it
+  // cannot. Only one thread does so reliably: with several, libavcodec reads the marks while they are being set.
+  RunDecoder(const Stream& stream, const Table& table, int threads, Care care);
 
   void start(const Run& run, const Feed& feed);
   void rest() { reader_.rest(); }
@@ -84,6 +91,10 @@ class RunDecoder {
   // The first sample known to be damaged: unreadable, or marked by the decoder. Pictures that came out before may be
   // wrong too.
   std::uint32_t damaged_from() const { return start_is_proven_ ? damaged_from_ : run_.samples.front(); }
+  // Something was amiss that need not touch the pictures: the decoder's log has an error, the container a gap.
+  bool is_doubtful() const { return doubtful_; }
+  // Pictures came out in another order than that of their times.
+  bool is_disordered() const { return disordered_; }
   // Counters of the current run.
   std::uint64_t samples_decoded() const { return handed_over_.size(); }
   std::uint64_t samples_skipped() const { return skipped_; }
@@ -103,7 +114,7 @@ class RunDecoder {
   const Stream& stream_;
   const Table& table_;
   const int threads_;
-  const bool tolerant_;
+  const Care care_;
   SampleReader reader_;
   References references_;
   DecoderLog log_;
@@ -121,6 +132,8 @@ class RunDecoder {
   int errors_in_a_row_ = 0;
   std::uint32_t damaged_from_ = 0, suspect_from_ = 0;
   bool start_is_proven_ = true;
+  bool doubtful_ = false, disordered_ = false;
+  std::int64_t last_pts_ = INT64_MIN;  // of the pictures that came out
   std::vector<std::uint32_t> handed_over_;
   std::uint64_t skipped_ = 0;
 };
