@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _SIGNED_SECONDS: Final = 900
 _RENEW_SECONDS: Final = 300
+_ELSEWHERE: Final = frozenset([301, 307, 308, 400])  # answers of a region that does not have the bucket
 
 
 class S3Origin:
@@ -89,7 +90,7 @@ class OpenS3Origin(S3Origin):
     def follow(self, refusal: Refusal) -> bool:
         """Sign an address for the bucket's own region, or an expired one again."""
         region = refusal.headers.get("x-amz-bucket-region")
-        if region and region != _client(self._region).meta.region_name and refusal.request is self._request:
+        if region and region != self._region and refusal.status in _ELSEWHERE and refusal.request is self._request:
             self._region, self._request = region, None
             return True
         return super().follow(refusal)
@@ -125,4 +126,6 @@ def _client(region: str | None) -> S3Client:
     from botocore.config import Config
 
     # Signature version 4 alone works in all regions; a session of its own may be made in any thread.
-    return boto3.session.Session().client("s3", region_name=region, config=Config(signature_version="s3v4"))
+    # The addresses of some styles lead to the region us-east-1, which passes most requests on.
+    config = Config(signature_version="s3v4", s3={"addressing_style": "virtual" if region else "auto"})
+    return boto3.session.Session().client("s3", region_name=region, config=config)
