@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 import hwang
+from hwang.cli.main import ExitCode, main
 from hwang.sources import open_source
 from tests.decoder.conftest import MakeClip, Truth
 from tests.unit.build.flakyserver import FlakyServer, answer, reset_after
@@ -113,3 +115,13 @@ def test_a_missing_address_is_a_missing_file() -> None:
         server.script.append(answer("404 Not Found"))
         with pytest.raises(FileNotFoundError, match="does not exist"):
             hwang.Decoder(address(server))
+
+
+def test_commands_take_addresses(clip: MakeClip, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = clip("h264-closed-gop").read_bytes()
+    with FlakyServer(data) as server:
+        assert main(["info", address(server), "--json"]) == ExitCode.OK
+        assert json.loads(capsys.readouterr().out)["file_bytes"] == len(data)
+        assert main(["index", address(server)]) == ExitCode.USAGE
+        assert main(["index", address(server), "-o", str(tmp_path / "clip.hwang")]) == ExitCode.OK
+    assert hwang.VideoIndex.from_file(tmp_path / "clip.hwang").samples == hwang.index_video(data).samples
