@@ -175,6 +175,8 @@ _BY_HWANG_ERROR: Final[tuple[tuple[type[hwang.errors.HwangError], type[FunctionE
     (hwang.errors.CorruptFrameError, FrameCorrupt),
     (hwang.errors.CorruptMediaError, CorruptMedia),
     (hwang.errors.LimitExceededError, LimitExceeded),
+    (hwang.errors.SourceNotFoundError, SourceNotFound),
+    (hwang.errors.SourceForbiddenError, SourceForbidden),
     (hwang.errors.SourceError, SourceUnavailable),
     (hwang.errors.DecodeTimeoutError, DeadlineExceeded),
 )

@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import Enum
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
@@ -16,9 +15,10 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 from urllib3.exceptions import HTTPError
 
-from function.backoff import MAX_ATTEMPTS, MAX_PAUSE_SECONDS, pause_seconds, stated_seconds
 from function.errors import FunctionError, Internal, OutputUnavailable, SourceUnavailable
 from function.watchdog import watched
+from hwang.sources.backoff import MAX_ATTEMPTS, MAX_PAUSE_SECONDS, pause_seconds, stated_seconds
+from hwang.sources.faults import Fault, classify
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -28,16 +28,6 @@ CONNECTIONS: Final = 8  # of one request, for large transfers
 MAX_CONNECTIONS: Final = 16  # of the client, for many small objects
 _CALL_SECONDS: Final = 6.0  # above the client's own timeouts, which a server that drips bytes never hits
 _SLOWEST_BYTES_PER_SECOND: Final = 2e6
-
-
-class Fault(Enum):
-    """Kinds of failed S3 calls; the value completes "s3://bucket/key …" in a message."""
-
-    NOT_FOUND = "does not exist"
-    FORBIDDEN = "is missing or access to it is denied"
-    EXPIRED = "may no longer be used with these credentials or this address"
-    CHANGED = "was replaced while it was in use"
-    UNAVAILABLE = "could not be reached"
 
 
 class S3Error(Exception):
@@ -118,50 +108,9 @@ def s3_failures() -> Iterator[None]:
         raise S3Error(Fault.UNAVAILABLE, type(error).__name__) from error
 
 
-_EXPIRED_CODES: Final = {
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "InvalidToken",
-    "RequestExpired",
-    "RequestTimeTooSkewed",
-    "TokenRefreshRequired",
-}
-_BUSY_CODES: Final = {"SlowDown", "RequestTimeout", "BadDigest", "InternalError", "ServiceUnavailable"}
-
-
 def _from_response(error: ClientError) -> S3Error:
     stated = error.response.get("Error", {})
     metadata = error.response.get("ResponseMetadata", {})
-    failure = fault_of(stated.get("Code", ""), stated.get("Message", ""), metadata.get("HTTPStatusCode", 0))
-    failure.pause_seconds = stated_seconds(metadata.get("HTTPHeaders", {}).get("retry-after"))
-    return failure
-
-
-def fault_of(code: str, message: str, status: int) -> S3Error:
-    """Classify S3's error code, message and HTTP status; code and message may be empty."""
-    fault, cause = _classified(code, message, status)
-    return S3Error(fault, cause, status)
-
-
-def _classified(code: str, message: str, status: int) -> tuple[Fault, str]:
-    cause = f"{code}, status {status}" if code and code != str(status) else f"status {status}"
-    if code in _EXPIRED_CODES or (code == "AccessDenied" and "expired" in message.lower()):
-        return Fault.EXPIRED, cause
-    if code in _BUSY_CODES:
-        return Fault.UNAVAILABLE, cause
-    if code == "InvalidObjectState":
-        return Fault.FORBIDDEN, f"{cause}: it is archived; restore it first"
-    if code == "AuthorizationHeaderMalformed":
-        return Fault.FORBIDDEN, f"{cause}: the bucket is in another region"
-    if code.startswith("KMS") or (code == "AccessDenied" and "kms" in message.lower()):
-        return Fault.FORBIDDEN, f"{cause}: its KMS key may not be used"
-    match status:
-        case 301 | 302 | 307 | 308:
-            return Fault.FORBIDDEN, f"{cause}: the bucket is in another region"
-        case 401 | 403:
-            return Fault.FORBIDDEN, cause
-        case 400 | 404 | 405 | 410:  # 400: a malformed version id or name; 405: the version is a delete marker
-            return Fault.NOT_FOUND, cause
-        case 409 | 412 | 416:
-            return Fault.CHANGED, cause
-    return Fault.UNAVAILABLE, cause
+    fault, cause = classify(stated.get("Code", ""), stated.get("Message", ""), metadata.get("HTTPStatusCode", 0))
+    pause = stated_seconds(metadata.get("HTTPHeaders", {}).get("retry-after"))
+    return S3Error(fault, cause, metadata.get("HTTPStatusCode", 0), pause)

@@ -17,6 +17,8 @@ from hwang.errors import (
     HwangError,
     LimitExceededError,
     SourceError,
+    SourceForbiddenError,
+    SourceNotFoundError,
     StoppedError,
     UnsupportedMediaError,
 )
@@ -43,6 +45,8 @@ __all__ = [
     "Planes",
     "Run",
     "SourceError",
+    "SourceForbiddenError",
+    "SourceNotFoundError",
     "Stats",
     "StoppedError",
     "UnsupportedMediaError",

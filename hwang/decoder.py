@@ -31,7 +31,7 @@ from hwang.picture import (
 )
 from hwang.plan import Plan, make_plan
 from hwang.rows import Rows
-from hwang.source import CountingSource, FileSource, VideoInput, open_source
+from hwang.sources import CountingSource, FileSource, VideoInput, open_source
 from hwang.spool import Spool
 
 if TYPE_CHECKING:
@@ -88,7 +88,8 @@ def index_video(video: VideoInput, *, timeout: float | None = None) -> VideoInde
 class Decoder:
     """Frames of one video.
 
-    video: a path, bytes, a binary file object, or an object with `size` and `read_ranges`.
+    video: a path, an https:// or s3:// address, bytes, a binary file object, a file or (file system, path) of fsspec,
+        or an object with `size` and `read_ranges`.
     video_index: from index_video() or VideoIndex.deserialize(); made from the video if absent or incomplete.
     threads: number of cores to use; by default all that this process may run on.
     track: id of the video track of an MP4 or MOV; by default the first one.
@@ -132,6 +133,7 @@ class Decoder:
         self._track = track
         self._max_pixels = max_pixels
         self._source = CountingSource(open_source(video))
+        self._owns_source = self._source.source is not video
         self._spool = Spool(self._source)
         self._counters = Counters()
         self._stop_flags = StopFlags()
@@ -301,12 +303,13 @@ class Decoder:
         self._stop_flags.set()
 
     def close(self) -> None:
-        """Release decoders, their threads and memory, and files opened by this object; the caller's stay open."""
+        """Release decoders, their threads and memory, files and connections; the caller's stay open."""
         self._closed = True
         self._decoding = None
         self._spool.close()
-        if isinstance(self._source.source, FileSource) and not self._left_behind:  # otherwise when all work has ended
-            self._source.source.close()
+        source = self._source.source
+        if self._owns_source and not (self._left_behind and isinstance(source, FileSource)):  # else when all work ends
+            source.close()  # type: ignore[attr-defined]
 
     def __enter__(self) -> Self:
         return self
@@ -412,6 +415,10 @@ class Decoder:
             decoding.decode(plan, layout, out, stop)
         return out
 
+    def _ahead(self, plan: Plan, parts: Iterator[tuple[slice, Arrays]]) -> Iterator[tuple[slice, Arrays]]:
+        with self._opened().expect(plan):
+            yield from parts
+
     def _parts(
         self, rows: Rows, keywords: Keywords, max_bytes: int, stop: _core.StopFlag
     ) -> Iterator[tuple[slice, Arrays]]:
@@ -419,7 +426,8 @@ class Decoder:
 
         def begin() -> tuple[tuple[slice, Arrays] | None, Iterator[tuple[slice, Arrays]]]:
             layout, plan = self._request(rows, keywords)
-            parts = self._parts_of(plan, layout, max(1, max_bytes // layout.picture_bytes), stop)
+            length = max(1, max_bytes // layout.picture_bytes)
+            parts = self._ahead(plan, self._parts_of(plan, layout, length, stop))
             return next(parts, None), parts
 
         self._request(rows, keywords)  # mistakes show at once

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import TypeVar, cast
 
@@ -141,6 +141,10 @@ class Decoding:
         self._threads = threads
         self._video = core_video(index, threads)
         self._may_skip = not index.separate_fields
+
+    def expect(self, plan: Plan) -> AbstractContextManager[object]:
+        """Let the source fetch the plan's bytes ahead of their use, until the end of the context."""
+        return self._spool.expect(plan.ranges if self.index.byte_addressable else ())
 
     def decode(self, plan: Plan, layout: PictureLayout, out: Arrays, stop: _core.StopFlag) -> None:
         """Fill `out`, one picture for each of plan.rows. Raises CorruptFrameError."""

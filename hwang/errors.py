@@ -6,6 +6,7 @@ A message states what is wrong, the likely cause and the remedy.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 
 __all__ = [
@@ -17,6 +18,8 @@ __all__ = [
     "HwangError",
     "LimitExceededError",
     "SourceError",
+    "SourceForbiddenError",
+    "SourceNotFoundError",
     "StoppedError",
     "UnsupportedMediaError",
 ]
@@ -68,6 +71,18 @@ class LimitExceededError(HwangError, ValueError):
 
 class SourceError(HwangError, OSError):
     """Reading the video's bytes failed, or returned fewer than requested."""
+
+
+class SourceNotFoundError(SourceError, FileNotFoundError):
+    """There is no object at this address, or no such version."""
+
+    errno = errno.ENOENT
+
+
+class SourceForbiddenError(SourceError, PermissionError):
+    """Access is denied or has expired, a certificate is not valid, or S3 hides that the object is missing."""
+
+    errno = errno.EACCES
 
 
 class StoppedError(HwangError):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from hwang import _core
 from hwang.ranges import FETCH_MEMORY_BYTES, ByteRange
-from hwang.source import CountingSource, FileSource
+from hwang.sources import CountingSource, FileSource
 
 __all__ = ["Spool"]
 
@@ -26,10 +27,19 @@ class Spool:
         self._whole: _core.Bytes | None = None
         self._fetching = threading.Lock()
 
-    def ranges(self, ranges: Iterable[ByteRange]) -> _core.Bytes:
+    def expect(self, ranges: Sequence[ByteRange]) -> AbstractContextManager[object]:
+        """Let a source that can do so fetch these ranges ahead of their use, until the end of the context."""
+        expect = getattr(self._source.source, "expect", None)
+        return (expect and self._whole is None and expect(ranges)) or nullcontext()
+
+    def ranges(self, ranges: Sequence[ByteRange]) -> _core.Bytes:
         """Return these ranges, cut at the end of the file: in memory, or in a sparse temporary file."""
         if self._whole is not None:
             return self._whole
+        with self.expect(ranges):
+            return self._fetched(ranges)
+
+    def _fetched(self, ranges: Sequence[ByteRange]) -> _core.Bytes:
         size = self._source.size
         there = [(offset, min(length, size - offset)) for offset, length in ranges if offset < size]
         if isinstance(self._source.source, FileSource) or sum(length for _, length in there) > FETCH_MEMORY_BYTES:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import http.client
 import importlib.metadata
-import threading
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,32 +15,11 @@ from hwang import Decoder
 VERSION = importlib.metadata.version("hwang")
 
 
-class HttpSource:
-    """Ranges of a video behind HTTP for `hwang.Decoder`, over one kept connection a thread."""
-
-    def __init__(self, url: str) -> None:
-        self._url = urlsplit(url)
-        self._local = threading.local()
-        self.size = int(self._request("HEAD", {})[0]["Content-Length"])
-
-    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
-        """The bytes of each (offset, length)."""
-        spans = (f"bytes={offset}-{offset + length - 1}" for offset, length in ranges)
-        return [self._request("GET", {"Range": span})[1] for span in spans]
-
-    def _request(self, method: str, headers: dict[str, str]) -> tuple[http.client.HTTPMessage, bytes]:
-        if not hasattr(self._local, "connection"):
-            self._local.connection = http.client.HTTPConnection(self._url.netloc, timeout=60)
-        self._local.connection.request(method, self._url.path, headers=headers)
-        with self._local.connection.getresponse() as response:
-            return response.headers, response.read()
-
-
 class Movie:
     """An opened and indexed video."""
 
     def __init__(self, path: str, size: Size | None, options: dict[str, Any]) -> None:
-        self._decoder = Decoder(HttpSource(path) if path.startswith("http:") else path)
+        self._decoder = Decoder(path)
         index = self._decoder.video_index
         self._arguments: dict[str, Any] = {"width": size[0], "height": size[1]} if size else {}
         self._shape = (*(size or (index.width, index.height))[::-1], 3)

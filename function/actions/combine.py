@@ -22,8 +22,9 @@ from function.models.result import CombineResult, Partial, as_json, returned
 from function.output import formats
 from function.output.publish import Publication, check_bucket, finished
 from function.output.undo_log import Journal
-from function.s3 import CONNECTIONS, Fault, S3Error, get
+from function.s3 import CONNECTIONS, S3Error, get
 from function.session import Session
+from hwang.sources.faults import Fault
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client

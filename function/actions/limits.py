@@ -17,10 +17,10 @@ from function.models.form import Reduce
 from function.models.formats import FORMATS, Format
 from function.models.result import MAX_ANSWER_BYTES
 from function.output.publish import MAX_PUT_BYTES, MIB
-from function.source.prefetch import WINDOW_BYTES
 from hwang.index import VideoIndex
 from hwang.plan import Plan
 from hwang.ranges import FETCH_MEMORY_BYTES
+from hwang.sources.prefetch import WINDOW_BYTES
 
 BATCH_BYTES: Final = 8 * MIB  # small: the first touch of fresh memory costs several times the conversion
 _AT_REST_BYTES: Final = 96 * MIB  # interpreter, libraries, client

@@ -18,8 +18,9 @@ from function.models.job_steps import List, Survey
 from function.models.places import S3Object, Url, Video
 from function.models.problems import problem_list
 from function.output.publish import check_bucket
-from function.s3 import Fault, S3Error, get
+from function.s3 import S3Error, get
 from function.session import Session
+from hwang.sources.faults import Fault
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client

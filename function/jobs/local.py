@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from typing import IO, Any, Final
 
 from function import s3
-from function.backoff import pause_seconds
 from function.errors import FunctionError, WorkerCrashed, of_code
 from function.jobs.store import Store
 from function.models.job import Job
 from function.models.job_files import PART_EVENTS, SURVEY_EVENTS, CutSummary
 from function.models.job_steps import Cut, Gather, List
 from function.source.index_cache import VARIABLE
+from hwang.sources.backoff import pause_seconds
 
 MAX_ATTEMPTS: Final = 5
 _GRACE_SECONDS: Final = 30.0  # beyond the function's own limit, which ends what takes too long

@@ -25,8 +25,9 @@ from function.models.job_files import (
 from function.models.places import Output
 from function.output.publish import OUTPUT_ERRORS, ObjectWriter, Publication
 from function.output.undo_log import Journal
-from function.s3 import Fault, S3Error, ask, get
+from function.s3 import S3Error, ask, get
 from function.session import Session
+from hwang.sources.faults import Fault
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client

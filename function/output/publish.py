@@ -17,7 +17,8 @@ from function.models.form import Writing
 from function.models.places import Output
 from function.models.result import Written
 from function.output.undo_log import REQUEST, RUN, Entry, Journal, seen
-from function.s3 import CONNECTIONS, Fault, S3Error, ask
+from function.s3 import CONNECTIONS, S3Error, ask
+from hwang.sources.faults import Fault
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client

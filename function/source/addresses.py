@@ -16,11 +16,12 @@ from typing import Any, Final
 from urllib.parse import urljoin
 
 from function.source.networks import Address, Network, closed_range, destinations, parse_opened, refusal
-from function.source.urls import FORBIDDEN, Blocked, Target, normal_host, parse_url
+from function.source.urls import FORBIDDEN, Blocked, normal_host, parse_url
+from hwang.sources.connection import SocketAddress
+from hwang.sources.web import Target
 
-__all__ = ["Blocked", "Policy", "SocketAddress", "Target", "resolve"]
+__all__ = ["Blocked", "Policy", "Target", "resolve"]
 
-SocketAddress = tuple[socket.AddressFamily, tuple[Any, ...]]
 Lookup = Callable[[str, int], Sequence[tuple[Any, ...]]]
 
 _ANY_HOST: Final = "*"

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from function.models.places import MAX_URL_CHARS
-
-PORTS: Final = {"https": 443, "http": 80}
+from hwang.sources.connection import PORTS
+from hwang.sources.web import Target
 
 _MAX_SHOWN_CHARS: Final = 200
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
@@ -24,32 +23,6 @@ _PLAIN_PART = re.compile(r'[!"$->@-\[\]-~]*')  # printable ASCII without ? # and
 
 class Blocked(ValueError):  # noqa: N818 - becomes SourceBlocked
     """A forbidden address. The message names it without query, fragment, user name and password."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """The target of a request.
-
-    `host` is in lower case, an IP address in its one canonical form and without brackets. `path` holds the query.
-    `shown` is the address for messages, without query and fragment.
-    """
-
-    scheme: str
-    host: str
-    port: int
-    path: str
-    shown: str
-
-    @property
-    def authority(self) -> str:
-        """The value of the Host header: with the port only if it is not the scheme's default."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
-
-    @property
-    def url(self) -> str:
-        """The whole address with its query: not for messages."""
-        return f"{self.scheme}://{self.authority}{self.path}"
 
 
 def parse_url(url: str, *, allow_http: bool) -> Target:

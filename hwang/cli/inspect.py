@@ -89,8 +89,8 @@ def show_info(arguments: Namespace) -> tuple[dict[str, Any], str]:
 
 def write_index(arguments: Namespace) -> tuple[dict[str, Any], str]:
     """Write the index of a video into a file."""
-    if arguments.output is None and arguments.file == STANDARD_INPUT:
-        raise UsageError("where to? The index of standard input needs a name: -o NAME.hwang")
+    if arguments.output is None and (arguments.file == STANDARD_INPUT or "://" in arguments.file):
+        raise UsageError("where to? The index of standard input or of an address needs a name: -o NAME.hwang")
     target = Path(arguments.output or f"{arguments.file}.hwang")
     if target.resolve() == Path(arguments.file).resolve():
         raise UsageError(f"{target} is the video itself; name the index otherwise")

@@ -7,7 +7,6 @@ import re
 import sys
 import time
 from argparse import ArgumentTypeError, Namespace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from hwang.errors import LimitExceededError
 from hwang.index import MAX_SAMPLES, VideoIndex
 from hwang.isobmff.file import read_index
 from hwang.rows import Every, Keyframes, RowList, RowRange, Selection, Times, resolve
-from hwang.source import CountingSource, FileSource, MemorySource
+from hwang.sources import CountingSource, open_source
 
 if TYPE_CHECKING:
     from hwang.decoder import Stats
@@ -41,7 +40,7 @@ class UsageError(Exception):
 
 
 def open_video(file: str) -> str | bytes:
-    """A path as it is; standard input as bytes."""
+    """A path or an address as it is; standard input as bytes."""
     if file != STANDARD_INPUT:
         return file
     if sys.stdin.isatty():
@@ -51,7 +50,7 @@ def open_video(file: str) -> str | bytes:
 
 def file_bytes(video: str | bytes) -> int:
     """The size of what open_video() returned."""
-    return len(video) if isinstance(video, bytes) else Path(video).stat().st_size
+    return open_source(video).size
 
 
 def stored_index(arguments: Namespace) -> VideoIndex | None:
@@ -116,9 +115,8 @@ def _parse_item(item: str) -> Selection:
 
 def _index_without_core(video: str | bytes, track: int | None) -> tuple[VideoIndex, CountingSource]:
     """Sample tables alone: exact, unless the video begins in the middle of a group of pictures."""
-    with MemorySource(video) if isinstance(video, bytes) else FileSource(video) as source:
-        counting = CountingSource(source)
-        index = read_index(counting, track)
+    counting = CountingSource(open_source(video))
+    index = read_index(counting, track)
     if index is None:
         raise UsageError("only MP4 and MOV can be read without hwang's compiled core, which is not installed here")
     return index, counting

@@ -6,7 +6,7 @@ from hwang.errors import CorruptMediaError, UnsupportedMediaError
 from hwang.index import VideoIndex
 from hwang.isobmff.movie import Movie
 from hwang.isobmff.top_boxes import WindowReader, top_level
-from hwang.source import RangeSource
+from hwang.sources import RangeSource
 
 __all__ = ["open_movie", "read_index"]
 

@@ -11,7 +11,7 @@ from hwang.isobmff.directory import MAX_SIDX_BYTES, sidx_places
 from hwang.isobmff.top_boxes import WINDOW_BYTES, WindowReader, top_level
 from hwang.plan import REQUEST_COST_BYTES
 from hwang.ranges import FETCH_MEMORY_BYTES, ByteRange, coalesce
-from hwang.source import FileSource, MemorySource, RangeSource
+from hwang.sources import FileSource, MemorySource, RangeSource
 
 __all__ = ["fragment_boxes"]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from hwang.errors import LimitExceededError
 from hwang.isobmff.boxes import HEADER_BYTES, Payload, TopBox, box_at, name
 from hwang.ranges import ByteRange
-from hwang.source import RangeSource
+from hwang.sources import RangeSource
 
 __all__ = ["WINDOW_BYTES", "WindowReader", "read_payload", "top_level"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from hwang.isobmff.file import read_index
-from hwang.source import open_source
+from hwang.sources import open_source
 from tests.decoder.hostile import H264, LAVFI, encode
 from tests.support.boxes import Movie, box, fragment, fragmented, full, table, u32
 from tests.support.clips import encoder, make_clip, run_ffmpeg

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from hwang.isobmff.file import read_index
-from hwang.source import open_source
+from hwang.sources import open_source
 from local import clip as real_clip
 from tests.cloud.asked import CLIP_URI, OK, Asked, Put, frames_in
 from tests.cloud.function import Answer, Function

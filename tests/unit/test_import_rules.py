@@ -20,11 +20,14 @@ PLANTED: Final = {  # contract: file and import
         "function/clock.py",
         "import tests.support.clips",
     ),
-    "index, plan and the ISO-BMFF reader work without the compiled core": (
+    "index, plan, sources and the ISO-BMFF reader work without the compiled core": (
         "hwang/isobmff/boxes.py",
         "import hwang.indexing",
     ),
-    "hwang needs numpy alone, its command line Pillow and rich as well": ("hwang/ranges.py", "import boto3"),
+    "hwang needs numpy alone, its command line Pillow and rich as well, s3 addresses boto3": (
+        "hwang/ranges.py",
+        "import boto3",
+    ),
     "models of the function do no I/O": ("function/models/naming.py", "import socket"),
     "the judge needs none of a maintainer's tools": ("build_stages/verify/elf.py", "import maintain.pins"),
 }

@@ -125,12 +125,12 @@ def test_a_plain_address_is_taken_apart(url: str, host: str, port: int, path: st
     target = ANY.check_url(url)
     assert target == Target("https", host, port, path, shown)
     assert ANY.check_url(target.url) == target
-    assert target.authority in target.url
+    assert target.server.authority in target.url
 
 
 def test_http_is_read_only_where_it_is_allowed() -> None:
-    assert HTTP.check_url("http://example.com:80/v").authority == "example.com"
-    assert HTTP.check_url("http://example.com:443/v").authority == "example.com:443"
+    assert HTTP.check_url("http://example.com:80/v").server.authority == "example.com"
+    assert HTTP.check_url("http://example.com:443/v").server.authority == "example.com:443"
     with pytest.raises(Blocked, match="only https"):
         ANY.check_url("http://example.com/v")
 

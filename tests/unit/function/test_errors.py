@@ -11,7 +11,8 @@ from botocore.exceptions import ClientError, EndpointConnectionError, NoCredenti
 
 import hwang.errors as decoder_errors
 from function import errors
-from function.s3 import Fault, S3Error, s3_failures
+from function.s3 import S3Error, s3_failures
+from hwang.sources.faults import Fault
 
 
 def test_a_report_is_a_json_object_with_four_fields() -> None:
@@ -54,6 +55,8 @@ def test_every_decoder_error_has_its_own_code() -> None:
         "CorruptFrameError": "FrameCorrupt",
         "LimitExceededError": "LimitExceeded",
         "SourceError": "SourceUnavailable",
+        "SourceForbiddenError": "SourceForbidden",
+        "SourceNotFoundError": "SourceNotFound",
         "StoppedError": "Internal",
         "DecodeTimeoutError": "DeadlineExceeded",
         "HwangError": "Internal",

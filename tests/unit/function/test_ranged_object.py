@@ -6,11 +6,10 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import pytest
 
-from function import backoff
 from function.deadline import NEVER, Deadline
 from function.errors import (
     CorruptMedia,
@@ -20,9 +19,11 @@ from function.errors import (
     SourceForbidden,
     SourceUnavailable,
 )
-from function.source import connection
-from function.source.connection import Connection, Pool
-from function.source.ranged_object import HEAD_BYTES, Refusal, RemoteObject
+from function.source.origins import source_error
+from hwang.sources import backoff, connection
+from hwang.sources.connection import Connection, Pool, Server
+from hwang.sources.origin import Refusal, Request
+from hwang.sources.ranged_object import HEAD_BYTES, RemoteObject
 from tests.unit.build.flakyserver import Behaviour, FlakyServer, answer, drip, reset_after, with_headers
 
 CONTENT = random.Random(1).randbytes(1_000_000)  # noqa: S311
@@ -30,28 +31,24 @@ SLOW_DOWN = answer("503 Slow Down", b"<Error><Code>SlowDown</Code></Error>")
 
 
 class Origin:
-    def __init__(self, port: int) -> None:
-        self.shown = "s3://films/clip.mp4"
-        self._port = port
-        self._pool = Pool(self._connect)
+    shown = "s3://films/clip.mp4"
+    version = ""
 
-    def pool(self) -> Pool:
-        return self._pool
+    def __init__(self, port: int) -> None:
+        self.pool = Pool()
+        self._server = Server("http", "127.0.0.1", port)
 
     def close(self) -> None:
-        self._pool.close()
+        self.pool.close()
 
-    def _connect(self) -> Connection:
-        return Connection(connection.connect(socket.AF_INET, ("127.0.0.1", self._port), 1), "films.local")
+    def connect(self, server: Server) -> Connection:
+        return Connection.to(server, [(socket.AF_INET, ("127.0.0.1", server.port))])
 
-    def request(self) -> tuple[str, Mapping[str, str]]:
-        return "/clip.mp4?X-Signature=secret", {}
+    def request(self) -> Request:
+        return Request(self._server, "/clip.mp4?X-Signature=secret", {})
 
     def follow(self, refusal: Refusal) -> bool:  # noqa: ARG002
         return False
-
-    def error(self, refusal: Refusal) -> FunctionError:
-        return SourceForbidden(f"video: {self.shown}: status {refusal.status}")
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +67,8 @@ _open: list[RemoteObject] = []
 
 
 def opened(server: FlakyServer, deadline: Deadline = NEVER) -> RemoteObject:
-    _open.append(RemoteObject(Origin(server.port), deadline))
+    _open.append(RemoteObject(Origin(server.port), source_error, deadline))
+    _open[-1].open()
     return _open[-1]
 
 
@@ -260,4 +258,4 @@ def test_nothing_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with pytest.raises(SourceUnavailable, match="ConnectionRefused"):
-        RemoteObject(Origin(port), NEVER)
+        RemoteObject(Origin(port), source_error, NEVER).open()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hwang.index import VideoIndex
 from hwang.isobmff.file import read_index
-from hwang.source import open_source
+from hwang.sources import open_source
 
 
 def index_of(data: bytes, track: int | None = None) -> VideoIndex:

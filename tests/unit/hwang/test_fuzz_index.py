@@ -15,7 +15,7 @@ from hwang.errors import HwangError
 from hwang.index import VideoIndex
 from hwang.isobmff.file import read_index
 from hwang.plan import make_plan, slice_into_video_intervals
-from hwang.source import open_source
+from hwang.sources import open_source
 from tests.fuzz.mutate import mutate
 from tests.support.boxes import Movie, fragment, fragmented
 

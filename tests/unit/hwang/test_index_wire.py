@@ -16,7 +16,7 @@ from hwang.errors import CorruptMediaError, HwangError, LimitExceededError
 from hwang.index import MAX_SAMPLES, VideoIndex, check_sample_count, presentation_order
 from hwang.isobmff.file import read_index
 from hwang.parameters import annexb_parameter_sets
-from hwang.source import open_source
+from hwang.sources import open_source
 from hwang.wire import decode_packed, encode_packed, unzigzag_deltas, write_varint, zigzag_deltas
 from tests.support.boxes import Movie, box
 from tests.support.processes import there_and_back

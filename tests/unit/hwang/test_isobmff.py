@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hwang.isobmff.file import read_index
-from hwang.source import open_source
+from hwang.sources import open_source
 from tests.support.boxes import Movie, fragment, fragmented, u32
 from tests.support.clips import CLIPS, encoder, oracle, run_ffmpeg, tool_table
 from tests.unit.hwang.indexing import index_of

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hwang.index import VideoIndex
 from hwang.isobmff.file import open_movie
 from hwang.isobmff.top_boxes import WINDOW_BYTES
-from hwang.source import CountingSource, open_source
+from hwang.sources import CountingSource, open_source
 from tests.support.boxes import Movie, box, fragment, fragmented, full, mfra, sidx, table, u32
 from tests.support.clips import encoder, run_ffmpeg
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from hwang.isobmff.file import read_index
-from hwang.source import open_source
+from hwang.sources import open_source
 from tests.support.boxes import Movie, full, table, u32
 
 SAMPLES = 1_000_000
@@ -23,7 +23,7 @@ MEASURE = """
 import sys, time
 from pathlib import Path
 from hwang.isobmff.file import read_index
-from hwang.source import open_source
+from hwang.sources import open_source
 from tests.support.boxes import Movie
 
 def peak_mib():
@@ -41,7 +41,7 @@ IMPORTS = """
 import sys
 from hwang import make_plan
 from hwang.isobmff.file import read_index
-from hwang.source import open_source
+from hwang.sources import open_source
 from tests.support.boxes import Movie, fragment, fragmented
 files = [Movie(composition=[(4, 40)], edits=[(40, 160)]).build(), fragmented(fragment([9], time=0))]
 before = set(sys.modules)

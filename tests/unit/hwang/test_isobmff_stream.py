@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwang.isobmff.file import read_index
-from hwang.source import open_source
+from hwang.sources import open_source
 from tests.support.boxes import Movie, box, full, table
 from tests.support.clips import encoder, oracle, run_ffmpeg
 from tests.unit.hwang.indexing import index_of

@@ -10,7 +10,7 @@ import pytest
 
 from hwang.index import VideoIndex
 from hwang.isobmff.file import read_index
-from hwang.source import open_source
+from hwang.sources import open_source
 from tests.support.boxes import Movie, box, full, table, u32
 from tests.support.clips import encoder, run_ffmpeg, tool_table
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hwang.errors import CorruptFrameError, CorruptMediaError, HwangError, SourceError
-from hwang.source import CountingSource, FileSource, VideoInput, open_source
+from hwang.sources import CountingSource, FileSource, VideoInput, open_source
 from tests.support.processes import there_and_back
 
 DATA = bytes(range(256)) * 40

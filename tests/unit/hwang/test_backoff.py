@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from function.backoff import MAX_ATTEMPTS, MAX_PAUSE_SECONDS, pause_seconds, stated_seconds
+from hwang.sources.backoff import MAX_ATTEMPTS, MAX_PAUSE_SECONDS, pause_seconds, stated_seconds
 
 
 @pytest.mark.parametrize(

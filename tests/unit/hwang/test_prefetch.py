@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from function.source import prefetch
-from function.source.prefetch import Blocks
+from hwang.sources import prefetch
+from hwang.sources.prefetch import Blocks
 
 CONTENT = bytes(range(256)) * 40
 RANGES = st.lists(

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import http.client
+import math
 import re
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final, Protocol
 
-from function import backoff
-from function.backoff import MAX_ATTEMPTS, MAX_PAUSE_SECONDS, stated_seconds
-from function.deadline import Deadline
-from function.errors import CorruptMedia, FunctionError, SourceChanged, SourceForbidden, SourceUnavailable
-from function.source.connection import Connection, Pool
+from hwang.errors import HwangError
+from hwang.sources import backoff
+from hwang.sources.backoff import MAX_ATTEMPTS, MAX_PAUSE_SECONDS, stated_seconds
+from hwang.sources.connection import Connection, Pool
+from hwang.sources.faults import Fault, MakeError
+from hwang.sources.origin import Origin, Refusal, Request
 
 HEAD_BYTES: Final = 64 * 1024
 _MAX_STALLS: Final = 2  # each takes STALL_SECONDS
@@ -24,39 +25,28 @@ _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _OVERLOADED: Final = frozenset([408, 425, 429, 500, 502, 503, 504])
 
 
-@dataclass(frozen=True)
-class Refusal:
-    """An HTTP answer without the requested bytes."""
+class Deadline(Protocol):
+    """A moment on the monotonic clock."""
 
-    status: int
-    headers: http.client.HTTPMessage
-    body: bytes  # the first few kilobytes
+    at: float
 
-
-class Origin(Protocol):
-    """The place of an object, and the meaning of its server's refusals."""
-
-    shown: str  # in messages, without secrets
-
-    def pool(self) -> Pool:
-        """Return the pool of connections; called again after a redirect."""
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until the deadline, at least 0."""
         ...
 
-    def request(self) -> tuple[str, Mapping[str, str]]:
-        """Return path and query, and headers beside Range and If-Match."""
+    def check(self) -> None:
+        """Raise an error if the deadline has passed."""
         ...
 
-    def follow(self, refusal: Refusal) -> bool:
-        """Follow a redirect or renew the request; return True if it shall be sent again."""
-        ...
 
-    def error(self, refusal: Refusal) -> FunctionError:
-        """Return the error that a refusal means."""
-        ...
+class Never:
+    """A deadline that never comes."""
 
-    def close(self) -> None:
-        """Release the connections."""
-        ...
+    at = seconds_left = math.inf
+
+    def check(self) -> None:
+        """Do nothing."""
 
 
 class _Again(Exception):  # noqa: N818 - not an error yet
@@ -69,26 +59,37 @@ class _Again(Exception):  # noqa: N818 - not an error yet
 
 
 class RemoteObject:
-    """A remote object; `size` in bytes, `etag`, and `head`, its first bytes, are known from the start.
+    """A remote object. The first answer brings `size` in bytes, `etag`, and `head`, the bytes from `head_offset` on.
 
-    `requests` and `bytes_read` count network traffic. Thread-safe. Raises the errors of `origin.error`, SourceChanged,
-    SourceUnavailable, SourceForbidden (TLS), CorruptMedia for an empty object, DeadlineExceeded.
+    `requests` and `bytes_read` count network traffic. Thread-safe. Raises errors of `make_error` and of the deadline.
     """
 
-    def __init__(self, origin: Origin, deadline: Deadline) -> None:
+    def __init__(self, origin: Origin, make_error: MakeError, deadline: Deadline) -> None:
         self.requests = self.bytes_read = 0
-        self.size, self.etag, self.head = 0, "", b""
+        self.size, self.etag, self.head, self.head_offset = 0, "", b"", 0
         self._origin = origin
+        self._make_error = make_error
         self._deadline = deadline
-        self._busy: set[Connection] = set()
-        self._lock = threading.Lock()
-        self._closed = threading.Event()
         self._pinned: dict[str, str] = {}
-        try:
-            self._retry(self._open, lambda: 0)
-        except BaseException:
-            self.close()
-            raise
+        self._closed = threading.Event()
+        self._forget()
+
+    def after_fork(self) -> None:
+        """Leave the locks and reads in progress to the parent process."""
+        was_closed, self._closed = self._closed.is_set(), threading.Event()
+        if was_closed:
+            self._closed.set()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._busy: set[Connection] = set()
+        self._lock, self._opening, self._addressing = threading.Lock(), threading.Lock(), threading.Lock()
+
+    def open(self, offset: int = 0, length: int = HEAD_BYTES) -> None:
+        """Request the first bytes, or the first that are needed, unless that is done: at most HEAD_BYTES."""
+        with self._opening:
+            if not self.size:
+                self._retry(lambda: self._open(offset, min(length, HEAD_BYTES)), lambda: 0)
 
     def read(self, offset: int, length: int) -> bytearray:
         """Return exactly these bytes, which must lie inside the object."""
@@ -118,33 +119,36 @@ class RemoteObject:
                 connection.abort()
         self._origin.close()
 
-    def _open(self) -> None:
-        with self._ask(0, HEAD_BYTES - 1) as (_, answer):
+    def _open(self, offset: int, length: int) -> None:
+        with self._ask(offset, offset + length - 1) as (_, answer):
             span = _CONTENT_RANGE.fullmatch(answer.getheader("Content-Range", ""))
-            if answer.status == http.client.PARTIAL_CONTENT and span and span[1] == "0":
-                self.size = int(span[3])
+            if answer.status == http.client.PARTIAL_CONTENT and span and int(span[1]) == offset:
+                size = int(span[3])
             elif answer.status == http.client.OK and 0 <= (answer.length or 0) <= HEAD_BYTES and not answer.chunked:
-                self.size = answer.length or 0  # servers answer like this for small and empty objects
+                # of a small or empty object
+                size, offset, length = answer.length or 0, 0, HEAD_BYTES
             else:
                 raise _Again("the server does not answer requests for byte ranges")
-            length = min(self.size, HEAD_BYTES)
-            self.head = answer.read(length + 1)
-            self._count(0, len(self.head))
-            if len(self.head) != length:
+            length = min(size - offset, length)
+            head = answer.read(length + 1)
+            self._count(0, len(head))
+            if len(head) != length:
                 raise _Again("the connection ended early")
             self.etag = answer.getheader("ETag", "")
-        if not self.size:
-            raise self._empty()
+        if not size:
+            raise self._too_short(0)
         if self.etag and not self.etag.startswith("W/"):
             self._pinned["If-Match"] = self.etag
+        self.head, self.head_offset, self.size = head, offset, size
 
     @contextmanager
     def _ask(self, first: int, last: int) -> Iterator[tuple[Connection, http.client.HTTPResponse]]:
         """Request the bytes first..last; yield the connection and its answer. Raises refusals as errors."""
-        path, headers = self._origin.request()
-        headers = {"Accept-Encoding": "identity", "Range": f"bytes={first}-{last}", **self._pinned, **headers}
-        pool = self._origin.pool()
-        connection, answer = self._answered(pool, path, headers)
+        pool = self._origin.pool
+        with self._addressing:
+            request = self._origin.request()
+        headers = {"Accept-Encoding": "identity", "Range": f"bytes={first}-{last}", **self._pinned, **request.headers}
+        connection, answer = self._answered(pool, request, headers)
         usable = False
         try:
             if answer.status in (http.client.OK, http.client.PARTIAL_CONTENT):
@@ -152,30 +156,33 @@ class RemoteObject:
                     raise _Again("the server compresses what it sends")
                 yield connection, answer
             else:
-                self._refused(answer)
+                self._refused(answer, request, first)
             usable = answer.isclosed() and not answer.will_close
         finally:
             self._release(connection)
             if usable:
-                pool.give_back(connection)
+                pool.give_back(request.server, connection)
             else:
                 connection.close()
 
     def _answered(
-        self, pool: Pool, path: str, headers: Mapping[str, str]
+        self, pool: Pool, request: Request, headers: Mapping[str, str]
     ) -> tuple[Connection, http.client.HTTPResponse]:
         """Send the request over an idle or new connection; retry at once if the server had closed an idle one."""
-        connection, used = pool.take()
+        idle = pool.take(request.server)
+        connection = idle or self._origin.connect(request.server)
         with self._lock:
             self._busy.add(connection)
+        if self._closed.is_set():
+            connection.abort()
         self._count(1, 0)
         try:
-            return connection, connection.get(path, headers, self._deadline.at)
+            return connection, connection.get(request.path, headers, self._deadline.at)
         except (OSError, http.client.HTTPException) as error:
             self._release(connection)
             connection.close()
-            if used and not isinstance(error, TimeoutError):
-                pool.close()
+            if idle and not isinstance(error, TimeoutError):
+                pool.close(request.server)
                 raise _Again("the connection was closed", pause_seconds=0) from error
             raise
 
@@ -183,17 +190,21 @@ class RemoteObject:
         with self._lock:
             self._busy.discard(connection)
 
-    def _refused(self, answer: http.client.HTTPResponse) -> None:
-        refusal = Refusal(answer.status, answer.headers, answer.read(_MAX_ERROR_BYTES))
-        if self._origin.follow(refusal):
+    def _refused(self, answer: http.client.HTTPResponse, request: Request, first: int) -> None:
+        refusal = Refusal(answer.status, answer.headers, answer.read(_MAX_ERROR_BYTES), request)
+        with self._addressing:
+            followed = self._origin.follow(refusal)
+        if followed:
             raise _Again(f"status {refusal.status}", pause_seconds=0)
         if refusal.status in _OVERLOADED:
             raise _Again(f"status {refusal.status}", pause_seconds=stated_seconds(refusal.headers.get("Retry-After")))
         if refusal.status == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
-            raise self._changed() if self.size else self._empty()
+            raise self._changed() if self.size else self._too_short(first)
         if refusal.status == http.client.PRECONDITION_FAILED:
             raise self._changed()
-        raise self._origin.error(refusal)
+        fault, cause = refusal.fault
+        version, shown = self._origin.version, self._origin.shown
+        raise self._make_error(fault, f"{version}{shown} {fault.value} ({cause})", shown, cause)
 
     def _check_part(self, answer: http.client.HTTPResponse, first: int, end: int) -> None:
         span = _CONTENT_RANGE.fullmatch(answer.getheader("Content-Range", ""))
@@ -212,16 +223,17 @@ class RemoteObject:
         while True:
             self._deadline.check()
             try:
+                if self._closed.is_set():
+                    raise self._unavailable("it was closed")
                 step()
                 return
             except _Again as again:
                 failed = again
+            except HwangError:  # some are OSErrors as well
+                raise
             except ssl.SSLCertVerificationError as error:
-                raise SourceForbidden(
-                    f"video: {self._origin.shown}: its TLS certificate is not valid ({error.verify_message})",
-                    video=self._origin.shown,
-                    cause="tls",
-                ) from error
+                shown, problem = self._origin.shown, f"its TLS certificate is not valid ({error.verify_message})"
+                raise self._make_error(Fault.FORBIDDEN, f"{shown}: {problem}", shown, "tls") from error
             except TimeoutError:
                 failed = _Again("it answers too slowly", stalled=True)
             except (OSError, http.client.HTTPException) as error:
@@ -243,14 +255,15 @@ class RemoteObject:
             self.requests += requests
             self.bytes_read += bytes_read
 
-    def _unavailable(self, cause: str) -> SourceUnavailable:
+    def _unavailable(self, cause: str) -> Exception:
         shown = self._origin.shown
-        return SourceUnavailable(f"video: {shown} could not be read ({cause})", video=shown, cause=cause)
+        return self._make_error(Fault.UNAVAILABLE, f"{shown} could not be read ({cause})", shown, cause)
 
-    def _changed(self) -> SourceChanged:
+    def _changed(self) -> Exception:
         shown = self._origin.shown
-        return SourceChanged(f"video: {shown} was replaced while it was being read", video=shown)
+        return self._make_error(Fault.CHANGED, f"{shown} was replaced while it was being read", shown)
 
-    def _empty(self) -> CorruptMedia:
+    def _too_short(self, first: int) -> Exception:
         shown = self._origin.shown
-        return CorruptMedia(f"video: {shown} is empty (0 bytes)", video=shown)
+        problem = f"ends before byte {first}; it is truncated" if first else "is empty (0 bytes)"
+        return self._make_error(Fault.BROKEN, f"{shown} {problem}", shown)

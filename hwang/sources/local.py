@@ -1,4 +1,4 @@
-"""Sources of a video's bytes: a path, bytes, a file object, or an object that reads ranges."""
+"""Sources on this machine: a file, bytes, a file object, a file system of fsspec; and the base that they share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Protocol, Self, cast, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 from hwang.errors import CorruptMediaError, SourceError
 
@@ -16,10 +16,10 @@ __all__ = [
     "CountingSource",
     "FileObjectSource",
     "FileSource",
+    "FsspecSource",
     "MemorySource",
     "RangeSource",
     "VideoInput",
-    "open_source",
 ]
 
 
@@ -48,11 +48,14 @@ class BinaryFile(Protocol):
         """Move to a position and return it."""
 
 
-VideoInput = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryFile | RangeSource
+VideoInput = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryFile | RangeSource | tuple[Any, str]
 
 
 class _Source(ABC):
     """Base of the sources of this module: a name for messages, bounds checks, complete reads."""
+
+    reopen: str | tuple[Any, str] | None = None
+    """An input that opens the same bytes in another process, if there is one."""
 
     def __init__(self, name: str, size: int) -> None:
         if size == 0:
@@ -67,13 +70,16 @@ class _Source(ABC):
 
     def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
         """Read (offset, length) ranges. Raises SourceError for one that is outside, or that cannot be read."""
+        self._check(ranges)
+        return [self._exactly(offset, length) for offset, length in ranges]
+
+    def _check(self, ranges: Sequence[tuple[int, int]]) -> None:
         for offset, length in ranges:
             if offset < 0 or length < 0 or offset + length > self._size:
                 raise SourceError(
                     f"{self.name}: bytes {offset}..{offset + length} requested, but it has {self._size}; "
                     "the file is truncated or the index belongs to another file"
                 )
-        return [self._exactly(offset, length) for offset, length in ranges]
 
     def _exactly(self, offset: int, length: int) -> bytes:
         parts, missing = [], length
@@ -110,6 +116,7 @@ class FileSource(_Source):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        self.reopen = os.path.abspath(path)  # noqa: PTH100 - str stays str
         try:
             super().__init__(os.fspath(path), os.fstat(self._fd).st_size)
         except BaseException:
@@ -160,6 +167,31 @@ class FileObjectSource(_Source):
             return self._file.read(length)
 
 
+class FsspecSource(_Source):
+    """A path of an fsspec file system, whose `cat_ranges` fetches ranges at once if it can."""
+
+    def __init__(self, fs: Any, path: str) -> None:
+        self.reopen = self._fs, self._path = fs, path
+        size = fs.size(path)
+        if size is None:
+            raise SourceError(f"{path}: its file system does not state its size; copy the file, or pass its bytes")
+        super().__init__(path, size)
+
+    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Read ranges in one call of the file system. Raises SourceError."""
+        self._check(ranges)
+        wanted = [(offset, offset + length) for offset, length in ranges if length]
+        starts, ends = [start for start, _ in wanted], [end for _, end in wanted]
+        try:
+            found = iter(self._fs.cat_ranges([self._path] * len(wanted), starts, ends, on_error="raise"))
+        except Exception as error:  # each file system has errors of its own
+            raise SourceError(f"{self.name}: reading {len(wanted)} ranges failed: {error}") from error
+        return [next(found) if length else b"" for _, length in ranges]
+
+    def _read(self, offset: int, length: int) -> bytes:
+        return self.read_ranges([(offset, length)])[0]
+
+
 class CountingSource:
     """Counts the reads of a source. `bytes_read` and `requests` (ranges) only grow."""
 
@@ -188,26 +220,3 @@ class CountingSource:
         with self._lock:
             self.requests += requests
             self.bytes_read += bytes_read
-
-
-def open_source(video: VideoInput) -> RangeSource:
-    """Return `video` as a range source.
-
-    Paths (str, PathLike) are opened and owned by the result, bytes-like objects and file objects stay the
-    caller's, and an object with `size` and `read_ranges` is returned itself.
-    Raises CorruptMediaError for 0 bytes, OSError if a path cannot be opened, TypeError otherwise.
-    """
-    if isinstance(video, str | os.PathLike):
-        return FileSource(video)
-    if isinstance(video, bytes | bytearray | memoryview):
-        return MemorySource(video)
-    if hasattr(video, "size") and hasattr(video, "read_ranges"):
-        return cast("RangeSource", video)
-    if hasattr(video, "read") and hasattr(video, "seek"):
-        if isinstance(video, io.TextIOBase):
-            raise TypeError("video is a text file object; open it with mode 'rb'")
-        return FileObjectSource(video)
-    raise TypeError(
-        "video must be a path, bytes, a binary file object, or have `size` and `read_ranges`, "
-        f"not {type(video).__name__}"
-    )

@@ -1,0 +1,67 @@
+"""Connections through the proxies that the environment names: HTTPS_PROXY, HTTP_PROXY, NO_PROXY."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import time
+import urllib.request
+from collections.abc import Mapping
+from urllib.parse import unquote, urlsplit
+
+from hwang.sources import connection
+from hwang.sources.connection import STALL_SECONDS, Connection, Server, TimedSocket, lookup, secure
+from hwang.sources.faults import Fault, source_error
+
+_PORT = 8080
+
+
+def connect(server: Server, authorities: str | None = None) -> Connection:
+    """Open a connection to a server, for https by a tunnel through its proxy. Raises OSError."""
+    proxy = _proxy_of(server)
+    if not proxy:
+        return Connection.to(server, lookup(server.host, server.port), authorities)
+    parts = urlsplit(proxy)
+    transport = connection.connect(lookup(parts.hostname or "", parts.port or _PORT))
+    if server.scheme != "https":
+        return Connection(transport, server.authority)
+    try:
+        _open_tunnel(transport, server, credentials("Proxy-Authorization", proxy))
+    except BaseException:
+        transport.close()
+        raise
+    return Connection(secure(transport, server.host, authorities), server.authority)
+
+
+def request_to(server: Server, path: str) -> tuple[str, dict[str, str]]:
+    """Return the path to ask for, and headers: a proxy for http takes whole addresses."""
+    proxy = _proxy_of(server) if server.scheme == "http" else None
+    return (f"http://{server.authority}{path}", credentials("Proxy-Authorization", proxy)) if proxy else (path, {})
+
+
+def credentials(header: str, url: str) -> dict[str, str]:
+    """Return a header with the address's user name and password, if it has them."""
+    parts = urlsplit(url)
+    if parts.username is None:
+        return {}
+    text = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return {header: f"Basic {base64.b64encode(text.encode()).decode()}"}
+
+
+def _proxy_of(server: Server) -> str | None:
+    proxy = urllib.request.getproxies().get(server.scheme)
+    if not proxy or urllib.request.proxy_bypass(server.authority):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _open_tunnel(transport: TimedSocket, server: Server, headers: Mapping[str, str]) -> None:
+    place = f"{server.authority.removesuffix(f':{server.port}')}:{server.port}"
+    lines = [f"CONNECT {place} HTTP/1.1", f"Host: {place}", *(f"{name}: {value}" for name, value in headers.items())]
+    transport.expires = time.monotonic() + STALL_SECONDS
+    transport.sendall("\r\n".join([*lines, "", ""]).encode())
+    with http.client.HTTPResponse(transport, method="CONNECT") as answer:
+        answer.begin()
+        if answer.status != http.client.OK:
+            cause = f"status {answer.status}"
+            raise source_error(Fault.FORBIDDEN, f"the proxy refuses connections to {place} ({cause})", place, cause)
