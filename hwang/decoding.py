@@ -29,8 +29,8 @@ _STEPS_BACK = (1, 32, 512)
 
 _KEYFRAMES_TRIED = 4
 
-PictureFacts = tuple[str, int, tuple[int, int], Color]
-"""(FFmpeg's pixel format, bits of a channel, sample aspect ratio or zeros, color) of a picture."""
+PictureFacts = tuple[tuple[int, int], str, int, tuple[int, int], Color]
+"""(coded size, FFmpeg's pixel format, bits of a channel, sample aspect ratio or zeros, color) of a picture."""
 
 
 class StopFlags:

@@ -221,7 +221,8 @@ nb::list parameter_sets(const PyVideo& self, const PyBytes& bytes, const StopFla
       stop, [&](Cancellation& cancelled) { return self.video.parameter_sets({bytes.source, false}, cancelled); }));
 }
 
-// (pixel format, bit depth, sample aspect ratio, color) of the first picture of the run that comes out, or None.
+// (coded size, pixel format, bit depth, sample aspect ratio, color) of the first picture of the run that comes out, or
+// None.
 nb::object py_picture_facts(const PyVideo& self, const PyBytes& bytes, const PyRun& run, const StopFlag& stop) {
   run.check_against(self.video.table, SIZE_MAX);
   const auto facts = without_python(stop, [&](Cancellation& cancelled) {
@@ -229,7 +230,7 @@ nb::object py_picture_facts(const PyVideo& self, const PyBytes& bytes, const PyR
   });
   if (!facts) return nb::none();
   const auto& [primaries, transfer, matrix, range] = facts->color;
-  return nb::make_tuple(facts->pixel_format, facts->bit_depth,
+  return nb::make_tuple(nb::make_tuple(facts->width, facts->height), facts->pixel_format, facts->bit_depth,
                         nb::make_tuple(facts->sample_aspect_ratio.num, facts->sample_aspect_ratio.den),
                         nb::make_tuple(primaries, transfer, matrix, range));
 }
@@ -331,6 +332,7 @@ void translate(const std::exception_ptr& pointer, void*) {
 
 NB_MODULE(_core, m) {
   using namespace hwang;
+  nb::set_leak_warnings(false);  // a process may end with decoders that it still uses
   DecoderLog::install();
   nb::register_exception_translator(translate);
 

@@ -9,7 +9,9 @@ std::optional<PictureFacts> picture_facts(const Stream& stream, const Table& tab
   decoder.start(run, feed);
   if (!decoder.next(*picture, cancellation)) return std::nullopt;
   const AVPixFmtDescriptor& format = *av_pix_fmt_desc_get(static_cast<AVPixelFormat>(picture->format));
-  return PictureFacts{format.name,
+  return PictureFacts{picture->width,
+                      picture->height,
+                      format.name,
                       format.comp[0].depth,
                       picture->sample_aspect_ratio,
                       {picture->color_primaries, picture->color_trc, picture->colorspace, picture->color_range}};

@@ -9,6 +9,7 @@ namespace hwang {
 
 // Properties of a video that its pictures state.
 struct PictureFacts {
+  int width, height;         // before the container's cropping
   std::string pixel_format;  // FFmpeg's name
   int bit_depth;
   AVRational sample_aspect_ratio;  // 0 if unknown
