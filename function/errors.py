@@ -170,6 +170,7 @@ def of_code(code: str, message: str, detail: dict[str, object], retryable: bool)
 # The first match counts, so a subclass stands before its base.
 _BY_HWANG_ERROR: Final[tuple[tuple[type[hwang.errors.HwangError], type[FunctionError]], ...]] = (
     (hwang.errors.FrameIndexError, FrameOutOfRange),
+    (hwang.errors.ClockError, UnsupportedMedia),
     (hwang.errors.EncryptedMediaError, Encrypted),
     (hwang.errors.UnsupportedMediaError, UnsupportedMedia),
     (hwang.errors.CorruptFrameError, FrameCorrupt),

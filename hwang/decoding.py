@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwang import _core
-from hwang.errors import CorruptFrameError, UnsupportedMediaError
-from hwang.index import VideoIndex
+from hwang.errors import CorruptFrameError, CorruptMediaError, UnsupportedMediaError
+from hwang.index import Color, VideoIndex
 from hwang.indexing import core_video
 from hwang.picture import Arrays, PictureLayout, part_of
 from hwang.plan import REQUEST_COST_BYTES, Plan, Run, earlier_start, make_plan, own_runs
@@ -32,6 +32,11 @@ _WITNESS_SAMPLES = 16
 
 _WITNESS_BYTES = 64 << 20
 """Limit of the pictures that are compared at a time."""
+
+_KEYFRAMES_TRIED = 4
+
+PictureFacts = tuple[tuple[int, int], str, int, tuple[int, int], Color]
+"""(coded size, FFmpeg's pixel format, bits of a channel, sample aspect ratio or zeros, color) of a picture."""
 
 
 class StopFlags:
@@ -256,6 +261,20 @@ class Decoding:
         report = self._video.decode(source, core_runs, layout.core(), planes, skip_unreferenced, care, stop)
         self._counters.add(report, runs)
         return report
+
+    def picture_facts(self, stop: _core.StopFlag) -> PictureFacts:
+        """Decode the first picture, or that of one of the next key frames, and return what it states of the video.
+
+        Raises CorruptMediaError if none of them can be decoded.
+        """
+        keyframes = np.flatnonzero(self.index.sync[self.index.order])
+        for row in [*range(min(1, len(self.index))), *keyframes[:_KEYFRAMES_TRIED].tolist()]:
+            plan = make_plan(self.index, [row])
+            run = plan.runs[0]
+            core_run = _core.Run(run.samples, run.wanted, np.zeros(len(run.wanted), np.int64))
+            if facts := self._video.picture_facts(self._bytes(plan.ranges), core_run, stop):
+                return facts
+        raise CorruptMediaError("none of the first pictures can be decoded: the video is damaged")
 
     def first_size(self, stop: _core.StopFlag) -> tuple[int, int]:
         """Return width and height of the first row's picture, which is decoded for this."""

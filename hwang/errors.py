@@ -10,6 +10,7 @@ import errno
 from collections.abc import Iterable
 
 __all__ = [
+    "ClockError",
     "CorruptFrameError",
     "CorruptMediaError",
     "DecodeTimeoutError",
@@ -35,6 +36,13 @@ class HwangError(Exception):
 
 class FrameIndexError(HwangError, IndexError):
     """A row outside [0, len(video)), or a time at which no row is on display. Rows do not count from the end."""
+
+
+class ClockError(HwangError, ValueError):
+    """A time was asked for in a raw stream, which states none: give fps= when opening it, or ask for rows.
+
+    Or fps= was given for a video that states its times.
+    """
 
 
 class UnsupportedMediaError(HwangError, ValueError):

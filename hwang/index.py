@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hwang import wire
-from hwang.errors import CorruptMediaError, LimitExceededError
+from hwang.errors import ClockError, CorruptMediaError, LimitExceededError
 from hwang.parameters import annexb_parameter_sets
-from hwang.rows import rows_on_display
+from hwang.timeline import rows_on_display, times_of
 
 __all__ = [
     "MAX_REORDER",
@@ -26,6 +26,7 @@ __all__ = [
     "VideoIndex",
     "check_sample_count",
     "presentation_order",
+    "rate_of",
 ]
 
 MAX_SAMPLES = 1 << 24
@@ -70,6 +71,19 @@ _BOUNDS = {  # of the numbers, exclusive
     "bits_per_coded_sample": 1 << 16,
 }
 _COLOR_BOUNDS = (257, 257, 257, 3)  # 256 is FFmpeg's first number of its own
+
+
+def rate_of(fps: float | tuple[int, int]) -> tuple[int, int]:
+    """Return frames per second as (numerator, denominator), reduced, below 2^31. Raises ValueError."""
+    from fractions import Fraction  # late: it is rarely needed
+
+    try:
+        rate = Fraction(*fps) if isinstance(fps, tuple) else Fraction(fps).limit_denominator(1001)
+    except (TypeError, ValueError, OverflowError, ZeroDivisionError):
+        rate = Fraction(0)
+    if not 0 < rate < 1 << 31 or rate.denominator >= 1 << 31:
+        raise ValueError(f"fps must be frames per second, such as 25 or (30000, 1001), not {fps!r}")
+    return rate.numerator, rate.denominator
 
 
 def check_sample_count(count: int) -> int:
@@ -126,6 +140,8 @@ class VideoIndex:
     configurations: BytesFrom = field(default=(), repr=False)  # extradata of later samples, where it changes
     parameter_sets: BytesFrom = field(default=(), repr=False)  # in force from samples at which they change in band
     sets_unknown: bool = False  # samples may have parameter sets of their own, and nobody has looked yet
+    sample_aspect_ratio: tuple[int, int] = (0, 1)  # width and height of a pixel; 0 if the container does not state it
+    clockless: bool = False  # the video, a raw stream, states no times: ticks only order the rows
     complete: bool = True  # False for an index written by another program, without timestamps: index the file again
 
     def __post_init__(self) -> None:
@@ -172,6 +188,8 @@ class VideoIndex:
                 raise CorruptMediaError("index: parameter sets of samples that do not exist")
         if not all(0 < part < 1 << 31 for part in self.time_base):
             raise CorruptMediaError(f"index: impossible time base {self.time_base}")
+        if not all(0 <= part < 1 << 32 for part in self.sample_aspect_ratio):
+            raise CorruptMediaError(f"index: impossible sample aspect ratio {self.sample_aspect_ratio}")
         if self.rotation not in (0, 90, 180, 270):
             raise CorruptMediaError(f"index: impossible rotation {self.rotation}")
 
@@ -185,7 +203,12 @@ class VideoIndex:
         return len(self.sample_offset)
 
     def timestamps(self) -> NDArray[np.float64]:
-        """Return the seconds at which each row is displayed, float64 [N], on the timeline after edit lists."""
+        """Return the seconds at which each row is displayed, float64 [N], on the timeline after edit lists.
+
+        NaN for a raw stream, which states no times: see at_rate().
+        """
+        if self.clockless:
+            return np.full(len(self), np.nan)
         numerator, denominator = self.time_base
         return self.row_pts.astype(np.float64) * (numerator / denominator)
 
@@ -193,12 +216,22 @@ class VideoIndex:
         """int64 [n]: the row on display at each of `seconds`, a number or several: the last one that began by then.
 
         Times are taken with a tolerance of a microsecond; the last row is on display for one mean frame interval.
-        Raises FrameIndexError for a time before the first row or behind the last.
+        Raises FrameIndexError for a time before the first row or behind the last, ClockError for a raw stream.
         """
-        times = np.atleast_1d(np.asarray(seconds, np.float64))
-        if times.ndim != 1:
-            raise TypeError(f"seconds must be a number or a sequence of numbers, not {times.ndim}-D")
-        return rows_on_display(times, self)
+        return rows_on_display(times_of(seconds), self)
+
+    def at_rate(self, fps: float | tuple[int, int]) -> VideoIndex:
+        """Return the index of a raw stream with times: row i appears at i / fps seconds.
+
+        fps: frames per second, a number or (numerator, denominator).
+        Raises ClockError if the video states times of its own, ValueError for an fps that is no rate.
+        """
+        if not self.clockless:
+            raise ClockError(f"fps= is for raw streams; this video ({self.container}) states times of its own")
+        numerator, denominator = rate_of(fps)
+        rows = np.arange(len(self))
+        clock = (denominator, numerator)
+        return replace(self, clockless=False, time_base=clock, row_pts=rows, duration_ticks=len(self))
 
     # The names below are those of scanner-research/hwang, so that scripts written for it run.
 

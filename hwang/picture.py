@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_SIDE",
     "Arrays",
+    "Axes",
     "PictureLayout",
     "PixelFormat",
     "Planes",
@@ -28,6 +29,9 @@ __all__ = [
 
 PixelFormat = Literal["rgb24", "bgr24", "gray8", "rgb48", "yuv420p"]
 """rgb24, bgr24: uint8 [N, H, W, 3]; rgb48: uint16 [N, H, W, 3]; gray8: uint8 [N, H, W]; yuv420p: Planes."""
+
+Axes = Literal["NHWC", "NCHW"]
+"""NHWC: the channels of a pixel side by side; NCHW: each channel a picture of its own."""
 
 MAX_SIDE = 16_384
 """Limit in pixels of the width and height of pictures, decoded or returned."""
@@ -49,20 +53,24 @@ Arrays = NDArray[Any] | Planes
 
 @dataclass(frozen=True, slots=True)
 class PictureLayout:
-    """Pixel format and size of the pictures that a request returns."""
+    """Pixel format, size and arrangement of the pictures that a request returns."""
 
     pixel_format: PixelFormat
-    width: int  # pixels
+    width: int  # pixels, before the turn
     height: int
     any_size: bool = False  # pictures of another size than the video's are scaled as well, as the size is asked for
+    turn: int = 0  # degrees clockwise: 0, 90, 180, 270
+    axes: Axes = "NHWC"
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
         """Shapes of one picture's array, or of its three planes."""
+        sides = _turned((self.height, self.width), self.turn)
         if self.pixel_format == "yuv420p":
-            chroma = ((self.height + 1) // 2, (self.width + 1) // 2)
-            return (self.height, self.width), chroma, chroma
-        return ((self.height, self.width, *_CHANNELS[self.pixel_format]),)
+            chroma = ((sides[0] + 1) // 2, (sides[1] + 1) // 2)
+            return sides, chroma, chroma
+        channels = _CHANNELS[self.pixel_format]
+        return ((*(channels or (1,)), *sides) if self.axes == "NCHW" else (*sides, *channels),)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -81,7 +89,8 @@ class PictureLayout:
         """Return the layout in the core's terms."""
         from hwang import _core  # sizes are available without it
 
-        return _core.Layout(getattr(_core.PixelFormat, self.pixel_format), self.width, self.height, self.any_size)
+        pixel_format, is_planar = getattr(_core.PixelFormat, self.pixel_format), self.axes == "NCHW"
+        return _core.Layout(pixel_format, self.width, self.height, self.any_size, self.turn, is_planar)
 
     def empty(self, count: int, page_pool: _core.PagePool) -> Arrays:
         """Return uninitialized arrays for `count` pictures.
@@ -142,9 +151,13 @@ def picture_layout(
     height: int | None,
     max_side: int | None,
     pixel_format: str,
+    *,
+    turn: int = 0,
+    axes: str = "NHWC",
 ) -> PictureLayout:
     """Return the layout of a request for a video of (width, height) pixels.
 
+    turn: degrees clockwise; the sizes asked for are those of the turned picture.
     If only one of `width` and `height` is given, the other follows from the aspect ratio; `max_side` shrinks larger
     pictures only. Raises ValueError.
     """
@@ -156,7 +169,11 @@ def picture_layout(
             raise ValueError(f"{name} must be a number of pixels from 1 to {MAX_SIDE}, not {value!r}")
     if max_side is not None and (width is not None or height is not None):
         raise ValueError("give max_side, or width and height, not both")
-    full_width, full_height = video_size
+    if axes not in ("NHWC", "NCHW"):
+        raise ValueError(f"layout {axes!r} is not known; there are NHWC and NCHW")
+    if axes == "NCHW" and pixel_format == "yuv420p":
+        raise ValueError("yuv420p has planes instead of channels: layout must be NHWC")
+    full_width, full_height = _turned(video_size, turn)
     any_size = not (width is None and height is None and max_side is None)
     if max_side is not None:
         scale = min(1.0, max_side / max(video_size))
@@ -168,7 +185,11 @@ def picture_layout(
     size = (max(1, width or full_width), max(1, height or full_height))
     if max(size) > MAX_SIDE:
         raise ValueError(f"pictures of {size[0]}x{size[1]} pixels; at most {MAX_SIDE} on either side are possible")
-    return PictureLayout(pixel_format, *size, any_size)  # type: ignore[arg-type]
+    return PictureLayout(pixel_format, *_turned(size, turn), any_size, turn, axes)  # type: ignore[arg-type]
+
+
+def _turned(sides: tuple[int, int], turn: int) -> tuple[int, int]:
+    return sides[::-1] if turn % 180 else sides
 
 
 def check_picture_size(width: int, height: int, max_pixels: int) -> None:

@@ -9,9 +9,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hwang.index import VideoIndex
+from hwang.index import MAX_SAMPLES, VideoIndex
 from hwang.ranges import ByteRange, coalesce
-from hwang.rows import Rows, check_rows
+from hwang.rows import Rows, Selection, rows_of
 
 __all__ = [
     "REQUEST_COST_BYTES",
@@ -73,7 +73,7 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def make_plan(index: VideoIndex, rows: Rows, *, request_cost_bytes: int = REQUEST_COST_BYTES) -> Plan:
+def make_plan(index: VideoIndex, rows: Rows | Selection, *, request_cost_bytes: int = REQUEST_COST_BYTES) -> Plan:
     """Plan the decoding of `rows`.
 
     Every wanted sample is decoded once, however often requested. A run starts at the last sync sample, in decode
@@ -85,7 +85,7 @@ def make_plan(index: VideoIndex, rows: Rows, *, request_cost_bytes: int = REQUES
     """
     if request_cost_bytes < 0:
         raise ValueError(f"request_cost_bytes is {request_cost_bytes}; the least is 0: read only needed bytes")
-    positions = check_rows(rows, len(index))
+    positions = rows_of(rows, index, MAX_SAMPLES)
     sample_of_position = index.order[positions]
     wanted = _distinct(sample_of_position)
     groups = _groups(start_samples(index, wanted), wanted)
@@ -105,13 +105,13 @@ def make_plan(index: VideoIndex, rows: Rows, *, request_cost_bytes: int = REQUES
     )
 
 
-def slice_into_video_intervals(index: VideoIndex, rows: Rows) -> list[tuple[tuple[int, int], list[int]]]:
+def slice_into_video_intervals(index: VideoIndex, rows: Rows | Selection) -> list[tuple[tuple[int, int], list[int]]]:
     """Return upstream's view of a plan: [((first_sample, end_sample), rows), ...], ascending, half-open, disjoint.
 
     An interval goes from a sync sample to the next one behind its last row; `rows` are those that it shows,
     ascending, each once. Neighbouring intervals are one. Raises like make_plan.
     """
-    wanted_rows = _distinct(check_rows(rows, len(index)))
+    wanted_rows = _distinct(rows_of(rows, index, MAX_SAMPLES))
     wanted = _distinct(index.order[wanted_rows])
     bounds = np.append(np.flatnonzero(index.sync), index.samples)
     intervals: list[tuple[int, int]] = []

@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from typing import Protocol, SupportsIndex, assert_never
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from hwang.errors import FrameIndexError, LimitExceededError
+from hwang.timeline import TOLERANCE_SECONDS, Timeline, begun_by, display_seconds, rows_on_display, times_of
 
 __all__ = [
+    "Between",
     "Every",
     "Keyframes",
+    "NearestKeyframes",
     "RowList",
     "RowRange",
     "Rows",
@@ -24,11 +27,9 @@ __all__ = [
     "Times",
     "check_rows",
     "resolve",
-    "rows_on_display",
+    "rows_of",
+    "subscripted",
 ]
-
-TOLERANCE_SECONDS = 1e-6
-"""Times are written with a few decimals: 0.041667 means the frame at 1/24 s."""
 
 Rows = Sequence[SupportsIndex] | Iterable[SupportsIndex] | range | NDArray[np.integer]
 
@@ -51,9 +52,28 @@ class RowRange:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """The rows on display at these times, in seconds."""
+    """The rows on display at these times, in seconds: a number or several."""
 
-    seconds: Sequence[float]
+    seconds: ArrayLike
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """The rows on display from `start_seconds` until before `stop_seconds`; None: the end of the video.
+
+    fps: instead of every row, those on display at start, start + 1 / fps, ... before stop: some left out or repeated.
+    Raises ValueError for times that do not ascend, or an fps that is not above 0.
+    """
+
+    start_seconds: float
+    stop_seconds: float | None = None
+    fps: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.stop_seconds is not None and not self.start_seconds <= self.stop_seconds:
+            raise ValueError(f"from {self.start_seconds} s to {self.stop_seconds} s: stop must not be before start")
+        if self.fps is not None:
+            _check_positive("fps", self.fps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +82,20 @@ class Every:
 
     seconds: float
 
+    def __post_init__(self) -> None:
+        _check_positive("seconds", self.seconds)
+
 
 @dataclass(frozen=True, slots=True)
 class Keyframes:
     """The rows that decode without any other."""
+
+
+@dataclass(frozen=True, slots=True)
+class NearestKeyframes:
+    """For each of these times, in seconds, the key frame that appears nearest to it; of two as near the earlier."""
+
+    seconds: ArrayLike
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +104,18 @@ class Spread:
 
     count: int
 
+    def __post_init__(self) -> None:
+        if operator.index(self.count) < 1:
+            raise ValueError(f"count is {_shown(self.count)}; the least is 1")
 
-Selection = RowList | RowRange | Times | Every | Keyframes | Spread
+
+Selection = RowList | RowRange | Times | Between | Every | Keyframes | NearestKeyframes | Spread
+
+# short names, for hwang.every(2.0)
+at, between, every, keyframes, nearest_keyframe, count = Times, Between, Every, Keyframes, NearestKeyframes, Spread
 
 
-class _Index(Protocol):
+class _Index(Timeline, Protocol):
     """The part of a VideoIndex that selections need."""
 
     @property
@@ -87,22 +124,13 @@ class _Index(Protocol):
     @property
     def order(self) -> NDArray[np.uint32]: ...
 
-    @property
-    def row_pts(self) -> NDArray[np.int64]: ...
-
-    @property
-    def time_base(self) -> tuple[int, int]: ...
-
-    def fps(self) -> float: ...
-
-    def __len__(self) -> int: ...
-
 
 def resolve(selection: Selection, index: _Index, max_rows: int) -> NDArray[np.int64]:
-    """Rows of the video, int64 [n] with n >= 1, in the order of the selection, each in [0, len(index)).
+    """Rows of the video, int64 [n], in the order of the selection, each in [0, len(index)); n = 0 if that is empty.
 
     Nothing is expanded before its bounds are checked. Raises FrameIndexError if a row or a time lies outside the video
     or the video has no such row, LimitExceededError for more than `max_rows`; `detail` of both holds the numbers.
+    Raises ClockError for times in a video without.
     """
     count = len(index)
     if count == 0:
@@ -115,16 +143,19 @@ def resolve(selection: Selection, index: _Index, max_rows: int) -> NDArray[np.in
             _check_bounds(selection.start, stop - 1, count)
             rows = np.arange(selection.start, stop, selection.step, dtype=np.int64)
         case Times():
-            rows = rows_on_display(np.array(selection.seconds, np.float64), index)
+            rows = rows_on_display(times_of(selection.seconds), index)
+        case Between():
+            rows = _between(selection, index, max_rows)
         case Every():
-            began = _seconds_after_first(index)
-            steps = math.floor(min(max(0.0, float(began[-1]) + TOLERANCE_SECONDS) / selection.seconds, 1e18))
+            numerator, denominator = index.time_base
+            last = (int(index.row_pts[-1]) - int(index.row_pts[0])) * numerator / denominator
+            steps = math.floor(min(max(0.0, last + TOLERANCE_SECONDS) / selection.seconds, 1e18))
             _check_amount(steps + 1, max_rows)
-            rows = _last_begun(began, selection.seconds * np.arange(steps + 1, dtype=np.float64))
+            rows = begun_by(selection.seconds * np.arange(steps + 1, dtype=np.float64), index)
         case Keyframes():
-            rows = np.flatnonzero(index.sync[index.order])
-            if len(rows) == 0:
-                raise FrameIndexError("the video shows no key frame", frames=count)
+            rows = _keyframes(index)
+        case NearestKeyframes():
+            rows = _nearest_keyframes(times_of(selection.seconds), index)
         case Spread():
             if selection.count > count:
                 wanted = _shown(selection.count)
@@ -136,24 +167,9 @@ def resolve(selection: Selection, index: _Index, max_rows: int) -> NDArray[np.in
     return rows
 
 
-def rows_on_display(seconds: NDArray[np.float64], index: _Index) -> NDArray[np.int64]:
-    """The row on display at each of `seconds` ([n], as the video's timestamps count): the last that began by then.
-
-    A row begins a microsecond early, and the last one is on display for one frame interval. Raises FrameIndexError
-    for the first time outside, with its `position` in `detail`.
-    """
-    first, end = _display_seconds(index)
-    outside = ~((seconds >= first - TOLERANCE_SECONDS) & (seconds <= end + TOLERANCE_SECONDS)) | (len(index) == 0)
-    if outside.any():
-        position = int(outside.argmax())
-        raise FrameIndexError(
-            f"{seconds[position]:.6g} s is outside the video, which is on display from {first:.6g} s to {end:.6g} s",
-            position=position,
-            seconds=float(seconds[position]),
-            first_seconds=first,
-            end_seconds=end,
-        )
-    return _last_begun(_seconds_after_first(index), seconds - first)
+def rows_of(rows: Rows | Selection, index: _Index, max_rows: int) -> NDArray[np.int64]:
+    """Rows of the video, int64 [n], of a selection or a sequence of rows. Raises like resolve() and check_rows()."""
+    return resolve(rows, index, max_rows) if isinstance(rows, Selection) else check_rows(rows, len(index))
 
 
 def check_rows(rows: Rows, count: int) -> NDArray[np.int64]:
@@ -181,6 +197,63 @@ def check_rows(rows: Rows, count: int) -> NDArray[np.int64]:
     return np.array(numbers, np.int64)
 
 
+def subscripted(key: object, count: int) -> int | NDArray[np.int64]:
+    """The row that an integer in `decoder[key]` names, or the rows, int64 [n], of a slice, a mask, or several integers.
+
+    Negative ones count from the end. Raises FrameIndexError outside the video, IndexError for a mask of another length,
+    TypeError for other keys.
+    """
+    if isinstance(key, slice):
+        return np.arange(*key.indices(count), dtype=np.int64)
+    if not isinstance(key, tuple) and (rows := np.asarray(key)).ndim == 1:
+        if rows.dtype == np.bool_:
+            if len(rows) != count:
+                raise IndexError(f"the mask has {len(rows)} values, and the video {count} frames")
+            return np.flatnonzero(rows)
+        if rows.dtype.kind in "iu" or not rows.size:
+            outside = rows[(rows >= count) | (rows < -count)] if rows.size else rows
+            if len(outside):
+                raise FrameIndexError(f"row {outside[0]} is outside the video, which has {count} frames", frames=count)
+            return np.where(rows < 0, rows + count, rows).astype(np.int64)
+    row = _row(key)  # type: ignore[arg-type]
+    if not -count <= row < count:
+        raise FrameIndexError(f"row {_shown(row)} is outside the video, which has {count} frames", frames=count)
+    return row % count
+
+
+def _keyframes(index: _Index) -> NDArray[np.int64]:
+    rows = np.flatnonzero(index.sync[index.order])
+    if len(rows) == 0:
+        raise FrameIndexError("the video shows no key frame", frames=len(index))
+    return rows
+
+
+def _nearest_keyframes(seconds: NDArray[np.float64], index: _Index) -> NDArray[np.int64]:
+    rows_on_display(seconds, index)  # raises for a time outside
+    rows = _keyframes(index)
+    numerator, denominator = index.time_base
+    appears = (index.row_pts[rows] - index.row_pts[0]).astype(np.float64) * (numerator / denominator)
+    after_first = seconds - display_seconds(index)[0]
+    behind = np.searchsorted(appears, after_first)
+    before, behind = np.maximum(behind - 1, 0), np.minimum(behind, len(rows) - 1)
+    is_nearer = np.abs(appears[behind] - after_first) < np.abs(after_first - appears[before]) - TOLERANCE_SECONDS
+    return rows[np.where(is_nearer, behind, before)]
+
+
+def _between(selection: Between, index: _Index, max_rows: int) -> NDArray[np.int64]:
+    first, end = display_seconds(index)
+    start, stop = selection.start_seconds, end if selection.stop_seconds is None else selection.stop_seconds
+    row, _ = rows_on_display(np.array([start, stop]), index)
+    if selection.fps is not None:
+        steps = math.ceil(min(max(0.0, stop - start - TOLERANCE_SECONDS) * selection.fps, 1e18))
+        _check_amount(steps, max_rows)
+        return begun_by(start - first + np.arange(steps) / selection.fps, index)
+    if selection.stop_seconds is None:
+        return np.arange(row, len(index))
+    before_stop = begun_by(np.array([stop - first - 2 * TOLERANCE_SECONDS]), index)[0]  # no frame that begins at stop
+    return np.arange(row, before_stop + 1 if start < stop else row)
+
+
 def _row(row: SupportsIndex) -> int:
     if isinstance(row, bool | np.bool_):
         raise TypeError("a row is a bool; for a mask, pass numpy.flatnonzero(mask)")
@@ -199,6 +272,11 @@ def _check_bounds(first: int, last: int, count: int) -> None:
             )
 
 
+def _check_positive(name: str, number: float) -> None:
+    if not 0 < number < math.inf:
+        raise ValueError(f"{name} is {number!r}; it must be a number above 0")
+
+
 def _check_amount(wanted: int, max_rows: int) -> None:
     if wanted > max_rows:
         raise LimitExceededError(
@@ -214,24 +292,3 @@ def _shown(number: int) -> int | str:
     if abs(number) < 10**18:
         return number
     return f"{float(number):.3g}" if abs(number) < 10**300 else "(a number of over 300 digits)"
-
-
-def _seconds_after_first(index: _Index) -> NDArray[np.float64]:
-    """float64 [N]: when each row appears, counted from the first one, so that a late start costs no precision."""
-    numerator, denominator = index.time_base
-    return (index.row_pts - index.row_pts[:1]).astype(np.float64) * (numerator / denominator)
-
-
-def _display_seconds(index: _Index) -> tuple[float, float]:
-    """Return the times at which the first row appears and the last one ends, as timestamps() counts; else zeros."""
-    if len(index) == 0:
-        return 0.0, 0.0
-    numerator, denominator = index.time_base
-    last_interval = (int(index.row_pts[-1]) - int(index.row_pts[-2:][0])) * numerator / denominator
-    interval = max(1 / index.fps() if index.fps() > 0 else 0.0, last_interval)
-    first, last = (int(index.row_pts[place]) * numerator / denominator for place in (0, -1))
-    return first, last + interval
-
-
-def _last_begun(began: NDArray[np.float64], seconds: NDArray[np.float64]) -> NDArray[np.int64]:
-    return np.searchsorted(began, seconds + TOLERANCE_SECONDS, "right") - 1

@@ -27,6 +27,7 @@ _SCALARS = {  # column of the index: field number
     "reorder": 116,
     "bits_per_coded_sample": 117,
     "separate_fields": 118,
+    "clockless": 119,
     "sets_unknown": 125,
 }
 _TIME_BASE = (100, 101)
@@ -34,7 +35,7 @@ _STRINGS = {"container": 102, "codec": 103}
 _EXTRADATA = 105
 _DELTAS = {"pts": 110, "dts": 111, "order": 112, "row_pts": 113}  # packed zigzag differences
 _DISPOSABLE = 114  # packed differences of sample numbers
-_TUPLES = {"color": 115, "cropping": 120, "coded_size": 126}  # packed
+_TUPLES = {"color": 115, "cropping": 120, "coded_size": 126, "sample_aspect_ratio": 127}  # packed
 _CHANGES = {"configurations": (121, 122), "parameter_sets": (123, 124)}  # packed sample numbers, repeated bytes
 
 _BYTE_STEPS = np.array([1 << 7 * k for k in range(1, 10)], np.uint64)  # from each of these on, one more byte
@@ -103,7 +104,8 @@ def decode(data: bytes) -> dict[str, Any]:
     if len(index["order"]) and not 0 <= int(index["order"].min()) <= int(index["order"].max()) < samples:
         raise CorruptMediaError("serialized index: a row shows a sample that does not exist")
     index |= {name: message.scalar(number) for name, number in _SCALARS.items()}
-    index |= {name: bool(index[name]) for name in ("byte_addressable", "separate_fields", "sets_unknown")}
+    flags = ("byte_addressable", "separate_fields", "clockless", "sets_unknown")
+    index |= {name: bool(index[name]) for name in flags}
     index |= {name: message.text(number) for name, number in _STRINGS.items()}
     index |= {name: tuple(found) for name, number in _TUPLES.items() if (found := message.packed(number).tolist())}
     for name, (number, following) in _CHANGES.items():

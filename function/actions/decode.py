@@ -12,7 +12,7 @@ import numpy as np
 
 import hwang
 from function.actions.limits import DecodeEstimate, batch_bytes, check, function_memory
-from function.errors import BadRequest
+from function.errors import BadRequest, UnsupportedMedia
 from function.frames.pictures import Pictures, Shape
 from function.frames.reduce import REDUCTIONS, Reduced
 from function.frames.rows import resolve_rows
@@ -71,6 +71,8 @@ class _DecodeRun:
     def __init__(self, request: Decode, session: Session, video: OpenVideo, asked: str) -> None:
         index = video.index
         rows = resolve_rows(request.frames, index)
+        if index.clockless and any(field == "seconds" for _, field, _ in request.template.parts):
+            raise UnsupportedMedia("name: {seconds} needs times, and this raw stream states none: use {row}")
         written_as = request.resolved_format(len(rows))
         shape = Shape.of((index.width, index.height), request.size, index.rotation if request.rotate else 0)
         if FORMATS[written_as].writer == "clip":
@@ -113,7 +115,7 @@ class _DecodeRun:
         result = DecodeResult(
             request=self._asked,
             video=self._video.facts,
-            frames=FrameList(count=len(rows), rows=rows.tolist(), timestamps=list(self._frames.seconds)),
+            frames=FrameList.of(rows.tolist(), list(self._frames.seconds)),
             output=written,
             objects=len(written),
             manifest=f"s3://{request.output.bucket}/{request.output.manifest_key}" if request.output else None,

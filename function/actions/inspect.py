@@ -47,7 +47,7 @@ def plan(request: Plan, session: Session) -> dict[str, Any]:
         memory = function_memory()
         result = PlanResult(
             video=video.facts,
-            frames=FrameList(count=len(rows), rows=rows.tolist(), timestamps=index.timestamps()[rows].tolist()),
+            frames=FrameList.of(rows.tolist(), index.timestamps()[rows].tolist()),
             cost=Cost(
                 requests=len(estimate.plan.ranges),
                 bytes=estimate.plan.bytes_to_read,

@@ -7,9 +7,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from function.errors import FrameOutOfRange, LimitExceeded
+from function.errors import FrameOutOfRange, LimitExceeded, UnsupportedMedia
 from function.models.selection import Frames, selection_of
-from hwang.errors import FrameIndexError, LimitExceededError
+from hwang.errors import ClockError, FrameIndexError, LimitExceededError
 from hwang.index import VideoIndex
 from hwang.rows import resolve
 
@@ -22,12 +22,14 @@ def resolve_rows(frames: Frames, index: VideoIndex) -> Rows:
     """int64 [n], n ≥ 1, in the order asked for, duplicates kept, each in [0, len(index)).
 
     Nothing is expanded before its bounds are checked. Raises FrameOutOfRange for the first row or time outside the
-    video, LimitExceeded above MAX_FRAMES.
+    video, LimitExceeded above MAX_FRAMES, UnsupportedMedia for times in a raw stream, which states none.
     """
     try:
         return resolve(selection_of(frames), index, MAX_FRAMES)
     except FrameIndexError as error:
         path = f"frames.timestamps[{error.detail['position']}]" if "position" in error.detail else "frames"
         raise FrameOutOfRange(f"{path}: {error}", **error.detail) from None
+    except ClockError:
+        raise UnsupportedMedia("frames: this raw stream states no times: ask for rows, keyframes or a count") from None
     except LimitExceededError as error:
         raise LimitExceeded(f"frames: {error}", **error.detail) from None

@@ -92,8 +92,8 @@ def thumbnail(frame: NDArray[np.uint8], sheet: Layout) -> Image:
 
 
 def caption(row: int, seconds: float) -> str:
-    """The line below a thumbnail, `#100  4.17 s`."""
-    return f"#{row}  {seconds:.2f} s"
+    """The line below a thumbnail, `#100  4.17 s`; in a video without times `#100`."""
+    return f"#{row}" if math.isnan(seconds) else f"#{row}  {seconds:.2f} s"
 
 
 def draw_sheet(sheet: Layout, title: str, thumbnails: Sequence[Image], captions: Sequence[str]) -> Image:

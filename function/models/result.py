@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 from function.models.selection import Model
@@ -28,6 +29,11 @@ class FrameList(Model):
     count: int
     rows: list[int] | None = None
     timestamps: list[float] | None = None
+
+    @classmethod
+    def of(cls, rows: list[int], seconds: list[float]) -> FrameList:
+        """The list of these rows; seconds that are NaN are left out, as JSON has no such number."""
+        return cls(count=len(rows), rows=rows, timestamps=None if any(map(math.isnan, seconds)) else seconds)
 
 
 class VideoFacts(Model):

@@ -119,4 +119,6 @@ def _open_decoder(arguments: Namespace) -> Decoder:
     except ImportError:
         raise UsageError("decoding needs hwang's compiled core, which is not installed here") from None
     index = stored_index(arguments)
-    return Decoder(open_video(arguments.file), index, threads=arguments.threads, track=arguments.track)
+    return Decoder(
+        open_video(arguments.file), index, threads=arguments.threads, track=arguments.track, fps=arguments.fps
+    )

@@ -11,44 +11,21 @@ import numpy as np
 from hwang.cli.images import refuse_to_overwrite, replacing
 from hwang.cli.text import aligned, row_list, size
 from hwang.cli.video import STANDARD_INPUT, UsageError, file_bytes, index_video, open_video, selected_rows, stored_index
-from hwang.index import Color
+from hwang.metadata import color_names
 from hwang.plan import counted, make_plan
-
-
-def _numbered(names: str) -> dict[int, str]:
-    """The names in `names` by their place, from 0 on; a reserved number is a dash."""
-    return {number: name for number, name in enumerate(names.split()) if name != "-"}
-
-
-# The numbers of ITU-T H.273, as the ffmpeg tool names them.
-_COLORS = {
-    "primaries": _numbered(
-        "- bt709 unknown - bt470m bt470bg smpte170m smpte240m film bt2020 smpte428 smpte431 smpte432"
-        " - - - - - - - - - ebu3213"
-    ),
-    "transfer": _numbered(
-        "- bt709 unknown - bt470m bt470bg smpte170m smpte240m linear log100 log316 iec61966-2-4 bt1361e iec61966-2-1"
-        " bt2020-10 bt2020-12 smpte2084 smpte428 arib-std-b67"
-    ),
-    "matrix": _numbered(
-        "gbr bt709 unknown - fcc bt470bg smpte170m smpte240m ycgco bt2020nc bt2020c smpte2085"
-        " chroma-derived-nc chroma-derived-c ictcp"
-    ),
-    "range": _numbered("unknown limited full"),
-}
 
 
 def show_info(arguments: Namespace) -> tuple[dict[str, Any], str]:
     """The content of a video; `gop_samples` is None if nothing is known to be a sync sample."""
     video = open_video(arguments.file)
-    index, read = index_video(video, arguments.track)
+    index, read = index_video(video, arguments)
     gops = np.diff(np.append(np.flatnonzero(index.sync), index.samples))
     gop = (
         {"shortest": int(gops.min()), "median": float(np.median(gops)), "longest": int(gops.max())}
         if len(gops)
         else None
     )
-    color = color_names(index.color)
+    color = color_names(index.color)._asdict()
     facts = {
         "container": index.container,
         "codec": index.codec,
@@ -68,6 +45,7 @@ def show_info(arguments: Namespace) -> tuple[dict[str, Any], str]:
     }
     turned = f", to be turned by {index.rotation} degrees" if index.rotation else ""
     length = "one group" if facts["keyframes"] == 1 else "groups of {shortest} to {longest}, median {median:g}"
+    rate = f"{facts['fps']:.6g} frames a second for {facts['duration_seconds']:.6g} s"
     lines = [
         ("video", f"{index.codec} in {index.container}, {size(file_bytes(video))}"),
         ("size", f"{index.width} x {index.height}{turned}"),
@@ -75,7 +53,7 @@ def show_info(arguments: Namespace) -> tuple[dict[str, Any], str]:
             "color",
             "matrix {matrix}, primaries {primaries}, transfer {transfer}, range {range}".format(**color),
         ),
-        ("rate", f"{facts['fps']:.6g} frames a second for {facts['duration_seconds']:.6g} s"),
+        ("rate", "unknown; --fps sets that of a raw stream" if index.clockless else rate),
         ("rows", f"{counted(len(index), 'frame')} shown, of {counted(index.samples, 'sample')}"),
         ("keyframes", f"{facts['keyframes']:,}, {length.format(**gop)}" if gop else "none known: decoding starts at 0"),
         ("access", "only the bytes needed" if index.byte_addressable else "read from end to end"),
@@ -97,7 +75,7 @@ def write_index(arguments: Namespace) -> tuple[dict[str, Any], str]:
     if not arguments.force:
         refuse_to_overwrite([target])
     video = open_video(arguments.file)
-    index, read = index_video(video, arguments.track)
+    index, read = index_video(video, arguments)
     data = index.serialize()
     with replacing(target) as file:
         file.write(data)
@@ -118,7 +96,9 @@ def show_plan(arguments: Namespace) -> tuple[dict[str, Any], str]:
     """The cost of decoding some rows. Ranges are [offset, length]; samples are half-open [first, end)."""
     index = stored_index(arguments)
     if index is None or not index.complete:
-        index, _ = index_video(open_video(arguments.file), arguments.track)
+        index, _ = index_video(open_video(arguments.file), arguments)
+    elif arguments.fps:
+        index = index.at_rate(arguments.fps)
     plan = make_plan(index, selected_rows(arguments, index), request_cost_bytes=arguments.request_cost)
     runs, lines = [], [["run", "rows", "samples", "fed", "left out", "bytes", "ranges"]]
     for number, run in enumerate(plan.runs):
@@ -143,8 +123,3 @@ def show_plan(arguments: Namespace) -> tuple[dict[str, Any], str]:
     if not index.byte_addressable:
         text += f"\nbut {index.container} is read from end to end: the whole file is read"
     return result, text
-
-
-def color_names(color: Color) -> dict[str, str]:
-    """The names of the colors that the container states; the number of one that has no name."""
-    return {kind: names.get(number, str(number)) for (kind, names), number in zip(_COLORS.items(), color, strict=True)}

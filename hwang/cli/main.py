@@ -12,8 +12,8 @@ from typing import Any, NoReturn
 
 from hwang.cli import frames, inspect
 from hwang.cli.text import row_list
-from hwang.cli.video import ROWS_HELP, UsageError, parse_every, parse_rows
-from hwang.errors import CorruptFrameError, FrameIndexError, HwangError
+from hwang.cli.video import ROWS_HELP, UsageError, parse_every, parse_rate, parse_rows
+from hwang.errors import ClockError, CorruptFrameError, FrameIndexError, HwangError
 from hwang.plan import REQUEST_COST_BYTES
 
 
@@ -34,6 +34,7 @@ _EXIT_OF_ERROR: dict[type[BaseException], ExitCode] = {
     CorruptFrameError: ExitCode.CORRUPT_FRAMES,
     UsageError: ExitCode.USAGE,
     FrameIndexError: ExitCode.USAGE,
+    ClockError: ExitCode.USAGE,
     OSError: ExitCode.INPUT_OUTPUT,  # SourceError among them
     HwangError: ExitCode.MEDIA,
     MemoryError: ExitCode.MEDIA,
@@ -94,6 +95,9 @@ def make_parser() -> argparse.ArgumentParser:
     video.add_argument("file", metavar="FILE", help="the video; - is standard input, read into memory")
     video.add_argument(
         "--track", type=_integer(1), metavar="ID", help="video track of an MP4 or MOV (default: the first)"
+    )
+    video.add_argument(
+        "--fps", type=parse_rate, metavar="RATE", help="frames a second of a raw stream, such as 25 or 30000/1001"
     )
     video.add_argument("--json", action="store_true", help="print the result as JSON")
     rows = _Parser(add_help=False)

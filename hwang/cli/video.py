@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwang.errors import LimitExceededError
-from hwang.index import MAX_SAMPLES, VideoIndex
+from hwang.index import MAX_SAMPLES, VideoIndex, rate_of
 from hwang.isobmff.file import read_index
 from hwang.rows import Every, Keyframes, RowList, RowRange, Selection, Times, resolve
 from hwang.sources import CountingSource, open_source
@@ -58,16 +58,16 @@ def stored_index(arguments: Namespace) -> VideoIndex | None:
     return VideoIndex.from_file(arguments.index) if arguments.index else None
 
 
-def index_video(video: str | bytes, track: int | None) -> tuple[VideoIndex, dict[str, Any]]:
+def index_video(video: str | bytes, arguments: Namespace) -> tuple[VideoIndex, dict[str, Any]]:
     """The index of `video`, and what was read to make it. Needs the compiled core for all but MP4 and MOV."""
     start = time.perf_counter()
     read: Stats | CountingSource
     try:
         from hwang.decoder import Decoder
     except ImportError:
-        index, read = _index_without_core(video, track)
+        index, read = _index_without_core(video, arguments.track)
     else:
-        with Decoder(video, track=track) as decoder:
+        with Decoder(video, track=arguments.track, fps=arguments.fps) as decoder:
             index, read = decoder.video_index, decoder.stats
     milliseconds = round((time.perf_counter() - start) * 1000, 1)
     return index, {"bytes": read.bytes_read, "requests": read.requests, "milliseconds": milliseconds}
@@ -76,6 +76,15 @@ def index_video(video: str | bytes, track: int | None) -> tuple[VideoIndex, dict
 def parse_rows(text: str) -> tuple[Selection, ...]:
     """ROWS as selections. Raises ArgumentTypeError for anything else."""
     return tuple(_parse_item(item.strip()) for item in text.split(","))
+
+
+def parse_rate(text: str) -> tuple[int, int]:
+    """The RATE of --fps. Raises ArgumentTypeError for anything else."""
+    numerator, _, denominator = text.partition("/")
+    try:
+        return rate_of((int(numerator), int(denominator)) if denominator else float(numerator))
+    except ValueError:
+        raise ArgumentTypeError(f"'{text}' is no rate; it is like 25 or 30000/1001") from None
 
 
 def parse_every(text: str) -> tuple[Selection, ...]:

@@ -1,7 +1,10 @@
 #include "convert.h"
 
 #include <cstring>
+#include <memory>
 #include <string>
+
+#include "arrange.h"
 
 namespace hwang {
 
@@ -55,11 +58,32 @@ bool Converter::convert(AVFrame& picture, const PlanePointers& out) {
   // Like the ffmpeg tool's scale filter: scales fields together, and leaves the chroma position to the scaler.
   picture.flags &= ~AV_FRAME_FLAG_INTERLACED;
   picture.chroma_location = AVCHROMA_LOC_UNSPECIFIED;
+  const bool rearranged = layout_.is_rearranged();
+  const PlanePointers made = rearranged ? unarranged() : out;
+  make(picture, made);
+  for (int i = 0; rearranged && i < layout_.planes(); i++) arrange(layout_, i, made[i], out[i]);
+  return true;
+}
+
+void Converter::make(AVFrame& picture, const PlanePointers& out) {
   if (is_luma_enough(picture))
     map_luma(picture, out[0]);
   else
     scale(picture, out);
-  return true;
+}
+
+PlanePointers Converter::unarranged() {
+  PlanePointers planes{};
+  std::size_t size = 0;
+  for (int i = 0; i < layout_.planes(); i++) size += layout_.plane(i).bytes() + alignment;
+  unarranged_.resize(size);
+  void* next = unarranged_.data();
+  for (int i = 0; i < layout_.planes(); i++) {
+    planes[i] = static_cast<std::uint8_t*>(std::align(alignment, layout_.plane(i).bytes(), next, size));
+    next = planes[i] + layout_.plane(i).bytes();
+    size -= layout_.plane(i).bytes();
+  }
+  return planes;
 }
 
 void Converter::scale(AVFrame& picture, const PlanePointers& out) {

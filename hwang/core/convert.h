@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "av.h"
 #include "demux.h"
@@ -26,6 +27,8 @@ class Converter {
     bool operator==(const Luma&) const = default;
   };
 
+  PlanePointers unarranged();
+  void make(AVFrame& picture, const PlanePointers& out);
   void scale(AVFrame& picture, const PlanePointers& out);
   void scale_into(AVFrame& target, const AVFrame& picture);
   bool is_luma_enough(const AVFrame& picture) const;
@@ -38,6 +41,7 @@ class Converter {
   ScalerPtr scaler_;
   FramePtr target_;
   FramePtr padded_;
+  std::vector<std::uint8_t> unarranged_;  // a picture before it is turned, or made planar
   std::optional<Luma> learnt_;
   std::array<std::uint8_t, 256> gray_{};
   bool gray_is_luma_ = false;

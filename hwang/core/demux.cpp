@@ -119,7 +119,14 @@ AVRational Demuxer::time_base() const { return stream_->time_base; }
 
 std::string Demuxer::container() const { return container_->name(); }
 
+bool Demuxer::clockless() const { return container_->context()->iformat->flags & AVFMT_NOTIMESTAMPS; }
+
+AVRational Demuxer::sample_aspect_ratio() const {
+  return av_guess_sample_aspect_ratio(container_->context(), stream_, nullptr);
+}
+
 std::int64_t Demuxer::duration() const {
+  if (clockless()) return 0;  // libavformat guesses from the bit rate
   if (stream_->duration != AV_NOPTS_VALUE) return stream_->duration;
   const std::int64_t whole = container_->context()->duration;
   if (whole == AV_NOPTS_VALUE) return 0;
@@ -216,7 +223,9 @@ Scan scan(const ByteSource& source, std::int64_t max_pixels, Cancellation& cance
   demuxer.probe();
   Scan scan{.stream = demuxer.stream(),
             .container = demuxer.container(),
+            .clockless = demuxer.clockless(),
             .time_base = demuxer.time_base(),
+            .sample_aspect_ratio = demuxer.sample_aspect_ratio(),
             .duration = demuxer.duration()};
   const AVCodecDescriptor* codec = avcodec_descriptor_get_by_name(scan.stream.codec.c_str());
   const auto packet = owned<PacketPtr>(av_packet_alloc());

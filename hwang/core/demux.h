@@ -58,7 +58,9 @@ class Demuxer {
 
   AVRational time_base() const;
   std::string container() const;
-  std::int64_t duration() const;  // in ticks of time_base, 0 if unknown
+  bool clockless() const;                  // a raw stream: the container states no times
+  AVRational sample_aspect_ratio() const;  // 0 if unknown
+  std::int64_t duration() const;           // in ticks of time_base, 0 if unknown
 
  private:
   std::unique_ptr<Container> container_;
@@ -95,7 +97,9 @@ class Reordering {
 struct Scan {
   Stream stream;
   std::string container;
+  bool clockless;
   AVRational time_base;
+  AVRational sample_aspect_ratio;
   std::int64_t duration;
   std::vector<std::uint64_t> offset;
   std::vector<std::uint32_t> size;

@@ -10,6 +10,7 @@
 #include "decode.h"
 #include "decoder_log.h"
 #include "page_pool.h"
+#include "picture_facts.h"
 #include "released.h"
 
 namespace nb = nanobind;
@@ -220,6 +221,38 @@ nb::list parameter_sets(const PyVideo& self, const PyBytes& bytes, const StopFla
       stop, [&](Cancellation& cancelled) { return self.video.parameter_sets({bytes.source, false}, cancelled); }));
 }
 
+// (coded size, pixel format, bit depth, sample aspect ratio, color) of the first picture of the run that comes out, or
+// None.
+nb::object py_picture_facts(const PyVideo& self, const PyBytes& bytes, const PyRun& run, const StopFlag& stop) {
+  run.check_against(self.video.table, SIZE_MAX);
+  const auto facts = without_python(stop, [&](Cancellation& cancelled) {
+    return picture_facts(self.video.stream, self.video.table, run.run, {bytes.source, false}, cancelled);
+  });
+  if (!facts) return nb::none();
+  const auto& [primaries, transfer, matrix, range] = facts->color;
+  return nb::make_tuple(nb::make_tuple(facts->width, facts->height), facts->pixel_format, facts->bit_depth,
+                        nb::make_tuple(facts->sample_aspect_ratio.num, facts->sample_aspect_ratio.den),
+                        nb::make_tuple(primaries, transfer, matrix, range));
+}
+
+// Memory of another library, in the reach of the processor, as a numpy array that shares it; None if it is elsewhere.
+nb::object shared_array(nb::ndarray<> memory) {
+  const int device = memory.device_type();
+  const bool reachable = device == nb::device::cpu::value || device == nb::device::cuda_host::value ||
+                         device == nb::device::rocm_host::value;
+  if (!reachable) return nb::none();
+  std::vector<std::size_t> shape;
+  std::vector<std::int64_t> strides;
+  for (std::size_t i = 0; i < memory.ndim(); i++) {
+    shape.push_back(memory.shape(i));
+    strides.push_back(memory.stride(i));
+  }
+  auto* kept = new nb::ndarray<>(memory);
+  nb::capsule owner(kept, [](void* p) noexcept { delete static_cast<nb::ndarray<>*>(p); });
+  return nb::cast(
+      nb::ndarray<nb::numpy>(memory.data(), shape.size(), shape.data(), owner, strides.data(), memory.dtype()));
+}
+
 // Keeps alive all that the C++ stream refers to.
 struct PyPictureStream {
   nb::object video, runs;
@@ -265,7 +298,9 @@ nb::dict scan_container(const PyBytes& bytes, std::int64_t max_pixels, const Sto
   found["parameter_sets"] = to_python(scan.parameter_sets);
   found["byte_addressable"] = scan.byte_addressable;
   found["container"] = scan.container;
+  found["clockless"] = scan.clockless;
   found["time_base"] = nb::make_tuple(scan.time_base.num, scan.time_base.den);
+  found["sample_aspect_ratio"] = nb::make_tuple(scan.sample_aspect_ratio.num, scan.sample_aspect_ratio.den);
   found["duration"] = scan.duration;
   found["sample_offset"] = to_numpy(std::move(scan.offset));
   found["sample_size"] = to_numpy(std::move(scan.size));
@@ -297,6 +332,7 @@ void translate(const std::exception_ptr& pointer, void*) {
 
 NB_MODULE(_core, m) {
   using namespace hwang;
+  nb::set_leak_warnings(false);  // a process may end with decoders that it still uses
   DecoderLog::install();
   nb::register_exception_translator(translate);
 
@@ -310,10 +346,10 @@ NB_MODULE(_core, m) {
   nb::class_<Layout>(m, "Layout")
       .def(
           "__init__",
-          [](Layout* self, PixelFormat format, int width, int height, bool any_size) {
-            new (self) Layout{format, width, height, any_size};
+          [](Layout* self, PixelFormat format, int width, int height, bool any_size, int turn, bool planar) {
+            new (self) Layout{format, width, height, any_size, turn, planar};
           },
-          "pixel_format"_a, "width"_a, "height"_a, "any_size"_a);
+          "pixel_format"_a, "width"_a, "height"_a, "any_size"_a, "turn"_a, "planar"_a);
   nb::class_<StopFlag>(m, "StopFlag").def(nb::init<>()).def("set", &StopFlag::set);
   nb::class_<PagePool>(m, "PagePool")
       .def(nb::new_([] { return std::make_shared<PagePool>(); }))
@@ -336,12 +372,14 @@ NB_MODULE(_core, m) {
       .def("second_fields", &second_fields, "source"_a, "samples"_a, "stop"_a)
       .def("reorders", &look<&Video::reorders>, "source"_a, "samples"_a, "stop"_a)
       .def("lack_sets", &lack_sets, "source"_a, "samples"_a, "stop"_a)
-      .def("parameter_sets", &parameter_sets, "source"_a, "stop"_a);
+      .def("parameter_sets", &parameter_sets, "source"_a, "stop"_a)
+      .def("picture_facts", &py_picture_facts, "source"_a, "run"_a, "stop"_a);
   nb::class_<PyPictureStream>(m, "PictureStream")
       .def(nb::init<nb::object, const PyBytes&, nb::list, bool>(), "video"_a, "source"_a, "runs"_a,
            "skip_unreferenced"_a)
       .def("read", &PyPictureStream::read, "layout"_a, "planes"_a, "stop"_a)
       .def("report", [](const PyPictureStream& self) { return report(self.pictures.outcome()); });
+  m.def("shared_array", &shared_array, "memory"_a);
   m.def("scan", &scan_container, "source"_a, "max_pixels"_a, "stop"_a);
   m.def("may_be_left_behind", &may_be_left_behind);
   m.def("keep_threads_out", &keep_threads_out);

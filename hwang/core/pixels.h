@@ -18,15 +18,17 @@ struct PlaneSize {
 // Memory layout of a request's pictures: planes without padding.
 struct Layout {
   PixelFormat format;
-  int width;
+  int width;  // before the turn
   int height;
   bool any_size = false;  // scale pictures of another size than the video's as well
+  int turn = 0;           // degrees clockwise: 0, 90, 180, 270
+  bool planar = false;    // channels one behind the other
 
   bool operator==(const Layout&) const = default;
+  bool is_rearranged() const { return turn || (planar && channels() > 1); }
+  int channels() const { return format == PixelFormat::gray8 || format == PixelFormat::yuv420p ? 1 : 3; }
   int planes() const { return format == PixelFormat::yuv420p ? 3 : 1; }
-  int pixel_bytes() const {
-    return format == PixelFormat::rgb48 ? 6 : format == PixelFormat::rgb24 || format == PixelFormat::bgr24 ? 3 : 1;
-  }
+  int pixel_bytes() const { return channels() * (format == PixelFormat::rgb48 ? 2 : 1); }
   PlaneSize plane(int i) const {
     const int shift = i ? 1 : 0;  // chroma has half the rows and columns, rounded up
     const auto half = [&](int length) { return static_cast<std::size_t>((length + shift) >> shift); };

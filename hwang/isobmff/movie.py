@@ -157,6 +157,7 @@ class Movie:
             extradata=entry.extradata,
             rotation=self._track.rotation,
             track_id=self._track.number,
+            sample_aspect_ratio=_aspect_ratio(entry, self._track.size),
             color=entry.color,
             reorder=rows.reorder if entry.codec == "h264" else 0,
             bits_per_coded_sample=entry.depth,
@@ -188,3 +189,12 @@ class Movie:
             return False
         begin = self._reader.peek(int(samples.offset[0]), min(int(samples.size[0]), _FIRST_BYTES))
         return begin is not None and begins_with_parameter_sets(entry.codec, entry.extradata, begin)
+
+
+def _aspect_ratio(entry: SampleEntry, shown: tuple[int, int]) -> tuple[int, int]:
+    """Return the pixels' spacing, or else that which makes a coded picture as large as it is shown, as FFmpeg does."""
+    if all(entry.spacing):
+        return entry.spacing
+    if 0 in (*shown, entry.width, entry.height) or shown == (entry.width, entry.height):
+        return 0, 1
+    return entry.height * shown[0], entry.width * shown[1]

@@ -76,6 +76,7 @@ class SampleEntry(NamedTuple):
     depth: int  # bits per pixel
     color: Color
     cropping: Cropping
+    spacing: tuple[int, int]  # of pixels, horizontally and vertically; 0 if not stated
 
 
 def read_sample_entries(stsd: Box) -> list[SampleEntry]:
@@ -112,7 +113,7 @@ def _entry(box: Box) -> SampleEntry:
     codec = _CODEC_OF.get(box.kind)
     if codec is None:
         raise UnsupportedMediaError(f"unknown video codec {name(box.kind)}; transcode the video, for example to H.264")
-    extradata, color, cropping = b"", UNKNOWN_COLOR, NO_CROPPING
+    extradata, color, cropping, spacing = b"", UNKNOWN_COLOR, NO_CROPPING, (0, 1)
     for part in children(inner):
         if part.kind in _CONFIGURATION and not extradata:
             extradata = bytes(part.payload)
@@ -122,6 +123,9 @@ def _entry(box: Box) -> SampleEntry:
             extradata = extradata or specific
         elif part.kind == b"clap":
             cropping = _clean_aperture(part, width, height)
+        elif part.kind == b"pasp":
+            across = Fields(part)
+            spacing = across.number(4), across.number(4)
         else:
             color = _color(part, codec, color)
     return SampleEntry(
@@ -134,6 +138,7 @@ def _entry(box: Box) -> SampleEntry:
         depth=depth & 0x1F if depth & 0x1F in _PALETTE_DEPTHS else depth,  # bit 5: the palette is shades of gray
         color=color,
         cropping=cropping,
+        spacing=spacing,
     )
 
 

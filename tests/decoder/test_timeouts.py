@@ -133,7 +133,7 @@ def test_memory_that_was_left_behind_is_nobody_elses(slow: Path) -> None:
         assert left
         taken = []
         for value in range(6):
-            array = decoder._opened().page_pool.take(3 * 1024 * 1024 * 3)
+            array = decoder._session.opened().page_pool.take(3 * 1024 * 1024 * 3)
             array[:] = value
             taken.append(array)
         for thread in left:

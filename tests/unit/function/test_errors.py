@@ -48,6 +48,7 @@ def test_a_message_is_at_most_300_characters() -> None:
 
 def test_every_decoder_error_has_its_own_code() -> None:
     expected = {
+        "ClockError": "UnsupportedMedia",
         "FrameIndexError": "FrameOutOfRange",
         "UnsupportedMediaError": "UnsupportedMedia",
         "EncryptedMediaError": "Encrypted",

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from hwang.cli.images import ArrayFile, parse_destination, replacing
-from hwang.cli.inspect import color_names
 from hwang.cli.main import ExitCode, main
 from hwang.cli.text import aligned, row_list, size
 from hwang.cli.video import UsageError, parse_rows
 from hwang.index import Color, VideoIndex
+from hwang.metadata import color_names
 from hwang.rows import Keyframes, RowList, RowRange, Times
 
 MakeClip = Callable[[str], Path]
@@ -133,7 +133,7 @@ def test_info_says_what_is_in_the_video(clip: MakeClip, capsys: Captured) -> Non
 )
 def test_colors_have_the_names_of_the_ffmpeg_tool(color: Color, names: str) -> None:
     named = dict(zip(("primaries", "transfer", "matrix", "range"), names.split(), strict=True))
-    assert color_names(color) == named
+    assert color_names(color)._asdict() == named
 
 
 def test_info_reads_the_header_alone(video: str, tmp_path: Path, capsys: Captured) -> None:

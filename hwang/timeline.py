@@ -1,0 +1,120 @@
+"""Times of rows: the row on display at a time, and how long each is on display."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hwang.errors import ClockError, FrameIndexError
+
+__all__ = ["TOLERANCE_SECONDS", "Timeline", "begun_by", "display_seconds", "row_times", "rows_on_display", "times_of"]
+
+TOLERANCE_SECONDS = 1e-6
+"""Times are written with a few decimals: 0.041667 means the frame at 1/24 s."""
+
+
+class Timeline(Protocol):
+    """The part of a VideoIndex that the times of rows need."""
+
+    @property
+    def row_pts(self) -> NDArray[np.int64]:
+        """[N] ticks at which each row is displayed, ascending."""
+
+    @property
+    def time_base(self) -> tuple[int, int]:
+        """Seconds per tick."""
+
+    @property
+    def clockless(self) -> bool:
+        """True if the ticks only order the rows."""
+
+    def fps(self) -> float:
+        """Mean frames per second, 0 if unknown."""
+
+    def __len__(self) -> int: ...
+
+
+def times_of(seconds: ArrayLike) -> NDArray[np.float64]:
+    """Return a number or several as float64 [n]. Raises TypeError for other shapes."""
+    times = np.atleast_1d(np.asarray(seconds, np.float64))
+    if times.ndim != 1:
+        raise TypeError(f"seconds must be a number or a sequence of numbers, not {times.ndim}-D")
+    return times
+
+
+def rows_on_display(seconds: NDArray[np.float64], index: Timeline) -> NDArray[np.int64]:
+    """The row on display at each of `seconds` ([n], as the video's timestamps count): the last that began by then.
+
+    A row begins a microsecond early, and the last one is on display for one frame interval. Raises FrameIndexError
+    for the first time outside, with its `position` in `detail`, and ClockError if the rows have no times.
+    """
+    first, end = display_seconds(index)
+    outside = ~((seconds >= first - TOLERANCE_SECONDS) & (seconds <= end + TOLERANCE_SECONDS)) | (len(index) == 0)
+    if outside.any():
+        position = int(outside.argmax())
+        raise FrameIndexError(
+            f"{seconds[position]:.6g} s is outside the video, which is on display from {first:.6g} s to {end:.6g} s",
+            position=position,
+            seconds=float(seconds[position]),
+            first_seconds=first,
+            end_seconds=end,
+        )
+    return begun_by(seconds - first, index)
+
+
+def begun_by(seconds: NDArray[np.float64], index: Timeline) -> NDArray[np.int64]:
+    """The last row that appears by each of `seconds` after the first row, so that a late start costs no precision.
+
+    Raises ClockError if the rows have no times.
+    """
+    _check_clock(index)
+    numerator, denominator = index.time_base
+    began = (index.row_pts - index.row_pts[:1]).astype(np.float64) * (numerator / denominator)
+    return np.searchsorted(began, seconds + TOLERANCE_SECONDS, "right") - 1
+
+
+def display_seconds(index: Timeline) -> tuple[float, float]:
+    """Return the times at which the first row appears and the last one ends, as timestamps() counts; else zeros.
+
+    Raises ClockError if the rows have no times.
+    """
+    _check_clock(index)
+    if len(index) == 0:
+        return 0.0, 0.0
+    numerator, denominator = index.time_base
+    last_interval = (int(index.row_pts[-1]) - int(index.row_pts[-2:][0])) * numerator / denominator
+    interval = max(1 / index.fps() if index.fps() > 0 else 0.0, last_interval)
+    first, last = (int(index.row_pts[place]) * numerator / denominator for place in (0, -1))
+    return first, last + interval
+
+
+def row_times(rows: NDArray[np.int64], index: Timeline) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the seconds at which rows appear and for which they stay, float64 [n] each; NaN if they have no times.
+
+    A row stays until the next one appears, the last one for the mean interval.
+    """
+    if index.clockless:
+        return np.full(len(rows), np.nan), np.full(len(rows), np.nan)
+    pts, last = index.row_pts, len(index) - 1
+    second = index.time_base[0] / index.time_base[1]
+    ticks = (pts[np.minimum(rows + 1, last)] - pts[rows]).astype(np.float64)
+    return pts[rows].astype(np.float64) * second, np.where(rows == last, mean_interval(index), ticks * second)
+
+
+def mean_interval(index: Timeline) -> float:
+    """Seconds from one row to the next on average; those of fps() for a lone row, NaN if it is unknown."""
+    if index.clockless or (len(index) < 2 and not index.fps()):
+        return float("nan")
+    if len(index) < 2:
+        return 1 / index.fps()
+    ticks = int(index.row_pts[-1]) - int(index.row_pts[0])
+    return ticks / (len(index) - 1) * index.time_base[0] / index.time_base[1]
+
+
+def _check_clock(index: Timeline) -> None:
+    if index.clockless:
+        raise ClockError(
+            "this raw stream states no times: open it with fps=, such as Decoder(video, fps=25), or ask for rows"
+        )
