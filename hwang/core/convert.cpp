@@ -3,6 +3,8 @@
 #include <cstring>
 #include <string>
 
+#include "rgb24.h"
+
 namespace hwang {
 
 namespace {
@@ -63,6 +65,9 @@ bool Converter::convert(AVFrame& picture, const PlanePointers& out) {
 }
 
 void Converter::scale(AVFrame& picture, const PlanePointers& out) {
+  if (layout_.format == PixelFormat::rgb24 && layout_.width == picture.width && layout_.height == picture.height &&
+      convert_to_rgb24(picture, out[0], 3 * layout_.width))
+    return;
   bool direct = true;
   for (int i = 0; i < layout_.planes(); i++)
     direct = direct && layout_.plane(i).row_bytes % alignment == 0 &&
