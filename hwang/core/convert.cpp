@@ -5,6 +5,7 @@
 #include <string>
 
 #include "arrange.h"
+#include "rgb24.h"
 
 namespace hwang {
 
@@ -87,6 +88,9 @@ PlanePointers Converter::unarranged() {
 }
 
 void Converter::scale(AVFrame& picture, const PlanePointers& out) {
+  if (layout_.format == PixelFormat::rgb24 && layout_.width == picture.width && layout_.height == picture.height &&
+      convert_to_rgb24(picture, out[0], 3 * layout_.width))
+    return;
   bool direct = true;
   for (int i = 0; i < layout_.planes(); i++)
     direct = direct && layout_.plane(i).row_bytes % alignment == 0 &&
