@@ -41,10 +41,9 @@ class Run:
 
 BytesFrom = Sequence[tuple[int, bytes]]
 
-Report = tuple[NDArray[np.uint32], int, int, int, NDArray[np.uint32], tuple[int, int], bool]
+Report = tuple[NDArray[np.uint32], int, int, int, NDArray[np.uint32], tuple[int, int]]
 """(wanted samples that failed, samples decoded, samples skipped, frames converted, wanted samples not written as their
-pictures have another size, (width, height) of the last of those, whether pictures came out in another order than that
-of their times)"""
+pictures have another size, (width, height) of the last of those)"""
 
 class Video:
     def __init__(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import TypeVar, cast
@@ -12,26 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwang import _core
+from hwang.care import Slots, decode_samples
 from hwang.errors import CorruptFrameError, CorruptMediaError, UnsupportedMediaError
 from hwang.index import Color, VideoIndex
 from hwang.indexing import core_video
 from hwang.picture import Arrays, PictureLayout, part_of
-from hwang.plan import REQUEST_COST_BYTES, Plan, Run, earlier_start, make_plan, own_runs
+from hwang.plan import REQUEST_COST_BYTES, Plan, Run, make_plan
 from hwang.ranges import ByteRange, coalesce
 from hwang.spool import Spool
 
 __all__ = ["Counters", "Decoding", "StopFlags"]
 
 Result = TypeVar("Result")
-
-_STEPS_BACK = (1, 32, 512)
-"""Minimum number of samples to start earlier by, at each retry after decoding from a sync sample failed."""
-
-_WITNESS_SAMPLES = 16
-"""Minimum number of samples by which the decode that confirms another starts earlier."""
-
-_WITNESS_BYTES = 64 << 20
-"""Limit of the pictures that are compared at a time."""
 
 _KEYFRAMES_TRIED = 4
 
@@ -86,53 +78,13 @@ class Counters:
         self._lock = threading.Lock()
         self.samples_decoded = self.samples_skipped = self.frames = 0
 
-    def add(self, report: _core.Report, runs: tuple[Run, ...]) -> None:
+    def add(self, report: _core.Report, runs: Sequence[Run]) -> None:
         """Add the work that the core reports for these runs."""
         known_disposable = sum(int(run.samples[-1]) - int(run.samples[0]) + 1 - len(run.samples) for run in runs)
         with self._lock:
             self.samples_decoded += report[1]
             self.samples_skipped += report[2] + known_disposable
             self.frames += report[3]
-
-
-class _Request:
-    """The layout of a request, the slots of its samples (ascending), and what its decodes report."""
-
-    def __init__(
-        self,
-        decoding: Decoding,
-        layout: PictureLayout,
-        samples: NDArray[np.uint32],
-        slots: NDArray[np.intp],
-        stop: _core.StopFlag,
-    ) -> None:
-        self.layout = layout
-        self.resized: list[NDArray[np.uint32]] = []
-        self.size = 0, 0
-        self._decoding, self._samples, self._slots, self._stop = decoding, samples, slots, stop
-
-    def slots_of(self, samples: NDArray[np.uint32]) -> NDArray[np.int64]:
-        """Return the slots of these samples in the output."""
-        return self._slots[np.searchsorted(self._samples, samples)].astype(np.int64)
-
-    def decode(
-        self,
-        runs: tuple[Run, ...],
-        ranges: tuple[ByteRange, ...] | None,
-        out: Arrays,
-        care: _core.Care,
-        slots: NDArray[np.int64] | None = None,
-        *,
-        skip: bool = False,
-    ) -> NDArray[np.uint32]:
-        """Decode the wanted samples of runs into their slots, or those given; return the samples that failed."""
-        core_runs = [
-            _core.Run(run.samples, run.wanted, self.slots_of(run.wanted) if slots is None else slots) for run in runs
-        ]
-        report = self._decoding.run_core(runs, core_runs, ranges, self.layout, out, care, skip, self._stop)
-        if len(report[4]):
-            self.resized, self.size = [*self.resized, report[4]], report[5]
-        return report[0]
 
 
 class Decoding:
@@ -158,68 +110,12 @@ class Decoding:
         is_first = np.ones(len(ascending), np.bool_)
         np.not_equal(ascending[1:], ascending[:-1], out=is_first[1:])
         first = by_sample[is_first]
-        self._decode_samples(plan, layout, out, ascending[is_first], first, stop)
+        self._look_for_sets(plan, stop)
+        decode_samples(self, plan, layout, out, Slots(ascending[is_first], first), stop)
         repeated = np.flatnonzero(~is_first)
         for position, source in zip(by_sample[repeated], first[np.cumsum(is_first)[repeated] - 1], strict=True):
             for plane in layout.bytes_of(out):
                 plane[position] = plane[source]
-
-    def _decode_samples(
-        self,
-        plan: Plan,
-        layout: PictureLayout,
-        out: Arrays,
-        samples: NDArray[np.uint32],
-        slots: NDArray[np.intp],
-        stop: _core.StopFlag,
-    ) -> None:
-        """Decode `samples` (ascending) into their slots of `out`: fast, and with care where that failed."""
-        self._look_for_sets(plan, stop)
-        request = _Request(self, layout, samples, slots, stop)
-        failed = request.decode(plan.runs, plan.ranges, out, _core.Care.none, skip=self._may_skip)
-        lost = self._decode_with_care(request, failed, out)
-        if request.resized:
-            raise self.resized(plan, np.concatenate(request.resized), request.size)
-        if len(lost):
-            raise self.corrupt(plan, lost)
-
-    def _decode_with_care(self, request: _Request, samples: NDArray[np.uint32], out: Arrays) -> NDArray[np.uint32]:
-        """Decode samples whose first decode failed, and return those that fail again.
-
-        They start at their own sync sample, and if that fails further and further back. What does not start at sample
-        0 has to equal a decode from further back still: a picture that depends on where decoding starts is not exact.
-        """
-        runs = own_runs(self.index, samples)
-        lost: list[NDArray[np.uint32]] = []
-        for samples_back in (*_STEPS_BACK, None):
-            if not runs:
-                break
-            failed = request.decode(runs, None, out, _core.Care.full)
-            sound = [part for run in runs if (part := _only(run, ~np.isin(run.wanted, failed)))]
-            lost += [wanted for run in sound if len(wanted := self._not_confirmed(request, run, out))]
-            rest = [part for run in runs if (part := _only(run, np.isin(run.wanted, failed)))]
-            earlier = [samples_back and earlier_start(self.index, run, samples_back=samples_back) for run in rest]
-            lost += [run.wanted for run, again in zip(rest, earlier, strict=True) if not again]
-            runs = tuple(run for run in earlier if run)
-        return np.concatenate([np.empty(0, np.uint32), *lost])
-
-    def _not_confirmed(self, request: _Request, run: Run, out: Arrays) -> NDArray[np.uint32]:
-        """Return the wanted samples of a run that look otherwise when decoding starts earlier."""
-        witness = earlier_start(self.index, run, samples_back=_WITNESS_SAMPLES)
-        if witness is None:
-            return run.wanted[:0]
-        different = []
-        length = max(1, _WITNESS_BYTES // request.layout.picture_bytes)
-        for first in range(0, len(run.wanted), length):
-            wanted = run.wanted[first : first + length]
-            pictures = request.layout.empty(len(wanted), self.page_pool)
-            part = replace(witness, wanted=wanted)
-            failed = request.decode((part,), None, pictures, _core.Care.witness, np.arange(len(wanted)))
-            equal = ~np.isin(wanted, failed)
-            for seen, again in zip(request.layout.bytes_of(out), request.layout.bytes_of(pictures), strict=True):
-                equal &= (seen[request.slots_of(wanted)] == again).all(axis=1)
-            different.append(wanted[~equal])
-        return np.concatenate(different)
 
     def stream(self, plan: Plan, layout: PictureLayout, length: int, stop: _core.StopFlag) -> Iterator[Arrays]:
         """Yield the pictures of plan.rows, at most `length` at a time, decoded one run after another.
@@ -245,20 +141,22 @@ class Decoding:
         if len(suspect):
             raise self.corrupt(plan, suspect)
 
-    def run_core(
+    def run(
         self,
-        runs: tuple[Run, ...],
-        core_runs: list[_core.Run],
-        ranges: tuple[ByteRange, ...] | None,
+        runs: Sequence[Run],
+        slots: Sequence[NDArray[np.int64]],
         layout: PictureLayout,
         out: Arrays,
-        care: _core.Care,
-        skip_unreferenced: bool,
         stop: _core.StopFlag,
+        *,
+        care: _core.Care,
+        ranges: tuple[ByteRange, ...] | None = None,
     ) -> _core.Report:
+        """Decode the wanted samples of each run into their slots of `out`; `ranges` are those of the runs, if known."""
         source = self._bytes(self._ranges(runs) if ranges is None else ranges)
-        planes = layout.bytes_of(out)
-        report = self._video.decode(source, core_runs, layout.core(), planes, skip_unreferenced, care, stop)
+        work = [_core.Run(run.samples, run.wanted, places) for run, places in zip(runs, slots, strict=True)]
+        skip = self._may_skip and care == _core.Care.none
+        report = self._video.decode(source, work, layout.core(), layout.bytes_of(out), skip, care, stop)
         self._counters.add(report, runs)
         return report
 
@@ -348,7 +246,7 @@ class Decoding:
     def _bytes(self, ranges: tuple[ByteRange, ...]) -> _core.Bytes:
         return self._spool.ranges(ranges) if self.index.byte_addressable else self._spool.whole()
 
-    def _ranges(self, runs: tuple[Run, ...]) -> tuple[ByteRange, ...]:
+    def _ranges(self, runs: Sequence[Run]) -> tuple[ByteRange, ...]:
         samples = np.unique(np.concatenate([run.samples for run in runs]))
         return coalesce(self.index.sample_offset[samples], self.index.sample_size[samples], REQUEST_COST_BYTES)
 
@@ -357,8 +255,3 @@ def _named(plan: Plan, samples: NDArray[np.uint32]) -> tuple[list[int], str]:
     """Return the rows of a plan that these samples show, and the first of them in words."""
     rows: list[int] = np.unique(plan.rows[np.isin(plan.sample_of_position, samples)]).tolist()
     return rows, ", ".join(map(str, rows[:8])) + (", …" if len(rows) > 8 else "")
-
-
-def _only(run: Run, chosen: NDArray[np.bool_]) -> Run | None:
-    """Return the run with some of its wanted samples; None without any."""
-    return replace(run, wanted=run.wanted[chosen]) if chosen.any() else None

@@ -14,7 +14,6 @@ void Outcome::add(const Outcome& other) {
   samples_decoded += other.samples_decoded;
   samples_skipped += other.samples_skipped;
   frames_converted += other.frames_converted;
-  disordered = disordered || other.disordered;
   if (other.resized.empty()) return;
   resized.insert(resized.end(), other.resized.begin(), other.resized.end());
   resized_width = other.resized_width;
@@ -67,8 +66,7 @@ Outcome Worker::outcome() const {
                   .frames_converted = converted_,
                   .resized = resized_,
                   .resized_width = resized_width_,
-                  .resized_height = resized_height_,
-                  .disordered = decoder_.is_disordered()};
+                  .resized_height = resized_height_};
   for (std::size_t i = 0; i < run_.wanted.size(); i++)
     if (delivered_[i] != Delivered::yes || (care != Care::witness && run_.wanted[i] >= decoder_.damaged_from()))
       outcome.failed.push_back(run_.wanted[i]);

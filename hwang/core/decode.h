@@ -19,7 +19,6 @@ struct Outcome {
   std::uint64_t frames_converted = 0;
   std::vector<std::uint32_t> resized;         // wanted samples that were not written: their pictures have another size
   int resized_width = 0, resized_height = 0;  // of the last of them
-  bool disordered = false;                    // pictures came out in another order than that of their times
 
   void add(const Outcome& other);
 };

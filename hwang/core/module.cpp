@@ -175,7 +175,7 @@ struct Target {
 nb::tuple report(const Outcome& outcome) {
   return nb::make_tuple(to_numpy(outcome.failed), outcome.samples_decoded, outcome.samples_skipped,
                         outcome.frames_converted, to_numpy(outcome.resized),
-                        nb::make_tuple(outcome.resized_width, outcome.resized_height), outcome.disordered);
+                        nb::make_tuple(outcome.resized_width, outcome.resized_height));
 }
 
 nb::tuple decode(PyVideo& self, const PyBytes& bytes, const std::vector<const PyRun*>& runs, const Layout& layout,

@@ -125,8 +125,7 @@ void RunDecoder::start(const Run& run, const Feed& feed) {
   damaged_from_ = suspect_from_ = static_cast<std::uint32_t>(table_.pts.size());
   // The MPEG-4 decoder invents missing references: the first picture has to be intra.
   start_is_proven_ = codec_->codec_id != AV_CODEC_ID_MPEG4 || run.samples.front() == 0;
-  doubtful_ = disordered_ = false;
-  last_pts_ = INT64_MIN;
+  doubtful_ = false;
   handed_over_.clear();
   skipped_ = 0;
 }
@@ -245,8 +244,6 @@ std::optional<std::uint32_t> RunDecoder::next(AVFrame& frame, Cancellation& canc
     const bool logged = doubtful_ && codec_->codec_id == AV_CODEC_ID_FFV1;  // it marks no picture
     const bool incomplete = codec_->codec_id == AV_CODEC_ID_HEVC && UndecodedParts::any_in(frame);
     if (frame.decode_error_flags || frame.flags & AV_FRAME_FLAG_CORRUPT || logged || incomplete) damaged(sample);
-    disordered_ = disordered_ || frame.pts < last_pts_;
-    last_pts_ = frame.pts;
     return sample;
   }
 }

@@ -93,8 +93,6 @@ class RunDecoder {
   std::uint32_t damaged_from() const { return start_is_proven_ ? damaged_from_ : run_.samples.front(); }
   // Something was amiss that need not touch the pictures: the decoder's log has an error, the container a gap.
   bool is_doubtful() const { return doubtful_; }
-  // Pictures came out in another order than that of their times.
-  bool is_disordered() const { return disordered_; }
   // Counters of the current run.
   std::uint64_t samples_decoded() const { return handed_over_.size(); }
   std::uint64_t samples_skipped() const { return skipped_; }
@@ -132,8 +130,7 @@ class RunDecoder {
   int errors_in_a_row_ = 0;
   std::uint32_t damaged_from_ = 0, suspect_from_ = 0;
   bool start_is_proven_ = true;
-  bool doubtful_ = false, disordered_ = false;
-  std::int64_t last_pts_ = INT64_MIN;  // of the pictures that came out
+  bool doubtful_ = false;
   std::vector<std::uint32_t> handed_over_;
   std::uint64_t skipped_ = 0;
 };
