@@ -133,8 +133,8 @@ RUN --network=none --mount=type=bind,from=ffmpeg-source,source=/source,target=/s
 FROM scratch AS compiled
 COPY --from=ffmpeg /ship/compiled /
 
-# The hwang wheel: our own C++ over the libraries above.
-FROM compiler AS hwang
+# hwang: our own C++ over the libraries above.
+FROM compiler AS hwang-source
 COPY --link --from=ffmpeg /opt /opt
 WORKDIR /hwang
 COPY pyproject.toml LICENSE ./
@@ -142,6 +142,8 @@ COPY docs/hwang.md docs/
 COPY hwang hwang
 # The result must not depend on the umask of the checkout.
 RUN --network=none chmod -R u=rwX,go=rX .
+
+FROM hwang-source AS hwang
 RUN --network=none --mount=type=bind,source=build_stages/hwang/build.sh,target=/build_stages/hwang/build.sh \
     /build_stages/hwang/build.sh
 
@@ -426,13 +428,17 @@ RUN --network=none --mount=type=bind,source=build_stages/archive.py,target=archi
 FROM scratch AS layer
 COPY --from=layer-archive /hwang-lambda-layer.zip /
 
-# For any machine of this architecture: hwang with its libraries inside.
-FROM hwang AS wheel-repaired
+# For any machine of this architecture: hwang with its libraries and their licences inside.
+FROM hwang-source AS wheel-repaired
 RUN --mount=type=bind,source=build_stages/online.sh,target=/online.sh \
     --mount=type=bind,source=requirements/wheel.txt,target=/wheel.txt \
     --mount=type=secret,id=ca,target=/run/ca.crt \
     /online.sh pip3 install --quiet --no-cache-dir --require-hashes --requirement /wheel.txt
+COPY --from=licences /licences LICENSES
+ARG WITH_X264 NONFREE ADD_ONS
 RUN --network=none --mount=type=bind,source=build_stages/wheel,target=/build_stages/wheel \
+    --mount=type=bind,source=build_stages/ffmpeg/source.toml,target=/build_stages/ffmpeg/source.toml \
+    --mount=type=bind,from=add-ons-recipes,source=/add-ons,target=/build_stages/add-ons \
     /build_stages/wheel/build.sh
 
 FROM scratch AS wheel

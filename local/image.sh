@@ -10,7 +10,8 @@
 # BASE=auto (default)  Lambda's own base image if its registry answers, else a stand-in made of Debian's packages
 #      real            Lambda's own, or fail
 #      standin         the stand-in
-#      rehearsal       a base that is poorer than Lambda's own (make rehearse); RICH=1 makes the better of two guesses
+#      rehearsal       a base that is poorer than Lambda's own (make rehearse); RICH=1 makes the better of two guesses.
+#                      A wheel is always built on it, or on an IMAGE: what needs only its old C library runs on more systems
 #      IMAGE           any other base of the same contract
 # LAMBDA_PYTHON=3.13   the version of Lambda's base, or of the stand-in: 3.13 or 3.14
 # CA=FILE              a CA bundle to trust (by default the one that SSL_CERT_FILE, PIP_CERT, … name)
@@ -40,6 +41,7 @@ registry_answers() {
 }
 
 base=${BASE:-auto}
+case $target:$base in wheel*:auto | wheel*:real | wheel*:standin) base=rehearsal ;; esac
 if [ "$base" = auto ]; then
     if registry_answers; then
         base=real
@@ -72,6 +74,8 @@ case $base in
         make_standin
         rehearsal=hwang-lambda-rehearsal:$([ "${RICH:-0}" = 0 ] || echo rich-)$python
         DOCKER=$docker CA=$([ -s "$ca" ] && echo "$ca" || true) build_stages/rehearsal/build.sh "$rehearsal" "$platform" "$standin" "${RICH:-0}"
+        # It has no apt-get, the last way to the sources: the stand-in fetches them into the cache.
+        for sources in nasm-source licences; do BASE=standin local/image.sh "$sources" hwang-lambda-rehearsal:sources --progress quiet >/dev/null; done
         arguments+=(--builder "$("$docker" context show)" --build-arg "LAMBDA_BASE=$rehearsal")
         ;;
     *) arguments+=(--build-arg "LAMBDA_BASE=$base") ;;

@@ -19,7 +19,7 @@ lock() { # GROUP PYTHON [OPTION…]
 for group; do
     case $group in
         # The registry's torch links to CUDA's libraries; these it loads only to compile kernels or for linear algebra.
-        bench-torchcodec) lock "$group" 3.13 --no-emit-package triton --no-emit-package cuda-bindings \
+        bench-torchcodec) lock "$group" 3.13 --no-emit-package triton --no-emit-package cuda-bindings --no-emit-package nvidia-cuda-cccl \
             --no-emit-package cuda-pathfinder --no-emit-package cuda-toolkit --no-emit-package nvidia-cusolver \
             --no-emit-package nvidia-nvtx ;;
         host | lock | template) lock "$group" 3.11 ;;

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Builds everything that ships on a base that is poorer than Lambda's own in all that matters (build_stages/rehearsal/),
 # without the stand-in's concessions, and tries it: the same pictures as the stand-in's image, and the decoder's tests.
-# The sources come from the cache that the stand-in's builds fill: the rehearsal's base has no apt-get.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 docker=$(local/engine.sh client)
@@ -16,11 +15,6 @@ build() { # TARGET… as local/image.sh takes them; the log is shown if it fails
     grep -E '^#[0-9]+ [0-9.]+ (verify|nasm|x264|dav1d|ffmpeg|hwang|wheel|trim): ' "$work/log" | sed 's/^#[0-9]* [0-9.]* /rehearse:   /' || true
     say "built $1"
 }
-
-for target in nasm-source licences; do
-    BASE=standin local/image.sh "$target" "$image:sources" --progress quiet >/dev/null
-done
-say "the sources are in the cache"
 
 # The better guess about Lambda's base, behind a private certificate authority.
 {

@@ -14,7 +14,7 @@ for build in 1 2; do
     start=$SECONDS
     local/image.sh function "$name-$build" --no-cache --progress quiet
     for target in bundle layer wheel; do
-        # The other stages are those of this round's image.
+        # The other stages are those of this round's image; the wheel's libraries, on a base of their own, are compiled once.
         local/image.sh "$target" --to "$results/$target-$build" --progress quiet \
             --no-cache-filter bundle-archive,layer-archive,wheel-repaired
     done
