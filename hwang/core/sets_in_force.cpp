@@ -118,6 +118,7 @@ bool SetsInForce::take(Bytes sample) {
 
 bool SetsInForce::are_all_in(Bytes sample) const {
   const Sets found = sets_of(sample);
+  if (sets_.empty() && found.empty()) return !apply();
   return std::all_of(sets_.begin(), sets_.end(), [&](const auto& set) { return found.contains(set.first); });
 }
 

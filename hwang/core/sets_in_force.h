@@ -23,8 +23,8 @@ class SetsInForce {
   void take_header(Bytes header);
   // Takes over the sets of a sample. Returns whether it has any.
   bool take(Bytes sample);
-  // Returns whether the sample itself has a set of each kind and id that is in force, so that it does not matter which
-  // sets a decoder holds.
+  // Returns whether the sample itself has a set of each kind and id that is in force, and any at all, so that it does
+  // not matter which sets a decoder holds.
   bool are_all_in(Bytes sample) const;
   // Returns all sets, in the form in which a sample carries them.
   std::vector<std::uint8_t> as_bytes() const;

@@ -272,6 +272,10 @@ def _no_durations(folder: Path, name: str) -> Path:
 
 _recipe("all-at-once.mp4", _no_durations)
 
+_B_FRAMES = ("-x264-params", f"{_GOP}:b-pyramid=normal")
+_recipe("cut-in-groups.mp4", encoded, *_X264, *_B_FRAMES, "-movflags", "frag_keyframe", "-frag_duration", "200000")
+_recipe("a-fragment-each.mp4", encoded, *_X264, *_B_FRAMES, "-movflags", "frag_every_frame+negative_cts_offsets")
+
 # Sizes that the container misstates.
 
 
