@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "av.h"
+#include "av1.h"
 #include "bytes.h"
 #include "decoder_log.h"
 #include "demux.h"
@@ -104,6 +105,8 @@ class RunDecoder {
   bool take_next_sample(Cancellation& cancellation);
   void configure(std::uint32_t sample);
   bool is_wanted(std::uint32_t sample);
+  bool is_needed(std::uint32_t sample);
+  void find_dependencies(Cancellation& cancellation);
   void damaged(std::uint32_t sample) { lower(damaged_from_, sample); }
   void suspect_last();
   void suspect(std::uint32_t sample) { lower(suspect_from_, sample); }
@@ -115,6 +118,7 @@ class RunDecoder {
   const Care care_;
   SampleReader reader_;
   References references_;
+  Av1Dependencies dependencies_;  // of the run, if it is AV1
   DecoderLog log_;
   ParameterSetGuard guard_;
   CodecPtr codec_;
