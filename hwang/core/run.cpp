@@ -137,6 +137,14 @@ void RunDecoder::start(const Run& run, const Feed& feed) {
   skipped_ = 0;
 }
 
+void RunDecoder::rest() {
+  reader_.rest();
+  av_packet_unref(packet_.get());
+  if (codec_->codec_id == AV_CODEC_ID_VP8) return;  // no flush is enough (start), and it has no threads
+  avcodec_flush_buffers(codec_.get());
+  used_ = false;
+}
+
 void RunDecoder::lower(std::uint32_t& from, std::uint32_t sample) const {
   // Leading pictures refer to an earlier group of pictures; no run delivers them from here.
   if (table_.pts[sample] < table_.pts[run_.samples.front()]) return;
@@ -210,7 +218,7 @@ void RunDecoder::configure(std::uint32_t sample) {
   SetsInForce in_force(stream_);
   if (found) in_force.take_header(found->bytes);
   if (sets) in_force.take(sets->bytes);
-  if (in_force.are_all_in({packet_->data, static_cast<std::size_t>(packet_->size)})) return;
+  if (in_force.are_all_in(data_of(*packet_))) return;
   const auto prefix = in_force.as_bytes();
   const auto size = static_cast<std::size_t>(packet_->size);
   check(av_grow_packet(packet_.get(), static_cast<int>(prefix.size())), Kind::limit, "no memory for a sample");

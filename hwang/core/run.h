@@ -83,7 +83,8 @@ class RunDecoder {
   RunDecoder(const Stream& stream, const Table& table, int threads, Care care);
 
   void start(const Run& run, const Feed& feed);
-  void rest() { reader_.rest(); }
+  // Ends a run early: the decoder's threads are at rest, and it holds no pictures.
+  void rest();
   // Decodes the next picture in presentation order and returns its sample; nothing at the end of the run.
   std::optional<std::uint32_t> next(AVFrame& frame, Cancellation& cancellation);
   // Pictures that come out from now on may be wrong from this sample on, in decode order. One past the last sample if
