@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hwang import _core
 from hwang.care import Slots, decode_samples
 from hwang.errors import CorruptFrameError, CorruptMediaError, UnsupportedMediaError
+from hwang.fork import Lock
 from hwang.index import Color, VideoIndex
 from hwang.indexing import core_video
 from hwang.picture import Arrays, PictureLayout, part_of
@@ -35,7 +36,7 @@ class StopFlags:
     """Stop flags of all calls in progress."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._running: set[_core.StopFlag] = set()
         self._inherited = threading.local()
 
@@ -75,7 +76,7 @@ class Counters:
     """Counts of samples and frames so far. Thread-safe."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self.samples_decoded = self.samples_skipped = self.frames = 0
 
     def add(self, report: _core.Report, runs: Sequence[Run]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -16,6 +15,7 @@ from hwang import _core
 from hwang.buffers import arrays_of
 from hwang.decoding import Counters, Decoding, StopFlags
 from hwang.errors import SourceError, UnsupportedMediaError
+from hwang.fork import Lock
 from hwang.index import VideoIndex
 from hwang.indexing import finished, scan_index
 from hwang.isobmff.file import open_movie
@@ -57,9 +57,10 @@ class Session:
         self._track = track
         self._max_pixels = max_pixels
         self._fps: Rate | None = None
-        self._opening = threading.Lock()
+        self._opening = Lock()
         self._decoding: Decoding | None = None
         self._left_behind = False
+        self._process = os.getpid()
         self.source = CountingSource(open_source(video))
         self._owns_source = self.source.source is not video
         self._spool = Spool(self.source)
@@ -222,10 +223,8 @@ class Session:
         """If the task still runs, never use again what it may hold."""
         if not task.is_left_behind:
             return
-        if self._decoding is not None:
-            self._decoding.page_pool.retire()
         self._left_behind = True
-        self._opening = threading.Lock()
+        self._opening = Lock()
         self._decoding = None
 
     def _knowing_size(self, work: Callable[[], Result]) -> Result:
@@ -249,7 +248,8 @@ class Session:
             return True
 
     def _make_index(self, stop: _core.StopFlag) -> VideoIndex:
-        movie = open_movie(self.source, self._track) if self._left_behind else self._movie
+        shared = self._left_behind or self._process != os.getpid()  # with a thread that may have been reading it
+        movie = open_movie(self.source, self._track) if shared else self._movie
         index = movie.index() if movie else scan_index(self._spool, self._track, self._max_pixels, stop)
         return self._with_rate(finished(index, self._spool, self._threads, self._max_pixels, stop))
 

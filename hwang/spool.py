@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from hwang import _core
+from hwang.fork import Lock
 from hwang.ranges import FETCH_MEMORY_BYTES, ByteRange
 from hwang.sources import CountingSource, FileSource
 
@@ -25,7 +25,7 @@ class Spool:
     def __init__(self, source: CountingSource) -> None:
         self._source = source
         self._whole: _core.Bytes | None = None
-        self._fetching = threading.Lock()
+        self._fetching = Lock()
 
     def expect(self, ranges: Sequence[ByteRange]) -> AbstractContextManager[object]:
         """Let a source that can do so fetch these ranges ahead of their use, until the end of the context."""

@@ -8,13 +8,14 @@ them when it ends. It does not keep the process from exiting.
 from __future__ import annotations
 
 import atexit
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
 from hwang import _core
-from hwang.errors import DecodeTimeoutError, StoppedError
+from hwang.errors import DecodeTimeoutError, HwangError, StoppedError
 
 __all__ = ["Deadline", "Task", "one_ahead"]
 
@@ -60,6 +61,7 @@ class Task(Generic[Result]):
     def __init__(self, function: Callable[[], Result], stop: Callable[[], None]) -> None:
         self._function: Callable[[], Result] | None = function
         self._stop = stop
+        self._process = os.getpid()
         self._ended = threading.Event()
         self._unwanted = False
         self._result: list[Result] = []
@@ -72,7 +74,12 @@ class Task(Generic[Result]):
         return self._unwanted and not self._ended.is_set()
 
     def result(self, deadline: Deadline) -> Result:
-        """Return or raise what the function does. Raises DecodeTimeoutError at the deadline."""
+        """Return or raise what the function does.
+
+        Raises DecodeTimeoutError at the deadline, HwangError in a forked child.
+        """
+        if self._process != os.getpid():
+            raise HwangError("this iterator was begun by the parent process; begin it again in the forked child")
         try:
             in_time = self._ended.wait(deadline.left)
         except BaseException:
@@ -89,7 +96,7 @@ class Task(Generic[Result]):
 
     def end(self, seconds: float) -> None:
         """Stop it, and wait up to `seconds` for its end."""
-        if self._ended.is_set() or self._unwanted:
+        if self._ended.is_set() or self._unwanted or self._process != os.getpid():
             return
         self._stop()
         if not self._ended.wait(seconds):

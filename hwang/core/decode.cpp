@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <mutex>
 #include <numeric>
 #include <system_error>
 #include <thread>
+
+#include "idle_workers.h"
 
 namespace hwang {
 
@@ -60,6 +63,17 @@ bool Worker::convert(const Layout& layout, const PlanePointers& out) {
   return false;
 }
 
+void Worker::rest() {
+  av_frame_unref(frame_.get());
+  decoder_.rest();
+}
+
+std::size_t Worker::bytes() const {
+  constexpr std::size_t held_for_reference = 8, bytes_per_pixel = 2;
+  return static_cast<std::size_t>(stream_.width) * static_cast<std::size_t>(stream_.height) * bytes_per_pixel *
+         (held_for_reference + static_cast<std::size_t>(threads));
+}
+
 Outcome Worker::outcome() const {
   Outcome outcome{.samples_decoded = decoder_.samples_decoded(),
                   .samples_skipped = decoder_.samples_skipped(),
@@ -78,24 +92,20 @@ Video::Video(Stream described, const Table& table, int threads)
   if (stream.codec == "hevc") ParameterSetGuard().check_header(stream.extradata);
 }
 
+Video::~Video() { IdleWorkers::of_process().drop(*this); }
+
 std::unique_ptr<Worker> Video::take_worker(int decoder_threads, Care care) {
-  {
-    const std::lock_guard lock(mutex_);
-    std::erase_if(idle_,
-                  [&](const auto& worker) { return worker->threads != decoder_threads || worker->care != care; });
-    if (!idle_.empty()) {
-      auto worker = std::move(idle_.back());
-      idle_.pop_back();
-      return worker;
-    }
-  }
+  if (auto worker = IdleWorkers::of_process().take(*this, decoder_threads, care)) return worker;
   return std::make_unique<Worker>(stream, table, decoder_threads, care);
 }
 
 void Video::give_back(std::unique_ptr<Worker> worker) {
+  if (!worker->is_of_this_process()) {
+    static_cast<void>(worker.release());
+    return;
+  }
   worker->rest();
-  const std::lock_guard lock(mutex_);
-  if (idle_.size() < static_cast<std::size_t>(threads)) idle_.push_back(std::move(worker));
+  IdleWorkers::of_process().keep(*this, std::move(worker));
 }
 
 Outcome Video::decode(std::span<const Run> runs, const Feed& feed, Care care, const Pictures& out,

@@ -2,9 +2,9 @@
 
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
+#include <unistd.h>
 #include <vector>
 
 #include "convert.h"
@@ -35,15 +35,21 @@ class Worker {
   std::optional<std::size_t> next(Cancellation& cancellation);
   // Writes the picture that next() found. Returns false if its size does not fit.
   bool convert(const Layout& layout, const PlanePointers& out);
-  void rest() { decoder_.rest(); }
+  // Ends a run early, and releases all that belongs to a request.
+  void rest();
   // Result of the run, once it has ended.
   Outcome outcome() const;
+  // Estimate of its memory: the pictures that decoders hold.
+  std::size_t bytes() const;
+  // Returns false in a forked child: the threads of its parent's workers do not exist there.
+  bool is_of_this_process() const { return process_ == getpid(); }
 
   const int threads;
   const Care care;
 
  private:
   enum class Delivered : std::uint8_t { no, suspect, yes };
+  const pid_t process_ = getpid();
   const Stream& stream_;
   RunDecoder decoder_;
   std::optional<Converter> converter_;
@@ -57,11 +63,14 @@ class Worker {
 };
 
 // Decodes pictures of a video, for several requests at once. Workers, with the memory of their decoders, are kept for
-// the next request.
+// the next request (idle_workers.h).
 class Video {
  public:
   // threads: number of cores that a request may use.
   Video(Stream stream, const Table& table, int threads);
+  ~Video();
+  Video(const Video&) = delete;
+  Video& operator=(const Video&) = delete;
 
   // Decodes independent runs on all cores into their slots of `out`.
   Outcome decode(std::span<const Run> runs, const Feed& feed, Care care, const Pictures& out,
@@ -94,9 +103,6 @@ class Video {
  private:
   template <typename Visit>
   void each_sample(Samples samples, const Feed& feed, Cancellation& cancellation, Visit visit) const;
-
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<Worker>> idle_;
 };
 
 // The wanted pictures of several runs one after another, so that a long request needs the memory of a few pictures.

@@ -351,10 +351,7 @@ NB_MODULE(_core, m) {
           },
           "pixel_format"_a, "width"_a, "height"_a, "any_size"_a, "turn"_a, "planar"_a);
   nb::class_<StopFlag>(m, "StopFlag").def(nb::init<>()).def("set", &StopFlag::set);
-  nb::class_<PagePool>(m, "PagePool")
-      .def(nb::new_([] { return std::make_shared<PagePool>(); }))
-      .def("take", &take_pages, "size"_a)
-      .def("retire", &PagePool::retire);
+  nb::class_<PagePool>(m, "PagePool").def(nb::init<>()).def("take", &take_pages, "size"_a);
   nb::class_<PyBytes>(m, "Bytes");
   m.def("file_bytes", &file_bytes, "descriptor"_a, "size"_a);
   m.def("memory_bytes", &memory_bytes, "pieces"_a, "size"_a);

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <pthread.h>
 #include <thread>
 #include <unistd.h>
 
@@ -19,6 +20,13 @@ struct Mark {
 };
 thread_local Mark mark;
 
+// The other threads do not exist in a forked child; what they refer to remains, and is no leak.
+[[maybe_unused]] const int at_fork = pthread_atfork(nullptr, nullptr, [] {
+  threads = mark.set;
+  returning = 0;
+  nanobind::set_leak_warnings(false);
+});
+
 }  // namespace
 
 void may_be_left_behind() {
@@ -31,7 +39,7 @@ bool is_left_behind_able() { return mark.set; }
 void keep_threads_out() {
   exiting = true;
   {
-    // Waits for threads that are on their way back, with a limit: after a fork none of them may exist.
+    // Waits for threads that are on their way back, with a limit.
     const nanobind::gil_scoped_release released;
     for (int i = 0; returning && i < 1000; i++) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }

@@ -20,6 +20,8 @@ const BytesFrom* at_sample(const std::vector<BytesFrom>& changes, std::uint32_t 
   return next == changes.begin() ? nullptr : &*std::prev(next);
 }
 
+Bytes data_of(const AVPacket& packet) { return {packet.data, static_cast<std::size_t>(packet.size)}; }
+
 }  // namespace
 
 void SampleReader::use(std::shared_ptr<const ByteSource> source) {
@@ -83,6 +85,8 @@ void RunDecoder::open() {
   codec_ = decoder_context(stream_);
   // Refuses a bitstream with far larger pictures than its container states, before memory is allocated for them.
   codec_->max_pixels = std::max(4 * static_cast<std::int64_t>(codec_->width) * codec_->height, usual_pixels);
+  // The header of AV1 has the largest size that any of its pictures may have, and libdav1d finds the header in band.
+  if (codec_->codec_id == AV_CODEC_ID_AV1) codec_->extradata_size = 0;
   // With threads, VP8's decoder shows a damaged picture in one of several ways and reports none.
   codec_->thread_count = codec_->codec_id == AV_CODEC_ID_VP8 ? 1 : threads_;
   codec_->flags |= AV_CODEC_FLAG_COPY_OPAQUE | AV_CODEC_FLAG_UNALIGNED;  // cropped to the pixel, as by the tool
@@ -105,7 +109,7 @@ void RunDecoder::guard() {
   std::size_t size = 0;
   if (const std::uint8_t* header = av_packet_get_side_data(packet_.get(), AV_PKT_DATA_NEW_EXTRADATA, &size))
     guard_.check_header({header, size});
-  guard_.check_sample({packet_->data, static_cast<std::size_t>(packet_->size)});
+  guard_.check_sample(data_of(*packet_));
 }
 
 void RunDecoder::start(const Run& run, const Feed& feed) {
@@ -119,6 +123,9 @@ void RunDecoder::start(const Run& run, const Feed& feed) {
   reader_.use(feed.source);
   run_ = run;
   skip_unreferenced_ = feed.skip_unreferenced;
+  // Worth it if samples can be left out, and can be read twice.
+  if (codec_->codec_id == AV_CODEC_ID_AV1)
+    skip_unreferenced_ &= table_.byte_addressable && run.wanted.size() < run.samples.size();
   fed_ = wanted_ = 0;
   packet_pending_ = draining_ = false;
   errors_in_a_row_ = 0;
@@ -128,6 +135,14 @@ void RunDecoder::start(const Run& run, const Feed& feed) {
   doubtful_ = false;
   handed_over_.clear();
   skipped_ = 0;
+}
+
+void RunDecoder::rest() {
+  reader_.rest();
+  av_packet_unref(packet_.get());
+  if (codec_->codec_id == AV_CODEC_ID_VP8) return;  // no flush is enough (start), and it has no threads
+  avcodec_flush_buffers(codec_.get());
+  used_ = false;
 }
 
 void RunDecoder::lower(std::uint32_t& from, std::uint32_t sample) const {
@@ -141,8 +156,29 @@ bool RunDecoder::is_wanted(std::uint32_t sample) {
   return wanted_ < run_.wanted.size() && run_.wanted[wanted_] == sample;
 }
 
+// Reads the headers of the whole run: which frames are needed only those behind them tell.
+void RunDecoder::find_dependencies(Cancellation& cancellation) {
+  dependencies_.clear();
+  for (const std::uint32_t sample : run_.samples) {
+    cancellation.check();
+    const bool there = reader_.read(sample, *packet_);
+    dependencies_.add(there ? data_of(*packet_) : Bytes(), is_wanted(sample));
+    av_packet_unref(packet_.get());
+  }
+  dependencies_.resolve();
+  wanted_ = 0;
+}
+
+// Returns false if the sample in packet_ can be left out. Removes frames from it that can be.
+bool RunDecoder::is_needed(std::uint32_t sample) {
+  if (!skip_unreferenced_) return true;
+  if (codec_->codec_id == AV_CODEC_ID_AV1) return dependencies_.shorten(fed_ - 1, *packet_);
+  return fed_ == 1 || is_wanted(sample) || !references_.none_to(data_of(*packet_));
+}
+
 // Puts the next sample to decode into packet_. Returns false at the end of the run.
 bool RunDecoder::take_next_sample(Cancellation& cancellation) {
+  if (fed_ == 0 && skip_unreferenced_ && codec_->codec_id == AV_CODEC_ID_AV1) find_dependencies(cancellation);
   while (fed_ < run_.samples.size()) {
     cancellation.check();
     const std::uint32_t sample = run_.samples[fed_++];
@@ -151,8 +187,7 @@ bool RunDecoder::take_next_sample(Cancellation& cancellation) {
       damaged(sample);
       continue;
     }
-    const bool needed = !skip_unreferenced_ || fed_ == 1 || is_wanted(sample) ||
-                        !references_.none_to({packet_->data, static_cast<std::size_t>(packet_->size)});
+    const bool needed = is_needed(sample);
     if (skip_unreferenced_ && references_.header_lied()) damaged(run_.samples.front());
     if (needed) {
       if (packet_->flags & AV_PKT_FLAG_CORRUPT) doubtful_ = true;  // the container has lost some of it
@@ -183,7 +218,7 @@ void RunDecoder::configure(std::uint32_t sample) {
   SetsInForce in_force(stream_);
   if (found) in_force.take_header(found->bytes);
   if (sets) in_force.take(sets->bytes);
-  if (in_force.are_all_in({packet_->data, static_cast<std::size_t>(packet_->size)})) return;
+  if (in_force.are_all_in(data_of(*packet_))) return;
   const auto prefix = in_force.as_bytes();
   const auto size = static_cast<std::size_t>(packet_->size);
   check(av_grow_packet(packet_.get(), static_cast<int>(prefix.size())), Kind::limit, "no memory for a sample");

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "av.h"
+#include "av1.h"
 #include "bytes.h"
 #include "decoder_log.h"
 #include "demux.h"
@@ -82,7 +83,8 @@ class RunDecoder {
   RunDecoder(const Stream& stream, const Table& table, int threads, Care care);
 
   void start(const Run& run, const Feed& feed);
-  void rest() { reader_.rest(); }
+  // Ends a run early: the decoder's threads are at rest, and it holds no pictures.
+  void rest();
   // Decodes the next picture in presentation order and returns its sample; nothing at the end of the run.
   std::optional<std::uint32_t> next(AVFrame& frame, Cancellation& cancellation);
   // Pictures that come out from now on may be wrong from this sample on, in decode order. One past the last sample if
@@ -104,6 +106,8 @@ class RunDecoder {
   bool take_next_sample(Cancellation& cancellation);
   void configure(std::uint32_t sample);
   bool is_wanted(std::uint32_t sample);
+  bool is_needed(std::uint32_t sample);
+  void find_dependencies(Cancellation& cancellation);
   void damaged(std::uint32_t sample) { lower(damaged_from_, sample); }
   void suspect_last();
   void suspect(std::uint32_t sample) { lower(suspect_from_, sample); }
@@ -115,6 +119,7 @@ class RunDecoder {
   const Care care_;
   SampleReader reader_;
   References references_;
+  Av1Dependencies dependencies_;  // of the run, if it is AV1
   DecoderLog log_;
   ParameterSetGuard guard_;
   CodecPtr codec_;

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import os
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Protocol, Self, runtime_checkable
 
 from hwang.errors import CorruptMediaError, SourceError
+from hwang.fork import Lock
 
 __all__ = [
     "BinaryFile",
@@ -155,13 +155,18 @@ class MemorySource(_Source):
 
 
 class FileObjectSource(_Source):
-    """A binary file object of the caller: read under a lock, never closed."""
+    """A binary file object of the caller: read under a lock, never closed.
+
+    A file of the system is read without moving its position, which a forked child would share.
+    """
 
     def __init__(self, file: BinaryFile) -> None:
-        self._file, self._lock = file, threading.Lock()
+        self._file, self._lock = file, Lock()
         super().__init__(str(getattr(file, "name", "file object")), file.seek(0, io.SEEK_END))
 
     def _read(self, offset: int, length: int) -> bytes:
+        if type(getattr(self._file, "raw", self._file)) is io.FileIO and not isinstance(self._file, io.BufferedRandom):
+            return os.pread(self._file.fileno(), length, offset)  # type: ignore[attr-defined]
         with self._lock:
             self._file.seek(offset, io.SEEK_SET)
             return self._file.read(length)
@@ -199,7 +204,7 @@ class CountingSource:
         self.source = source
         self.bytes_read = 0
         self.requests = 0
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     @property
     def size(self) -> int:
