@@ -4,6 +4,8 @@ ARG LAMBDA_BASE=public.ecr.aws/lambda/python:3.13
 ARG BUILD_BASE=${LAMBDA_BASE}
 # 0 leaves out the encoder of clips, which is under the GPL.
 ARG WITH_X264=1
+# web leaves out the formats of cameras, editors, archives and earlier years.
+ARG FORMATS=all
 # 1 allows what FFmpeg calls nonfree. Nobody may be given such an image.
 ARG NONFREE=0
 # Names of add-ons, such as "vpx opus": docs/add-ons.md.
@@ -50,7 +52,7 @@ RUN --mount=type=cache,id=hwang-sources,target=/cache --mount=type=bind,from=sou
 
 # The folders of the add-ons that are switched on, and then their sources.
 FROM fetcher AS add-ons-recipes
-ARG WITH_X264 NONFREE ADD_ONS
+ARG WITH_X264 FORMATS NONFREE ADD_ONS
 # Arguments of version 1: they are refused, and the message names ADD_ONS.
 ARG WITH_FDK_AAC WITH_LAME WITH_OGG WITH_OPUS WITH_THEORA WITH_VORBIS WITH_VPX WITH_XVID
 COPY build_stages/add-ons.sh ./
@@ -58,7 +60,7 @@ COPY build_stages/add-ons add-ons
 RUN mkdir /add-ons && ./add-ons.sh select
 
 FROM fetcher AS add-ons-source
-ARG WITH_X264 NONFREE ADD_ONS
+ARG WITH_X264 FORMATS NONFREE ADD_ONS
 COPY build_stages/add-ons.sh ./
 COPY --from=add-ons-recipes /add-ons add-ons
 RUN --mount=type=cache,id=hwang-sources,target=/cache --mount=type=bind,from=sources,target=/sources \
@@ -107,7 +109,7 @@ RUN --network=none --mount=type=bind,from=dav1d-source,source=/source,target=/so
 
 # The add-ons, one after the other. Without any, nothing is in this stage.
 FROM compiler AS add-ons
-ARG WITH_X264 NONFREE ADD_ONS
+ARG WITH_X264 FORMATS NONFREE ADD_ONS
 COPY --link --from=nasm /opt /opt
 COPY build_stages/add-ons.sh ./
 COPY --from=add-ons-recipes /add-ons add-ons
@@ -119,7 +121,7 @@ RUN --network=none --mount=type=bind,from=add-ons-source,source=/source,target=/
     mkdir -p /opt /ship/lib && ./add-ons.sh build
 
 FROM compiler AS ffmpeg
-ARG WITH_X264 NONFREE ADD_ONS
+ARG WITH_X264 FORMATS NONFREE ADD_ONS
 COPY --link --from=x264 /opt /opt
 COPY --link --from=dav1d /opt /opt
 COPY --link --from=add-ons /opt /opt
@@ -222,7 +224,7 @@ COPY --link --from=layers /layers/papers /
 # The judge of that tree. Without its stamp there is no image.
 FROM tree AS verified
 ARG HWANG_STAND_IN=
-ARG WITH_X264 NONFREE ADD_ONS
+ARG WITH_X264 FORMATS NONFREE ADD_ONS
 ARG WHOLE_PACKAGES
 WORKDIR /build_stages
 RUN --network=none --mount=type=bind,from=base,source=/,target=/base \
@@ -253,7 +255,7 @@ CMD ["function.handler.handler"]
 
 # The ffmpeg and ffprobe programs of the same sources, for the tests only.
 FROM compiler AS oracle
-ARG WITH_X264 NONFREE ADD_ONS
+ARG WITH_X264 FORMATS NONFREE ADD_ONS
 COPY --link --from=x264 /opt /opt
 COPY --link --from=dav1d /opt /opt
 COPY --link --from=add-ons /opt /opt
@@ -435,7 +437,7 @@ RUN --mount=type=bind,source=build_stages/online.sh,target=/online.sh \
     --mount=type=secret,id=ca,target=/run/ca.crt \
     /online.sh pip3 install --quiet --no-cache-dir --require-hashes --requirement /wheel.txt
 COPY --from=licences /licences LICENSES
-ARG WITH_X264 NONFREE ADD_ONS
+ARG WITH_X264 FORMATS NONFREE ADD_ONS
 RUN --network=none --mount=type=bind,source=build_stages/wheel,target=/build_stages/wheel \
     --mount=type=bind,source=build_stages/ffmpeg/source.toml,target=/build_stages/ffmpeg/source.toml \
     --mount=type=bind,from=add-ons-recipes,source=/add-ons,target=/build_stages/add-ons \

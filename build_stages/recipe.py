@@ -5,9 +5,9 @@ recipe.py PRODUCT configure     print the configure arguments, one a line
 recipe.py add-ons               print the add-ons that are switched on, one a line
 recipe.py libraries             print those of them that are compiled, each after what it is linked to
 
-The Dockerfile's arguments in the environment switch options on: `x264` unless WITH_X264 is 0, `nonfree` if NONFREE is
-1, and each add-on that ADD_ONS names or that such an add-on needs. Facts below `[with.OPTION]` count if the option is
-on; an add-on's own facts below `[ffmpeg]` are added to FFmpeg's.
+The Dockerfile's arguments in the environment switch options on: `x264` unless WITH_X264 is 0, `formats` unless FORMATS
+is `web`, `nonfree` if NONFREE is 1, and each add-on that ADD_ONS names or that such an add-on needs. Facts below
+`[with.OPTION]` count if the option is on; an add-on's own facts below `[ffmpeg]` are added to FFmpeg's.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from typing import Any
 from urllib.parse import unquote
 
 STAGES = Path(__file__).resolve().parent
-FLAGS = {"x264": "WITH_X264", "nonfree": "NONFREE"}
-DEFAULTS = frozenset({"x264"})
+FLAGS = {"x264": "WITH_X264", "formats": "FORMATS", "nonfree": "NONFREE"}
+VALUES = {"FORMATS": ("web", "all")}  # off and on; other flags are 0 and 1
+DEFAULTS = frozenset({"x264", "formats"})
 OWN_LICENCE = "Apache-2.0"
 
 
@@ -80,8 +81,8 @@ class Recipe:
 def options(environment: Mapping[str, str] = os.environ) -> frozenset[str]:
     """Return the options that are switched on, with the add-ons that they need.
 
-    Raises RecipeError for a flag that is neither 0 nor 1, for names that are no add-ons, for an add-on under the GPL
-    without x264, and for the arguments that add-ons had before ADD_ONS.
+    Raises RecipeError for a flag of another value, for names that are no add-ons, for an add-on under the GPL without
+    x264, and for the arguments that add-ons had before ADD_ONS.
     """
     flags = {option for option, variable in FLAGS.items() if is_on(variable, option in DEFAULTS, environment)}
     for name in add_ons():
@@ -99,11 +100,12 @@ def options(environment: Mapping[str, str] = os.environ) -> frozenset[str]:
 
 
 def is_on(variable: str, default: bool = False, environment: Mapping[str, str] = os.environ) -> bool:
-    """Return True if the Dockerfile's argument of this name is 1. Raises RecipeError if it is neither 0 nor 1."""
-    value = environment.get(variable, "1" if default else "0")
-    if value not in ("0", "1"):
-        raise RecipeError(f"{variable}={value}: say 1 or 0")
-    return value == "1"
+    """Return True if the Dockerfile's argument of this name is on. Raises RecipeError if it is neither on nor off."""
+    off, on = VALUES.get(variable, ("0", "1"))
+    value = environment.get(variable, on if default else off)
+    if value not in (off, on):
+        raise RecipeError(f"{variable}={value}: say {on} or {off}")
+    return value == on
 
 
 def load(product: str, switched_on: frozenset[str] = DEFAULTS) -> Recipe:

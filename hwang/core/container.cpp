@@ -1,8 +1,64 @@
 #include "container.h"
 
+#include <algorithm>
+#include <array>
 #include <exception>
+#include <string_view>
 
 namespace hwang {
+
+namespace {
+
+using namespace std::string_view_literals;
+
+struct Format {
+  std::string_view magic;
+  const char* demuxer;  // FFmpeg's name
+  const char* name;
+  std::size_t at = 0;
+};
+
+// Containers by their first bytes. Without its demuxer, one of raw streams takes such a file for its own.
+constexpr std::array formats{
+    Format{"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02"sv, "mxf", "MXF"},
+    Format{"\x30\x26\xb2\x75\x8e\x66\xcf\x11"sv, "asf", "ASF (WMV)"},
+    Format{"OggS"sv, "ogg", "Ogg"},
+    Format{"GIF8"sv, "gif", "GIF"},
+    Format{"YUV4MPEG2"sv, "yuv4mpegpipe", "YUV4MPEG2"},
+    Format{"\x1f\x07\x00"sv, "dv", "DV"},
+    Format{"DKIF"sv, "ivf", "IVF"},
+    Format{".RMF"sv, "rm", "RealMedia"},
+    Format{"nut/multimedia container"sv, "nut", "NUT"},
+    Format{"\x00\x00\x00\x00\x01\xbc"sv, "gxf", "GXF"},
+    Format{"\xb7\xd8\x00\x20\x37\x49\xda\x11"sv, "wtv", "Windows Recorded TV (WTV)"},
+    Format{"FWS"sv, "swf", "Flash (SWF)"},
+    Format{"CWS"sv, "swf", "Flash (SWF)"},
+    Format{"NSVf"sv, "nsv", "Nullsoft Streaming Video"},
+    Format{"NuppelVideo"sv, "nuv", "NuppelVideo"},
+    Format{"MythTVVideo"sv, "nuv", "NuppelVideo"},
+    Format{"\xf5\x46\x7a\xbd"sv, "ty", "TiVo"},
+    Format{"LEITCH\0\0"sv, "lxf", "LXF"},
+    Format{"RED1"sv, "r3d", "REDCODE", 4},
+    Format{"RED2"sv, "r3d", "REDCODE", 4},
+    Format{"BIK"sv, "bink", "Bink"},
+    Format{"KB2"sv, "bink", "Bink"},
+    Format{"SMK"sv, "smk", "Smacker"},
+};
+
+// Throws if the file is of a container that is not compiled in.
+void refuse_missing(const ByteSource& source) {
+  std::array<std::uint8_t, 32> bytes{};
+  const std::size_t size = source.read(0, bytes);
+  const std::string_view begin(reinterpret_cast<const char*>(bytes.data()), size);
+  for (const Format& format : formats)
+    if (begin.substr(std::min(format.at, size), format.magic.size()) == format.magic &&
+        !av_find_input_format(format.demuxer))
+      throw Error(Kind::unsupported, "this looks like " + std::string(format.name) +
+                                         ", a container that this build does not read; convert the video, for "
+                                         "example to MP4");
+}
+
+}  // namespace
 
 // Hands bytes to libavformat. Exceptions must not cross its C frames: the last one is kept and rethrown afterwards.
 struct Container::Reader {
@@ -70,6 +126,7 @@ struct Container::Reader {
 
 Container::Container(const ByteSource& source, int flags, Cancellation* cancellation)
     : reader_(std::make_unique<Reader>(source, cancellation)) {
+  refuse_missing(source);
   AVFormatContext* context = avformat_alloc_context();
   if (!context) throw std::bad_alloc();
   context->pb = reader_->io;
@@ -79,8 +136,9 @@ Container::Container(const ByteSource& source, int flags, Cancellation* cancella
   context_.reset(context);
   reader_->rethrow();
   check(opened, Kind::unsupported,
-        "this is no video container that can be read (MP4, MOV, Matroska, WebM, MPEG-TS, MPEG-PS, AVI, FLV, IVF or a "
-        "raw stream)");
+        "this is no video container that can be read (MP4, MOV, Matroska, WebM, MPEG-TS, MPEG-PS, AVI, FLV, IVF" +
+            std::string(av_find_input_format("mxf") ? ", MXF, Ogg, ASF, DV, GIF, YUV4MPEG2" : "") +
+            " or a raw stream)");
 }
 
 Container::~Container() = default;

@@ -37,7 +37,8 @@ std::optional<std::size_t> Worker::next(Cancellation& cancellation) {
     if (found == run_.wanted.end() || *found != *sample) continue;
     const auto i = static_cast<std::size_t>(found - run_.wanted.begin());
     const bool doubted = care == Care::none && decoder_.is_doubtful();
-    const bool sound = care == Care::witness || (*sample < decoder_.suspect_from() && !doubted);
+    const bool sound =
+        care == Care::witness || (*sample < decoder_.suspect_from() && decoder_.is_founded(*sample) && !doubted);
     if (delivered_[i] != Delivered::no) {  // a sample shows one picture
       delivered_[i] = Delivered::suspect;
       continue;

@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 
+#include "intra.h"
 #include "sets_in_force.h"
 #include "vet.h"
 
@@ -67,6 +68,8 @@ Stream Demuxer::stream() {
   Stream stream;
   stream.codec = avcodec_get_name(parameters.codec_id);
   stream.codec_tag = parameters.codec_tag;
+  if (parameters.codec_id == AV_CODEC_ID_RAWVIDEO && !parameters.codec_tag && !parameters.bits_per_coded_sample)
+    stream.codec_tag = avcodec_pix_fmt_to_codec_tag(static_cast<AVPixelFormat>(parameters.format));
   if (parameters.extradata)
     stream.extradata.assign(parameters.extradata, parameters.extradata + parameters.extradata_size);
   stream.width = stream.coded_width = parameters.width;
@@ -232,6 +235,7 @@ Scan scan(const ByteSource& source, std::int64_t max_pixels, Cancellation& cance
   Locator locator(source);
   FieldPairs fields(scan.stream);
   SetsHistory sets(scan.stream);
+  const IntraCheck intra(scan.stream);
   while (demuxer.next(*packet)) {
     const auto located = scan.byte_addressable ? locator.locate(*packet) : std::nullopt;
     scan.byte_addressable = located.has_value();
@@ -246,7 +250,7 @@ Scan scan(const ByteSource& source, std::int64_t max_pixels, Cancellation& cance
     scan.size.push_back(static_cast<std::uint32_t>(packet->size));
     scan.pts.push_back(packet->pts);
     scan.dts.push_back(packet->dts);
-    scan.sync.push_back(packet->flags & AV_PKT_FLAG_KEY ? 1 : 0);
+    scan.sync.push_back(intra.is_key(*packet) ? 1 : 0);
     scan.disposable.push_back(packet->flags & AV_PKT_FLAG_DISPOSABLE ? 1 : 0);
     scan.hidden.push_back(
         packet->flags & AV_PKT_FLAG_DISCARD || is_hidden(codec ? codec->id : AV_CODEC_ID_NONE, *packet) ? 1 : 0);

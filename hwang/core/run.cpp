@@ -1,7 +1,9 @@
 #include "run.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <random>
 
 #include "undecoded.h"
 
@@ -20,7 +22,38 @@ const BytesFrom* at_sample(const std::vector<BytesFrom>& changes, std::uint32_t 
   return next == changes.begin() ? nullptr : &*std::prev(next);
 }
 
-Bytes data_of(const AVPacket& packet) { return {packet.data, static_cast<std::size_t>(packet.size)}; }
+// Where a sample of Theora ends too early, its decoder goes on with what an earlier picture left, and reports nothing.
+// It never reads behind the end of a sound one: noise there leads to an error that it reports, or at least to one
+// picture.
+void end_in_noise(AVPacket& packet, const Stream& stream) {
+  const int size = packet.size,
+            noise = 256 + static_cast<int>(static_cast<std::int64_t>(stream.coded_width) * stream.coded_height / 8);
+  check(av_grow_packet(&packet, noise), Kind::limit, "no memory for a sample");
+  std::minstd_rand random;
+  for (int i = size; i < packet.size; i++) packet.data[i] = static_cast<std::uint8_t>(random() >> 16);
+}
+
+// The decoder of uncompressed video leaves pixels of few bits unset where a sample ends too early, and reports nothing.
+bool is_too_short(const AVPacket& packet, const Stream& stream) {
+  if (stream.codec != "rawvideo" || stream.bits_per_coded_sample > 8 || stream.coded_height <= 0) return false;
+  const std::int64_t line = packet.size / stream.coded_height;
+  return line * 8 < static_cast<std::int64_t>(stream.coded_width) * stream.bits_per_coded_sample;
+}
+
+// Decoders that show a damaged sample in one of several ways, by what they decoded before a flush or by their threads,
+// and report nothing. Each run gets a new one, with one thread.
+bool keeps_state(AVCodecID codec) {
+  static constexpr std::array keeping{AV_CODEC_ID_FFVHUFF,  AV_CODEC_ID_GIF,     AV_CODEC_ID_HUFFYUV, AV_CODEC_ID_QTRLE,
+                                      AV_CODEC_ID_RAWVIDEO, AV_CODEC_ID_UTVIDEO, AV_CODEC_ID_VP8};
+  return std::find(keeping.begin(), keeping.end(), codec) != keeping.end();
+}
+
+// The header of these codecs is nothing but the palette of a MOV file.
+Bytes palette(const Stream& stream) {
+  const bool is_palette = (stream.codec == "qtrle" || stream.codec == "rawvideo") &&
+                          stream.bits_per_coded_sample <= 8 && stream.extradata.size() == AVPALETTE_SIZE;
+  return is_palette ? Bytes(stream.extradata) : Bytes();
+}
 
 }  // namespace
 
@@ -43,7 +76,19 @@ bool SampleReader::read(std::uint32_t sample, AVPacket& packet) {
   packet.dts = AV_NOPTS_VALUE;
   packet.flags = packet.flags & AV_PKT_FLAG_CORRUPT;
   packet.flags |= table_.sync[sample] ? AV_PKT_FLAG_KEY : 0;
+  if (!palette_.empty() && !av_packet_get_side_data(&packet, AV_PKT_DATA_PALETTE, nullptr)) {
+    std::uint8_t* palette = av_packet_new_side_data(&packet, AV_PKT_DATA_PALETTE, palette_.size());
+    if (!palette) throw std::bad_alloc();
+    std::copy(palette_.begin(), palette_.end(), palette);
+  }
   return true;
+}
+
+// A container hands out a palette with the first sample that it is for.
+void SampleReader::note_palette(const AVPacket& packet) {
+  std::size_t size = 0;
+  const std::uint8_t* palette = av_packet_get_side_data(&packet, AV_PKT_DATA_PALETTE, &size);
+  if (palette) palette_.assign(palette, palette + size);
 }
 
 bool SampleReader::read_range(std::uint32_t sample, AVPacket& packet) const {
@@ -60,10 +105,12 @@ bool SampleReader::read_container(std::uint32_t sample, AVPacket& packet) {
   if (!demuxer_ || sample < next_in_container_) {
     demuxer_ = std::make_unique<Demuxer>(*source_);
     demuxer_->probe();  // as for the table: parsers then cut the stream into the same samples
+    palette_ = first_palette_;
     next_in_container_ = 0;
   }
   for (;;) {
     if (!demuxer_->next(packet)) return false;
+    note_palette(packet);
     if (next_in_container_++ == sample) break;
     av_packet_unref(&packet);
   }
@@ -76,8 +123,8 @@ bool SampleReader::read_container(std::uint32_t sample, AVPacket& packet) {
 }
 
 RunDecoder::RunDecoder(const Stream& stream, const Table& table, int threads, Care care)
-    : stream_(stream), table_(table), threads_(threads), care_(care), reader_(table), references_(stream),
-      packet_(owned<PacketPtr>(av_packet_alloc())) {
+    : stream_(stream), table_(table), threads_(threads), care_(care), reader_(table, palette(stream)),
+      references_(stream), intra_check_(stream), packet_(owned<PacketPtr>(av_packet_alloc())) {
   open();
 }
 
@@ -87,8 +134,7 @@ void RunDecoder::open() {
   codec_->max_pixels = std::max(4 * static_cast<std::int64_t>(codec_->width) * codec_->height, usual_pixels);
   // The header of AV1 has the largest size that any of its pictures may have, and libdav1d finds the header in band.
   if (codec_->codec_id == AV_CODEC_ID_AV1) codec_->extradata_size = 0;
-  // With threads, VP8's decoder shows a damaged picture in one of several ways and reports none.
-  codec_->thread_count = codec_->codec_id == AV_CODEC_ID_VP8 ? 1 : threads_;
+  codec_->thread_count = keeps_state(codec_->codec_id) ? 1 : threads_;
   codec_->flags |= AV_CODEC_FLAG_COPY_OPAQUE | AV_CODEC_FLAG_UNALIGNED;  // cropped to the pixel, as by the tool
   configuration_ = nullptr;
   // Only the H.264 decoder marks every picture that it concealed errors in.
@@ -109,15 +155,16 @@ void RunDecoder::guard() {
   std::size_t size = 0;
   if (const std::uint8_t* header = av_packet_get_side_data(packet_.get(), AV_PKT_DATA_NEW_EXTRADATA, &size))
     guard_.check_header({header, size});
-  guard_.check_sample(data_of(*packet_));
+  guard_.check_sample(bytes_of(*packet_));
 }
 
 void RunDecoder::start(const Run& run, const Feed& feed) {
-  const bool forgets =
-      codec_->codec_id != AV_CODEC_ID_VP8;  // a flush keeps state that a damaged key frame does not reset
-  if (used_ && forgets) avcodec_flush_buffers(codec_.get());
+  const bool forgets = !keeps_state(codec_->codec_id) && !(care_ != Care::none && run.samples.front() == 0);
+  const bool is_new = !used_ || !forgets;
+  if (used_ && forgets && !flushed_) avcodec_flush_buffers(codec_.get());
   if (used_ && !forgets) open();
   used_ = true;
+  flushed_ = false;
   log_.take();
   av_packet_unref(packet_.get());
   reader_.use(feed.source);
@@ -130,8 +177,9 @@ void RunDecoder::start(const Run& run, const Feed& feed) {
   packet_pending_ = draining_ = false;
   errors_in_a_row_ = 0;
   damaged_from_ = suspect_from_ = static_cast<std::uint32_t>(table_.pts.size());
-  // The MPEG-4 decoder invents missing references: the first picture has to be intra.
-  start_is_proven_ = codec_->codec_id != AV_CODEC_ID_MPEG4 || run.samples.front() == 0;
+  intra_.reset();
+  // What a new decoder shows from the first sample on is what the ffmpeg tool shows.
+  if (!intra_check_.is_needed() || (is_new && run.samples.front() == 0)) intra_ = run.samples.front();
   doubtful_ = false;
   handed_over_.clear();
   skipped_ = 0;
@@ -140,9 +188,9 @@ void RunDecoder::start(const Run& run, const Feed& feed) {
 void RunDecoder::rest() {
   reader_.rest();
   av_packet_unref(packet_.get());
-  if (codec_->codec_id == AV_CODEC_ID_VP8) return;  // no flush is enough (start), and it has no threads
+  if (keeps_state(codec_->codec_id)) return;  // start() makes a new one, and it has no threads
   avcodec_flush_buffers(codec_.get());
-  used_ = false;
+  flushed_ = true;
 }
 
 void RunDecoder::lower(std::uint32_t& from, std::uint32_t sample) const {
@@ -162,7 +210,7 @@ void RunDecoder::find_dependencies(Cancellation& cancellation) {
   for (const std::uint32_t sample : run_.samples) {
     cancellation.check();
     const bool there = reader_.read(sample, *packet_);
-    dependencies_.add(there ? data_of(*packet_) : Bytes(), is_wanted(sample));
+    dependencies_.add(there ? bytes_of(*packet_) : Bytes(), is_wanted(sample));
     av_packet_unref(packet_.get());
   }
   dependencies_.resolve();
@@ -173,7 +221,7 @@ void RunDecoder::find_dependencies(Cancellation& cancellation) {
 bool RunDecoder::is_needed(std::uint32_t sample) {
   if (!skip_unreferenced_) return true;
   if (codec_->codec_id == AV_CODEC_ID_AV1) return dependencies_.shorten(fed_ - 1, *packet_);
-  return fed_ == 1 || is_wanted(sample) || !references_.none_to(data_of(*packet_));
+  return fed_ == 1 || is_wanted(sample) || !references_.none_to(bytes_of(*packet_));
 }
 
 // Puts the next sample to decode into packet_. Returns false at the end of the run.
@@ -183,7 +231,8 @@ bool RunDecoder::take_next_sample(Cancellation& cancellation) {
     cancellation.check();
     const std::uint32_t sample = run_.samples[fed_++];
     if (table_.size[sample] == 0) continue;  // an empty sample shows nothing and damages nothing
-    if (!reader_.read(sample, *packet_)) {
+    if (!reader_.read(sample, *packet_) || is_too_short(*packet_, stream_)) {
+      av_packet_unref(packet_.get());
       damaged(sample);
       continue;
     }
@@ -193,7 +242,9 @@ bool RunDecoder::take_next_sample(Cancellation& cancellation) {
       if (packet_->flags & AV_PKT_FLAG_CORRUPT) doubtful_ = true;  // the container has lost some of it
       packet_->flags &= ~AV_PKT_FLAG_CORRUPT;
       configure(sample);
+      if (!intra_ && intra_check_.is_intra({packet_->data, static_cast<std::size_t>(packet_->size)})) intra_ = sample;
       guard();
+      if (codec_->codec_id == AV_CODEC_ID_THEORA) end_in_noise(*packet_, stream_);
       return true;
     }
     av_packet_unref(packet_.get());
@@ -213,12 +264,13 @@ void RunDecoder::configure(std::uint32_t sample) {
     std::copy(header.begin(), header.end(), data);
     configuration_ = found;
   }
-  if (fed_ != 1 || table_.parameter_sets.empty()) return;
+  // A decoder of AV1 is not given the header (open).
+  if (fed_ != 1 || (table_.parameter_sets.empty() && codec_->codec_id != AV_CODEC_ID_AV1)) return;
   const BytesFrom* sets = at_sample(table_.parameter_sets, sample);
   SetsInForce in_force(stream_);
   if (found) in_force.take_header(found->bytes);
   if (sets) in_force.take(sets->bytes);
-  if (in_force.are_all_in(data_of(*packet_))) return;
+  if (in_force.are_all_in(bytes_of(*packet_))) return;
   const auto prefix = in_force.as_bytes();
   const auto size = static_cast<std::size_t>(packet_->size);
   check(av_grow_packet(packet_.get(), static_cast<int>(prefix.size())), Kind::limit, "no memory for a sample");
@@ -273,12 +325,14 @@ std::optional<std::uint32_t> RunDecoder::next(AVFrame& frame, Cancellation& canc
     if (label == 0 || label > table_.pts.size() || frame.pts != table_.pts[label - 1])
       throw Error(Kind::corrupt, "the decoder returned a picture that belongs to no sample it was given");
     const auto sample = static_cast<std::uint32_t>(label - 1);
-    if (sample == run_.samples.front() && frame.pict_type == AV_PICTURE_TYPE_I) start_is_proven_ = true;
+    const bool logged = log_.take();
+    if (!intra_ && !logged && intra_check_.is_intra(frame)) intra_ = sample;
     // With threads a logged error may belong to a later sample; then the run is decoded again with one.
-    if (log_.take()) doubtful_ = true;
-    const bool logged = doubtful_ && codec_->codec_id == AV_CODEC_ID_FFV1;  // it marks no picture
+    doubtful_ = doubtful_ || logged;
+    const bool marks_none = codec_->codec_id == AV_CODEC_ID_FFV1 || codec_->codec_id == AV_CODEC_ID_THEORA;
     const bool incomplete = codec_->codec_id == AV_CODEC_ID_HEVC && UndecodedParts::any_in(frame);
-    if (frame.decode_error_flags || frame.flags & AV_FRAME_FLAG_CORRUPT || logged || incomplete) damaged(sample);
+    if (frame.decode_error_flags || frame.flags & AV_FRAME_FLAG_CORRUPT || (doubtful_ && marks_none) || incomplete)
+      damaged(sample);
     return sample;
   }
 }

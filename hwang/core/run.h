@@ -12,6 +12,7 @@
 #include "bytes.h"
 #include "decoder_log.h"
 #include "demux.h"
+#include "intra.h"
 #include "parameter_sets.h"
 #include "reference.h"
 #include "sets_in_force.h"
@@ -56,7 +57,9 @@ enum class Care {
 // Reads a sample from its range of the file, or from the container.
 class SampleReader {
  public:
-  explicit SampleReader(const Table& table) : table_(table) {}
+  // `palette` is in force until a sample brings another; empty if there is none.
+  explicit SampleReader(const Table& table, Bytes palette = {})
+      : table_(table), first_palette_(palette.begin(), palette.end()), palette_(first_palette_) {}
   void use(std::shared_ptr<const ByteSource> source);
   // Releases bytes that were fetched for one request.
   void rest();
@@ -66,8 +69,11 @@ class SampleReader {
  private:
   bool read_range(std::uint32_t sample, AVPacket& packet) const;
   bool read_container(std::uint32_t sample, AVPacket& packet);
+  void note_palette(const AVPacket& packet);
 
   const Table& table_;
+  const std::vector<std::uint8_t> first_palette_;
+  std::vector<std::uint8_t> palette_;
   std::shared_ptr<const ByteSource> source_;
   std::unique_ptr<Demuxer> demuxer_;
   std::uint32_t next_in_container_ = 0;
@@ -92,9 +98,13 @@ class RunDecoder {
   std::uint32_t suspect_from() const { return std::min(suspect_from_, damaged_from_); }
   // The first sample known to be damaged: unreadable, or marked by the decoder. Pictures that came out before may be
   // wrong too.
-  std::uint32_t damaged_from() const { return start_is_proven_ ? damaged_from_ : run_.samples.front(); }
+  std::uint32_t damaged_from() const { return damaged_from_; }
   // Something was amiss that need not touch the pictures: the decoder's log has an error, the container a gap.
   bool is_doubtful() const { return doubtful_; }
+  // False for a picture that may refer to one before the run, as no intra picture came before it.
+  bool is_founded(std::uint32_t sample) const {
+    return intra_ && sample >= *intra_ && table_.pts[sample] >= table_.pts[*intra_];
+  }
   // Counters of the current run.
   std::uint64_t samples_decoded() const { return handed_over_.size(); }
   std::uint64_t samples_skipped() const { return skipped_; }
@@ -120,6 +130,7 @@ class RunDecoder {
   SampleReader reader_;
   References references_;
   Av1Dependencies dependencies_;  // of the run, if it is AV1
+  const IntraCheck intra_check_;
   DecoderLog log_;
   ParameterSetGuard guard_;
   CodecPtr codec_;
@@ -130,12 +141,12 @@ class RunDecoder {
   std::size_t wanted_ = 0;  // those before it are fed
   bool packet_pending_ = false;
   bool draining_ = false;
-  bool used_ = false;
+  bool used_ = false, flushed_ = false;
   const BytesFrom* configuration_ = nullptr;  // none: the stream's header
   int errors_in_a_row_ = 0;
   std::uint32_t damaged_from_ = 0, suspect_from_ = 0;
-  bool start_is_proven_ = true;
   bool doubtful_ = false;
+  std::optional<std::uint32_t> intra_;  // the first sample that is known to refer to no other
   std::vector<std::uint32_t> handed_over_;
   std::uint64_t skipped_ = 0;
 };

@@ -9,41 +9,11 @@ from typing import NamedTuple
 from hwang.errors import CorruptMediaError, EncryptedMediaError, UnsupportedMediaError
 from hwang.index import NO_CROPPING, UNKNOWN_COLOR, Color, Cropping
 from hwang.isobmff.boxes import Box, Fields, Payload, children, descend, name
+from hwang.isobmff.fourccs import codec_of
+from hwang.isobmff.palette import read_palette
 
 __all__ = ["SampleEntry", "external", "read_sample_entries"]
 
-_CODECS = {  # FFmpeg's codec name: fourccs
-    "h264": "avc1 avc2 avc3 avc4 dva1 dvav ai12 ai13 ai15 ai16 ai1q ai22 ai23 ai25 ai26 ai2q H264 h264 X264 x264 AVin",
-    "hevc": "hvc1 hev1 dvh1 dvhe",
-    "vvc": "vvc1 vvi1",
-    "av1": "av01 dav1",
-    "vp8": "vp08 VP80",
-    "vp9": "vp09 VP90",
-    "mpeg4": "mp4v divx DIVX XVID 3IV2",
-    "mpeg2video": "m2v1 hdv1 hdv2 hdv3 hdv4 hdv5 hdv6 hdv7 hdv8 hdv9 xdv1 xdv2 xdv3 xdv4 xdv5 xdv6 xdv7 xdv8 xdv9 "
-    "xd51 xd54 xd55 xd59 xd5a xd5b xd5c xd5d xd5e xd5f mx5n mx5p mx4n mx4p mx3n mx3p mpg2 mp2v",
-    "mpeg1video": "m1v  mpeg m1v1 mpg1 mp1v",
-    "mjpeg": "jpeg mjpa mjpg MJPG AVDJ dmb1 AVRn",
-    "mjpegb": "mjpb",
-    "png": "png  MPNG",
-    "prores": "apch apcn apcs apco ap4h ap4x",
-    "dnxhd": "AVdn AVdh",
-    "ffv1": "FFV1",
-    "h263": "h263 s263",
-    "vc1": "vc-1",
-    "jpeg2000": "mjp2 MJ2C",
-    "cfhd": "CFHD",
-    "dvvideo": "dvc  dvcp dvpp dv5n dv5p dvh2 dvh3 dvh5 dvh6 dvhp dvhq AVdv AVd1",
-    "rawvideo": "raw  2vuy yuv2 v308 v408 yv12 yuvs 2Vuy",
-    "qtrle": "rle ",
-    "huffyuv": "HFYU",
-    "svq1": "SVQ1 svq1",
-    "svq3": "SVQ3",
-    "hap": "Hap1 Hap5 HapY HapA HapM Hap7",
-}
-_CODEC_OF = {
-    fourccs[at : at + 4].encode(): codec for codec, fourccs in _CODECS.items() for at in range(0, len(fourccs), 5)
-}
 _CODEC_OF_OBJECT_TYPE = {
     0x20: "mpeg4",
     0x21: "h264",
@@ -56,9 +26,18 @@ _CODEC_OF_OBJECT_TYPE = {
     0xA3: "vc1",
     0xB1: "vp9",
 }
-_CONFIGURATION = (b"avcC", b"hvcC", b"vvcC", b"av1C", b"glbl")
+_CONFIGURATION = {  # boxes: bytes before what the decoder gets
+    b"avcC": 0,
+    b"hvcC": 0,
+    b"vvcC": 0,
+    b"av1C": 0,
+    b"glbl": 0,
+    b"dvc1": 7,
+    b"strf": 40,
+}
 _ENTRY_BYTES = 78  # of a visual sample entry, before its boxes
 _PALETTE_DEPTHS = (1, 2, 4, 8)
+_PALETTIZED = ("qtrle", "rawvideo")  # codecs without extradata of their own
 _COLORS = ({*range(13), 22, 256}, {*range(19), 256}, {*range(18)})  # that FFmpeg knows: primaries, transfer, matrix
 _UNSPECIFIED, _LIMITED, _FULL = 2, 1, 2
 _MAX_ENTRIES = 256
@@ -71,7 +50,7 @@ class SampleEntry(NamedTuple):
     tag: int  # fourcc, little-endian
     width: int  # pixels
     height: int
-    extradata: bytes  # as FFmpeg would have it
+    extradata: bytes  # as FFmpeg would have it; a palette if there is one
     data_reference: int  # 1-based, into dref
     depth: int  # bits per pixel
     color: Color
@@ -105,18 +84,25 @@ def _entry(box: Box) -> SampleEntry:
     width, height = fields.number(2), fields.number(2)
     rest = fields.take(min(_ENTRY_BYTES - 28, fields.left))
     depth = int.from_bytes(rest[46:48], "big")
-    inner = fields.take(fields.left)
+    coder, tag = bytes(rest[15 : 15 + rest[14]]) if len(rest) > 14 else b"", box.kind
+    palette, inner = read_palette(depth, int.from_bytes(rest[48:50], "big"), fields.take(fields.left))
     if box.kind in (b"encv", b"drmi"):
         original = descend(inner, b"sinf", b"frma")
         of = f" ({name(bytes(original.payload[:4]))})" if original else ""
         raise EncryptedMediaError(f"the video track is encrypted{of}; decrypt it first, keys are not supported")
-    codec = _CODEC_OF.get(box.kind)
+    codec = codec_of(box.kind)
     if codec is None:
         raise UnsupportedMediaError(f"unknown video codec {name(box.kind)}; transcode the video, for example to H.264")
+    if box.kind == b"H263" and coder.startswith(b"Sorenson H263"):
+        codec = "flv1"
+    if coder.startswith(b"Planar Y'CbCr 8-bit 4:2:0"):
+        tag, width, height = b"I420", width & ~1, height & ~1
     extradata, color, cropping, spacing = b"", UNKNOWN_COLOR, NO_CROPPING, (0, 1)
     for part in children(inner):
         if part.kind in _CONFIGURATION and not extradata:
-            extradata = bytes(part.payload)
+            extradata = bytes(part.payload[_CONFIGURATION[part.kind] :])
+            if box.kind == b"dvh1" and part.kind == b"hvcC":  # without it DV
+                codec = "hevc"
         elif part.kind == b"esds":
             object_type, specific = _elementary_stream(part)
             codec = _CODEC_OF_OBJECT_TYPE.get(object_type, codec)
@@ -130,10 +116,10 @@ def _entry(box: Box) -> SampleEntry:
             color = _color(part, codec, color)
     return SampleEntry(
         codec=codec,
-        tag=int.from_bytes(box.kind, "little"),
+        tag=int.from_bytes(tag, "little"),
         width=width,
         height=height,
-        extradata=extradata,
+        extradata=extradata or (palette if codec in _PALETTIZED else b""),
         data_reference=data_reference,
         depth=depth & 0x1F if depth & 0x1F in _PALETTE_DEPTHS else depth,  # bit 5: the palette is shades of gray
         color=color,

@@ -93,7 +93,7 @@ CASES = {
     "M17-overlapping": Case(making.chunk_elsewhere("overlapping"), FRAMES, "39", frames=(39,)),
     "M17-header": Case(making.chunk_elsewhere("header"), FRAMES, "39", frames=(39,)),
     "M20-vvc": Case(making.unknown_codec, UNSUPPORTED, "vvc"),
-    "M20-theora": Case(copied("theora.mkv", "h264-no-b", "-c:v", "libtheora"), UNSUPPORTED, "theora", "theora.mkv"),
+    "M20-realmedia": Case(copied("clip.rm", "h264-no-b", "-c:v", "rv20"), UNSUPPORTED, "RealMedia", "clip.rm"),
     "M20-cinepak": Case(
         copied("old.mov", "h264-no-b", "-c:v", "cinepak", "-frames:v", "2"), UNSUPPORTED, "cvid", name="old.mov"
     ),

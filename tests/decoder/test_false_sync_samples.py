@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 import hwang
-from tests.decoder.conftest import MakeClip
+from tests.decoder.conftest import MakeClip, Truth
 from tests.decoder.hostile import rows_that_are_right, write
 from tests.support.clips import BY_NAME, linear_decode
 from tests.support.patch import body, drop, put_table
@@ -25,6 +26,13 @@ CLIPS = (
     "av1",
     "mpeg4-mp4",
     "mpeg2-mp4",
+    "h263",
+    "animation",
+    "animation-gray",
+)
+ELSEWHERE = (  # in containers other than MP4 and MOV
+    *("h264-matroska", "hevc-raw", "vp8-alt-ref", "vp9", "av1-matroska", "mpeg4-b-frames", "mpeg2-program-stream"),
+    *("mpeg1", "mpeg2-mxf", "theora", "wmv1", "wmv2", "msmpeg4v2", "msmpeg4v3", "flv1", "h263-avi", "gif"),
 )
 LIES: dict[str, Lie] = {
     "every sample": lambda data: drop(data, b"stss"),
@@ -49,3 +57,12 @@ def test_false_sync_samples_do_not_hide_sound_pictures(name: str, lie: str, clip
     truth = linear_decode(path, BY_NAME[name].size)
     with hwang.Decoder(path) as decoder:
         np.testing.assert_array_equal(decoder.frames(range(len(decoder))), truth)
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_an_index_that_calls_every_sample_sync_gives_no_wrong_picture(name: str, clip: MakeClip, truth: Truth) -> None:
+    index = hwang.index_video(clip(name))
+    lying = dataclasses.replace(index, sync=np.ones(index.samples, np.bool_))
+    with hwang.Decoder(clip(name), lying, threads=2) as decoder:
+        for row in [39, *range(0, 40, 3), 38]:  # the last ones with a decoder that was used
+            np.testing.assert_array_equal(decoder.frames([row])[0], truth(name)[row], err_msg=f"row {row}")

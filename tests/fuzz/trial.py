@@ -23,7 +23,10 @@ CLIPS = (
     *("h264-open-gop", "h264-faststart", "h264-fragmented", "h264-trimmed", "h264-intra-refresh", "h264-odd-size"),
     *("h264-matroska", "h264-mpegts", "h264-flv", "h264-raw", "hevc-open-gop", "hevc-10bit", "vp8-alt-ref", "vp9"),
     *("vp9-mp4", "av1", "av1-matroska", "mpeg4-b-frames", "mpeg4-mp4", "mpeg2-program-stream", "mjpeg", "png-mov"),
-    *("prores", "ffv1"),
+    *("prores", "ffv1", "theora", "theora-odd-size", "wmv1", "wmv2", "wmv2-avi", "msmpeg4v2", "msmpeg4v3", "flv1"),
+    *("h263", "h263-avi", "mpeg1", "mpeg2-mxf", "dv-ntsc", "dnxhr-mxf", "dnxhr-10bit", "raw-bgr24-avi"),
+    *("raw-palettes-avi", "raw-palette-mov", "y4m", "huffyuv", "huffyuv-rgb", "ffvhuff", "utvideo", "utvideo-rgb"),
+    *("animation", "animation-gray", "gif", "gif-palettes"),
 )
 """The sound videos: every container's parser and every codec's decoder."""
 

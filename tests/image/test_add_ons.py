@@ -82,7 +82,7 @@ def test_the_libraries_list_what_the_add_ons_bring_and_nothing_else(clips: Path)
     brought = sorted(set(listed) - set(expected(recipe.DEFAULTS)))
     print(*(f"  {line}" for line in brought), sep="\n")
     assert listed == expected(OPTIONS)
-    assert {"encoder libopus", "encoder libvorbis", "encoder libvpx-vp9", "demuxer ogg", "muxer webm"} <= set(brought)
+    assert {"encoder libopus", "encoder libvorbis", "encoder libvpx-vp9", "muxer ogg", "muxer webm"} <= set(brought)
 
 
 def test_the_loader_finds_every_library_and_the_image_names_them(clips: Path, stamp: dict[str, Any]) -> None:

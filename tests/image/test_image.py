@@ -14,7 +14,7 @@ from tests.conftest import IMAGE
 
 pytestmark = pytest.mark.usefixtures("as_built")
 COMPILED_LIMIT = 16_000_000
-ADDED_LIMIT = 80_000_000
+ADDED_LIMIT = 150_000_000
 
 
 def docker_run(engine: str, *arguments: str) -> str:

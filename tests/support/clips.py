@@ -54,6 +54,18 @@ def _x265(params: str, *more: str) -> tuple[str, ...]:
 _GOP = "keyint=12:min-keyint=12:scenecut=0:bframes=3:b-adapt=0"
 _AV1 = ("-c:v", "libsvtav1", "-preset", "12", "-crf", "40", "-g", "16", "-svtav1-params", "lp=1", "-pix_fmt", "yuv420p")
 _TRIM = ("-c", "copy", "-movflags", "+faststart")
+_GROUPS = ("-g", "12", "-q:v", "8")
+_STILL = "drawbox=y=16:h=ih-16:color=teal:t=fill"  # so that a picture sets few pixels
+_PALETTES = "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1"  # one for each picture
+
+
+def _raw(pixels: str) -> tuple[str, ...]:
+    return ("-c:v", "rawvideo", "-pix_fmt", pixels)
+
+
+def _dnxhr(profile: str, pixels: str) -> tuple[str, ...]:
+    return ("-c:v", "dnxhd", "-profile:v", profile, "-pix_fmt", pixels)
+
 
 CLIPS: tuple[Clip, ...] = (
     Clip("h264-closed-gop", "mp4", _x264(params=f"{_GOP}:open-gop=0"), "mov", "h264"),
@@ -156,6 +168,63 @@ CLIPS: tuple[Clip, ...] = (
     Clip("prores", "mov", ("-c:v", "prores_ks", "-profile:v", "0", "-pix_fmt", "yuv422p10le"), "mov", "prores"),
     Clip("png-mov", "mov", ("-c:v", "png", "-pix_fmt", "rgb24"), "mov", "png"),
     Clip("ffv1", "mkv", ("-c:v", "ffv1", "-g", "1"), "matroska", "ffv1"),
+    # FORMATS=web leaves these out.
+    Clip("theora", "ogg", ("-c:v", "libtheora", *_GROUPS), "ogg", "theora"),
+    Clip("theora-odd-size", "mkv", ("-c:v", "libtheora", *_GROUPS), "matroska", "theora", size=(161, 91)),
+    Clip("wmv1", "wmv", ("-c:v", "wmv1", *_GROUPS), "asf", "wmv1"),
+    Clip("wmv2", "wmv", ("-c:v", "wmv2", *_GROUPS), "asf", "wmv2"),
+    Clip("wmv2-avi", "avi", ("-c:v", "wmv2", *_GROUPS), "avi", "wmv2"),
+    Clip("msmpeg4v2", "avi", ("-c:v", "msmpeg4v2", *_GROUPS), "avi", "msmpeg4v2"),
+    Clip("msmpeg4v3", "avi", ("-c:v", "msmpeg4", *_GROUPS), "avi", "msmpeg4v3"),
+    Clip("msmpeg4v3-asf", "asf", ("-c:v", "msmpeg4", *_GROUPS), "asf", "msmpeg4v3"),
+    Clip("flv1", "flv", ("-c:v", "flv", *_GROUPS), "flv", "flv1"),
+    Clip("h263", "3gp", ("-c:v", "h263", *_GROUPS), "mov", "h263", size=(176, 144)),
+    Clip("h263-avi", "avi", ("-c:v", "h263p", *_GROUPS), "avi", "h263"),
+    Clip("mpeg1", "mpg", ("-c:v", "mpeg1video", "-bf", "2", *_GROUPS), "mpeg", "mpeg1video"),
+    Clip("mpeg2-mxf", "mxf", ("-c:v", "mpeg2video", "-bf", "2", *_GROUPS), "mxf", "mpeg2video"),
+    Clip("dv", "dv", ("-c:v", "dvvideo", "-pix_fmt", "yuv420p"), "dv", "dvvideo", size=(720, 576)),
+    Clip(
+        "dv-ntsc",
+        "avi",
+        ("-c:v", "dvvideo", "-pix_fmt", "yuv411p", "-r", "30000/1001"),
+        "avi",
+        "dvvideo",
+        size=(720, 480),
+        timing="setpts=N/(30000/1001)/TB",
+    ),
+    Clip("dv50-mov", "mov", ("-c:v", "dvvideo", "-pix_fmt", "yuv422p"), "mov", "dvvideo", size=(720, 576)),
+    Clip("dnxhr-mxf", "mxf", _dnxhr("dnxhr_lb", "yuv422p"), "mxf", "dnxhd", size=(256, 128)),
+    Clip("dnxhr-10bit", "mov", _dnxhr("dnxhr_hqx", "yuv422p10le"), "mov", "dnxhd", size=(256, 128)),
+    Clip("dnxhr-444", "mov", _dnxhr("dnxhr_444", "gbrp10le"), "mov", "dnxhd", size=(256, 128)),
+    Clip("raw-bgr24-avi", "avi", _raw("bgr24"), "avi", "rawvideo", size=(161, 91)),
+    Clip("raw-palettes-avi", "avi", (*_raw("pal8"), "-vf", _PALETTES), "avi", "rawvideo"),
+    Clip("raw-rgb24-mov", "mov", _raw("rgb24"), "mov", "rawvideo", size=(161, 91)),
+    Clip("raw-palette-mov", "mov", _raw("pal8"), "mov", "rawvideo"),
+    Clip("raw-gray-mov", "mov", _raw("gray"), "mov", "rawvideo"),
+    Clip("raw-uyvy-mov", "mov", _raw("uyvy422"), "mov", "rawvideo"),
+    Clip("raw-yuv420p", "mkv", _raw("yuv420p"), "matroska", "rawvideo", size=(161, 91)),
+    Clip("y4m", "y4m", ("-pix_fmt", "yuv420p"), "yuv4mpegpipe", "rawvideo", size=(161, 91)),
+    Clip("y4m-10bit", "y4m", ("-pix_fmt", "yuv422p10le", "-strict", "-1"), "yuv4mpegpipe", "rawvideo"),
+    Clip("huffyuv", "avi", ("-c:v", "huffyuv", "-pix_fmt", "yuv422p"), "avi", "huffyuv"),
+    Clip("huffyuv-rgb", "avi", ("-c:v", "huffyuv", "-pix_fmt", "rgb24"), "avi", "huffyuv", size=(161, 91)),
+    Clip("ffvhuff", "mkv", ("-c:v", "ffvhuff", "-pix_fmt", "yuv420p", "-context", "1"), "matroska", "ffvhuff"),
+    Clip("utvideo", "avi", ("-c:v", "utvideo", "-pix_fmt", "yuv420p"), "avi", "utvideo"),
+    Clip("utvideo-rgb", "mov", ("-c:v", "utvideo", "-pix_fmt", "gbrp", "-pred", "median"), "mov", "utvideo"),
+    Clip("animation", "mov", ("-c:v", "qtrle", "-pix_fmt", "rgb24", "-g", "12", "-vf", _STILL), "mov", "qtrle"),
+    Clip(
+        "animation-alpha",
+        "mov",
+        ("-c:v", "qtrle", "-pix_fmt", "argb", "-g", "12", "-vf", _STILL),
+        "mov",
+        "qtrle",
+        size=(161, 91),
+    ),
+    Clip(
+        "animation-16bit", "mov", ("-c:v", "qtrle", "-pix_fmt", "rgb555be", "-g", "12", "-vf", _STILL), "mov", "qtrle"
+    ),
+    Clip("animation-gray", "mov", ("-c:v", "qtrle", "-pix_fmt", "gray", "-g", "12", "-vf", _STILL), "mov", "qtrle"),
+    Clip("gif", "gif", ("-c:v", "gif", "-vf", _STILL), "gif", "gif"),
+    Clip("gif-palettes", "gif", ("-c:v", "gif", "-vf", _PALETTES), "gif", "gif", size=(161, 91)),
 )
 
 BY_NAME = {clip.name: clip for clip in CLIPS}

@@ -226,14 +226,14 @@ def test_a_reason_without_a_file_is_a_problem(added: Made) -> None:
 def test_more_than_is_allowed_is_a_problem(added: Made) -> None:
     assert size.too_much(added(a=MAX_BYTES), frozenset()) == []
     assert size.too_much(added(b=1), frozenset({"x264"})) == [
-        "80,000,001 bytes are added to the base; 80,000,000 are allowed"
+        "150,000,001 bytes are added to the base; 150,000,000 are allowed"
     ]
 
 
 def test_an_add_on_may_add_to_what_is_allowed(added: Made) -> None:
     assert size.too_much(added(a=MAX_BYTES, b=MAX_ADD_ON_BYTES), frozenset({"vpx"})) == []
     assert size.too_much(added(c=1), frozenset({"vpx"})) == [
-        "85,000,001 bytes are added to the base; 85,000,000 are allowed"
+        "155,000,001 bytes are added to the base; 155,000,000 are allowed"
     ]
 
 

@@ -117,9 +117,12 @@ def test_an_offer_that_does_not_name_a_tree_is_not_enough(tmp_path: Path) -> Non
 
 
 def test_options_are_the_dockerfiles_arguments() -> None:
-    assert recipe.options({}) == X264
-    assert recipe.options({"WITH_X264": "0"}) == NOTHING
-    assert recipe.options({"WITH_X264": "1", "NONFREE": "1"}) == NONFREE
+    assert recipe.options({}) == X264 | {"formats"} == recipe.DEFAULTS
+    assert recipe.options({"WITH_X264": "0", "FORMATS": "web"}) == NOTHING
+    assert recipe.options({"FORMATS": "web"}) == X264
+    assert recipe.options({"WITH_X264": "1", "NONFREE": "1"}) == NONFREE | {"formats"}
+    with pytest.raises(recipe.RecipeError, match="FORMATS=none: say all or web"):
+        recipe.options({"FORMATS": "none"})
     with pytest.raises(recipe.RecipeError, match="WITH_X264=no: say 1 or 0"):
         recipe.options({"WITH_X264": "no"})
 
@@ -184,13 +187,13 @@ def test_what_is_switched_on_is_built_after_what_it_is_linked_to_and_nothing_els
 
 
 def test_every_add_on_switches_on_something_and_is_off_by_default() -> None:
-    plain = components.expected(X264)
+    plain = components.expected(recipe.DEFAULTS)
     for name in recipe.add_ons():
         switched_on = recipe.options({"ADD_ONS": name, "NONFREE": "1"})
         assert set(components.expected(switched_on)) > set(plain)
         assert name not in recipe.options({})
-    assert recipe.options({"ADD_ONS": "vorbis"}) == {"x264", "vorbis", "ogg"}
-    assert recipe.options({"ADD_ONS": " vpx opus  vpx "}) == {"x264", "vpx", "opus"}
+    assert recipe.options({"ADD_ONS": "vorbis"}) == recipe.DEFAULTS | {"vorbis", "ogg"}
+    assert recipe.options({"ADD_ONS": " vpx opus  vpx "}) == recipe.DEFAULTS | {"vpx", "opus"}
 
 
 def test_what_may_not_be_passed_on_is_refused_unless_the_image_may_not_be_either() -> None:
@@ -249,7 +252,7 @@ def test_another_add_on_is_another_folder_and_nothing_else(monkeypatch: pytest.M
     (tmp_path / "add-ons/speex/source.toml").write_text(SPEEX)
     monkeypatch.setattr(recipe, "STAGES", tmp_path)
     switched_on = recipe.options({"ADD_ONS": "speex"})
-    assert switched_on == {"x264", "speex", "ogg"}
+    assert switched_on == recipe.DEFAULTS | {"speex", "ogg"}
     assert recipe.libraries(switched_on) == ("ogg", "speex")
     ffmpeg = recipe.load("ffmpeg", switched_on)
     assert {"--enable-libspeex", "--enable-encoder=libspeex", "--enable-demuxer=ogg"} <= set(ffmpeg.configure)
@@ -279,6 +282,14 @@ def test_every_build_of_ffmpeg_is_told_the_options() -> None:
 
 
 # The components.
+
+
+def test_the_formats_of_cameras_and_archives_can_be_left_out() -> None:
+    more = set(components.expected(recipe.DEFAULTS)) - set(components.expected(X264))
+    assert {"demuxer mxf", "decoder dvvideo", "parser vc1"} <= more
+    configured = set(recipe.load("ffmpeg", recipe.DEFAULTS).configure) - set(recipe.load("ffmpeg", X264).configure)
+    assert {"--enable-demuxer=mxf", "--enable-decoder=dvvideo", "--enable-parser=vc1"} <= configured
+    assert {line.split()[0] for line in more} == {"demuxer", "decoder", "parser"}
 
 
 def test_the_list_of_components_has_no_way_to_files_or_networks() -> None:

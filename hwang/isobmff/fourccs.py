@@ -1,0 +1,76 @@
+"""Codecs by the fourcc of a sample description."""
+
+from __future__ import annotations
+
+__all__ = ["codec_of"]
+
+_FOURCCS = {  # FFmpeg's name of the codec: fourccs in capitals
+    "h264": (
+        "AVC1 AVC2 AVC3 AVC4 AI5P AI5Q AI52 AI53 AI55 AI56 AI1P AI1Q AI12 AI13 AI15 AI16 AVIN AIVX RV64 XALG AVLG DVA1 "
+        "DVAV H264 X264 DAVC SMV2 VSSH Q264 V264 GAVC UMSV TSHD INMC AI22 AI23 AI25 AI26 AI2Q"
+    ),
+    "hevc": "HEV1 HVC1 DVHE",
+    "av1": "AV01 DAV1",
+    "vp8": "VP08 VP80",
+    "vp9": "VP09 VP90",
+    "mpeg4": (
+        "MP4V DIVX XVID 3IV2 FMP4 DX50 MP4S M4S2 ZMP4 DIV1 BLZ0 UMP4 WV1F SEDG RMP4 WAWV FFDS FVFW DCOD MVXM PM4V SMP4 "
+        "DXGM VIDM M4T3 GEOX G264 HDX4 DM4V DMK2 DYM4 DIGI EPHV EM4A M4CC SN40 VSPX ULDX GEOV SIPP SM4V XVIX DREX QMP4 "
+        "PLV1 GLV4 GMP4 MNM4 GTM4"
+    ),
+    "mpeg1video": "M1V  M1V1 MPEG MP1V MPG1 PIM1 BW10 XMPG",
+    "mpeg2video": (
+        "M2V1 HDV1 HDV2 HDV3 HDV4 HDV5 HDV6 HDV7 HDV8 HDV9 HDVA MX5N MX5P MX4N MX4P MX3N MX3P XD51 XD54 XD55 XD59 XD5A "
+        "XD5B XD5C XD5D XD5E XD5F XDV1 XDV2 XDV3 XDV4 XDV5 XDV6 XDV7 XDV8 XDV9 XDVA XDVB XDVC XDVD XDVE XDVF XDHD XDH2 "
+        "AVMP MP2V MPG2 PIM2 VCR2 DVR  MMES LMP2 SLIF EM2V M701 M702 M703 M704 M705 MPGV"
+    ),
+    "mjpeg": (
+        "JPEG MJPA AVDJ AVRN DMB1 MJPG MSC2 LJPG JR24 JPGL IJPG ACDV QIVG SLMJ CJPG IJLV MVJP AVI1 AVI2 MTSJ ZJPG MMJP"
+    ),
+    "png": "PNG  MNG  MPNG PNG1",
+    "prores": "APCH APCN APCS APCO AP4H AP4X",
+    "ffv1": "FFV1",
+    "theora": "THEO",
+    "vp3": "VP31 VP30",
+    "h263": "H263 S263 X263 T263 L263 VX1K ZYGO M263 LSVM U263 VSM4",
+    "flv1": "FLV1",
+    "msmpeg4v1": "MPG4 MP41",
+    "msmpeg4v2": "MP42 DIV2",
+    "msmpeg4v3": "3IVD MP43 DIV3 MPG3 DIV5 DIV6 DIV4 DVX3 AP41 COL1 COL0",
+    "wmv1": "WMV1",
+    "wmv2": "WMV2 GXVE",
+    "wmv3": "WMV3",
+    "vc1": "VC-1 WVC1 WMVA",
+    "dvvideo": (
+        "DVCP DVC  DVLP DVL  DVPP DV5P DV5N AVDV AVD1 DVHQ DVHP DVH1 DVH2 DVH4 DVH5 DVH6 DVH3 DVSD DVHD DVSL DV25 DV50 "
+        "CDVC CDVH CDV5 DVCS DVIS PDVC SL25 SLDV"
+    ),
+    "dnxhd": "AVDN AVDH",
+    "rawvideo": (
+        "RAW  YUV2 2VUY YUVS V308 V408 V410 L555 L565 B565 24BG BGRA RGBA ABGR B16G B48R B64A BXBG BXRG BXYV NO16 DVOO "
+        "R420 R411 WRAW AV1X AVUP BGGR I420 YUY2 Y210 Y416 Y422 V422 Y410 YUNV UYNV UYNY UYV1 2VU1 P422 YV12 YV16 YV24 "
+        "UYVY VYUY IYUV AYUV Y800 Y8   HDYC YVU9 VDTZ Y411 NV12 NV21 Y41B Y42B YUV9 AUV2 YVYU YUYV I410 I411 I422 I440 "
+        "I444 J420 J422 J440 J444 YUVA I40A I42A RGB2 RV15 RV16 RV24 RV32 AV32 GREY I09L I09B I29L I29B I49L I49B I0AL "
+        "I0AB I2AL I2AB I4AL I4AB I4FL I4FB I0CL I0CB I2CL I2CB I4CL I4CB I0FL I0FB Y408"
+    ),
+    "huffyuv": "HFYU",
+    "ffvhuff": "FFVH",
+    "utvideo": "ULRA ULRG ULY0 ULY2 ULY4 ULH0 ULH2 ULH4 UQY0 UQY2 UQRA UQRG UMY2 UMH2 UMY4 UMH4 UMRA UMRG",
+    "qtrle": "RLE ",
+    "gif": "GIF ",
+    "vvc": "VVC1 VVI1",
+    "mjpegb": "MJPB",
+    "jpeg2000": "MJP2 MJ2C LJ2C LJ2K IPJ2 AVJ2",
+    "cfhd": "CFHD",
+    "svq1": "SVQ1 SVQI",
+    "svq3": "SVQ3",
+    "hap": "HAP1 HAP5 HAPY HAPA HAPM HAP7",
+}
+_CODEC_OF = {
+    fourccs[at : at + 4].encode(): codec for codec, fourccs in _FOURCCS.items() for at in range(0, len(fourccs), 5)
+}
+
+
+def codec_of(fourcc: bytes) -> str | None:
+    """Return FFmpeg's name of the codec, whatever the case of its letters; None for an unknown one."""
+    return _CODEC_OF.get(fourcc.upper())
