@@ -56,6 +56,7 @@ class Video:
         coded_size: tuple[int, int],
         bits_per_coded_sample: int,
         reorder: int,
+        field_order: int,
         color: tuple[int, int, int, int],
         sample_offset: NDArray[np.uint64],
         sample_size: NDArray[np.uint32],
@@ -113,6 +114,7 @@ class Scan(TypedDict):
     height: int
     bits_per_coded_sample: int
     reorder: int
+    field_order: int
     color: tuple[int, int, int, int]
     cropping: tuple[int, int, int, int]
     coded_size: tuple[int, int]

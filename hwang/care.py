@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwang import _core
-from hwang.index import VideoIndex
+from hwang.index import INTRA_ONLY, VideoIndex
 from hwang.picture import Arrays, PictureLayout
 from hwang.plan import Plan, Run, earlier_start, own_runs
 from hwang.ranges import ByteRange
@@ -97,7 +97,8 @@ def _with_care(
     """
     runs: Sequence[Run] = own_runs(decoding.index, samples)
     lost, resized = [_NONE], []
-    for samples_back in (*_STEPS_BACK, None):
+    independent = decoding.index.codec in INTRA_ONLY
+    for samples_back in (*(() if independent else _STEPS_BACK), None):
         if not runs:
             break
         places = [slots.of(run.wanted) for run in runs]
@@ -105,7 +106,8 @@ def _with_care(
         if len(report[4]):
             resized.append(report)
         written = np.isin(samples, np.concatenate([report[0], report[4]]), invert=True)
-        lost += [_not_confirmed(decoding, run, layout, out, slots, stop) for run in _only(runs, samples[written])]
+        sound = [] if independent else _only(runs, samples[written])
+        lost += [_not_confirmed(decoding, run, layout, out, slots, stop) for run in sound]
         failed = _only(runs, report[0])
         earlier = [samples_back and earlier_start(decoding.index, run, samples_back=samples_back) for run in failed]
         lost += [run.wanted for run, again in zip(failed, earlier, strict=True) if not again]

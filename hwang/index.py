@@ -15,6 +15,7 @@ from hwang.parameters import annexb_parameter_sets
 from hwang.timeline import rows_on_display, times_of
 
 __all__ = [
+    "INTRA_ONLY",
     "MAX_REORDER",
     "MAX_SAMPLES",
     "NO_CROPPING",
@@ -52,6 +53,11 @@ ONE_PICTURE_A_SAMPLE = frozenset(["h264", "hevc", "vvc", "mpeg4", "mpeg2video", 
 """Codecs with which a sample that the container calls disposable is skipped. In others (AV1, VP9) a sample may carry,
 beside the picture it shows, a hidden one that others need; encoders flag such samples all the same."""
 
+INTRA_ONLY = frozenset(
+    ["mjpeg", "mjpegb", "png", "prores", "dnxhd", "dvvideo", "rawvideo", "huffyuv", "ffvhuff", "utvideo"]
+)
+"""Codecs of which no picture depends on another."""
+
 _ARRAYS: dict[str, type[np.generic]] = {
     "sample_offset": np.uint64,
     "sample_size": np.uint32,
@@ -69,6 +75,7 @@ _BOUNDS = {  # of the numbers, exclusive
     "codec_tag": 1 << 32,
     "reorder": MAX_REORDER + 1,
     "bits_per_coded_sample": 1 << 16,
+    "field_order": 6,
 }
 _COLOR_BOUNDS = (257, 257, 257, 3)  # 256 is FFmpeg's first number of its own
 
@@ -134,6 +141,7 @@ class VideoIndex:
     track_id: int = 0
     color: Color = UNKNOWN_COLOR  # according to the container; the coded video takes precedence
     reorder: int = 0  # pictures that the decoder holds back to order them, if the container states it
+    field_order: int = 0  # FFmpeg's number of the order of fields, according to the container; 0 if not stated
     bits_per_coded_sample: int = 0  # depth according to the container, 0 if not stated
     cropping: Cropping = NO_CROPPING  # according to the container
     coded_size: tuple[int, int] = (0, 0)  # (width, height) before cropping; zeros: the same as after

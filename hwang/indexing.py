@@ -110,6 +110,7 @@ def core_video(index: VideoIndex, threads: int) -> _core.Video:
         index.coded_size if any(index.coded_size) else (index.width, index.height),
         index.bits_per_coded_sample,
         index.reorder,
+        index.field_order,
         index.color,
         index.sample_offset,
         index.sample_size,

@@ -26,6 +26,7 @@ _SCALARS = {  # column of the index: field number
     "duration_ticks": 109,
     "reorder": 116,
     "bits_per_coded_sample": 117,
+    "field_order": 128,
     "separate_fields": 118,
     "clockless": 119,
     "sets_unknown": 125,

@@ -90,6 +90,7 @@ Stream Demuxer::stream() {
   }
   stream.bits_per_coded_sample = parameters.bits_per_coded_sample;
   stream.reorder = parameters.video_delay;
+  stream.field_order = known(parameters.field_order, AV_FIELD_BT + 1, AV_FIELD_UNKNOWN);
   stream.color = {known(parameters.color_primaries, AVCOL_PRI_NB, AVCOL_PRI_UNSPECIFIED),
                   known(parameters.color_trc, AVCOL_TRC_NB, AVCOL_TRC_UNSPECIFIED),
                   known(parameters.color_space, AVCOL_SPC_NB, AVCOL_SPC_UNSPECIFIED),
@@ -107,6 +108,7 @@ CodecPtr decoder_context(const Stream& stream) {
   codec->codec_tag = stream.codec_tag;
   codec->bits_per_coded_sample = stream.bits_per_coded_sample;
   codec->has_b_frames = stream.reorder;
+  codec->field_order = static_cast<AVFieldOrder>(stream.field_order);
   stream.color.set(*codec);
   if (!stream.extradata.empty()) {
     const std::size_t size = stream.extradata.size();

@@ -31,7 +31,8 @@ struct Stream {
   int coded_height = 0;
   int bits_per_coded_sample = 0;
   int reorder = 0;  // pictures that the decoder has to hold back to show them in order, if the container knows
-  Color color;      // used if the bitstream itself does not state its colors
+  int field_order = AV_FIELD_UNKNOWN;
+  Color color;  // used if the bitstream itself does not state its colors
 };
 
 // Returns a decoder for the stream, not opened yet.

@@ -92,10 +92,10 @@ nb::list to_python(const std::vector<BytesFrom>& changes) {
 
 Stream stream_of(std::string codec, std::uint32_t codec_tag, const nb::bytes& extradata, int width, int height,
                  const PyCropping& cropping, const PySize& coded, int bits_per_coded_sample, int reorder,
-                 const PyColor& color) {
+                 int field_order, const PyColor& color) {
   const auto& [left, top, right, bottom] = cropping;
-  return {std::move(codec), codec_tag,    vector_of(extradata),  width,   height,         {left, top, right, bottom},
-          coded.first,      coded.second, bits_per_coded_sample, reorder, color_of(color)};
+  return {std::move(codec), codec_tag,    vector_of(extradata),  width,   height,      {left, top, right, bottom},
+          coded.first,      coded.second, bits_per_coded_sample, reorder, field_order, color_of(color)};
 }
 
 // The arrays of a sample table, and the video that refers to them.
@@ -107,13 +107,13 @@ struct PyVideo {
   Video video;
 
   PyVideo(std::string codec, std::uint32_t codec_tag, nb::bytes extradata, int width, int height,
-          const PyCropping& cropping, const PySize& coded_size, int bits_per_coded_sample, int reorder,
+          const PyCropping& cropping, const PySize& coded_size, int bits_per_coded_sample, int reorder, int field_order,
           const PyColor& color, Array<std::uint64_t> offset, Array<std::uint32_t> size, Array<std::int64_t> pts,
           Array<std::uint8_t> sync, const PyBytesFrom& configurations, const PyBytesFrom& parameter_sets,
           bool byte_addressable, int threads)
       : offset(offset), size(size), pts(pts), sync(sync),
         video(stream_of(std::move(codec), codec_tag, extradata, width, height, cropping, coded_size,
-                        bits_per_coded_sample, reorder, color),
+                        bits_per_coded_sample, reorder, field_order, color),
               {view(offset), view(size), view(pts), view(sync), bytes_from(configurations), bytes_from(parameter_sets),
                byte_addressable},
               std::max(1, threads)) {
@@ -289,6 +289,7 @@ nb::dict scan_container(const PyBytes& bytes, std::int64_t max_pixels, const Sto
   found["height"] = scan.stream.height;
   found["bits_per_coded_sample"] = scan.stream.bits_per_coded_sample;
   found["reorder"] = scan.stream.reorder;
+  found["field_order"] = scan.stream.field_order;
   const Color& color = scan.stream.color;
   found["color"] = nb::make_tuple(color.primaries, color.transfer, color.matrix, color.range);
   const Cropping& cropping = scan.stream.cropping;
@@ -358,12 +359,12 @@ NB_MODULE(_core, m) {
   nb::class_<PyRun>(m, "Run").def(nb::init<Array<std::uint32_t>, Array<std::uint32_t>, Array<std::int64_t>>(),
                                   "samples"_a, "wanted"_a, "slots"_a);
   nb::class_<PyVideo>(m, "Video")
-      .def(nb::init<std::string, std::uint32_t, nb::bytes, int, int, PyCropping, PySize, int, int, PyColor,
+      .def(nb::init<std::string, std::uint32_t, nb::bytes, int, int, PyCropping, PySize, int, int, int, PyColor,
                     Array<std::uint64_t>, Array<std::uint32_t>, Array<std::int64_t>, Array<std::uint8_t>, PyBytesFrom,
                     PyBytesFrom, bool, int>(),
            "codec"_a, "codec_tag"_a, "extradata"_a, "width"_a, "height"_a, "cropping"_a, "coded_size"_a,
-           "bits_per_coded_sample"_a, "reorder"_a, "color"_a, "sample_offset"_a, "sample_size"_a, "pts"_a, "sync"_a,
-           "configurations"_a, "parameter_sets"_a, "byte_addressable"_a, "threads"_a)
+           "bits_per_coded_sample"_a, "reorder"_a, "field_order"_a, "color"_a, "sample_offset"_a, "sample_size"_a,
+           "pts"_a, "sync"_a, "configurations"_a, "parameter_sets"_a, "byte_addressable"_a, "threads"_a)
       .def("decode", &decode, "source"_a, "runs"_a, "layout"_a, "planes"_a, "skip_unreferenced"_a, "care"_a, "stop"_a)
       .def("presentation_order", &presentation_order, "source"_a, "stop"_a)
       .def("second_fields", &second_fields, "source"_a, "samples"_a, "stop"_a)

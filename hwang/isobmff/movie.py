@@ -160,6 +160,7 @@ class Movie:
             sample_aspect_ratio=_aspect_ratio(entry, self._track.size),
             color=entry.color,
             reorder=rows.reorder if entry.codec == "h264" else 0,
+            field_order=entry.field_order,
             bits_per_coded_sample=entry.depth,
             cropping=cropping,
             coded_size=coded_size,

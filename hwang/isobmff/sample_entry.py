@@ -43,6 +43,9 @@ _UNSPECIFIED, _LIMITED, _FULL = 2, 1, 2
 _MAX_ENTRIES = 256
 
 
+_FIELD_ORDERS = {b"\2\1": 2, b"\2\6": 3, b"\2\x09": 4, b"\2\x0e": 5}  # FFmpeg's numbers; 1 is progressive
+
+
 class SampleEntry(NamedTuple):
     """One sample description of a video track."""
 
@@ -50,6 +53,7 @@ class SampleEntry(NamedTuple):
     tag: int  # fourcc, little-endian
     width: int  # pixels
     height: int
+    field_order: int  # FFmpeg's number; 0 if not stated
     extradata: bytes  # as FFmpeg would have it; a palette if there is one
     data_reference: int  # 1-based, into dref
     depth: int  # bits per pixel
@@ -97,7 +101,7 @@ def _entry(box: Box) -> SampleEntry:
         codec = "flv1"
     if coder.startswith(b"Planar Y'CbCr 8-bit 4:2:0"):
         tag, width, height = b"I420", width & ~1, height & ~1
-    extradata, color, cropping, spacing = b"", UNKNOWN_COLOR, NO_CROPPING, (0, 1)
+    extradata, color, cropping, spacing, field_order = b"", UNKNOWN_COLOR, NO_CROPPING, (0, 1), 0
     for part in children(inner):
         if part.kind in _CONFIGURATION and not extradata:
             extradata = bytes(part.payload[_CONFIGURATION[part.kind] :])
@@ -112,6 +116,8 @@ def _entry(box: Box) -> SampleEntry:
         elif part.kind == b"pasp":
             across = Fields(part)
             spacing = across.number(4), across.number(4)
+        elif part.kind == b"fiel" and len(part.payload) >= 2:
+            field_order = _FIELD_ORDERS.get(bytes(part.payload[:2]), 1 if part.payload[0] == 1 else 0)
         else:
             color = _color(part, codec, color)
     return SampleEntry(
@@ -119,6 +125,7 @@ def _entry(box: Box) -> SampleEntry:
         tag=int.from_bytes(tag, "little"),
         width=width,
         height=height,
+        field_order=field_order,
         extradata=extradata or (palette if codec in _PALETTIZED else b""),
         data_reference=data_reference,
         depth=depth & 0x1F if depth & 0x1F in _PALETTE_DEPTHS else depth,  # bit 5: the palette is shades of gray

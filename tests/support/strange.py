@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import re
 import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
 import hwang
-from tests.support.boxes import box, full, table, u32
+from tests.support.boxes import Movie, box, full, table, u32
 from tests.support.clips import BY_NAME, FRAMES, encoder, make_clip, numbered_frames, run_ffmpeg
 from tests.support.patch import body, put_numbers
 
@@ -275,6 +280,30 @@ _recipe("all-at-once.mp4", _no_durations)
 _B_FRAMES = ("-x264-params", f"{_GOP}:b-pyramid=normal")
 _recipe("cut-in-groups.mp4", encoded, *_X264, *_B_FRAMES, "-movflags", "frag_keyframe", "-frag_duration", "200000")
 _recipe("a-fragment-each.mp4", encoded, *_X264, *_B_FRAMES, "-movflags", "frag_every_frame+negative_cts_offsets")
+
+_recipe("b-frames.mxf", encoded, *_X264, *_B_FRAMES)
+
+# Fields as pictures of their own, in the order that the container states.
+
+
+def _fields(folder: Path, name: str, order: bytes) -> Path:
+    def picture(pixels: NDArray[np.uint8]) -> bytes:
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, "JPEG", quality=95)
+        return file.getvalue()
+
+    samples = []
+    for frame in numbered_frames(4, (64, 48)):
+        frame[0::2] //= 2
+        samples.append(picture(frame[0::2]) + picture(frame[1::2]))
+    movie = Movie([len(sample) for sample in samples], sync=None, entry=b"jpeg", inside=box(b"fiel", order)).build()
+    path = folder / name
+    path.write_bytes(movie[: movie.rindex(b"mdat") + 4] + b"".join(samples))
+    return path
+
+
+for _order in (b"\1\0", b"\2\1", b"\2\6", b"\2\x09", b"\2\x0e"):
+    _recipe(f"fields-{_order.hex()}.mov", _fields, _order)
 
 # Sizes that the container misstates.
 
