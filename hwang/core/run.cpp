@@ -48,6 +48,9 @@ bool keeps_state(AVCodecID codec) {
   return std::find(keeping.begin(), keeping.end(), codec) != keeping.end();
 }
 
+// Decoders that show, where damage makes a picture end early or refer to none, whatever memory held.
+bool may_leave_parts(AVCodecID codec) { return codec == AV_CODEC_ID_HEVC || codec == AV_CODEC_ID_VP8; }
+
 // The header of these codecs is nothing but the palette of a MOV file.
 Bytes palette(const Stream& stream) {
   const bool is_palette = (stream.codec == "qtrle" || stream.codec == "rawvideo") &&
@@ -143,8 +146,8 @@ void RunDecoder::open() {
   log_.listen(*codec_);
   if (codec_->codec_id == AV_CODEC_ID_HEVC) {
     guard_.check_header(stream_.extradata);
-    UndecodedParts::mark_pictures_of(*codec_);
   }
+  if (may_leave_parts(codec_->codec_id)) UndecodedParts::mark_pictures_of(*codec_);
   check(avcodec_open2(codec_.get(), nullptr, nullptr), Kind::corrupt,
         "the " + stream_.codec + " decoder refuses this stream's header");
 }
@@ -330,7 +333,7 @@ std::optional<std::uint32_t> RunDecoder::next(AVFrame& frame, Cancellation& canc
     // With threads a logged error may belong to a later sample; then the run is decoded again with one.
     doubtful_ = doubtful_ || logged;
     const bool marks_none = codec_->codec_id == AV_CODEC_ID_FFV1 || codec_->codec_id == AV_CODEC_ID_THEORA;
-    const bool incomplete = codec_->codec_id == AV_CODEC_ID_HEVC && UndecodedParts::any_in(frame);
+    const bool incomplete = may_leave_parts(codec_->codec_id) && UndecodedParts::any_in(frame);
     if (frame.decode_error_flags || frame.flags & AV_FRAME_FLAG_CORRUPT || (doubtful_ && marks_none) || incomplete)
       damaged(sample);
     return sample;
