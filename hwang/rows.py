@@ -248,9 +248,10 @@ def _between(selection: Between, index: _Index, max_rows: int) -> NDArray[np.int
         steps = math.ceil(min(max(0.0, stop - start - TOLERANCE_SECONDS) * selection.fps, 1e18))
         _check_amount(steps, max_rows)
         return begun_by(start - first + np.arange(steps) / selection.fps, index)
+    before_start, before_stop = begun_by(np.array([start, stop]) - first - 2 * TOLERANCE_SECONDS, index)
+    row = min(row, before_start + 1)  # all rows that begin at start, none that begins at stop
     if selection.stop_seconds is None:
         return np.arange(row, len(index))
-    before_stop = begun_by(np.array([stop - first - 2 * TOLERANCE_SECONDS]), index)[0]  # no frame that begins at stop
     return np.arange(row, before_stop + 1 if start < stop else row)
 
 
