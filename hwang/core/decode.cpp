@@ -164,17 +164,20 @@ Outcome Video::decode(std::span<const Run> runs, const Feed& feed, Care care, co
 std::vector<std::uint32_t> Video::presentation_order(const Feed& feed, Cancellation& cancellation) {
   std::vector<std::uint32_t> all(table.size.size());
   std::iota(all.begin(), all.end(), 0u);
-  std::vector<std::uint32_t> order;
-  if (all.empty()) return order;
-  RunDecoder decoder(stream, table, threads_of_a_lone_worker(), Care::full);
+  if (all.empty()) return {};
   const auto frame = owned<FramePtr>(av_frame_alloc());
-  std::vector<bool> shown(all.size());
-  decoder.start({.samples = all, .wanted = all}, feed);
-  while (const auto sample = decoder.next(*frame, cancellation)) {
-    if (!shown[*sample]) order.push_back(*sample);
-    shown[*sample] = true;
+  // Which pictures come out behind an error depends on the threads.
+  for (int decoder_threads = threads_of_a_lone_worker();; decoder_threads = 1) {
+    RunDecoder decoder(stream, table, decoder_threads, Care::order);
+    std::vector<std::uint32_t> order;
+    std::vector<bool> shown(all.size());
+    decoder.start({.samples = all, .wanted = all}, feed);
+    while (const auto sample = decoder.next(*frame, cancellation)) {
+      if (!shown[*sample]) order.push_back(*sample);
+      shown[*sample] = true;
+    }
+    if (decoder_threads == 1 || !decoder.saw_errors()) return order;
   }
-  return order;
 }
 
 // Calls `visit` with the number and the packet of each sample; one that cannot be read has an empty packet.

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <random>
 
+#include "mpeg2.h"
 #include "undecoded.h"
 
 namespace hwang {
@@ -48,8 +49,10 @@ bool keeps_state(AVCodecID codec) {
   return std::find(keeping.begin(), keeping.end(), codec) != keeping.end();
 }
 
-// Decoders that show, where damage makes a picture end early or refer to none, whatever memory held.
-bool may_leave_parts(AVCodecID codec) { return codec == AV_CODEC_ID_HEVC || codec == AV_CODEC_ID_VP8; }
+// Decoders that show, where damage makes a picture end early, lack slices or refer to none, whatever memory held.
+bool may_leave_parts(AVCodecID codec) {
+  return codec == AV_CODEC_ID_HEVC || codec == AV_CODEC_ID_MPEG2VIDEO || codec == AV_CODEC_ID_VP8;
+}
 
 // The header of these codecs is nothing but the palette of a MOV file.
 Bytes palette(const Stream& stream) {
@@ -75,7 +78,7 @@ bool SampleReader::read(std::uint32_t sample, AVPacket& packet) {
   if (!there) return false;
   // libavcodec returns `opaque` with the picture; zero would mean that none was set.
   packet.opaque = reinterpret_cast<void*>(static_cast<std::uintptr_t>(sample) + 1);
-  packet.pts = table_.pts[sample];
+  packet.pts = sample;
   packet.dts = AV_NOPTS_VALUE;
   packet.flags = packet.flags & AV_PKT_FLAG_CORRUPT;
   packet.flags |= table_.sync[sample] ? AV_PKT_FLAG_KEY : 0;
@@ -137,16 +140,17 @@ void RunDecoder::open() {
   codec_->max_pixels = std::max(4 * static_cast<std::int64_t>(codec_->width) * codec_->height, usual_pixels);
   // The header of AV1 has the largest size that any of its pictures may have, and libdav1d finds the header in band.
   if (codec_->codec_id == AV_CODEC_ID_AV1) codec_->extradata_size = 0;
-  codec_->thread_count = keeps_state(codec_->codec_id) ? 1 : threads_;
+  // With several threads Theora's decoder confuses the quantizers of a picture with those of another.
+  const bool one_thread = keeps_state(codec_->codec_id) || codec_->codec_id == AV_CODEC_ID_THEORA;
+  codec_->thread_count = one_thread ? 1 : threads_;
   codec_->flags |= AV_CODEC_FLAG_COPY_OPAQUE | AV_CODEC_FLAG_UNALIGNED;  // cropped to the pixel, as by the tool
   configuration_ = nullptr;
   // Only the H.264 decoder marks every picture that it concealed errors in.
   const bool marks_damage = codec_->codec_id == AV_CODEC_ID_H264;
-  codec_->err_recognition = care_ != Care::none && marks_damage ? AV_EF_CRCCHECK : AV_EF_CRCCHECK | AV_EF_EXPLODE;
+  const bool goes_on = care_ == Care::order || (care_ != Care::none && marks_damage);
+  codec_->err_recognition = strictness_ = AV_EF_CRCCHECK | (goes_on ? 0 : AV_EF_EXPLODE);
   log_.listen(*codec_);
-  if (codec_->codec_id == AV_CODEC_ID_HEVC) {
-    guard_.check_header(stream_.extradata);
-  }
+  if (codec_->codec_id == AV_CODEC_ID_HEVC) guard_.check_header(stream_.extradata);
   if (may_leave_parts(codec_->codec_id)) UndecodedParts::mark_pictures_of(*codec_);
   check(avcodec_open2(codec_.get(), nullptr, nullptr), Kind::corrupt,
         "the " + stream_.codec + " decoder refuses this stream's header");
@@ -182,6 +186,7 @@ void RunDecoder::start(const Run& run, const Feed& feed) {
   damaged_from_ = suspect_from_ = static_cast<std::uint32_t>(table_.pts.size());
   intra_.reset();
   // What a new decoder shows from the first sample on is what the ffmpeg tool shows.
+  leads_video_ = care_ != Care::none && run.samples.front() == 0;
   if (!intra_check_.is_needed() || (is_new && run.samples.front() == 0)) intra_ = run.samples.front();
   doubtful_ = false;
   handed_over_.clear();
@@ -196,9 +201,11 @@ void RunDecoder::rest() {
   flushed_ = true;
 }
 
-void RunDecoder::lower(std::uint32_t& from, std::uint32_t sample) const {
-  // Leading pictures refer to an earlier group of pictures; no run delivers them from here.
-  if (table_.pts[sample] < table_.pts[run_.samples.front()]) return;
+void RunDecoder::lower(std::uint32_t& from, std::uint32_t sample) {
+  if (is_leading(sample)) {  // it refers to an earlier group of pictures; no later run delivers it from here
+    leads_video_ = false;
+    return;
+  }
   from = std::min(from, sample);
 }
 
@@ -290,10 +297,16 @@ bool RunDecoder::feed(Cancellation& cancellation) {
     return true;
   }
   packet_pending_ = true;
+  CodedFields fields;
+  if (codec_->codec_id == AV_CODEC_ID_MPEG2VIDEO) {
+    fields = coded_fields({packet_->data, static_cast<std::size_t>(packet_->size)});
+    // The decoder takes each field for a frame that lacks its other half.
+    codec_->err_recognition = fields.any ? AV_EF_CRCCHECK : strictness_;
+  }
   const int answer = avcodec_send_packet(codec_.get(), packet_.get());
   if (answer == AVERROR(EAGAIN)) return true;  // its output has to be received first
   handed_over_.push_back(run_.samples[fed_ - 1]);
-  if (answer < 0) suspect_last();
+  if (answer < 0 || (fields.any && (!fields.of_one_frame || log_.take()))) suspect_last();
   errors_in_a_row_ = 0;
   av_packet_unref(packet_.get());
   packet_pending_ = false;
@@ -313,7 +326,10 @@ std::optional<std::uint32_t> RunDecoder::next(AVFrame& frame, Cancellation& canc
   for (;;) {
     av_frame_unref(&frame);
     const int answer = avcodec_receive_frame(codec_.get(), &frame);
-    if (answer == AVERROR_EOF) return std::nullopt;
+    if (answer == AVERROR_EOF) {
+      doubtful_ = log_.take() || doubtful_;
+      return std::nullopt;
+    }
     if (answer == AVERROR(EAGAIN)) {
       if (!feed(cancellation)) return std::nullopt;
       continue;
@@ -325,9 +341,11 @@ std::optional<std::uint32_t> RunDecoder::next(AVFrame& frame, Cancellation& canc
     }
     errors_in_a_row_ = 0;
     const auto label = reinterpret_cast<std::uintptr_t>(frame.opaque);
-    if (label == 0 || label > table_.pts.size() || frame.pts != table_.pts[label - 1])
+    const auto sample = static_cast<std::uint32_t>(frame.pts);
+    // A sample of VP9 may show a picture again: that has the label of the sample that it was decoded from.
+    const bool labelled = label == std::uintptr_t{sample} + 1 || (label && codec_->codec_id == AV_CODEC_ID_VP9);
+    if (!labelled || frame.pts < 0 || frame.pts >= static_cast<std::int64_t>(table_.pts.size()))
       throw Error(Kind::corrupt, "the decoder returned a picture that belongs to no sample it was given");
-    const auto sample = static_cast<std::uint32_t>(label - 1);
     const bool logged = log_.take();
     if (!intra_ && !logged && intra_check_.is_intra(frame)) intra_ = sample;
     // With threads a logged error may belong to a later sample; then the run is decoded again with one.

@@ -51,6 +51,7 @@ struct Feed {
 enum class Care {
   none,     // as fast as possible: pictures behind the first sign of damage, or of doubt, are suspect
   full,     // one thread, and every sample; decides finally whether a picture is sound
+  order,    // nothing is refused: the pictures that come out are those of the ffmpeg tool, exact or not
   witness,  // like full, but pictures are delivered whatever is known of them: another decode shall equal this one
 };
 
@@ -101,8 +102,10 @@ class RunDecoder {
   std::uint32_t damaged_from() const { return damaged_from_; }
   // Something was amiss that need not touch the pictures: the decoder's log has an error, the container a gap.
   bool is_doubtful() const { return doubtful_; }
+  bool saw_errors() const { return doubtful_ || suspect_from() < table_.pts.size(); }
   // False for a picture that may refer to one before the run, as no intra picture came before it.
   bool is_founded(std::uint32_t sample) const {
+    if (is_leading(sample)) return leads_video_;
     return intra_ && sample >= *intra_ && table_.pts[sample] >= table_.pts[*intra_];
   }
   // Counters of the current run.
@@ -121,7 +124,9 @@ class RunDecoder {
   void damaged(std::uint32_t sample) { lower(damaged_from_, sample); }
   void suspect_last();
   void suspect(std::uint32_t sample) { lower(suspect_from_, sample); }
-  void lower(std::uint32_t& from, std::uint32_t sample) const;
+  void lower(std::uint32_t& from, std::uint32_t sample);
+  // True for a picture that is shown before the first one of the run, although it is decoded later.
+  bool is_leading(std::uint32_t sample) const { return table_.pts[sample] < table_.pts[run_.samples.front()]; }
 
   const Stream& stream_;
   const Table& table_;
@@ -142,10 +147,12 @@ class RunDecoder {
   bool packet_pending_ = false;
   bool draining_ = false;
   bool used_ = false, flushed_ = false;
+  int strictness_ = 0;                        // flags of AV_EF_
   const BytesFrom* configuration_ = nullptr;  // none: the stream's header
   int errors_in_a_row_ = 0;
   std::uint32_t damaged_from_ = 0, suspect_from_ = 0;
   bool doubtful_ = false;
+  bool leads_video_ = false;            // leading pictures are what the ffmpeg tool shows of them
   std::optional<std::uint32_t> intra_;  // the first sample that is known to refer to no other
   std::vector<std::uint32_t> handed_over_;
   std::uint64_t skipped_ = 0;

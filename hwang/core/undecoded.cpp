@@ -9,14 +9,14 @@ namespace {
 
 // In luma: no 10-bit sample, and hardly ever eight 8-bit samples in a row.
 constexpr std::array<std::uint8_t, 8> mark{0x5a, 0xc3, 0x17, 0xe8, 0x91, 0x2c, 0xf6, 0xbd};
-constexpr int block = 16;  // the smallest coding tree block
+constexpr int block = 16;  // the smallest coding tree block, or a macroblock; those of fields are taller
 constexpr int inside = 4;  // away from edges that are filtered with a neighbor
 
 // Calls `visit` with each marked place of a luma plane, in bytes from its start, until it returns true.
 template <typename Visit>
 bool any_place(std::ptrdiff_t row_bytes, int width, int height, int sample_bytes, Visit visit) {
   const int step = width > 640 ? 4 * block : block;  // of large pictures more than a block is missing
-  for (int y = inside; y < height; y += block)
+  for (int y = inside, other_field = 1; y < height; y += block + other_field, other_field = -other_field)
     for (int x = inside; (x + static_cast<int>(mark.size())) <= width; x += step)
       if (visit(y * row_bytes + x * sample_bytes)) return true;
   return false;

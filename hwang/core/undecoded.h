@@ -4,8 +4,9 @@
 
 namespace hwang {
 
-// Finds parts of a picture that were never decoded. A damaged HEVC slice may end early without an error: libavcodec
-// then returns a picture that shows there whatever its memory held. A mark in each block of that memory tells.
+// Finds parts of a picture that were never decoded. A damaged slice of HEVC or MPEG-2 may end early without an error:
+// libavcodec then returns a picture that shows there whatever its memory held. A mark in each block of that memory
+// tells.
 class UndecodedParts {
  public:
   // Has the decoder's pictures marked before they are decoded.

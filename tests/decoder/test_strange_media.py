@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import hwang
 from tests.support.clips import linear_decode, oracle, run_ffmpeg
+from tests.support.rare import RARE
 from tests.support.strange import RECIPES
 
 
@@ -28,9 +29,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("strange")
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", RECIPES | RARE)
 def test_rows_are_those_of_the_tool_in_any_order_on_fresh_and_used_decoders(name: str, folder: Path) -> None:
-    path = RECIPES[name](folder)
+    path = (RECIPES | RARE)[name](folder)
     expected = shown_by_the_tool(path)
     index = hwang.index_video(path)
     assert len(index) == len(expected)
