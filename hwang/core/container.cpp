@@ -132,7 +132,10 @@ Container::Container(const ByteSource& source, int flags, Cancellation* cancella
   context->pb = reader_->io;
   context->interrupt_callback = {&Reader::interrupted, reader_.get()};
   context->flags |= AVFMT_FLAG_CUSTOM_IO | flags;
-  const int opened = avformat_open_input(&context, nullptr, nullptr, nullptr);  // frees the context on failure
+  AVDictionary* options = nullptr;
+  av_dict_set(&options, "scan_all_pmts", "1", 0);  // as the ffmpeg tool does: what is probed of MPEG-TS depends on it
+  const int opened = avformat_open_input(&context, nullptr, nullptr, &options);  // frees the context on failure
+  av_dict_free(&options);
   context_.reset(context);
   reader_->rethrow();
   check(opened, Kind::unsupported,

@@ -140,9 +140,23 @@ std::int64_t Demuxer::duration() const {
 
 namespace {
 
+// Returns whether a sample of GIF has an image behind its header and extensions. Comments may follow the last one.
+bool has_image(Bytes sample) {
+  const auto at = [&](std::size_t place) { return place < sample.size() ? std::size_t{sample[place]} : 0; };
+  const auto table_bytes = [](std::size_t flags) { return flags & 0x80 ? std::size_t{6} << (flags & 7) : 0; };
+  std::size_t place = at(0) == 'G' ? 13 + table_bytes(at(10)) : 0;
+  while (at(place) == '!') {
+    for (place += 2; at(place); place += at(place) + 1) {
+    }
+    place++;
+  }
+  return at(place) == ',';
+}
+
 // VP8 and VP9 have pictures that are decoded and never shown; their first bits tell them apart.
 bool is_hidden(AVCodecID codec, const AVPacket& packet) {
   if (packet.size < 1) return false;
+  if (codec == AV_CODEC_ID_GIF) return !has_image({packet.data, static_cast<std::size_t>(packet.size)});
   if (codec == AV_CODEC_ID_VP8) return !(packet.data[0] & 0x10);
   if (codec == AV_CODEC_ID_VP9) {
     if ((packet.data[packet.size - 1] & 0xe0) == 0xc0) return false;  // a superframe ends with a shown picture

@@ -55,6 +55,14 @@ def _shown_again(folder: Path) -> Path:
 
 
 @_rare
+def _comment_at_the_end(folder: Path) -> Path:
+    data = encoded(folder, "plain.gif", "-c:v", "gif").read_bytes()
+    path = folder / "commented.gif"
+    path.write_bytes(data[:-1] + b"!\xfe\x05hello\0" + data[-1:])
+    return path
+
+
+@_rare
 def _field_pictures(folder: Path) -> Path:
     path = folder / "fields.m2v"
     path.write_bytes(field_coded_mpeg2(numbered_frames(24, _SIZE)[..., 0]))
