@@ -50,6 +50,7 @@ class SequenceParameters:
     chroma: tuple[int, int]  # binary logarithms of the pixels, across and down, that share a chroma sample
     reorder: int | None  # pictures that a decoder holds back to order them; None if not stated
     frames_only: bool  # no picture is a field
+    crops_end_only: bool = False  # H.264, cropped on the right and below alone, or nowhere
 
 
 def sequence_parameters(codec: str, extradata: bytes) -> SequenceParameters | None:
@@ -150,6 +151,7 @@ def _h264_sequence(bits: _Bits) -> SequenceParameters:
         chroma,
         0 if profile == 66 or order_type == 2 or intra else stated,
         bool(frames_only),
+        crops_end_only=not (left or top),
     )
 
 

@@ -16,7 +16,7 @@ from hwang.isobmff.sample_entry import SampleEntry, external, read_sample_entrie
 from hwang.isobmff.sample_table import Samples, read_sample_table
 from hwang.isobmff.top_boxes import WindowReader, read_payload
 from hwang.isobmff.track import choose_track, read_tracks
-from hwang.parameters import begins_with_parameter_sets, sequence_parameters
+from hwang.parameters import SequenceParameters, begins_with_parameter_sets, sequence_parameters
 
 __all__ = ["Movie"]
 
@@ -176,6 +176,8 @@ class Movie:
             if stated
             else (entry.width or self._track.size[0], entry.height or self._track.size[1])
         )
+        if stated and stated.crops_end_only and _within_last_macroblocks(entry, stated):
+            width, height = entry.width, entry.height
         left, top, right, bottom = entry.cropping
         if entry.cropping == NO_CROPPING or left + right >= width or top + bottom >= height:
             return (width, height), NO_CROPPING, (0, 0)
@@ -190,6 +192,12 @@ class Movie:
             return False
         begin = self._reader.peek(int(samples.offset[0]), min(int(samples.size[0]), _FIRST_BYTES))
         return begin is not None and begins_with_parameter_sets(entry.codec, entry.extradata, begin)
+
+
+def _within_last_macroblocks(entry: SampleEntry, stated: SequenceParameters) -> bool:
+    """Return whether H.264's decoder cuts off what the sample entry leaves out: some cameras rely on that."""
+    sizes = ((entry.width, stated.width), (entry.height, stated.height))
+    return all(0 < shown <= coded and -shown // 16 == -coded // 16 for shown, coded in sizes)
 
 
 def _aspect_ratio(entry: SampleEntry, shown: tuple[int, int]) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Clips with what few encoders write: repeated pictures, quantizers of parts of pictures, fields."""
+"""Clips with what few encoders write: repeated pictures, quantizers of parts of pictures, fields, missing cropping."""
 
 from __future__ import annotations
 
@@ -52,6 +52,14 @@ def _shown_again(folder: Path) -> Path:
     frames = (struct.pack("<IQ", len(sample), pts) + sample for pts, sample in enumerate(samples))
     path.write_bytes(data[:32] + b"".join(frames))
     return path
+
+
+@_rare
+def _no_cropping(folder: Path) -> Path:
+    """H.264 of whole macroblocks in a container that states what is to be seen, as a camera of Canon's has it."""
+    x264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-g", "12")
+    cropped = encoded(folder, "cropped.mp4", *x264, size=(180, 116))
+    return remuxed(cropped, folder / "uncropped.mp4", "-bsf:v", "h264_metadata=crop_right=0:crop_bottom=0")
 
 
 @_rare
