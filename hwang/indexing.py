@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwang import _core
 from hwang.errors import CorruptMediaError, UnsupportedMediaError
@@ -67,14 +68,20 @@ def _times_contradict_order(
 ) -> bool:
     """Return whether the timestamps cannot be those of the pictures.
 
-    They contradict each other if later rows have earlier times. They are suspect if they ascend in decode order, or if
+    They contradict each other if later rows have earlier times, and the parameters of the sequence if these let the
+    decoder hold back fewer pictures than such an order takes. They are suspect if they ascend in decode order, or if
     several are the same, although the decoder may change the order: then the first samples tell whether it does.
     """
     if (np.diff(index.row_pts) < 0).any():
         return True
-    if index.codec not in _REORDERING or (stated and stated.reorder == 0):
+    if index.codec not in _REORDERING:
         return False
     pts = index.pts[index.sample_size > 0]
+    allowed = stated.reorder if stated and stated.frames_only and not index.configurations else None
+    if allowed is not None and _held_back(pts, more_than=allowed):
+        return True
+    if stated and stated.reorder == 0:
+        return False
     if (np.diff(pts) < 0).any() and (np.diff(np.sort(pts, kind="stable")) > 0).all():
         return False
     samples = np.arange(min(index.samples, _LOOK_AT_SAMPLES), dtype=np.uint32)
@@ -82,6 +89,15 @@ def _times_contradict_order(
     ranges = coalesce(index.sample_offset[samples], index.sample_size[samples], REQUEST_COST_BYTES)
     source = spool.ranges(ranges) if index.byte_addressable else spool.whole()
     return core_video(index, 1).reorders(source, samples, stop)
+
+
+def _held_back(pts: NDArray[np.int64], *, more_than: int) -> bool:
+    """Return whether more samples than that are decoded before, and shown after, some other one."""
+    rest = pts
+    for _ in range(more_than + 1):
+        highest = np.maximum.accumulate(rest)  # then the second highest so far, and so on
+        rest = np.minimum(np.append(_NO_PTS, highest[:-1]), rest)
+    return bool((highest > pts).any())
 
 
 def _with_fields_paired(index: VideoIndex, spool: Spool, stop: _core.StopFlag) -> VideoIndex:

@@ -93,3 +93,20 @@ def _leading_pictures_first(folder: Path) -> Path:
     path = folder / "second-group.m2v"
     path.write_bytes(data[second : group + 7] + closed + data[group + 8 :])
     return path
+
+
+# Two pictures get times behind the next one, which their sequence gives the decoder no room to wait for.
+_LATE = "setts=pts=PTS+1229*eq(N\\,3)+1638*eq(N\\,4)"
+
+
+@_rare
+def _late_pictures_hevc(folder: Path) -> Path:
+    x265 = ("-c:v", "libx265", "-pix_fmt", "yuv420p", "-x265-params")
+    options = "log-level=error:pools=1:bframes=1:b-adapt=0:scenecut=0:keyint=48"
+    return remuxed(encoded(folder, "in-time-hevc.mp4", *x265, options), folder / "late-hevc.mp4", "-bsf:v", _LATE)
+
+
+@_rare
+def _late_pictures_h264(folder: Path) -> Path:
+    x264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-x264-params", "bframes=1:b-adapt=0:scenecut=0:keyint=48")
+    return remuxed(encoded(folder, "in-time-h264.mp4", *x264), folder / "late-h264.mp4", "-bsf:v", _LATE)
