@@ -69,14 +69,17 @@ def _times_contradict_order(
     """Return whether the timestamps cannot be those of the pictures.
 
     They contradict each other if later rows have earlier times, and the parameters of the sequence if these let the
-    decoder hold back fewer pictures than such an order takes. They are suspect if they ascend in decode order, or if
+    decoder hold back fewer pictures than such an order takes, and key frames that are shown before what they follow.
+    They are suspect if they ascend in decode order, or if
     several are the same, although the decoder may change the order: then the first samples tell whether it does.
     """
     if (np.diff(index.row_pts) < 0).any():
         return True
     if index.codec not in _REORDERING:
         return False
-    pts = index.pts[index.sample_size > 0]
+    pts, sync = index.pts[index.sample_size > 0], index.sync[index.sample_size > 0]
+    if index.container == "mov" and (pts[1:] < np.maximum.accumulate(pts)[:-1])[sync[1:]].any():
+        return True
     allowed = stated.reorder if stated and stated.frames_only and not index.configurations else None
     if allowed is not None and _held_back(pts, more_than=allowed):
         return True

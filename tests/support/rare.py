@@ -110,3 +110,10 @@ def _late_pictures_hevc(folder: Path) -> Path:
 def _late_pictures_h264(folder: Path) -> Path:
     x264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-x264-params", "bframes=1:b-adapt=0:scenecut=0:keyint=48")
     return remuxed(encoded(folder, "in-time-h264.mp4", *x264), folder / "late-h264.mp4", "-bsf:v", _LATE)
+
+
+@_rare
+def _late_before_a_key_frame(folder: Path) -> Path:
+    x264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-x264-params", "bframes=1:b-adapt=0:scenecut=0:keyint=4")
+    in_time = encoded(folder, "in-time-groups.mp4", *x264)
+    return remuxed(in_time, folder / "late-groups.mp4", "-bsf:v", "setts=pts=PTS+768*eq(N\\,3)")
