@@ -17,6 +17,8 @@ check imports env PYTHONPATH=build_stages .venv/bin/lint-imports --no-logo --cac
 check ruff .venv/bin/ruff check .
 check format .venv/bin/ruff format --check .
 # shellcheck disable=SC2046
+check clang-format .venv/bin/clang-format --dry-run -Werror $(git ls-files '*.cpp' '*.h')
+# shellcheck disable=SC2046
 check hadolint .venv/bin/hadolint $(git ls-files '*Dockerfile')
 # shellcheck disable=SC2046
 check shellcheck .venv/bin/shellcheck $(shell_scripts)

@@ -1,9 +1,7 @@
 #include "run.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
-#include <random>
 
 #include "mpeg2.h"
 #include "undecoded.h"
@@ -21,44 +19,6 @@ const BytesFrom* at_sample(const std::vector<BytesFrom>& changes, std::uint32_t 
   const auto next = std::upper_bound(changes.begin(), changes.end(), sample,
                                      [](std::uint32_t number, const BytesFrom& from) { return number < from.sample; });
   return next == changes.begin() ? nullptr : &*std::prev(next);
-}
-
-// Where a sample of Theora ends too early, its decoder goes on with what an earlier picture left, and reports nothing.
-// It never reads behind the end of a sound one: noise there leads to an error that it reports, or at least to one
-// picture.
-void end_in_noise(AVPacket& packet, const Stream& stream) {
-  const int size = packet.size,
-            noise = 256 + static_cast<int>(static_cast<std::int64_t>(stream.coded_width) * stream.coded_height / 8);
-  check(av_grow_packet(&packet, noise), Kind::limit, "no memory for a sample");
-  std::minstd_rand random;
-  for (int i = size; i < packet.size; i++) packet.data[i] = static_cast<std::uint8_t>(random() >> 16);
-}
-
-// The decoder of uncompressed video leaves pixels of few bits unset where a sample ends too early, and reports nothing.
-bool is_too_short(const AVPacket& packet, const Stream& stream) {
-  if (stream.codec != "rawvideo" || stream.bits_per_coded_sample > 8 || stream.coded_height <= 0) return false;
-  const std::int64_t line = packet.size / stream.coded_height;
-  return line * 8 < static_cast<std::int64_t>(stream.coded_width) * stream.bits_per_coded_sample;
-}
-
-// Decoders that show a damaged sample in one of several ways, by what they decoded before a flush or by their threads,
-// and report nothing. Each run gets a new one, with one thread.
-bool keeps_state(AVCodecID codec) {
-  static constexpr std::array keeping{AV_CODEC_ID_FFVHUFF,  AV_CODEC_ID_GIF,     AV_CODEC_ID_HUFFYUV, AV_CODEC_ID_QTRLE,
-                                      AV_CODEC_ID_RAWVIDEO, AV_CODEC_ID_UTVIDEO, AV_CODEC_ID_VP8};
-  return std::find(keeping.begin(), keeping.end(), codec) != keeping.end();
-}
-
-// Decoders that show, where damage makes a picture end early, lack slices or refer to none, whatever memory held.
-bool may_leave_parts(AVCodecID codec) {
-  return codec == AV_CODEC_ID_HEVC || codec == AV_CODEC_ID_MPEG2VIDEO || codec == AV_CODEC_ID_VP8;
-}
-
-// The header of these codecs is nothing but the palette of a MOV file.
-Bytes palette(const Stream& stream) {
-  const bool is_palette = (stream.codec == "qtrle" || stream.codec == "rawvideo") &&
-                          stream.bits_per_coded_sample <= 8 && stream.extradata.size() == AVPALETTE_SIZE;
-  return is_palette ? Bytes(stream.extradata) : Bytes();
 }
 
 }  // namespace
@@ -136,22 +96,18 @@ RunDecoder::RunDecoder(const Stream& stream, const Table& table, int threads, Ca
 
 void RunDecoder::open() {
   codec_ = decoder_context(stream_);
+  quirks_ = quirks_of(codec_->codec_id);
   // Refuses a bitstream with far larger pictures than its container states, before memory is allocated for them.
   codec_->max_pixels = std::max(4 * static_cast<std::int64_t>(codec_->width) * codec_->height, usual_pixels);
-  // The header of AV1 has the largest size that any of its pictures may have, and libdav1d finds the header in band.
-  if (codec_->codec_id == AV_CODEC_ID_AV1) codec_->extradata_size = 0;
-  // With several threads Theora's decoder confuses the quantizers of a picture with those of another.
-  const bool one_thread = keeps_state(codec_->codec_id) || codec_->codec_id == AV_CODEC_ID_THEORA;
-  codec_->thread_count = one_thread ? 1 : threads_;
+  if (quirks_.header_in_band) codec_->extradata_size = 0;
+  codec_->thread_count = quirks_.keeps_state || quirks_.one_thread ? 1 : threads_;
   codec_->flags |= AV_CODEC_FLAG_COPY_OPAQUE | AV_CODEC_FLAG_UNALIGNED;  // cropped to the pixel, as by the tool
   configuration_ = nullptr;
-  // Only the H.264 decoder marks every picture that it concealed errors in.
-  const bool marks_damage = codec_->codec_id == AV_CODEC_ID_H264;
-  const bool goes_on = care_ == Care::order || (care_ != Care::none && marks_damage);
+  const bool goes_on = care_ == Care::order || (care_ != Care::none && quirks_.marks_damage);
   codec_->err_recognition = strictness_ = AV_EF_CRCCHECK | (goes_on ? 0 : AV_EF_EXPLODE);
   log_.listen(*codec_);
   if (codec_->codec_id == AV_CODEC_ID_HEVC) guard_.check_header(stream_.extradata);
-  if (may_leave_parts(codec_->codec_id)) UndecodedParts::mark_pictures_of(*codec_);
+  if (quirks_.leaves_parts) UndecodedParts::mark_pictures_of(*codec_);
   check(avcodec_open2(codec_.get(), nullptr, nullptr), Kind::corrupt,
         "the " + stream_.codec + " decoder refuses this stream's header");
 }
@@ -166,7 +122,7 @@ void RunDecoder::guard() {
 }
 
 void RunDecoder::start(const Run& run, const Feed& feed) {
-  const bool forgets = !keeps_state(codec_->codec_id) && !(care_ != Care::none && run.samples.front() == 0);
+  const bool forgets = !quirks_.keeps_state && !(care_ != Care::none && run.samples.front() == 0);
   const bool is_new = !used_ || !forgets;
   if (used_ && forgets && !flushed_) avcodec_flush_buffers(codec_.get());
   if (used_ && !forgets) open();
@@ -196,7 +152,7 @@ void RunDecoder::start(const Run& run, const Feed& feed) {
 void RunDecoder::rest() {
   reader_.rest();
   av_packet_unref(packet_.get());
-  if (keeps_state(codec_->codec_id)) return;  // start() makes a new one, and it has no threads
+  if (quirks_.keeps_state) return;  // start() makes a new one, and it has no threads
   avcodec_flush_buffers(codec_.get());
   flushed_ = true;
 }
@@ -254,7 +210,7 @@ bool RunDecoder::take_next_sample(Cancellation& cancellation) {
       configure(sample);
       if (!intra_ && intra_check_.is_intra({packet_->data, static_cast<std::size_t>(packet_->size)})) intra_ = sample;
       guard();
-      if (codec_->codec_id == AV_CODEC_ID_THEORA) end_in_noise(*packet_, stream_);
+      if (quirks_.reads_on) end_in_noise(*packet_, stream_);
       return true;
     }
     av_packet_unref(packet_.get());
@@ -274,8 +230,7 @@ void RunDecoder::configure(std::uint32_t sample) {
     std::copy(header.begin(), header.end(), data);
     configuration_ = found;
   }
-  // A decoder of AV1 is not given the header (open).
-  if (fed_ != 1 || (table_.parameter_sets.empty() && codec_->codec_id != AV_CODEC_ID_AV1)) return;
+  if (fed_ != 1 || (table_.parameter_sets.empty() && !quirks_.header_in_band)) return;
   const BytesFrom* sets = at_sample(table_.parameter_sets, sample);
   SetsInForce in_force(stream_);
   if (found) in_force.take_header(found->bytes);
@@ -350,9 +305,9 @@ std::optional<std::uint32_t> RunDecoder::next(AVFrame& frame, Cancellation& canc
     if (!intra_ && !logged && intra_check_.is_intra(frame)) intra_ = sample;
     // With threads a logged error may belong to a later sample; then the run is decoded again with one.
     doubtful_ = doubtful_ || logged;
-    const bool marks_none = codec_->codec_id == AV_CODEC_ID_FFV1 || codec_->codec_id == AV_CODEC_ID_THEORA;
-    const bool incomplete = may_leave_parts(codec_->codec_id) && UndecodedParts::any_in(frame);
-    if (frame.decode_error_flags || frame.flags & AV_FRAME_FLAG_CORRUPT || (doubtful_ && marks_none) || incomplete)
+    const bool incomplete = quirks_.leaves_parts && UndecodedParts::any_in(frame);
+    if (frame.decode_error_flags || frame.flags & AV_FRAME_FLAG_CORRUPT || (doubtful_ && quirks_.only_logs) ||
+        incomplete)
       damaged(sample);
     return sample;
   }

@@ -14,6 +14,7 @@
 #include "demux.h"
 #include "intra.h"
 #include "parameter_sets.h"
+#include "quirks.h"
 #include "reference.h"
 #include "sets_in_force.h"
 #include "stop.h"
@@ -132,6 +133,7 @@ class RunDecoder {
   const Table& table_;
   const int threads_;
   const Care care_;
+  Quirks quirks_;
   SampleReader reader_;
   References references_;
   Av1Dependencies dependencies_;  // of the run, if it is AV1
