@@ -41,8 +41,8 @@ class Run:
 BytesFrom = Sequence[tuple[int, bytes]]
 
 Report = tuple[NDArray[np.uint32], int, int, int, NDArray[np.uint32], tuple[int, int]]
-"""(wanted samples that failed, samples decoded, samples skipped, frames converted, wanted samples not written as their
-pictures have another size, (width, height) of the last of those)"""
+"""(wanted samples that failed, samples decoded, samples skipped, frames converted, wanted samples whose pictures have
+another size, which are written only if the layout says so, (width, height) of the last of those)"""
 
 class Video:
     def __init__(

@@ -46,6 +46,7 @@ class _Decoding(Protocol):
 
     index: VideoIndex
     page_pool: _core.PagePool
+    size_is_known: bool
 
     def run(
         self,
@@ -76,7 +77,7 @@ def decode_samples(
         failed, more = _with_care(decoding, failed, layout, out, slots, stop)
         for report in more:
             resized, size = np.concatenate([resized, report[4]]), report[5]
-    if len(resized):
+    if len(resized) and not (layout.any_size and decoding.size_is_known):
         raise decoding.resized(plan, resized, size)
     if len(failed):
         raise decoding.corrupt(plan, failed)
@@ -105,7 +106,8 @@ def _with_care(
         report = decoding.run(runs, places, layout, out, stop, care=_core.Care.full)
         if len(report[4]):
             resized.append(report)
-        written = np.isin(samples, np.concatenate([report[0], report[4]]), invert=True)
+        unwritten = report[0] if layout.any_size else np.concatenate([report[0], report[4]])
+        written = np.isin(samples, unwritten, invert=True)
         sound = [] if independent else _only(runs, samples[written])
         lost += [_not_confirmed(decoding, run, layout, out, slots, stop) for run in sound]
         failed = _only(runs, report[0])

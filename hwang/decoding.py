@@ -17,6 +17,7 @@ from hwang.errors import CorruptFrameError, CorruptMediaError, UnsupportedMediaE
 from hwang.fork import Lock
 from hwang.index import Color, VideoIndex
 from hwang.indexing import core_video
+from hwang.parameters import sequence_parameters
 from hwang.picture import Arrays, PictureLayout, part_of
 from hwang.plan import REQUEST_COST_BYTES, Plan, Run, make_plan
 from hwang.ranges import ByteRange, coalesce
@@ -93,6 +94,7 @@ class Decoding:
 
     def __init__(self, index: VideoIndex, spool: Spool, threads: int, counters: Counters) -> None:
         self.index = index
+        self.size_is_known = sequence_parameters(index.codec, index.extradata) is not None
         self.page_pool = _core.PagePool()
         self._counters = counters
         self._spool = spool
@@ -123,6 +125,7 @@ class Decoding:
 
         Ends early if a picture comes out of order. Raises CorruptFrameError, possibly late.
         """
+        self._require_size(layout, stop)
         self._look_for_sets(plan, stop)
         runs = [_core.Run(run.samples, run.wanted, np.zeros(len(run.wanted), np.int64)) for run in plan.runs]
         pictures = _core.PictureStream(self._video, self._bytes(plan.ranges), runs, self._may_skip)
@@ -174,6 +177,14 @@ class Decoding:
             if facts := self._video.picture_facts(self._bytes(plan.ranges), core_run, stop):
                 return facts
         raise CorruptMediaError("none of the first pictures can be decoded: the video is damaged")
+
+    def _require_size(self, layout: PictureLayout, stop: _core.StopFlag) -> None:
+        """Raise UnsupportedMediaError if pictures would be scaled by a size that a container misstates."""
+        if layout.any_size and not self.size_is_known:
+            size = self.first_size(stop)
+            if size != (self.index.width, self.index.height):
+                raise UnsupportedMediaError("the container misstates the size", picture_size=size)
+            self.size_is_known = True
 
     def first_size(self, stop: _core.StopFlag) -> tuple[int, int]:
         """Return width and height of the first row's picture, which is decoded for this."""

@@ -237,14 +237,15 @@ class Session:
             return work()
 
     def _learn_size(self) -> bool:
-        """Adopt the size of the first picture: containers misstate it. Return whether it is news."""
+        """Adopt the size of the first picture: containers misstate it. Return False if it is known already."""
         with self.stop_flags.call() as stop:
             decoding = self.opened()
-            width, height = decoding.first_size(stop)
-            if (width, height) == (decoding.index.width, decoding.index.height):
+            if decoding.size_is_known:
                 return False
+            width, height = decoding.first_size(stop)
             self.known_index = replace(decoding.index, width=width, height=height)
             self._decoding = self._decoding_of(self.known_index)
+            self._decoding.size_is_known = True
             return True
 
     def _make_index(self, stop: _core.StopFlag) -> VideoIndex:

@@ -13,7 +13,7 @@ import numpy as np
 import hwang
 from function.actions.limits import DecodeEstimate, batch_bytes, check, function_memory
 from function.errors import BadRequest, UnsupportedMedia
-from function.frames.pictures import Pictures, Shape
+from function.frames.pictures import Pictures, Shape, SizeMisstatedError
 from function.frames.reduce import REDUCTIONS, Reduced
 from function.frames.rows import resolve_rows
 from function.models.event import Decode
@@ -39,13 +39,20 @@ def decode(request: Decode, session: Session) -> dict[str, Any]:
         asked = fingerprint(request, [video.source.etag])
         if request.output and (before := finished(session.client, request.output, request, asked)):
             return returned(before) | {"kept": True}
-        run = _DecodeRun(request, session, video, asked)
-        session.progress = run.progress
-        check(run.estimate, function_memory())
-        if video.index.byte_addressable:
-            video.source.expect(run.estimate.plan.ranges)
-        whole = run.publish(request.output) if request.output else run.result([])
+        try:
+            whole = _run(request, session, video, asked)
+        except SizeMisstatedError:
+            whole = _run(request, session, video.learnt(), asked)
     return returned(whole) | {"milliseconds": session.clock.milliseconds()}
+
+
+def _run(request: Decode, session: Session, video: OpenVideo, asked: str) -> dict[str, Any]:
+    run = _DecodeRun(request, session, video, asked)
+    session.progress = run.progress
+    check(run.estimate, function_memory())
+    if video.index.byte_addressable:
+        video.source.expect(run.estimate.plan.ranges)
+    return run.publish(request.output) if request.output else run.result([])
 
 
 @contextmanager
@@ -81,7 +88,8 @@ class _DecodeRun:
         plan = make_plan(index, rows)
         self.estimate = DecodeEstimate(index, plan, shape, written_as, request.reduce, video.source.size)
         self._request, self._session, self._video, self._asked = request, session, video, asked
-        self._pictures = Pictures(video.decoder, rows, shape, session.clock, batch_bytes(shape))
+        is_sized = request.size is not None
+        self._pictures = Pictures(video.decoder, rows, shape, is_sized, session.clock, batch_bytes(shape))
         seconds, name = index.timestamps()[rows].tolist(), video.source.uri.rpartition("/")[2]
         self._frames = DecodedFrames(request, written_as, self._pictures, seconds, name)
 

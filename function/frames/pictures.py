@@ -58,13 +58,18 @@ class Shape:
         return self.width * self.height * 3
 
 
+class SizeMisstatedError(Exception):
+    """The pictures have another size than the container states. The decoder's index has it now."""
+
+
 @dataclass
 class Pictures:
-    """Frames of `rows`, decoded when they are iterated over."""
+    """Frames of `rows`, decoded when they are iterated over. Raises SizeMisstatedError before the first one."""
 
     decoder: Decoder
     rows: Rows
     shape: Shape
+    is_sized: bool  # the size was asked for: frames of another one are scaled, else they are errors
     clock: Clock
     max_bytes: int  # of frames decoded at a time
 
@@ -96,10 +101,16 @@ class Pictures:
         yield from self._batches(rows, "yuv420p")
 
     def _batches(self, rows: Rows, pixel_format: PixelFormat) -> Iterator[tuple[slice, Any]]:
-        options: Any = {"width": self.shape.decoded_width, "height": self.shape.decoded_height}
+        size = self.shape.decoded_width, self.shape.decoded_height
+        index = self.decoder.video_index
+        stated = index.width, index.height
+        options: Any = {"width": size[0], "height": size[1]} if self.is_sized or size != stated else {}
         batches = self.decoder.batches(rows, self.max_bytes, pixel_format=pixel_format, **options)
         self._order = rows
         for part, frames in self.clock.items("decode", batches):
+            index = self.decoder.video_index
+            if (index.width, index.height) != stated:
+                raise SizeMisstatedError
             self._handed_out = part.start
             yield part, self._turned(frames)
         self._handed_out = len(rows)

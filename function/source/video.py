@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from function.errors import from_exception
@@ -43,13 +43,17 @@ class OpenVideo:
                 yield cls(source, decoder, found)
                 if cache and not index:
                     with session.clock.phase("keep index"):
-                        cache.put(session.client, found)
+                        cache.put(session.client, decoder.video_index)  # with what was learnt since
         except HwangError as error:
             if isinstance(error, StoppedError):
                 session.deadline.check()
             raise from_exception(error, source.uri) from error
         finally:
             source.close()
+
+    def learnt(self) -> Self:
+        """The same video with the index as the decoder has it now."""
+        return replace(self, index=self.decoder.video_index)
 
     @property
     def facts(self) -> VideoFacts:

@@ -53,9 +53,12 @@ Converter::Converter(const Stream& stream, const Layout& layout)
   scaler_->threads = 1;
 }
 
-bool Converter::convert(AVFrame& picture, const PlanePointers& out) {
-  crop(picture, cropping_);
-  if ((picture.width != width_ || picture.height != height_) && !layout_.any_size) return false;
+bool Converter::crop(AVFrame& picture) const {
+  hwang::crop(picture, cropping_);
+  return picture.width == width_ && picture.height == height_;
+}
+
+void Converter::convert(AVFrame& picture, const PlanePointers& out) {
   // Like the ffmpeg tool's scale filter: scales fields together, and leaves the chroma position to the scaler.
   picture.flags &= ~AV_FRAME_FLAG_INTERLACED;
   picture.chroma_location = AVCHROMA_LOC_UNSPECIFIED;
@@ -63,7 +66,6 @@ bool Converter::convert(AVFrame& picture, const PlanePointers& out) {
   const PlanePointers made = rearranged ? unarranged() : out;
   make(picture, made);
   for (int i = 0; rearranged && i < layout_.planes(); i++) arrange(layout_, i, made[i], out[i]);
-  return true;
 }
 
 void Converter::make(AVFrame& picture, const PlanePointers& out) {

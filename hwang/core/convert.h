@@ -16,9 +16,10 @@ class Converter {
  public:
   Converter(const Stream& stream, const Layout& layout);
   const Layout& layout() const { return layout_; }
-  // Writes one picture; changes properties of `picture`. Returns false, and writes nothing, if its size is not the
-  // video's and the layout does not say what to scale it to.
-  bool convert(AVFrame& picture, const PlanePointers& out);
+  // Crops a picture as the container states. Returns whether its size is the video's then.
+  bool crop(AVFrame& picture) const;
+  // Writes one picture; changes properties of `picture`.
+  void convert(AVFrame& picture, const PlanePointers& out);
 
  private:
   // Properties that the conversion of luma to gray depends on.

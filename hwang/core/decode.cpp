@@ -54,14 +54,15 @@ std::optional<std::size_t> Worker::next(Cancellation& cancellation) {
 
 bool Worker::convert(const Layout& layout, const PlanePointers& out) {
   if (!converter_ || converter_->layout() != layout) converter_.emplace(stream_, layout);
-  if (converter_->convert(*frame_, out)) {
-    converted_++;
-    return true;
+  if (!converter_->crop(*frame_)) {
+    resized_.push_back(at_);
+    resized_width_ = frame_->width;
+    resized_height_ = frame_->height;
+    if (!layout.any_size) return false;
   }
-  resized_.push_back(at_);
-  resized_width_ = frame_->width;
-  resized_height_ = frame_->height;
-  return false;
+  converter_->convert(*frame_, out);
+  converted_++;
+  return true;
 }
 
 void Worker::rest() {

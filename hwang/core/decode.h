@@ -17,7 +17,7 @@ struct Outcome {
   std::uint64_t samples_decoded = 0;
   std::uint64_t samples_skipped = 0;
   std::uint64_t frames_converted = 0;
-  std::vector<std::uint32_t> resized;         // wanted samples that were not written: their pictures have another size
+  std::vector<std::uint32_t> resized;         // wanted samples whose pictures have another size than the video's
   int resized_width = 0, resized_height = 0;  // of the last of them
 
   void add(const Outcome& other);

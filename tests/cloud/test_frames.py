@@ -211,12 +211,23 @@ def test_noise_is_named_unless_the_tool_too_takes_it_for_a_picture(asked: Asked,
 
 
 @pytest.mark.parametrize("suffix", ["h264", "ts", "mkv", "mp4"], ids=lambda suffix: f"M8-{suffix}")
-def test_a_size_that_changes_is_refused_and_never_rescaled(suffix: str, asked: Asked, bad_media: BadMedia) -> None:
+def test_a_size_that_changes_is_refused_or_scaled_on_request(suffix: str, asked: Asked, bad_media: BadMedia) -> None:
     video = asked.video(making.another_size_midway(suffix)(bad_media), f"joined.{suffix}")
     truth = linear_decode(bad_media.folder / "64.h264", (64, 48))
     np.testing.assert_array_equal(frames_in(asked.frames(video, [0, 1])), truth[:2])
-    check_report(asked.frames(video, [22]), OF_VIDEOS, f"joined.{suffix}")
+    check_report(asked.frames(video, [22]), ["UnsupportedMedia"], "128x48")
     asked.exact(asked.frames(video, [19]), truth[[19]])
+    assert frames_in(asked.frames(video, [0, 22], size={"max_side": 32})).shape == (2, 24, 32, 3)
+
+
+def test_a_size_that_the_container_misstates(asked: Asked, bad_media: BadMedia) -> None:
+    """M13: the coded video's own counts, whether its header states it or only its pictures."""
+    for name, entry in (("h264-no-b", b"avc1"), ("mjpeg-mov", b"jpeg"), ("prores", b"apco")):
+        video = asked.video(patched(name, entry, 24, 64, 48, size=2)(bad_media), f"{name}.mov")
+        asked.exact(asked.frames(video, [7]), asked.truth(name)[[7]])
+        answer = asked.frames(video, [7, 3], size={"max_side": 80})
+        assert frames_in(answer).shape == (2, 48, 80, 3)
+        assert (answer.value["video"]["width"], answer.value["video"]["height"]) == (160, 96)
 
 
 def test_a_time_table_that_claims_two_billion_samples(asked: Asked, bad_media: BadMedia) -> None:
