@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -68,6 +68,7 @@ class FakeDecoder:
 
     video_index: VideoIndex
     fails: tuple[int, Exception] | None = None
+    true_size: tuple[int, int] | None = None  # of the pictures, where the index has another one
     decoded: list[int] = field(default_factory=list)
     batch_sizes: list[int] = field(default_factory=list)
 
@@ -78,11 +79,21 @@ class FakeDecoder:
         pass
 
     def batches(
-        self, rows: NDArray[np.int64], max_bytes: int, *, pixel_format: Any, width: int, height: int
+        self,
+        rows: NDArray[np.int64],
+        max_bytes: int,
+        *,
+        pixel_format: Any,
+        width: int | None = None,
+        height: int | None = None,
     ) -> Iterator[tuple[slice, Any]]:
+        if self.true_size:  # found out with the first picture
+            size, self.true_size = self.true_size, None
+            self.video_index = replace(self.video_index, width=size[0], height=size[1])
         layout: PictureLayout = picture_layout(
             (self.video_index.width, self.video_index.height), width, height, None, pixel_format
         )
+        width, height = layout.width, layout.height
         step = max(1, max_bytes // layout.picture_bytes)
         for start in range(0, len(rows), step):
             part = slice(start, min(start + step, len(rows)))

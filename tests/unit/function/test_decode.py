@@ -253,6 +253,20 @@ def test_a_reduction_counts_each_frame_as_often_as_it_is_asked_for(video: FakeVi
 
 
 @pytest.mark.usefixtures("video")
+@pytest.mark.parametrize("size", [None, {"max_side": 10}])
+def test_a_size_that_the_container_misstates_is_replaced_by_that_of_the_pictures(
+    video: FakeVideo, size: dict[str, int] | None
+) -> None:
+    video.decoder.true_size = (40, 20)
+    client = FakeS3()
+    fields: dict[str, Any] = {"frames": [5, 2], "output": "s3://out/a.npy"} | ({"size": size} if size else {})
+    result = decode(client, **fields)
+    expected = (20, 40) if size is None else (5, 10)
+    assert result["output"][0]["shape"] == [2, *expected, 3]
+    assert array(client.objects["a.npy"]).shape == (2, *expected, 3)
+    assert (result["video"]["width"], result["video"]["height"]) == (40, 20)
+
+
 def test_an_inline_answer_holds_the_frames_and_writes_nothing() -> None:
     client = FakeS3()
     result = decode(client, frames=[5, 2], format="inline")
