@@ -252,7 +252,6 @@ def test_a_reduction_counts_each_frame_as_often_as_it_is_asked_for(video: FakeVi
     assert described["dtype"] == array(data).dtype.name
 
 
-@pytest.mark.usefixtures("video")
 @pytest.mark.parametrize("size", [None, {"max_side": 10}])
 def test_a_size_that_the_container_misstates_is_replaced_by_that_of_the_pictures(
     video: FakeVideo, size: dict[str, int] | None
@@ -267,6 +266,7 @@ def test_a_size_that_the_container_misstates_is_replaced_by_that_of_the_pictures
     assert (result["video"]["width"], result["video"]["height"]) == (40, 20)
 
 
+@pytest.mark.usefixtures("video")
 def test_an_inline_answer_holds_the_frames_and_writes_nothing() -> None:
     client = FakeS3()
     result = decode(client, frames=[5, 2], format="inline")

@@ -65,7 +65,7 @@ def test_other_systems_are_named(system: str, libc: str, remedy: str, monkeypatc
 @pytest.mark.parametrize(
     ("version", "suffixes", "remedy"),
     [
-        ((3, 11), [".abi3.so"], "needs Python 3.12 or later"),
+        ((3, 10), [".abi3.so"], "needs Python 3.11 or later"),
         ((3, 12), [".no.such"], "it is not installed for .*: install hwang's wheel"),
         ((3, 12), [".pyi"], "libavcodec.so.63: cannot open shared object file: install hwang's wheel, which carries"),
     ],
