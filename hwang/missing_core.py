@@ -20,8 +20,6 @@ def explained(error: ImportError) -> ImportError:
         reason = (
             "it is made for Linux with glibc, not for musl: use an image of Debian, Ubuntu or Amazon Linux, not Alpine"
         )
-    elif sys.version_info < (3, 11):
-        reason = f"it needs Python 3.11 or later, and this is {platform.python_version()}: install hwang there"
     elif not is_there:
         reason = f"it is not installed for {platform.machine()}: install hwang's wheel, `pip install hwang-*.whl`"
     else:
