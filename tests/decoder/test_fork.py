@@ -130,7 +130,7 @@ OPENED: dict[str, hwang.Decoder] = {}
 
 
 def _sum_of_epoch(name: str, epoch: int) -> int:
-    """What a data loader's worker does, with a decoder of its parent."""
+    """Decode as a data loader's worker does, with a decoder of its parent."""
     return int(OPENED[name].frames([(epoch + i) % 40 for i in range(4)]).sum())
 
 

@@ -12,7 +12,7 @@ _INTRA, _TOP, _BOTTOM = 1, 1, 2
 
 
 def _coded(code: int, bits: str) -> bytes:
-    """What follows a start code."""
+    """Bytes that follow a start code."""
     bits += "0" * (-len(bits) % 8)
     return bytes([0, 0, 1, code]) + int(bits, 2).to_bytes(len(bits) // 8, "big")
 

@@ -355,7 +355,7 @@ def test_s3_without_boto3_names_what_to_install(monkeypatch: pytest.MonkeyPatch)
 
 
 class FakeFileSystem:
-    """As much of fsspec as is used. `calls` has the number of ranges of each call."""
+    """The part of fsspec's interface that is used. `calls` has the number of ranges of each call."""
 
     def __init__(self) -> None:
         self.calls: list[int] = []
