@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwang import _core
-from hwang.index import INTRA_ONLY, VideoIndex
+from hwang.index import INTRA_ONLY
 from hwang.picture import Arrays, PictureLayout
 from hwang.plan import Plan, Run, earlier_start, own_runs
-from hwang.ranges import ByteRange
+
+if TYPE_CHECKING:
+    from hwang.decoding import Decoding
 
 __all__ = ["Slots", "decode_samples"]
 
@@ -41,30 +43,8 @@ class Slots:
         return self.slots[np.searchsorted(self.samples, samples)].astype(np.int64)
 
 
-class _Decoding(Protocol):
-    """The part of Decoding that is needed here."""
-
-    index: VideoIndex
-    page_pool: _core.PagePool
-    size_is_known: bool
-
-    def run(
-        self,
-        runs: Sequence[Run],
-        slots: Sequence[NDArray[np.int64]],
-        layout: PictureLayout,
-        out: Arrays,
-        stop: _core.StopFlag,
-        *,
-        care: _core.Care,
-        ranges: tuple[ByteRange, ...] | None = None,
-    ) -> _core.Report: ...
-    def corrupt(self, plan: Plan, failed: NDArray[np.uint32]) -> Exception: ...
-    def resized(self, plan: Plan, samples: NDArray[np.uint32], size: tuple[int, int]) -> Exception: ...
-
-
 def decode_samples(
-    decoding: _Decoding, plan: Plan, layout: PictureLayout, out: Arrays, slots: Slots, stop: _core.StopFlag
+    decoding: Decoding, plan: Plan, layout: PictureLayout, out: Arrays, slots: Slots, stop: _core.StopFlag
 ) -> None:
     """Decode the samples of a plan into their slots of `out`.
 
@@ -84,7 +64,7 @@ def decode_samples(
 
 
 def _with_care(
-    decoding: _Decoding,
+    decoding: Decoding,
     samples: NDArray[np.uint32],
     layout: PictureLayout,
     out: Arrays,
@@ -118,7 +98,7 @@ def _with_care(
 
 
 def _not_confirmed(
-    decoding: _Decoding, run: Run, layout: PictureLayout, out: Arrays, slots: Slots, stop: _core.StopFlag
+    decoding: Decoding, run: Run, layout: PictureLayout, out: Arrays, slots: Slots, stop: _core.StopFlag
 ) -> NDArray[np.uint32]:
     """Return the wanted samples of a run that look otherwise when decoding starts earlier."""
     witness = earlier_start(decoding.index, run, samples_back=_WITNESS_SAMPLES)
