@@ -10,8 +10,6 @@ ARG FORMATS=all
 ARG NONFREE=0
 # Names of add-ons, such as "vpx opus": docs/add-ons.md.
 ARG ADD_ONS=""
-# 1 leaves third-party packages whole, with their sources and all that the function never uses.
-ARG WHOLE_PACKAGES=0
 
 # Archives for a build without internet: --build-context sources=DIRECTORY
 FROM scratch AS sources
@@ -77,7 +75,8 @@ RUN --mount=type=bind,source=build_stages/online.sh,target=online.sh \
     --mount=type=secret,id=ca,target=/run/ca.crt \
     ./online.sh python3 system_packages.py compile
 # The system's programs run without the libraries of Lambda's Python, which broke them before. Python keeps its own.
-RUN mkdir libpython && for library in /var/lang/lib/libpython3*; do [ ! -e "$library" ] || ln -s "$library" libpython/; done
+RUN mkdir libpython && for library in /var/lang/lib/libpython3*; do [ ! -e "$library" ] || ln -s "$library" libpython/; done \
+    && python3 -c 'import sysconfig; print(sysconfig.get_path("purelib"))' >site-packages
 ENV LD_LIBRARY_PATH=/build_stages/libpython
 RUN --mount=type=bind,source=build_stages/online.sh,target=online.sh \
     --mount=type=bind,source=requirements/build.txt,target=build.txt \
@@ -149,29 +148,23 @@ FROM hwang-source AS hwang
 RUN --network=none --mount=type=bind,source=build_stages/hwang/build.sh,target=/build_stages/hwang/build.sh \
     /build_stages/hwang/build.sh
 
-# Third-party packages as the function ships them: pinned, trimmed, compiled.
+# Third-party packages where pip puts them: pinned and whole, but for their tests and type stubs.
 FROM compiler AS packages
-ARG WHOLE_PACKAGES
 RUN --mount=type=bind,source=build_stages/online.sh,target=online.sh \
     --mount=type=bind,source=requirements/function.txt,target=function.txt \
     --mount=type=secret,id=ca,target=/run/ca.crt \
-    ./online.sh pip3 install --quiet --no-cache-dir --no-compile --require-hashes --requirement function.txt \
-    --target /task --report /packages.json
+    ./online.sh pip3 install --quiet --no-cache-dir --no-compile --ignore-installed --no-warn-script-location \
+    --require-hashes --requirement function.txt --root /installed --report /packages.json
 RUN --network=none --mount=type=bind,source=build_stages/function,target=function \
-    PYTHONPATH=. python3 function/trim.py /task
+    function/finish.sh /installed
 
-# The function's own code and hwang, as they lie below /var/task.
+# hwang beside them, and the function's own code as it lies below /var/task.
 FROM compiler AS code
-COPY --from=hwang /ship/task /task
-COPY function /task/function
-RUN --network=none find /task -name '*.pyi' -delete && python3 -m compileall -q --invalidation-mode unchecked-hash /task
-
-# python3 finds the function's packages from any directory: after PYTHONPATH's own entries, but before /var/runtime,
-# which Lambda's base puts there for every process that a handler starts.
-FROM compiler AS path
-RUN --network=none python3 -c 'import sysconfig, pathlib; \
-site = pathlib.Path("/root-of-path" + sysconfig.get_path("purelib")); site.mkdir(parents=True); \
-(site / "task.pth").write_text("import sys; sys.path.insert((sys.path + [\"/var/runtime\"]).index(\"/var/runtime\"), \"/var/task\")\n")'
+COPY --from=hwang /ship/installed /installed
+COPY function /installed/var/task/function
+RUN --network=none --mount=type=bind,source=build_stages/function,target=function \
+    site=/installed$(cat site-packages) && cp function/search_path.py "$site" && echo 'import search_path' >"$site/search_path.pth" \
+    && function/finish.sh /installed
 
 # The licence texts of everything compiled in, and where its source is: BSD and GPL require both.
 FROM add-ons-source AS licences
@@ -205,17 +198,15 @@ COPY --from=licences /licences /opt/share/hwang-lambda/LICENSES
 # Everything that is added to the base, a directory for each layer. With one time and plain modes the same files are the
 # same layers.
 FROM compiler AS layers
-COPY --from=path /root-of-path /layers/path
 COPY --from=libraries /opt /layers/libraries/opt
-COPY --from=packages /task /layers/packages/var/task
-COPY --from=code /task /layers/code/var/task
+COPY --from=packages /installed /layers/packages
+COPY --from=code /installed /layers/code
 COPY --from=papers /papers /layers/papers/opt/share/hwang-lambda
 RUN --network=none chmod -R u=rwX,go=rX /layers && find /layers -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
 
 # The Lambda base with these layers.
 FROM ${LAMBDA_BASE} AS base
 FROM base AS tree
-COPY --link --from=layers /layers/path /
 COPY --link --from=layers /layers/libraries /
 COPY --link --from=layers /layers/packages /
 COPY --link --from=layers /layers/code /
@@ -225,7 +216,6 @@ COPY --link --from=layers /layers/papers /
 FROM tree AS verified
 ARG HWANG_STAND_IN=
 ARG WITH_X264 FORMATS NONFREE ADD_ONS
-ARG WHOLE_PACKAGES
 WORKDIR /build_stages
 RUN --network=none --mount=type=bind,from=base,source=/,target=/base \
     --mount=type=bind,from=compiled,source=/,target=/compiled \
@@ -233,7 +223,7 @@ RUN --network=none --mount=type=bind,from=base,source=/,target=/base \
     python3 -B -m verify / /base /compiled /opt/share/hwang-lambda/verified.json
 
 FROM compiler AS stamp
-COPY --from=verified /opt/share/hwang-lambda/verified.json /opt/share/hwang-lambda/vex.json \
+COPY --from=verified /opt/share/hwang-lambda/verified.json /opt/share/hwang-lambda/vex.json /opt/share/hwang-lambda/files.sha256 \
     /stamp/opt/share/hwang-lambda/
 RUN --network=none find /stamp -exec touch --date="@$SOURCE_DATE_EPOCH" {} +
 
@@ -407,9 +397,10 @@ ENTRYPOINT ["python3", "drive.py"]
 
 # For a Zip function: the flat tree of packages, lib/ and the handler, as one archive.
 FROM compiler AS bundle-archive
-COPY --from=packages /task /tree
-COPY --from=code /task /tree
+COPY --from=packages /installed /installed
+COPY --from=code /installed /installed
 COPY --from=libraries /opt /tree
+RUN --network=none mv /installed/var/task/* "/installed$(cat site-packages)"/* /tree
 COPY --from=papers /papers /tree/share/hwang-lambda
 COPY --from=stamp /stamp/opt /tree
 RUN --network=none --mount=type=bind,source=build_stages/archive.py,target=archive.py \
@@ -420,10 +411,11 @@ COPY --from=bundle-archive /hwang-lambda-bundle.zip /
 
 # For other functions: hwang, its libraries and numpy as a Lambda layer.
 FROM compiler AS layer-archive
-COPY --from=packages /task/numpy /tree/python/numpy
-COPY --from=packages /task/numpy.libs /tree/python/numpy.libs
-COPY --from=code /task/hwang /tree/python/hwang
+COPY --from=packages /installed /installed
+COPY --from=code /installed /installed
 COPY --from=libraries /opt /tree
+RUN --network=none mkdir /tree/python && cd "/installed$(cat site-packages)" \
+    && mv hwang hwang-*.dist-info numpy numpy.libs numpy-*.dist-info /tree/python
 RUN --network=none --mount=type=bind,source=build_stages/archive.py,target=archive.py \
     python3 archive.py /tree /hwang-lambda-layer.zip
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ from deploy.signals import stoppable
 if TYPE_CHECKING:
     from deploy.aws import Account
     from deploy.image import Image
+    from deploy.image.oci import ContainerConfig
     from deploy.registry.ecr import Repository
     from deploy.registry.push import Pushed
     from deploy.release.smoke import Smoke
@@ -87,7 +88,7 @@ def deploy(options: Any, report: Reporter) -> None:
     with _acceptable(options, report) if options.image else nullcontext() as image:
         repository = ecr.find(account.images, options.repository)
         found = image or resolve(repository, options.digest, options.architecture)
-        smoke = _smoke(options, found.labels)
+        smoke = _smoke(options, found.start)
         target = ReleaseTarget(
             options.function, options.alias, found.architecture, settings, options.role, options.wait
         )
@@ -117,7 +118,7 @@ def rollback(options: Any, report: Reporter) -> None:
     """Move the alias back to an earlier version that can still run."""
     from deploy.release.rollback import Rollback
 
-    account, smoke = _account(options, report), _smoke(options, {})
+    account, smoke = _account(options, report), _smoke(options, None)
     with Rollback(account, report, options.function, options.alias, options.wait) as back, stoppable():
         found = back.read(str(options.to) if options.to else None)
         version, before = found.version, str(back.before)
@@ -259,13 +260,13 @@ def _attached(
     return attached.digest
 
 
-def _smoke(options: Any, labels: Mapping[str, str]) -> Smoke | None:
+def _smoke(options: Any, start: ContainerConfig | None) -> Smoke | None:
     """Return the smoke test: the user's event, or the one that the image brings along, or one for any function."""
-    from deploy.release.smoke import Smoke, event_of
+    from deploy.release.smoke import PROBE, Smoke, event_of
 
     if options.no_smoke:
         return None
-    event = _json_file(options.smoke) if options.smoke else event_of(labels)
+    event = _json_file(options.smoke) if options.smoke else event_of(start) if start else PROBE
     return Smoke(event, _json_file(options.expect) if options.expect else None)
 
 

@@ -4,7 +4,8 @@
 
 It is run by torchcodec's environment of the benchmark's image, as that has PyTorch:
 
-    docker run --rm --network none --shm-size 1g --env PYTHONPATH=/var/task --entrypoint /bench/torchcodec/bin/python \
+    docker run --rm --network none --shm-size 1g --env PYTHONPATH=/var/lang/lib/python3.13/site-packages \
+        --entrypoint /bench/torchcodec/bin/python \
         hwang-lambda:bench -m bench.dataloader
 """
 

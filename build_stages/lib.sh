@@ -10,7 +10,7 @@ work=/tmp/build${SOURCE:+/$product}
 export PKG_CONFIG_PATH=/opt/lib/pkgconfig
 export CFLAGS="-O3 -fPIC -fstack-protector-strong -D_FORTIFY_SOURCE=2"
 export CXXFLAGS="$CFLAGS"
-export LDFLAGS="-Wl,-z,relro,-z,now"
+export LDFLAGS="-Wl,-z,relro,-z,now,--disable-new-dtags"
 
 recipe() { python3 "$stages/recipe.py" "$product" "$1"; }
 
@@ -45,13 +45,16 @@ step() { # NAME COMMAND…
     fi
 }
 
-# Ships libraries under the one name the loader looks for, stripped, and proves that they are what was asked for.
+# Ships libraries under the one name the loader looks for, stripped, and proves that they are what was asked for. Each looks
+# for the others beside itself, before LD_LIBRARY_PATH.
 ship() { # LIBRARY…
     mkdir -p /ship/lib
     local library soname dynamic
     for library in "$@"; do
         soname=$(readelf --dynamic "/opt/lib/$library" | sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p')
         strip --strip-unneeded -o "/ship/lib/$soname" "/opt/lib/$library"
+        # shellcheck disable=SC2016 # the loader's own variable
+        patchelf --force-rpath --set-rpath '$ORIGIN' "/ship/lib/$soname"
         dynamic=$(readelf --dynamic --program-headers --wide "/ship/lib/$soname")
         grep -q GNU_RELRO <<<"$dynamic" || { echo "$product: $soname has no RELRO" >&2; exit 1; }
         ! grep -q TEXTREL <<<"$dynamic" || { echo "$product: $soname has text relocations" >&2; exit 1; }

@@ -3,7 +3,7 @@
 sbom.py SOURCES PACKAGES DIRECTORY
 
 fetch.py wrote SOURCES/PRODUCT/source.tar and origin; PACKAGES has pip's report, packages.json, and the packages in
-task/. DIRECTORY receives sbom.cdx.json (CycloneDX 1.6) and versions.json. Nothing in them depends on the time, the
+installed/. DIRECTORY receives sbom.cdx.json (CycloneDX 1.6) and versions.json. Nothing in them depends on the time, the
 machine or the server of a package.
 """
 
@@ -48,7 +48,7 @@ def bill(sources: Path, packages: Path, switched_on: frozenset[str]) -> dict[str
             _component("hwang", _version(), description="the decoder and the function", licenses=own),
             *(_compiled(product, sources / product.product) for product in compiled),
             _nanobind(),
-            *(_package(found, packages / "task") for found in report),
+            *(_package(found, packages / "installed") for found in report),
         ],
         dependencies=list(_dependencies(compiled, report)),
     )
@@ -131,12 +131,12 @@ def _nanobind() -> dict[str, Any]:
     )
 
 
-def _package(found: dict[str, Any], task: Path) -> dict[str, Any]:
+def _package(found: dict[str, Any], installed: Path) -> dict[str, Any]:
     """Return a wheel, by its hash, with references to the bills of materials that it contains."""
     metadata = found["metadata"]
     name, version = _name(found), metadata["version"]
-    folder = task / f"{re.sub(r'[-_.]+', '_', metadata['name'])}-{version}.dist-info"
-    inner = [f"var/task/{path.relative_to(task)}" for path in sorted(folder.glob("sboms/*.json"))]
+    folder = f"{re.sub(r'[-_.]+', '_', metadata['name'])}-{version}.dist-info"
+    inner = [str(path.relative_to(installed)) for path in sorted(installed.rglob(f"{folder}/sboms/*.json"))]
     return _component(
         name,
         version,

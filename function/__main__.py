@@ -2,6 +2,9 @@
 
 python -m function EVENT.json      the result as JSON; S3 as AWS_ENDPOINT_URL_S3 and the usual credentials say
 python -m function -               the event from standard input
+
+Here, and nowhere else, `video` may be the path of a file. HWANG_APPLY lists own code as on Lambda; without
+--supervised it runs in this process, under whatever debugger does.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 from function import s3
@@ -44,6 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     except FunctionError as error:
         print(f"{error.code}: {error.message}", file=sys.stderr)
         print(json.dumps(error.detail, indent=2), file=sys.stderr)
+        print("".join(error.trace), end="", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -53,11 +58,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _here(event: object, timeout: float | None) -> dict[str, object]:
-    return dispatch.run(event, Session(s3.client(), Deadline.within(timeout) if timeout else NEVER))
+    session = Session(s3.client(), Deadline.within(timeout) if timeout else NEVER, local_files=True)
+    return dispatch.run(event, session)
 
 
 def _supervised(event: object, timeout: float | None) -> dict[str, object]:
-    supervisor = Supervisor(worker.main, function_memory())
+    supervisor = Supervisor(partial(worker.main, local_files=True), function_memory())
     try:
         return supervisor.run(event, (timeout or _NO_LIMIT_SECONDS) + ANSWER_SECONDS)
     finally:

@@ -141,6 +141,10 @@ class OutputUnavailable(FunctionError):
     retryable = True
 
 
+class ApplyFailed(FunctionError):
+    """Own code could not be loaded, raised an exception, or returned something else than a result for each frame."""
+
+
 class DeadlineExceeded(FunctionError):
     """The function ran out of time; `detail` says how much was done."""
 

@@ -17,8 +17,11 @@ from snapshot_restore_py import register_after_restore, register_before_snapshot
 
 from function.actions.limits import function_memory
 from function.errors import FunctionError
+from function.frames import own_code
 from function.runtime import invocation, worker
 from function.runtime.supervisor import Supervisor
+
+_LOAD_SECONDS = 9.0  # Lambda gives a start ten
 
 
 def handler(event: object, context: invocation.Context) -> Any:
@@ -37,7 +40,8 @@ def _restored() -> None:
 
 gc.freeze()
 gc.enable()
-_supervisor = Supervisor(worker.main, function_memory())
+_supervisor = Supervisor(worker.main, function_memory(), loads=bool(os.environ.get(own_code.VARIABLE)))
 _supervisor.start()
+_supervisor.wait_until_loaded(_LOAD_SECONDS)
 register_before_snapshot(_supervisor.stop)
 register_after_restore(_restored)

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
-
-import botocore.session
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
-from urllib3.exceptions import HTTPError
 
 from function.errors import FunctionError, Internal, OutputUnavailable, SourceUnavailable
 from function.watchdog import watched
@@ -21,6 +17,7 @@ from hwang.sources.backoff import MAX_ATTEMPTS, MAX_PAUSE_SECONDS, pause_seconds
 from hwang.sources.faults import Fault, classify
 
 if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
     from mypy_boto3_s3.client import S3Client
 
 T = TypeVar("T")
@@ -46,13 +43,38 @@ class S3Error(Exception):
         return self.fault is Fault.UNAVAILABLE or self.status == HTTPStatus.CONFLICT
 
 
-@functools.cache
+_making = threading.Lock()
+
+
 def client() -> S3Client:
     """Return the process's client; AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL sets the endpoint, never an event.
 
     Uses botocore, as importing boto3 costs 90 ms more at every cold start. Raises Internal if the configuration is
     invalid.
     """
+    with _making:
+        return _client()
+
+
+class _LateClient:
+    """Gives what the process's client has, which is made when that is first asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(client(), name)
+
+
+def late_client() -> S3Client:
+    """Return the process's client without waiting until it is made, which takes 60 ms. What is called of it waits."""
+    return cast("S3Client", _LateClient())
+
+
+@functools.cache
+def _client() -> S3Client:
+    # Only the worker needs it: the process that answers Lambda starts a third faster without it.
+    import botocore.session
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError
+
     own_endpoint = "AWS_ENDPOINT_URL_S3" in os.environ or "AWS_ENDPOINT_URL" in os.environ
     config = Config(
         connect_timeout=3,
@@ -100,12 +122,24 @@ def s3_failures() -> Iterator[None]:
     """Turn every failure of S3 calls, and of reading their bodies, into S3Error."""
     try:
         yield
-    except ClientError as error:
-        raise _from_response(error) from error
-    except (NoCredentialsError, PartialCredentialsError) as error:
-        raise S3Error(Fault.FORBIDDEN, "the function has no credentials") from error
-    except (BotoCoreError, HTTPError, OSError) as error:
-        raise S3Error(Fault.UNAVAILABLE, type(error).__name__) from error
+    except Exception as error:
+        failure = _failure(error)
+        if failure is None:
+            raise
+        raise failure from error
+
+
+def _failure(error: Exception) -> S3Error | None:
+    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
+    from urllib3.exceptions import HTTPError
+
+    if isinstance(error, ClientError):
+        return _from_response(error)
+    if isinstance(error, NoCredentialsError | PartialCredentialsError):
+        return S3Error(Fault.FORBIDDEN, "the function has no credentials")
+    if isinstance(error, BotoCoreError | HTTPError | OSError):
+        return S3Error(Fault.UNAVAILABLE, type(error).__name__)
+    return None
 
 
 def _from_response(error: ClientError) -> S3Error:

@@ -18,17 +18,24 @@ def _ignore(_: dict[str, Any]) -> None:
     """Do nothing with a journal entry."""
 
 
+def _no_one() -> None:
+    """Tell nobody."""
+
+
 @dataclass
 class Session:
     """The context of one request.
 
     `run` is a random id of this request. `record` is called with an entry before each object is begun and after it is
-    finished. `progress`, also called from another thread, returns JSON values that say how much is done.
+    finished. `progress`, also called from another thread, returns JSON values that say how much is done; `tell` sends
+    them at once. `local_files`: a video may be a path of this machine.
     """
 
     client: S3Client
     deadline: Deadline = NEVER
     record: Callable[[dict[str, Any]], None] = _ignore
     progress: Callable[[], dict[str, Any]] = dict
+    tell: Callable[[], None] = _no_one
+    local_files: bool = False
     clock: Clock = field(default_factory=Clock)
     run: str = field(default_factory=lambda: uuid.uuid4().hex)

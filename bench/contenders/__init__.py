@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 HOME = Path("/bench")
-TASK = Path(os.environ.get("LAMBDA_TASK_ROOT", "/var/task"))
+SITES = tuple(Path("/var/lang").glob("lib/python3*/site-packages"))
 CORES = len(os.sched_getaffinity(0))
 Frames = NDArray[np.uint8] | list[NDArray[np.uint8]]  # uint8 [N, H, W, 3], or N of [H, W, 3]
 Size = tuple[int, int]  # width, height
@@ -74,7 +74,7 @@ def _torchcodec(seek_mode: str) -> Contender:
 
 
 def _ours(name: str, title: str, module: str, *variants: Options) -> Contender:
-    packages = (TASK / "hwang", TASK / "numpy", TASK / "numpy.libs", Path("/opt/lib"))
+    packages = (*(site / name for site in SITES for name in ("hwang", "numpy", "numpy.libs")), Path("/opt/lib"))
     command = ("/var/lang/bin/python3", "-m", "bench.worker", module)
     environment = {"LD_LIBRARY_PATH": os.environ.get("LD_LIBRARY_PATH", "")}
     return Contender(name, title, command, packages, variants, environment=environment)

@@ -16,22 +16,23 @@ from pathlib import Path
 from typing import Any, get_args
 
 import recipe
-from verify import advisories, components, dynamic_linking, forbidden_files, hardening, licence, size, vex
+from verify import advisories, components, dynamic_linking, forbidden_files, hardening, licence, packages, size, vex
 from verify.added_files import compare
 from verify.components import Libraries
 from verify.elf import Elf
+from verify.packages import SITE
 
 LIBRARIES = "/opt/lib"
-CORE = "/var/task/hwang/_core.abi3.so"
+CORE = f"{SITE}/hwang/_core.abi3.so"
 LICENSES = "/opt/share/hwang-lambda/LICENSES"
 SBOM = "/opt/share/hwang-lambda/sbom.cdx.json"
 ANSWERS = "vex.json"
+SUMS = "files.sha256"
 
 
-def judge(root: Path, base: Path, compiled: Path) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
-    """Return the stamp, the answers to CVE records, and all problems."""
+def judge(root: Path, base: Path, compiled: Path) -> tuple[dict[str, Any], dict[str, Any], str, list[str]]:
+    """Return the stamp, the answers to CVE records, the sums of all files, and all problems."""
     switched_on, is_stand_in = recipe.options(), bool(os.environ.get("HWANG_STAND_IN"))
-    is_whole = recipe.is_on("WHOLE_PACKAGES")
     addition = compare(root, base)
     elves = addition.elves
     ours = {path: elf for path, elf in elves.items() if path == CORE or path.startswith(f"{LIBRARIES}/")}
@@ -44,6 +45,7 @@ def judge(root: Path, base: Path, compiled: Path) -> tuple[dict[str, Any], dict[
 
     loaded, wrong = dynamic_linking.load(elves)
     wrong += dynamic_linking.too_new(elves, loaded, is_stand_in=is_stand_in)
+    wrong += dynamic_linking.replaceable(ours)
     computed, disagreement = licence.of_ffmpeg(ffmpeg.licence(), ffmpeg.configuration())
     reasons = size.reasons(switched_on)
     large, unexplained = size.large(addition, reasons)
@@ -55,10 +57,10 @@ def judge(root: Path, base: Path, compiled: Path) -> tuple[dict[str, Any], dict[
     needs = {path: elf.needed for path, elf in ours.items()}
     wrong += licence.problems(computed, ffmpeg.configuration(), needs, switched_on)
     wrong += licence.missing_texts(root / LICENSES[1:], switched_on)
-    wrong += forbidden_files.problems(addition, whole_packages=is_whole)
-    if not is_whole:
-        wrong += unexplained + size.too_much(addition, switched_on)
-        wrong += size.idle(addition, reasons) if switched_on == recipe.DEFAULTS else []
+    wrong += forbidden_files.problems(addition)
+    wrong += packages.problems(addition) + packages.wrong_imports(addition)
+    wrong += unexplained + size.too_much(addition, switched_on)
+    wrong += size.idle(addition, reasons) if switched_on == recipe.DEFAULTS else []
     stamp = {
         "verified": "hwang-lambda 1",
         "architecture": platform.machine(),
@@ -78,10 +80,9 @@ def judge(root: Path, base: Path, compiled: Path) -> tuple[dict[str, Any], dict[
         "libraries": _libraries(ours, others, loaded),
         "added": {"bytes": addition.bytes, "files": len(addition.files), "digest": addition.digest()},
         "large": large,
-        "whole_packages": is_whole,
     }
     bill = json.loads((root / SBOM[1:]).read_text())
-    return stamp, vex.document(known, verdicts, bill, built.version), wrong
+    return stamp, vex.document(known, verdicts, bill, built.version), addition.sums(), wrong
 
 
 def _libraries(ours: dict[str, Elf], others: dict[str, Elf], loaded: dict[str, Path]) -> dict[str, Any]:
@@ -95,13 +96,18 @@ def _libraries(ours: dict[str, Elf], others: dict[str, Elf], loaded: dict[str, P
     }
 
 
+def _text(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=1) + "\n"
+
+
 def main(root: Path, base: Path, compiled: Path, stamp: Path) -> None:
     """Write the stamp and the answers, or end with all problems."""
-    found, answers, wrong = judge(root, base, compiled)
+    found, answers, sums, wrong = judge(root, base, compiled)
     if wrong:
         sys.exit("\n".join(["verify: the image is not what it should be:", *(f"  {problem}" for problem in wrong)]))
-    for file, document in ((stamp, found), (stamp.with_name(ANSWERS), answers)):
-        file.write_text(json.dumps(document, indent=1) + "\n")
+    for name, text in ((stamp.name, _text(found)), (ANSWERS, _text(answers)), (SUMS, sums)):
+        file = stamp.with_name(name)
+        file.write_text(text)
         file.chmod(0o644)
     added = found["added"]
     print(f"verify: {added['files']} files, {added['bytes']:,} bytes added, FFmpeg {found['ffmpeg']['version']}")

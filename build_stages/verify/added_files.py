@@ -55,6 +55,10 @@ class Addition:
         """Size of all new files together."""
         return sum(item.size for item in self.items)
 
+    def sums(self) -> str:
+        """Return the SHA-256 and path of each new file, a line each, as `sha256sum --check` reads them."""
+        return "".join(f"{hashlib.sha256(item.place.read_bytes()).hexdigest()}  {item.path}\n" for item in self.files)
+
     def digest(self) -> str:
         """Return a hash of the paths, modes and contents of everything new, and of neither owners nor times."""
         digest = hashlib.sha256()

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -31,6 +32,21 @@ def load(elves: Mapping[str, Elf]) -> tuple[dict[str, Path], list[str]]:
             loaded |= found
             wrong += [f"{path}: {complaint}" for complaint in complaints]
     return loaded, wrong
+
+
+def replaceable(elves: Mapping[str, Elf]) -> list[str]:
+    """Return a problem for each of these libraries that LD_LIBRARY_PATH makes another find elsewhere, or not at all."""
+    here = Elf(Path(sys.executable).resolve())
+    wrong: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for elf in elves.values():
+            (Path(folder) / elf.path.name).symlink_to(elf.path)
+        for path, elf in elves.items():
+            found, complaints = _resolve(elf.path, here, LD_LIBRARY_PATH=folder)
+            taken = [name for name, place in found.items() if place.is_relative_to(folder)]
+            wrong += [f"{path}: {name} comes from LD_LIBRARY_PATH" for name in taken]
+            wrong += [f"{path}: {complaint}, with another LD_LIBRARY_PATH" for complaint in complaints]
+    return wrong
 
 
 def highest(versions: Iterable[str]) -> dict[str, str]:
@@ -60,11 +76,11 @@ def too_new(elves: Mapping[str, Elf], loaded: Mapping[str, Path], *, is_stand_in
     ]
 
 
-def _resolve(file: Path, program: Elf) -> tuple[dict[str, Path], list[str]]:
+def _resolve(file: Path, program: Elf, **variables: str) -> tuple[dict[str, Path], list[str]]:
     """Return where this program's loader finds all that the file needs, and the loader's complaints."""
     if program.interpreter is None:
         raise ValueError(f"{program.path} names no loader")
-    environment = {**os.environ, "LD_TRACE_LOADED_OBJECTS": "1", "LD_WARN": "yes"}
+    environment = {**os.environ, "LD_TRACE_LOADED_OBJECTS": "1", "LD_WARN": "yes", **variables}
     done = subprocess.run([program.interpreter, file], env=environment, capture_output=True, text=True, check=False)
     lines = done.stdout.splitlines() + done.stderr.splitlines()
     complaints = [line.strip() for line in lines if "not found" in line]

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from verify.added_files import Addition, Item
+from verify.packages import SITE
 
-_PACKAGES = "/var/task"
 _PROGRAMS = frozenset([
     "apt", "apt-get", "as", "aws-lambda-rie", "c++", "cc", "clang", "cmake", "conda", "cpp", "dnf", "dpkg", "g++",
     "gcc", "git", "gold", "ld", "make", "meson", "microdnf", "nasm", "ninja", "pip", "pip3", "rpm", "uv", "yum",
@@ -21,15 +21,14 @@ _BYTECODE = re.compile(r"(.+)\.(cpython-\d+)\.pyc")
 _HEADER_BYTES = 16  # of bytecode: magic number, flags, hash of the source
 
 
-def problems(addition: Addition, *, whole_packages: bool = False) -> list[str]:
-    """Return a problem for each such file. With `whole_packages` third-party packages may have tests and headers."""
+def problems(addition: Addition) -> list[str]:
+    """Return a problem for each such file. Packages may have headers and sources of C."""
     wrong = [f"{path} of the base is changed" for path in addition.changed]
     wrong += [f"{path} of the base is gone" for path in addition.removed]
     for item in addition.items:
         path = PurePosixPath(item.path)
         wrong += (f"{path} {what}" for what in _faults(item, path))
-        if not (whole_packages and path.is_relative_to(_PACKAGES)):
-            wrong += (f"{path} {what}" for what in _not_for_running(path))
+        wrong += (f"{path} {what}" for what in _not_for_running(path))
     return wrong
 
 
@@ -48,7 +47,7 @@ def _faults(item: Item, path: PurePosixPath) -> Iterator[str]:
 def _not_for_running(path: PurePosixPath) -> Iterator[str]:
     if path.name in _PROGRAMS or path.parts[1:2] == ("root",):
         yield "is for building"
-    if path.suffix in _KINDS:
+    if path.suffix in _KINDS and not path.is_relative_to(SITE):
         yield "is for compiling"
     if place := next((part for part in path.parts[:-1] if part in _PLACES), None):
         yield f"lies in a directory {place}"

@@ -134,7 +134,7 @@ class _EngineImage(Image):
         container = self.files.enter_context(_container(self._api, self.config_digest))
         tree = Filesystem(partial(_read, self._api, container))
         with _answering():
-            tree.add(entries(Pieces(self._api.export(container, _CHUNK_BYTES))))
+            tree.add(entries(Pieces(self._api.export(container, _CHUNK_BYTES)), hashed=True))
         return tree
 
     @cached_property

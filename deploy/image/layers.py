@@ -50,7 +50,7 @@ class Layer:
         with self.blob.open() as file:
             tar = Pieces(self.unpacked(file))
             try:
-                found = list(islice(entries(tar), MAX_NODES + 1))
+                found = list(islice(entries(tar, hashed=True), MAX_NODES + 1))
             except TarError as error:
                 raise ImageRefusedError(f"{self.name} is no sound tar: {error}", then="save the image again") from None
             tar.drain()

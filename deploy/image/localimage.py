@@ -64,6 +64,11 @@ class Image:
         return oci.LAMBDA_NAMES.get(self.config.architecture, self.config.architecture)
 
     @property
+    def start(self) -> oci.ContainerConfig:
+        """The part of the configuration that says how a container starts."""
+        return self.config.config
+
+    @property
     def labels(self) -> dict[str, str]:
         """Labels of the configuration."""
         return self.config.config.labels

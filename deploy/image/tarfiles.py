@@ -6,12 +6,14 @@ cost of a hostile archive is bounded: of names by MAX_EXTENSION_BYTES, of the wh
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final, Protocol
 
 BLOCK_BYTES: Final = 512
+_READ_BYTES: Final = 1024 * 1024
 MAX_EXTENSION_BYTES: Final = 1024 * 1024  # a long name or a pax header: what Go's archive/tar takes, and so the engines
 
 
@@ -33,7 +35,8 @@ class Kind(Enum):
 class Entry:
     """An entry: `name` and `target` as they are written, bytes that are not UTF-8 as surrogates.
 
-    The contents are `stored` bytes of the archive from `offset` on; `size` is larger if the file has holes.
+    The contents are `stored` bytes of the archive from `offset` on; `size` is larger if the file has holes. `digest` is
+    their SHA-256 in hexadecimal, if that was asked for.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Entry:
     target: str
     offset: int
     stored: int
+    digest: str = ""
 
 
 class Input(Protocol):
@@ -63,12 +67,18 @@ _KINDS: Final = {b"1": Kind.HARD_LINK, b"2": Kind.SYMLINK, b"5": Kind.DIRECTORY,
 _ZEROS: Final = bytes(BLOCK_BYTES)
 
 
-def entries(tar: Input) -> Iterator[Entry]:
-    """Yield the entries. Raises TarError. An entry's contents are skipped when the next one is asked for."""
+def entries(tar: Input, *, hashed: bool = False) -> Iterator[Entry]:
+    """Yield the entries. Raises TarError. An entry's contents are skipped when the next one is asked for.
+
+    `hashed`: the contents of files are read instead, for their digests.
+    """
     reader = _Reader(tar)
     while (entry := reader.entry()) is not None:
-        yield entry
-        reader.skip(entry.stored)
+        if hashed and entry.kind is Kind.FILE:
+            yield replace(entry, digest=reader.digest(entry.stored))
+        else:
+            yield entry
+            reader.skip(entry.stored)
 
 
 class _Reader:
@@ -111,6 +121,18 @@ class _Reader:
         self._position += skipped
         if skipped < size:
             raise TarError(f"it is cut off at byte {self._position:,}")
+
+    def digest(self, size: int) -> str:
+        """Read the contents of an entry, with their padding, and return their SHA-256."""
+        found, left = hashlib.sha256(), size
+        while left and (data := self._tar.read(min(left, _READ_BYTES))):
+            found.update(data)
+            left -= len(data)
+        self._position += size - left
+        if left:
+            raise TarError(f"it is cut off at byte {self._position:,}")
+        self._position += self._tar.skip(-size % BLOCK_BYTES)
+        return found.hexdigest()
 
     def _read(self, size: int) -> bytes:
         padded = -(-size // BLOCK_BYTES) * BLOCK_BYTES

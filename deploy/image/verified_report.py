@@ -9,10 +9,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from deploy.errors import ImageRefusedError
 from deploy.image.localimage import Image
+from deploy.image.tarfiles import Kind
 
 _FOLDER: Final = "/opt/share/hwang-lambda"
 VERIFIED: Final = f"{_FOLDER}/verified.json"
 SBOM: Final = f"{_FOLDER}/sbom.cdx.json"
+SUMS: Final = f"{_FOLDER}/files.sha256"
 VEX: Final = f"{_FOLDER}/vex.json"
 _MAX_REPORT_BYTES: Final = 1024 * 1024
 MAX_SBOM_BYTES: Final = 16 * 1024 * 1024
@@ -62,16 +64,20 @@ class VerifiedReport(_Part):
 
 @dataclass(frozen=True)
 class Verdict:
-    """A build's report and the bytes of files in later layers. `report` is None for a damaged one."""
+    """A build's report and what has come over it: bytes in later layers, and files that are not as the build left them.
+
+    `report` is None for a damaged one; `replaced` is None for a build that left no list of its files.
+    """
 
     report: VerifiedReport | None
     bytes_on_top: int
+    replaced: tuple[str, ...] | None = None
 
     @property
     def document(self) -> dict[str, Any]:
         """The report for programs."""
         report = self.report.model_dump() if self.report else {}
-        return {**report, "bytes_on_top": self.bytes_on_top}
+        return {**report, "bytes_on_top": self.bytes_on_top, "replaced": self.replaced}
 
 
 def verdict(image: Image) -> Verdict | None:
@@ -85,9 +91,20 @@ def verdict(image: Image) -> Verdict | None:
         return None
     on_top = sum(files.sizes[found.node.layer + 1 :])
     try:
-        return Verdict(VerifiedReport.model_validate_json(files.read(VERIFIED, _MAX_REPORT_BYTES)), on_top)
+        report = VerifiedReport.model_validate_json(files.read(VERIFIED, _MAX_REPORT_BYTES))
     except (FileNotFoundError, ValidationError):
         return Verdict(None, on_top)
+    return Verdict(report, on_top, _replaced(image))
+
+
+def _replaced(image: Image) -> tuple[str, ...] | None:
+    """Return the files that are gone, or have other contents, wherever they lie: an engine may have joined layers."""
+    lines = _read(image, SUMS).decode("utf-8", "surrogateescape").splitlines()
+    wanted = {path: digest for digest, _, path in (line.partition("  ") for line in lines)}
+    nodes = {path: found.node for path in wanted if (found := image.filesystem.find(path, follow=False))}
+    files = {path: node for path, node in nodes.items() if node.kind is Kind.FILE}
+    replaced = [path for path, digest in wanted.items() if path not in files or files[path].entry.digest != digest]
+    return tuple(replaced) if lines else None
 
 
 def read_sbom(image: Image) -> bytes:

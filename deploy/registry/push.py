@@ -217,7 +217,7 @@ class Stored:
 
     uri: str
     architecture: str
-    labels: dict[str, str]
+    start: oci.ContainerConfig
 
 
 def resolve(repository: Repository, digest: str, architecture: str | None) -> Stored:
@@ -233,4 +233,4 @@ def resolve(repository: Repository, digest: str, architecture: str | None) -> St
         )
     config = _config(repository, _parsed(manifest).config.digest)
     found = oci.LAMBDA_NAMES.get(config.architecture, config.architecture)
-    return Stored(f"{repository.uri}@{manifest.digest}", found, config.config.labels)
+    return Stored(f"{repository.uri}@{manifest.digest}", found, config.config)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,10 +12,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from deploy.aws import Account, code_of, explained, was_repeated
 from deploy.errors import CredentialsError, DeployError, ImageRefusedError, PermissionDeniedError, SmokeFailedError
+from deploy.image.oci import ContainerConfig
 from deploy.invocation import InvocationResult, result_of
 from deploy.release.function import FunctionState, settled
 
 LABEL: Final = "hwang-lambda.smoke"
+OWN_HANDLER: Final = ("function.handler.handler",)
+OWN_EVENT: Final = {"action": "selftest"}
 # S3's event when a notification is set up. It asks for no work, but the function must start to answer it.
 PROBE: Final[dict[str, str]] = {"Service": "Amazon S3", "Event": "s3:TestEvent"}
 _NOT_NOW: Final = {"TooManyRequestsException", "ServiceException", "SnapStartNotReadyException"}
@@ -36,14 +38,23 @@ class Smoke:
     expected: Any = None
 
 
-def event_of(labels: Mapping[str, str]) -> Any:
-    """Return the event in an image's labels, or one for any function."""
-    if LABEL not in labels:
+def event_of(start: ContainerConfig) -> Any:
+    """Return the event in an image's label, or one for any function.
+
+    Raises ImageRefusedError if the image has inherited the label, so that the event is not for its handler.
+    """
+    if LABEL not in start.labels:
         return PROBE
     try:
-        return json.loads(labels[LABEL])
+        event = json.loads(start.labels[LABEL])
     except ValueError as error:
         raise ImageRefusedError(f"label {LABEL} is no JSON", then="correct it, or give --smoke FILE") from error
+    if event == OWN_EVENT and start.cmd != OWN_HANDLER:
+        raise ImageRefusedError(
+            f"the image's smoke event is for {OWN_HANDLER[0]}, and its handler is {' '.join(start.cmd) or 'none'}",
+            then=f"give --smoke FILE with an event for it, or --no-smoke; or a LABEL {LABEL}='…' in its Dockerfile",
+        )
+    return event
 
 
 def run(account: Account, function: str, qualifier: str, smoke: Smoke, version: FunctionState) -> str:

@@ -19,7 +19,7 @@ from function.models.event import Combine
 from function.models.fingerprint import fingerprint
 from function.models.places import MANIFEST_SUFFIX, S3Object
 from function.models.result import CombineResult, Partial, as_json, returned
-from function.output import formats
+from function.output.arrays import Stream, write_npy
 from function.output.publish import Publication, check_bucket, finished
 from function.output.undo_log import Journal
 from function.s3 import CONNECTIONS, S3Error, get
@@ -62,7 +62,7 @@ def combine(request: Combine, session: Session) -> dict[str, Any]:
         ) as publication,
         session.clock.phase("write"),
     ):
-        written = formats.write_npy(publication, output.key, combined.shape, combined.dtype, [combined])
+        written = write_npy(publication, output.key, Stream(combined.shape, combined.dtype, [combined]))
         result = CombineResult(
             request=asked,
             partial=Partial(reduce=kind, frames=frames),

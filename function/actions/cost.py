@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from function.frames.pictures import Shape
 from function.frames.reduce import REDUCTIONS
-from function.models.form import Reduce
-from function.models.formats import FORMATS, REDUCTION_FORMAT, Format
+from function.models.form import Treatment
+from function.models.formats import FORMATS, Format
 from hwang.index import VideoIndex
 from hwang.plan import Plan
 
@@ -43,12 +43,19 @@ class Rates:
     request: float
 
     @classmethod
-    def of(cls, index: VideoIndex, shape: Shape, written_as: Format, reduce: Reduce | None, cores: float) -> Self:
-        """Rates for frames of `shape`, if so many `cores` share the decoding. A reduction is written once."""
+    def of(cls, index: VideoIndex, shape: Shape, written_as: Format, treatment: Treatment, cores: float) -> Self:
+        """Rates for frames of `shape`, if so many `cores` share the decoding.
+
+        A reduction is written once; what own code takes is not known, and not counted.
+        """
         coded, shown = index.width * index.height / 1e6, shape.width * shape.height / 1e6
-        facts = FORMATS[REDUCTION_FORMAT if reduce else written_as]
-        frame = _CONVERT * coded + facts.seconds_per_megapixel * shown + (_OBJECT if facts.many else 0.0)
-        sent_with_a_frame = shape.frame_bytes if facts.is_streamed and not reduce else 0
+        facts, reduce = FORMATS[treatment.cost_format or written_as], treatment.reduce
+        frame = (
+            _CONVERT * coded
+            + facts.seconds_per_megapixel * shown
+            + (_OBJECT if FORMATS[written_as].is_picture else 0.0)
+        )
+        sent_with_a_frame = shape.frame_bytes if facts.is_streamed and treatment.makes_frames else 0
         sent_at_the_end = REDUCTIONS[reduce].result_bytes(shape.frame_bytes) if reduce else 0
         return cls(
             _SAMPLE.get(index.codec, _OTHER_SAMPLE) * coded / cores,

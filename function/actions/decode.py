@@ -12,16 +12,30 @@ import numpy as np
 
 import hwang
 from function.actions.limits import DecodeEstimate, batch_bytes, check, function_memory
-from function.errors import BadRequest, UnsupportedMedia
+from function.errors import ApplyFailed, BadRequest, LimitExceeded, UnsupportedMedia
+from function.frames import own_code
 from function.frames.pictures import Pictures, Shape, SizeMisstatedError
 from function.frames.reduce import REDUCTIONS, Reduced
-from function.frames.rows import resolve_rows
+from function.frames.rows import Rows, resolve_rows
 from function.models.event import Decode
 from function.models.fingerprint import fingerprint
 from function.models.formats import FORMATS
 from function.models.places import Output
-from function.models.result import DecodeResult, FrameList, Partial, Written, as_json, returned
-from function.output.formats import DecodedFrames, inline, write, write_npy
+from function.models.result import (
+    MAX_ANSWER_BYTES,
+    Applied,
+    DecodeResult,
+    FrameList,
+    Inline,
+    Partial,
+    Written,
+    as_json,
+    returned,
+)
+from function.output.applied import Results, inline_applied, write_applied
+from function.output.arrays import Stream, inline, write_npy
+from function.output.decoded import DecodedFrames
+from function.output.formats import write
 from function.output.publish import Publication, check_bucket, finished
 from function.output.undo_log import Journal
 from function.session import Session
@@ -33,10 +47,12 @@ MAX_UNDONE_LISTED: Final = 1000
 
 def decode(request: Decode, session: Session) -> dict[str, Any]:
     """Decode, write, and return the result. Raises FunctionError; then nothing of the request is left in the output."""
+    if request.apply:
+        _require_own_code(request.apply, session)
     with _bucket_checked(session, request.output) as checked, OpenVideo.of(session, request.video) as video:
         with session.clock.phase("open"):
             checked()
-        asked = fingerprint(request, [video.source.etag])
+        asked = fingerprint(request, [video.source.etag, *([own_code.content()] if request.apply else [])])
         if request.output and (before := finished(session.client, request.output, request, asked)):
             return returned(before) | {"kept": True}
         try:
@@ -72,6 +88,18 @@ def _require_encoder() -> None:
         raise BadRequest(f"format: {message}", problems=[{"path": "format", "message": message}])
 
 
+def _require_own_code(apply: str, session: Session) -> None:
+    """Load the function, which takes long only at its first use. Raises BadRequest, ApplyFailed."""
+    name, _, image = apply.partition("@")
+    session.progress = lambda: {"apply": name}
+    session.tell()
+    own_code.load(name)
+    session.progress = dict
+    if image and image != own_code.content():
+        message = f"apply: {name} is of another image than the job was planned with; run the job again"
+        raise ApplyFailed(message, apply=name)
+
+
 class _DecodeRun:
     """One decode whose video is open."""
 
@@ -86,12 +114,15 @@ class _DecodeRun:
             _require_encoder()
             shape = shape.even()
         plan = make_plan(index, rows)
-        self.estimate = DecodeEstimate(index, plan, shape, written_as, request.reduce, video.source.size)
+        self.estimate = DecodeEstimate(index, plan, shape, written_as, request, video.source.size)
         self._request, self._session, self._video, self._asked = request, session, video, asked
         is_sized = request.size is not None
-        self._pictures = Pictures(video.decoder, rows, shape, is_sized, session.clock, batch_bytes(shape))
-        seconds, name = index.timestamps()[rows].tolist(), video.source.uri.rpartition("/")[2]
-        self._frames = DecodedFrames(request, written_as, self._pictures, seconds, name)
+        self._pictures = Pictures(
+            video.decoder, rows, shape, is_sized, session.clock, batch_bytes(shape, request.batch)
+        )
+        seconds = index.timestamps()[rows].tolist()
+        self._frames = DecodedFrames(request, written_as, self._pictures, seconds, video.source.uri)
+        self._applying: list[int] = []
 
     def publish(self, output: Output) -> dict[str, Any]:
         """Write everything, the manifest last, and return the whole result, which is the manifest."""
@@ -100,10 +131,12 @@ class _DecodeRun:
         with Publication(session.client, output, self._request, journal) as publication:
             reduced = self._reduced() if self._request.reduce else None
             with session.clock.phase("write"):
-                if reduced is None:
-                    written = write(publication, self._frames)
+                if reduced is not None:
+                    written = [write_npy(publication, output.key, Stream(reduced.shape, reduced.dtype, [reduced]))]
+                elif self._request.apply:
+                    written = write_applied(publication, output, self._frames.written_as, self._applied())
                 else:
-                    written = [write_npy(publication, output.key, reduced.shape, reduced.dtype, [reduced])]
+                    written = write(publication, self._frames)
             whole = self.result(written, reduced)
             session.deadline.check()
             with session.clock.phase("write"):
@@ -116,10 +149,7 @@ class _DecodeRun:
         answer = None
         if request.output is None:
             reduced = self._reduced() if request.reduce else None
-            if reduced is None:
-                answer = inline(self._frames.shape, np.dtype(np.uint8), self._pictures.in_order())
-            else:
-                answer = inline(reduced.shape, reduced.dtype, [reduced])
+            answer = self._inline(reduced)
         result = DecodeResult(
             request=self._asked,
             video=self._video.facts,
@@ -129,7 +159,9 @@ class _DecodeRun:
             manifest=f"s3://{request.output.bucket}/{request.output.manifest_key}" if request.output else None,
             reduced=int(reduced) if reduced is not None and reduced.ndim == 0 else None,
             partial=Partial(reduce=request.reduce, frames=len(rows)) if request.reduce else None,
-            inline=answer,
+            applied=Applied(function=request.apply, image=own_code.content()) if request.apply else None,
+            inline=answer if isinstance(answer, Inline) else None,
+            values=answer if isinstance(answer, list) else None,
             counters=self._video.counters,
         )
         return as_json(result)
@@ -138,7 +170,53 @@ class _DecodeRun:
         """Numbers of frames done and undone, and the undone rows, which a request for the rest has to name."""
         undone = self._pictures.undone.tolist()
         done = len(self._pictures.rows) - len(undone)
-        return {"done": done, "undone": len(undone), "undone_rows": undone[:MAX_UNDONE_LISTED]}
+        applying = {"apply": self._request.apply, "rows": self._applying} if self._applying else {}
+        return {"done": done, "undone": len(undone), "undone_rows": undone[:MAX_UNDONE_LISTED], **applying}
+
+    def _inline(self, reduced: Reduced | None) -> Inline | list[Any]:
+        """The frames, their reduction, or own code's results as part of the answer. Raises LimitExceeded."""
+        if reduced is not None:
+            return inline(Stream(reduced.shape, reduced.dtype, [reduced]))
+        if not self._request.apply:
+            return inline(Stream(self._frames.shape, np.dtype(np.uint8), self._pictures.in_order()))
+        answer = inline_applied(self._applied())
+        size = len(own_code.to_json(answer) if isinstance(answer, list) else answer.data)
+        if size > MAX_ANSWER_BYTES:
+            raise LimitExceeded(
+                f"apply: an inline answer would have {size} bytes, and may have {MAX_ANSWER_BYTES}; give an output",
+                limit="answer",
+                wanted=size,
+                maximum=MAX_ANSWER_BYTES,
+            )
+        return answer
+
+    def _applied(self) -> Results:
+        """Own code's results for the frames in the order asked for; rows that follow each other twice, once."""
+        assert self._request.apply
+        name, rows = self._request.apply.partition("@")[0], self._pictures.rows
+        is_ascending = bool((np.diff(rows) >= 0).all())
+        called, counts = np.unique(rows, return_counts=True) if is_ascending else (rows, np.ones_like(rows))
+        return Results(name, rows, self._frames.seconds, self._values(name, called, counts))
+
+    def _values(self, name: str, rows: Rows, counts: Rows) -> Iterator[own_code.Values]:
+        """The results for `rows`, each as often as it counts."""
+        call = own_code.Applied(name, own_code.load(name))
+        seconds = self._video.index.timestamps()[rows]
+        for part, frames in self._pictures.exact_batches(rows, self._request.batch):
+            self._applying = rows[part].tolist()
+            self._session.tell()
+            with self._session.clock.phase("apply"):
+                values = call(frames, rows[part], seconds[part])
+            self._applying = []
+            self._session.deadline.check()
+            often = counts[part]
+            if (often > 1).any():
+                values = (
+                    [value for value, count in zip(values, often.tolist(), strict=True) for _ in range(count)]
+                    if isinstance(values, list)
+                    else np.repeat(values, often, axis=0)
+                )
+            yield values
 
     def _reduced(self) -> Reduced:
         assert self._request.reduce

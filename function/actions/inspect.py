@@ -35,13 +35,13 @@ def plan(request: Plan, session: Session) -> dict[str, Any]:
         index = video.index
         rows = resolve_rows(request.frames, index)
         size = (index.width, index.height)
-        written_as = REDUCTION_FORMAT if request.reduce else request.format or REDUCTION_FORMAT
+        written_as = request.format if request.format and request.makes_frames else REDUCTION_FORMAT
         estimate = DecodeEstimate(
             index,
             make_plan(index, rows),
             Shape.of(size, request.size, 0),
             written_as,
-            request.reduce,
+            request,
             video.source.size,
         )
         memory = function_memory()
@@ -82,7 +82,7 @@ def index(request: Index, session: Session) -> dict[str, Any]:
 def _seconds(estimate: DecodeEstimate, memory: int | None) -> float:
     """Predict the seconds of a decode: fetching and decoding overlap, so the longer one counts."""
     at_once = min(cores_of(memory), max(1, len(estimate.plan.runs)))
-    rates = Rates.of(estimate.index, estimate.shape, estimate.written_as, estimate.reduce, at_once)
+    rates = Rates.of(estimate.index, estimate.shape, estimate.written_as, estimate.treatment, at_once)
     fetch = (
         REQUEST_SECONDS * math.ceil(len(estimate.plan.ranges) / CONNECTIONS) + estimate.fetched_bytes / BYTES_PER_SECOND
     )

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from function.errors import LimitExceeded, StorageFull
+from function.frames.own_code import declared_bytes
 from function.frames.pictures import Shape
 from function.frames.reduce import REDUCTIONS
 from function.frames.sheet import layout
-from function.models.form import Reduce
+from function.models.form import Treatment
 from function.models.formats import FORMATS, Format
 from function.models.result import MAX_ANSWER_BYTES
 from function.output.publish import MAX_PUT_BYTES, MIB
@@ -30,13 +31,16 @@ _HEADER_BYTES: Final = 128  # of a .npy file
 
 @dataclass(frozen=True)
 class DecodeEstimate:
-    """A decode before it begins, and what it will read, hold and write. `plan` covers all its rows."""
+    """A decode before it begins, and what it will read, hold and write. `plan` covers all its rows.
+
+    `treatment`: the request, whose other fields do not count.
+    """
 
     index: VideoIndex
     plan: Plan
     shape: Shape
     written_as: Format
-    reduce: Reduce | None
+    treatment: Treatment
     source_bytes: int
 
     @property
@@ -52,8 +56,10 @@ class DecodeEstimate:
     @property
     def output_bytes(self) -> int | None:
         """Size of the result; None if it depends on what the frames show."""
-        if self.reduce:
-            return _HEADER_BYTES + REDUCTIONS[self.reduce].result_bytes(self.shape.frame_bytes)
+        if self.treatment.reduce:
+            return _HEADER_BYTES + REDUCTIONS[self.treatment.reduce].result_bytes(self.shape.frame_bytes)
+        if self.treatment.apply:
+            return None
         return _HEADER_BYTES + self.count * self.shape.frame_bytes if FORMATS[self.written_as].raw else None
 
     @property
@@ -62,11 +68,15 @@ class DecodeEstimate:
         facts, frame = FORMATS[self.written_as], self.shape.frame_bytes
         needed = _AT_REST_BYTES + self.index.width * self.index.height * _DECODER_BYTES_PER_PIXEL
         # One batch in use while the next is decoded, and one more while it is turned.
-        needed += (3 if self.shape.rotation else 2) * batch_bytes(self.shape)
+        batch = batch_bytes(self.shape, self.treatment.batch)
+        needed += (3 if self.shape.rotation else 2) * batch
+        if self.treatment.apply:
+            needed += 2 * batch + MAX_PUT_BYTES + declared_bytes()  # a batch put together, own code's copy, results
         needed += min(self.fetched_bytes, FETCH_MEMORY_BYTES + WINDOW_BYTES)
-        if self.reduce:
-            needed += frame * REDUCTIONS[self.reduce].memory
+        if self.treatment.reduce:
+            needed += frame * REDUCTIONS[self.treatment.reduce].memory
         needed += frame * facts.memory_per_frame_byte
+        needed += facts.buffer_bytes
         held = self.output_bytes or 0
         if facts.max_frames:
             sheet = layout(min(self.count, facts.max_frames), self.shape.width, self.shape.height)
@@ -86,9 +96,9 @@ def function_memory() -> int | None:
     return int(size) * MIB if size.isdecimal() else None
 
 
-def batch_bytes(shape: Shape) -> int:
-    """Bytes of frames to decode at a time: 8 MiB, at least one frame."""
-    return max(BATCH_BYTES, shape.frame_bytes)
+def batch_bytes(shape: Shape, frames: int | None = None) -> int:
+    """Bytes of frames to decode at a time: of so many, else 8 MiB, at least one frame."""
+    return frames * shape.frame_bytes if frames else max(BATCH_BYTES, shape.frame_bytes)
 
 
 def check(estimate: DecodeEstimate, memory: int | None) -> None:

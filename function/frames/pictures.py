@@ -96,6 +96,24 @@ class Pictures:
         """Frames of `rows`, uint8 [n, H, W, 3] RGB, with their positions in it."""
         yield from self._batches(rows, "rgb24")
 
+    def exact_batches(self, rows: Rows, length: int | None) -> Iterator[tuple[slice, Frames]]:
+        """Frames as `batches` yields them, but `length` at a time, fewer only at the end; None: as they come."""
+        if not length:
+            yield from self.batches(rows)
+            return
+        waiting: list[Frames] = []
+        done = held = 0
+        for _, frames in self.batches(rows):
+            waiting.append(frames)
+            held += len(frames)
+            while held >= length:
+                whole = waiting[0] if len(waiting) == 1 else np.concatenate(waiting)
+                waiting, held = [whole[length:]] if held > length else [], held - length
+                yield slice(done, done + length), whole[:length]
+                done += length
+        if waiting:
+            yield slice(done, done + held), waiting[0] if len(waiting) == 1 else np.concatenate(waiting)
+
     def planes(self, rows: Rows) -> Iterator[tuple[slice, Planes]]:
         """Planes of YUV 4:2:0 of `rows`, with their positions in it."""
         yield from self._batches(rows, "yuv420p")

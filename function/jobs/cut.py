@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from function.errors import LimitExceeded
+from function.frames import own_code
 from function.jobs.pieces import bundles
 from function.jobs.store import Store
 from function.models import job_files as files
@@ -72,14 +73,16 @@ def _planned(videos: Iterator[files.SurveyedVideo], job: Job) -> Iterator[files.
     for name in ("videos", "output", "part_seconds", "concurrency", "tolerated_failure_percentage"):
         form.pop(name, None)
     form |= {"format": job.written_as, "if_exists": "reuse"}
-    prefix = job.output.uri + (f"{files.FOLDER}pieces/" if job.reduce else "")
+    if job.apply:
+        form["apply"] = f"{job.apply.partition('@')[0]}@{own_code.content()}"  # another image makes other results
     facts = FORMATS[job.written_as]
     ending = "/" if facts.many else f".{facts.extensions[0]}"
     for video in videos:
         reference = video.video.model_dump(exclude_none=True)
         for piece in video.pieces:
-            rows = "" if len(video.pieces) == 1 else f"/rows-{piece.first:08d}"
-            output = f"{prefix}{video.name}{rows}{ending}"
+            rows = files.rows_name(video, piece)
+            prefix = files.FOLDER + files.PIECES if job.reduce or (job.apply and rows) else ""
+            output = f"{job.output.uri}{prefix}{video.name}{rows}{ending}"
             yield files.PlannedPiece(
                 request={"video": reference, **form, "frames": piece.frames, "output": output},
                 etag=video.etag,

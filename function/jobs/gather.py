@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 
 from function.actions.combine import combine
 from function.errors import JobIncomplete
+from function.jobs.join import join
 from function.jobs.store import Store, batched
 from function.jobs.totals import Totals
 from function.models import job_files as files
 from function.models.event import MAX_PARTS, Combine
+from function.models.formats import FORMATS
 from function.models.job import Job
 from function.models.job_steps import Gather
 from function.output.publish import ObjectWriter
@@ -22,6 +25,7 @@ from function.session import Session
 
 _MAX_SHOWN: Final = 20_000  # results that the report knows of, evenly spread
 _LOOK_AHEAD: Final = 1000
+_JOINS: Final = 4  # videos at a time
 _LISTS: Final = {"results", "timeline", "failures", "missing"}
 _LOG = logging.getLogger(__name__)
 
@@ -37,7 +41,10 @@ def gather(request: Gather, session: Session) -> dict[str, Any]:
     for video in store.surveyed(plan.chunks):
         totals.add_video(video)
     with store.writing(files.SUMMARY, session) as file:
-        shown = _write_results(file, _results(store, totals, session), plan.pieces)
+        results = _results(store, totals, session)
+        if job.apply:
+            results = _joined(store, job, plan.chunks, results, session)
+        shown = _write_results(file, results, plan.pieces)
         manifest = totals.manifest(plan, job.document(), shown)
         incomplete = _incomplete(job, manifest)
         if not incomplete and totals.partials:
@@ -85,6 +92,48 @@ def _results(store: Store, totals: Totals, session: Session) -> Iterator[files.P
                     totals.missing.append(part)
                 else:
                     yield from totals.add_part(part, files.PartResult.read(data, store.uri(name)))
+
+
+def _joined(
+    store: Store, job: Job, chunks: int, results: Iterator[files.PieceResult], session: Session
+) -> Iterator[files.PieceResult]:
+    """The results, with the pieces of a video joined in one where all are there; a few videos at a time."""
+    ending = f".{FORMATS[job.written_as].extensions[0]}"
+    pieces = {
+        video.name: [f"{files.PIECES}{video.name}{files.rows_name(video, piece)}{ending}" for piece in video.pieces]
+        for video in store.surveyed(chunks)
+        if len(video.pieces) > 1
+    }
+    waiting: dict[str, list[files.PieceResult]] = {}
+
+    def whole(name: str, some: list[files.PieceResult]) -> files.PieceResult:
+        session.deadline.check()
+        manifest = join(store, job, pieces[name], f"{store.output.key}{name}{ending}", session)
+        return some[0].model_copy(
+            update={
+                "last": some[-1].last,
+                "frames": manifest["frames"]["count"],
+                "manifest": manifest["manifest"],
+                "output": tuple(written["uri"] for written in manifest["output"]),
+            }
+        )
+
+    with ThreadPoolExecutor(_JOINS, "hwang-join") as pool:
+        under_way: deque[Future[files.PieceResult]] = deque()
+        for result in results:
+            name = result.output[0].removeprefix(store.uri(files.PIECES)).rpartition("/rows-")[0]
+            if name not in pieces:
+                yield result
+                continue
+            waiting.setdefault(name, []).append(result)
+            if len(waiting[name]) == len(pieces[name]):
+                under_way.append(pool.submit(whole, name, waiting.pop(name)))
+            if len(under_way) == _JOINS:
+                yield under_way.popleft().result()
+        for future in under_way:
+            yield future.result()
+    for incomplete in waiting.values():
+        yield from incomplete
 
 
 def _incomplete(job: Job, manifest: files.JobManifest) -> JobIncomplete | None:

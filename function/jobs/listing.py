@@ -13,9 +13,9 @@ from function.errors import OutputConflict, SourceNotFound, SourceUnavailable
 from function.jobs.store import Store, batched, listed
 from function.models.incoming import json_object, wrong
 from function.models.job import VIDEO_EXTENSIONS, Job, Prefix, VideoList
-from function.models.job_files import FOLDER, JOB, SURVEY_EVENTS, ListedVideo, videos_name
+from function.models.job_files import FOLDER, JOB, SURVEY_EVENTS, ListedVideo, address_of, videos_name
 from function.models.job_steps import List, Survey
-from function.models.places import S3Object, Url, Video
+from function.models.places import AnyVideo, S3Object, Video
 from function.models.problems import problem_list
 from function.output.publish import check_bucket
 from function.s3 import S3Error, get
@@ -29,7 +29,7 @@ MAX_VIDEOS: Final = 1_000_000
 _CHUNK_VIDEOS: Final = 250  # that one survey looks at
 _MAX_NAME_BYTES: Final = 700  # leaves room for what is written below it
 _GOING_ON: Final = ("part_seconds", "concurrency", "tolerated_failure_percentage", "videos")
-_VIDEO: Final[TypeAdapter[S3Object | Url]] = TypeAdapter(Video)
+_VIDEO: Final[TypeAdapter[AnyVideo]] = TypeAdapter(Video)
 
 
 def list_videos(request: List, session: Session) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def _below(client: S3Client, prefix: Prefix, job: Job) -> Iterator[ListedVideo]:
         yield ListedVideo(video=video, name=name, etag=item["ETag"].strip('"'), bytes=item["Size"])
 
 
-def _in_list(client: S3Client, place: S3Object) -> Iterator[S3Object | Url]:
+def _in_list(client: S3Client, place: S3Object) -> Iterator[AnyVideo]:
     """The videos in the order of the lines."""
     version: Any = {"VersionId": place.version_id} if place.version_id else {}
     try:
@@ -130,12 +130,13 @@ def _in_list(client: S3Client, place: S3Object) -> Iterator[S3Object | Url]:
             raise wrong(path, problem_list(error, Job)[0]["message"]) from None
 
 
-def _name(video: S3Object | Url) -> str:
+def _name(video: AnyVideo) -> str:
     if isinstance(video, S3Object):
         version = f"/{video.version_id}" if video.version_id else ""
         return _fitting(f"{video.bucket}/{video.key}{version}")
-    end = re.sub(r"[^A-Za-z0-9._-]", "_", video.url.partition("?")[0].rpartition("/")[2])[-80:].strip(".")
-    return f"https/{_digest(video.url)}-{end or 'video'}"
+    address = address_of(video)
+    end = re.sub(r"[^A-Za-z0-9._-]", "_", address.partition("?")[0].rpartition("/")[2])[-80:].strip(".")
+    return f"https/{_digest(address)}-{end or 'video'}"
 
 
 def _fitting(name: str) -> str:

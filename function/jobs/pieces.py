@@ -86,10 +86,8 @@ def pieces_of(index: VideoIndex, source_bytes: int, job: Job, memory: int | None
     """The wanted rows of a video in pieces; `memory`: bytes of the function. Raises FrameOutOfRange, LimitExceeded."""
     rows = resolve_rows(job.frames, index)
     shape = Shape.of((index.width, index.height), job.size, index.rotation if job.rotate else 0)
-    rates = Rates.of(index, shape, job.written_as, job.reduce, cores_of(memory))
-    check_memory(
-        DecodeEstimate(index, make_plan(index, rows[:1]), shape, job.written_as, job.reduce, source_bytes), memory
-    )
+    rates = Rates.of(index, shape, job.written_as, job, cores_of(memory))
+    check_memory(DecodeEstimate(index, make_plan(index, rows[:1]), shape, job.written_as, job, source_bytes), memory)
     cost = VideoCost.of(index, rows, rates)
     if not FORMATS[job.written_as].divisible:
         return [Piece(rows, rates.request + cost.seconds)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from function.models import job_files as files
-from function.models.places import S3Object, Url
+from function.models.places import AnyVideo
 
 _MAX_FAILURES: Final = 10_000
 
@@ -20,7 +20,7 @@ class Totals:
     failures: list[files.Failure] = field(default_factory=list)
     missing: list[int] = field(default_factory=list)
     partials: list[str] = field(default_factory=list)
-    _failed_videos: set[S3Object | Url] = field(default_factory=set)
+    _failed_videos: set[AnyVideo] = field(default_factory=set)
     _counters: files.JobCounters = field(default_factory=files.JobCounters)
     _videos: int = 0
     _bytes_in_files: int = 0
@@ -83,7 +83,7 @@ class Totals:
             missing=tuple(self.missing),
         )
 
-    def _fail(self, video: S3Object | Url, **facts: Any) -> None:
+    def _fail(self, video: AnyVideo, **facts: Any) -> None:
         self._failed_videos.add(video)
         if len(self.failures) < _MAX_FAILURES:
             none = {"part": None, "first": None, "last": None}  # of a video that has no part

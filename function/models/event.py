@@ -9,8 +9,8 @@ from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter, Validat
 from pydantic_core import PydanticCustomError
 
 from function.errors import BadRequest
-from function.models.form import Form, Reduce, Size, Writing
-from function.models.formats import FORMATS, PREFIX_FORMAT, REDUCTION_FORMAT, Format, formats_of
+from function.models.form import Form, Treatment, Writing
+from function.models.formats import APPLIED_FORMAT, FORMATS, PREFIX_FORMAT, REDUCTION_FORMAT, Format, formats_of
 from function.models.job_steps import Cut, Gather, List, Part, Survey
 from function.models.places import MAX_KEY_BYTES, OutputUri, S3Uri, Video
 from function.models.problems import json_type, problem_list, summary
@@ -58,6 +58,7 @@ class Decode(Form, _Asked):
             return "output: is the video itself"
         wanted: Format | None = REDUCTION_FORMAT if self.reduce else self.format
         if output.is_prefix:
+            wanted = wanted or (APPLIED_FORMAT if self.apply else None)
             if wanted and not FORMATS[wanted].many:
                 return f"output: {wanted} is one object and needs a key, not a prefix"
             longest = len(output.key.encode()) + self.template.max_bytes
@@ -66,13 +67,18 @@ class Decode(Form, _Asked):
                 if longest > MAX_KEY_BYTES
                 else None
             )
-        fitting = formats_of(extension)
+        fitting = self._fitting(extension)
         if wanted is None:
             return None if fitting else "format: must be given, as no format is known by the output's extension"
         if wanted in fitting or not (fitting or FORMATS[wanted].needs_extension):
             return None
         endings = " or ".join(f".{one}" for one in FORMATS[wanted].extensions)
         return f"output: the format {wanted} needs a key that ends in {endings}"
+
+    def _fitting(self, extension: str) -> list[Format]:
+        """The formats of this extension that can hold the result."""
+        takes = "takes_apply" if self.apply else "takes_frames"
+        return [name for name in formats_of(extension) if getattr(FORMATS[name], takes)]
 
     def resolved_format(self, frame_count: int) -> Format:
         """The format to write: the stated one, or that of the output's extension, which for one frame is a picture's.
@@ -86,10 +92,10 @@ class Decode(Form, _Asked):
             return REDUCTION_FORMAT
         written_as = self.format
         if not written_as:
-            fitting = [PREFIX_FORMAT] if self.output.is_prefix else formats_of(self.output.extension)
-            preferred = [name for name in fitting if FORMATS[name].many == (frame_count == 1)]
+            fitting = [PREFIX_FORMAT] if self.output.is_prefix else self._fitting(self.output.extension)
+            preferred = [name for name in fitting if FORMATS[name].is_picture == (frame_count == 1)]
             written_as = (preferred or fitting)[0]
-        if FORMATS[written_as].many and frame_count > 1 and not self.output.is_prefix:
+        if FORMATS[written_as].is_picture and frame_count > 1 and not self.output.is_prefix:
             raise BadRequest(
                 f"output: {frame_count} frames as {written_as} need a prefix that ends with a slash",
                 problems=[{"path": "output", "message": "must be a prefix that ends with a slash"}],
@@ -97,14 +103,10 @@ class Decode(Form, _Asked):
         return written_as
 
 
-class Plan(Model):
+class Plan(Treatment):
     """Predict the cost of a decode without decoding."""
 
     video: Video
-    frames: Frames
-    size: Size | None = None
-    format: Format | None = None
-    reduce: Reduce | None = None
     action: Literal["plan"]
 
 
@@ -174,9 +176,12 @@ EVENT: Final[TypeAdapter[Event]] = TypeAdapter(
 )
 
 
-def parse_event(event: object) -> Event:
-    """Parse an event. Raises BadRequest with every problem, but only the first wrong item of each list."""
-    return _parsed(event, EVENT.validate_python)
+def parse_event(event: object, *, local_files: bool = False) -> Event:
+    """Parse an event. Raises BadRequest with every problem, but only the first wrong item of each list.
+
+    `local_files`: a video may be a path of this machine.
+    """
+    return _parsed(event, lambda event: EVENT.validate_python(event, context={"local_files": local_files}))
 
 
 def parse_as(event: object, model: type[M]) -> M:

@@ -7,9 +7,17 @@ import json
 
 from function.models.selection import Model
 
+_LATER = frozenset({"apply", "batch", "picture", "shard_mb"})  # left out unless given, as before they came
+
 
 def fingerprint(request: Model, versions: list[str]) -> str:
     """Return 32 hexadecimal digits. `versions`: ETags of the inputs. How the result is stored does not count."""
     question = request.model_dump(mode="json", exclude={"if_exists", "storage_class", "kms_key"})
-    whole = json.dumps([question, versions], sort_keys=True, separators=(",", ":"))
+    question = {name: value for name, value in question.items() if value is not None or name not in _LATER}
+    return digest([question, versions])
+
+
+def digest(document: object) -> str:
+    """Return 32 hexadecimal digits that are equal for equal JSON values."""
+    whole = json.dumps(document, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(whole.encode(errors="surrogatepass")).hexdigest()[:32]

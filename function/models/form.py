@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, FiniteFloat, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from function.models.formats import FORMATS, Format
+from function.models.formats import FORMATS, REDUCTION_FORMAT, SHARD_PICTURE, Format, Picture
 from function.models.naming import DEFAULT_NAME, NameTemplate, parse_template
 from function.models.selection import Frames, Model
 
@@ -24,6 +24,10 @@ StorageClass = Literal[
 ]
 
 MAX_SIDE_PX: Final = 16_384
+MAX_BATCH: Final = 4096
+MAX_SHARD_MB: Final = 100_000
+SHARD_MB: Final = 256
+APPLY_PATTERN: Final = r"^[A-Za-z_][A-Za-z0-9_-]{0,63}(@[0-9a-f]{32})?$"
 Side = Annotated[int, Field(ge=1, le=MAX_SIDE_PX)]
 
 
@@ -52,16 +56,37 @@ class Writing(Model):
     kms_key: Annotated[str, StringConstraints(min_length=1, max_length=2048)] | None = None
 
 
-class Form(Writing):
-    """Fields that say which frames are wanted, and in which form."""
+class Treatment(Model):
+    """Fields that say which frames are wanted, of which size, and what is made of them."""
 
     frames: Frames
     format: Format | None = None
     size: Size | None = None
-    rotate: Annotated[bool, Field(description="turn the frames as the video's metadata says")] = False
     reduce: Reduce | None = None
+    apply: Annotated[
+        str | None, Field(pattern=APPLY_PATTERN, description="a function that HWANG_APPLY lists, or NAME@IMAGE")
+    ] = None
+    picture: Annotated[Picture | None, Field(description="format of the pictures in a tar")] = None
+    batch: Annotated[int | None, Field(ge=1, le=MAX_BATCH, description="frames that `apply` gets at a time")] = None
+
+    @property
+    def makes_frames(self) -> bool:
+        """True if the frames themselves are the result, False if it is made from them."""
+        return not (self.reduce or self.apply)
+
+    @property
+    def cost_format(self) -> Format | None:
+        """The format that tells what a frame costs beyond its decoding; None: the result's own."""
+        return self.picture if self.makes_frames else REDUCTION_FORMAT
+
+
+class Form(Writing, Treatment):
+    """Fields that say which frames are wanted, and in which form they are written."""
+
+    rotate: Annotated[bool, Field(description="turn the frames as the video's metadata says")] = False
     quality: Annotated[int, Field(ge=1, le=100)] | None = None
     fps: Annotated[FiniteFloat, Field(gt=0, le=1000, description="of an mp4; by default the video's")] | None = None
+    shard_mb: Annotated[int | None, Field(ge=1, le=MAX_SHARD_MB, description="size of each tar")] = None
     name: Annotated[str, AfterValidator(lambda text: parse_template(text) and text)] = DEFAULT_NAME
 
     @property
@@ -69,14 +94,37 @@ class Form(Writing):
         """The parsed `name`."""
         return parse_template(self.name)
 
+    def _shard_disagreement(self) -> str | None:
+        picture = FORMATS[self.picture or SHARD_PICTURE]
+        if self.quality is not None and not picture.takes_quality:
+            return f"quality: does not apply to {self.picture}"
+        example = self.template.name(row=1, position=1, seconds=1, ext=picture.extensions[0])
+        if example.count(".") != 1 or not example.endswith(f".{picture.extensions[0]}"):
+            return "name: in a shard it has one dot, before {ext}: what stands behind the first one tells the kind"
+        return None
+
     def _form_disagreement(self) -> str | None:
         """The first pair of these fields that excludes each other, as `field: problem`; None if there is none."""
+        if self.apply and self.reduce:
+            return "apply: does not go with reduce"
+        if self.batch and not self.apply:
+            return "batch: is for apply alone"
+        shards = "picture" if self.picture else "shard_mb" if self.shard_mb else ""
         if self.format is None:
-            return None
+            return f"{shards}: needs a format that has shards" if shards else None
         facts = FORMATS[self.format]
+        if self.apply and not facts.takes_apply:
+            possible = " or ".join(name for name, other in FORMATS.items() if other.takes_apply)
+            return f"format: results of apply are written as {possible}, not {self.format}"
+        if not self.apply and not facts.takes_frames:
+            return f"format: {self.format} is for results of apply"
+        if shards and not facts.takes_shards:
+            return f"{shards}: does not apply to {self.format}"
         if self.reduce and not facts.takes_reduction:
             possible = " or ".join(name for name, other in FORMATS.items() if other.takes_reduction)
             return f"format: a reduction is written as {possible}, not {self.format}"
+        if facts.takes_shards and (problem := self._shard_disagreement()):
+            return problem
         if self.quality is not None and not facts.takes_quality:
             return f"quality: does not apply to {self.format}"
         if self.fps is not None and not facts.takes_fps:

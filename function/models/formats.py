@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-Format = Literal["npy", "npz", "jpeg", "png", "webp", "tiff", "sheet", "mp4", "inline"]
-Writer = Literal["array", "archive", "pictures", "contact_sheet", "clip", "answer"]
+Format = Literal["npy", "npz", "jsonl", "jpeg", "png", "webp", "tiff", "tar", "sheet", "mp4", "inline"]
+Picture = Literal["jpeg", "png", "webp"]  # in a shard
+Writer = Literal["array", "archive", "lines", "pictures", "shards", "contact_sheet", "clip", "answer"]
 
 
 @dataclass(frozen=True)
@@ -26,16 +27,25 @@ class OutputFormat:
     takes_quality: bool = False
     takes_fps: bool = False
     takes_reduction: bool = False
+    takes_apply: bool = False  # results of own code
+    takes_frames: bool = True
+    takes_shards: bool = False  # `picture` and `shard_mb`
     raw: bool = False  # holds the frames' bytes as they are, so the size is known beforehand
     max_frames: int | None = None
     copies: int = 0  # of the whole result in memory, or of one part of it if it is streamed
+    buffer_bytes: int = 0  # of parts on their way to S3, beyond what any format needs
     memory_per_frame_byte: int = 0  # held while one frame is encoded
     seconds_per_megapixel: float = 0.002  # of one core
     save_options: Mapping[str, int | str] = field(default_factory=dict)  # Pillow's
 
     @property
     def many(self) -> bool:
-        """True if it is one object for each frame, False if one for all."""
+        """True if it is an object for each frame, or for some of them; False if one for all."""
+        return self.writer in ("pictures", "shards")
+
+    @property
+    def is_picture(self) -> bool:
+        """True if an object is a picture of one frame."""
         return self.writer == "pictures"
 
     @property
@@ -56,6 +66,7 @@ FORMATS: Final[Mapping[Format, OutputFormat]] = {
         content_type="application/octet-stream",
         extensions=("npy",),
         takes_reduction=True,
+        takes_apply=True,
         raw=True,
         copies=2,
     ),
@@ -64,9 +75,18 @@ FORMATS: Final[Mapping[Format, OutputFormat]] = {
         writer="archive",
         content_type="application/zip",
         extensions=("npz",),
+        takes_apply=True,
         raw=True,
         copies=2,
         seconds_per_megapixel=0.1,
+    ),
+    "jsonl": OutputFormat(
+        title="lines of JSON",
+        writer="lines",
+        content_type="application/jsonl",
+        extensions=("jsonl",),
+        takes_apply=True,
+        takes_frames=False,
     ),
     "jpeg": OutputFormat(
         title="JPEG pictures",
@@ -106,6 +126,17 @@ FORMATS: Final[Mapping[Format, OutputFormat]] = {
         seconds_per_megapixel=0.09,
         save_options={"compression": "tiff_adobe_deflate"},
     ),
+    "tar": OutputFormat(
+        title="shards of pictures",
+        writer="shards",
+        content_type="application/x-tar",
+        extensions=("tar",),
+        takes_quality=True,
+        takes_shards=True,
+        buffer_bytes=4 * 48 << 20,  # one part that is filled, three that are sent
+        memory_per_frame_byte=2,
+        seconds_per_megapixel=0.013,
+    ),
     "sheet": OutputFormat(
         title="contact sheets",
         writer="contact_sheet",
@@ -127,9 +158,13 @@ FORMATS: Final[Mapping[Format, OutputFormat]] = {
         memory_per_frame_byte=30,  # x264's look-ahead and references: 60 frames of 8-bit 4:2:0
         seconds_per_megapixel=0.04,
     ),
-    "inline": OutputFormat(title="answers", writer="answer", takes_reduction=True, raw=True, copies=4),
+    "inline": OutputFormat(
+        title="answers", writer="answer", takes_reduction=True, takes_apply=True, raw=True, copies=4
+    ),
 }
 REDUCTION_FORMAT: Final[Format] = "npy"  # of a reduction that is stored
+APPLIED_FORMAT: Final[Format] = "npz"  # of own code's results below a prefix, if the event states none
+SHARD_PICTURE: Final[Picture] = "jpeg"
 PREFIX_FORMAT: Final[Format] = "jpeg"  # below a prefix, if the event states none
 
 
@@ -140,4 +175,4 @@ def formats_of(extension: str) -> list[Format]:
 
 def picture_format(extension: str) -> Format | None:
     """The format of a single picture that ends in `extension`, None for anything else."""
-    return next((name for name in formats_of(extension) if FORMATS[name].many), None)
+    return next((name for name in formats_of(extension) if FORMATS[name].is_picture), None)

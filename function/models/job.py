@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Discriminator, Field, FiniteFloat, Tag, Wi
 from pydantic_core import PydanticCustomError
 
 from function.models.form import Form
-from function.models.formats import FORMATS, PREFIX_FORMAT, REDUCTION_FORMAT, Format
+from function.models.formats import APPLIED_FORMAT, FORMATS, PREFIX_FORMAT, REDUCTION_FORMAT, Format
 from function.models.places import OutputUri, S3Uri, Video
 from function.models.selection import Model, Range
 
@@ -93,12 +93,17 @@ class Job(Form):
     @property
     def written_as(self) -> Format:
         """The format of what is written: pictures by default, as in a decode to a prefix."""
-        return REDUCTION_FORMAT if self.reduce else self.format or PREFIX_FORMAT
+        if self.reduce:
+            return REDUCTION_FORMAT
+        return self.format or (APPLIED_FORMAT if self.apply else PREFIX_FORMAT)
 
     @property
     def piece_seconds(self) -> float:
-        """The most that a piece of a video takes, so that parts made of pieces come out equal."""
-        return self.part_seconds / 8
+        """The most that a piece of a video takes, so that parts made of pieces come out equal.
+
+        Each piece has shards of its own, which shall be large.
+        """
+        return self.part_seconds / (1 if FORMATS[self.written_as].takes_shards else 8)
 
     def document(self) -> dict[str, Any]:
         """The job as JSON values that make the same job again."""

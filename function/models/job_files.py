@@ -10,6 +10,7 @@
 | _job/parts.json           | the events of the parts that are to do, a list      | cut        | Step Functions      |
 | _job/cut.json             | CutSummary                                          | cut        | gather              |
 | _job/done/MARKER.json     | PartResult; MARKER is the digest of the part's line | part       | cut, part, gather   |
+| _job/pieces/…             | what is joined, or combined, in the end             | part       | part, gather        |
 | _job/partials/MARKER.npy  | the part's share of a reduction                     | part       | gather              |
 | _job/summary.json         | JobManifest, of complete and incomplete jobs        | gather     | report              |
 | _manifest.json            | JobManifest, once the job is complete enough        | gather     | report, callers     |
@@ -28,7 +29,7 @@ from typing import Annotated, Any, Final, Self
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
 
 from function.errors import CorruptMedia
-from function.models.places import S3Object, Url, Video
+from function.models.places import AnyVideo, Url, Video
 from function.models.result import Partial, Written
 
 FOLDER: Final = "_job/"
@@ -38,6 +39,7 @@ PARTS: Final = "parts.jsonl"
 PART_EVENTS: Final = "parts.json"
 CUT: Final = "cut.json"
 DONE: Final = "done/"
+PIECES: Final = "pieces/"
 SUMMARY: Final = "summary.json"
 MANIFEST: Final = "_manifest.json"  # beside FOLDER, among the results
 REPORT: Final = "report.html"  # likewise
@@ -59,6 +61,11 @@ def survey_name(chunk: int) -> str:
     return f"surveys/{chunk:06d}.jsonl"
 
 
+def rows_name(video: SurveyedVideo, piece: SurveyedPiece) -> str:
+    """The end of the name of a piece's result; empty if it is the only piece of its video."""
+    return "" if len(video.pieces) == 1 else f"/rows-{piece.first:08d}"
+
+
 def marker(line: bytes) -> str:
     """32 hexadecimal digits that name the part of this line, wherever it stands among the parts."""
     return hashlib.sha256(line.strip()).hexdigest()[:32]
@@ -74,7 +81,7 @@ def partial_name(line: bytes) -> str:
     return f"partials/{marker(line)}.npy"
 
 
-def address_of(video: S3Object | Url) -> str:
+def address_of(video: AnyVideo) -> str:
     """The s3:// or web address of a video, without its version."""
     return video.url if isinstance(video, Url) else video.uri
 

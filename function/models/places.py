@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Final
 
-from pydantic import BeforeValidator, Discriminator, StringConstraints, Tag, WithJsonSchema, model_validator
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    StringConstraints,
+    Tag,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from function.models.selection import Model
@@ -36,10 +44,30 @@ class S3Object(Model):
         return self
 
 
+class LocalFile(Model):
+    """A file of this machine, which no event can name on Lambda: only `python -m function` allows it."""
+
+    path: str
+
+    @property
+    def uri(self) -> str:
+        """Its path."""
+        return self.path
+
+    @model_validator(mode="after")
+    def _is_allowed(self, info: ValidationInfo) -> LocalFile:
+        if not _allows_files(info):
+            raise PydanticCustomError("uri", "must be like s3://bucket/key or https://host/path")
+        return self
+
+
 class Url(Model):
     """A web address. The policy checks it when it is opened."""
 
     url: Annotated[str, StringConstraints(max_length=MAX_URL_CHARS)]
+
+
+AnyVideo = S3Object | Url | LocalFile
 
 
 def _check_key(key: str, longest: int = MAX_KEY_BYTES) -> None:
@@ -58,17 +86,26 @@ def _split_uri(value: str, alternative: str = "") -> dict[str, str]:
     return {"bucket": match[1], "key": match[2]}
 
 
-def _split_video(value: object) -> object:
+def _allows_files(info: ValidationInfo) -> bool:
+    return bool(info.context and info.context.get("local_files"))
+
+
+def _split_video(value: object, info: ValidationInfo) -> object:
     """Split an "s3://bucket/key" string or an address; anything else is left to the model."""
     if not isinstance(value, str):
         return value
+    if _allows_files(info) and "://" not in value:
+        return {"path": value}
     if _SCHEME.match(value) and not value.startswith("s3:"):
         return {"url": value}
     return _split_uri(value, " or https://host/path")
 
 
 def _video_kind(value: object) -> str:
-    return "<url>" if isinstance(value, Url) or (isinstance(value, dict) and "url" in value) else "<s3>"
+    for tag, kind, field in (("<url>", Url, "url"), ("<file>", LocalFile, "path")):
+        if isinstance(value, kind) or (isinstance(value, dict) and field in value):
+            return tag
+    return "<s3>"
 
 
 _TEXT: Final = {"type": "string"}
@@ -82,7 +119,7 @@ _S3_OBJECT_SCHEMA: Final = {
 _ADDRESS_SCHEMA: Final = {**_TEXT, "pattern": "^https?://.+", "examples": ["https://host/clip.mp4"]}
 
 Video = Annotated[
-    Annotated[S3Object, Tag("<s3>")] | Annotated[Url, Tag("<url>")],
+    Annotated[S3Object, Tag("<s3>")] | Annotated[Url, Tag("<url>")] | Annotated[LocalFile, Tag("<file>")],
     Discriminator(_video_kind),
     BeforeValidator(_split_video),
     WithJsonSchema({"anyOf": [S3_URI_SCHEMA, _ADDRESS_SCHEMA, _S3_OBJECT_SCHEMA]}),

@@ -11,8 +11,17 @@ MAX_LISTED: Final = 1000
 MAX_ANSWER_BYTES: Final = 6 * 10**6  # Lambda's limit is 6 MiB, with what it wraps around the result
 
 
+class Member(Model):
+    """A picture in a shard: its name, and where its bytes lie in the object."""
+
+    name: str
+    row: int
+    offset: int
+    bytes: int
+
+
 class Written(Model):
-    """An object that was written; `sha256` of its bytes in hexadecimal."""
+    """An object that was written; `sha256` of its bytes in hexadecimal. `members` of a shard, in the manifest alone."""
 
     uri: str
     bytes: int
@@ -21,6 +30,7 @@ class Written(Model):
     shape: list[int] | None = None
     dtype: str | None = None
     row: int | None = None
+    members: list[Member] | None = None
 
 
 class FrameList(Model):
@@ -71,6 +81,13 @@ class Inline(Model):
     data: str
 
 
+class Applied(Model):
+    """Own code whose results these are: the function's name, and the content of the image that it is of."""
+
+    function: str
+    image: str
+
+
 class Partial(Model):
     """Kind and number of frames of a reduction, so that partial results can be combined."""
 
@@ -89,7 +106,9 @@ class DecodeResult(Model):
     manifest: str | None = None
     reduced: int | None = None
     partial: Partial | None = None
+    applied: Applied | None = None
     inline: Inline | None = None
+    values: list[Any] | None = None
     counters: Counters
     kept: bool | None = None  # the result of an equal request that had finished before
     milliseconds: dict[str, float] | None = None
@@ -166,8 +185,8 @@ def as_json(result: Result) -> dict[str, Any]:
 def returned(whole: dict[str, Any]) -> dict[str, Any]:
     """The result as Lambda returns it: long lists, which only the manifest can hold, are cut or left out."""
     result = dict(whole)
-    if len(whole.get("output", ())) > MAX_LISTED:
-        result["output"] = whole["output"][:MAX_LISTED]
+    if "output" in whole:
+        result["output"] = [{k: v for k, v in one.items() if k != "members"} for one in whole["output"][:MAX_LISTED]]
     if whole.get("frames", {}).get("count", 0) > MAX_LISTED:
         result["frames"] = {"count": whole["frames"]["count"]}
     return result

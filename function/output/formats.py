@@ -1,65 +1,31 @@
-"""Writers of the output formats: arrays, pictures, a contact sheet, a clip, an array inside the answer."""
+"""Writers of frames in the output formats: arrays, pictures, shards, a contact sheet, a clip."""
 
 from __future__ import annotations
 
-import base64
 import io
 import shutil
 import tempfile
-import zipfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
-from typing import IO, TYPE_CHECKING, Any, Final, cast
+from typing import Final
 
 import numpy as np
-from numpy.lib import format as npy
-from numpy.typing import NDArray
 
-from function.frames.pictures import Frames, Pictures
+from function.frames.pictures import Frames
 from function.frames.sheet import caption, draw_sheet, layout, thumbnail
-from function.models.event import Decode
-from function.models.formats import FORMATS, REDUCTION_FORMAT, Format, OutputFormat, Writer, picture_format
-from function.models.places import Output
-from function.models.result import Inline, Written
+from function.models.formats import FORMATS, Writer, picture_format
+from function.models.result import Written
+from function.output.arrays import Stream, described, write_npy, write_npz
+from function.output.decoded import DecodedFrames, encode
 from function.output.publish import Publication
+from function.output.shards import write_shards
 from hwang.index import UNKNOWN_COLOR, Color, VideoIndex
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 _COPY_BYTES: Final = 1 << 20
 _CRF: Final = 20
 _FPS: Final = 25.0  # of a clip of a video that has no rate
-
-
-@dataclass(frozen=True)
-class DecodedFrames:
-    """The frames of one request on their way to its output. `seconds`: when each is on display, in request order."""
-
-    request: Decode
-    written_as: Format
-    pictures: Pictures
-    seconds: Sequence[float]
-    video_name: str
-
-    @property
-    def output(self) -> Output:
-        """The request's output, which all stored formats have."""
-        assert self.request.output
-        return self.request.output
-
-    @property
-    def shape(self) -> tuple[int, int, int, int]:
-        """Shape of all frames as one array, [N, H, W, 3]."""
-        return len(self.pictures.rows), self.pictures.shape.height, self.pictures.shape.width, 3
-
-    @property
-    def facts(self) -> OutputFormat:
-        """The row of their format in the table."""
-        return FORMATS[self.written_as]
 
 
 def write(publication: Publication, frames: DecodedFrames) -> list[Written]:
@@ -67,63 +33,14 @@ def write(publication: Publication, frames: DecodedFrames) -> list[Written]:
     return WRITERS[frames.facts.writer](publication, frames)
 
 
-def npy_header(shape: Sequence[int], dtype: np.dtype[Any]) -> bytes:
-    """The bytes of a .npy file before the values of a C-contiguous array."""
-    header = io.BytesIO()
-    description = {"descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": tuple(shape)}
-    npy.write_array_header_1_0(header, description)
-    return header.getvalue()
-
-
-def write_npy(
-    publication: Publication, key: str, shape: Sequence[int], dtype: np.dtype[Any], parts: Iterable[NDArray[Any]]
-) -> Written:
-    """Write one .npy of `shape` from parts that follow each other, without holding all of a large one in memory."""
-    header = npy_header(shape, dtype)
-    size = len(header) + int(np.prod(shape)) * dtype.itemsize
-    writer = publication.open(key, size, FORMATS[REDUCTION_FORMAT].content_type)
-    writer.write(header)
-    for part in parts:
-        writer.write(_raw(part))
-    return _described(writer.close(), shape, dtype.name)
-
-
-def inline(shape: Sequence[int], dtype: np.dtype[Any], parts: Iterable[NDArray[Any]]) -> Inline:
-    """The array of `shape`, from parts that follow each other, as a .npy file in base64."""
-    data = b"".join([npy_header(shape, dtype), *(bytes(_raw(part)) for part in parts)])
-    return Inline(shape=list(shape), dtype=dtype.name, data=base64.b64encode(data).decode())
-
-
-def encode(picture: NDArray[np.uint8] | Image, kind: Format, quality: int | None = None) -> bytes:
-    """The picture (uint8 [H, W, 3] RGB, uint8 [H, W] gray, or Pillow's) as a file of the format `kind`."""
-    from PIL import Image
-
-    image = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
-    options = dict(FORMATS[kind].save_options)
-    if quality is not None and FORMATS[kind].takes_quality:
-        options["quality"] = quality
-    data = io.BytesIO()
-    image.save(data, kind, **options)
-    return data.getvalue()
-
-
 def _write_array(publication: Publication, frames: DecodedFrames) -> list[Written]:
-    parts = frames.pictures.in_order()
-    return [write_npy(publication, frames.output.key, frames.shape, np.dtype(np.uint8), parts)]
+    return [write_npy(publication, frames.output.key, _stream(frames))]
 
 
 def _write_archive(publication: Publication, frames: DecodedFrames) -> list[Written]:
-    """A .npz with `frames` uint8 [N, H, W, 3], `rows` int64 [N] and `timestamps` float64 [N], not compressed."""
-    writer = publication.open(frames.output.key, None, frames.facts.content_type)
-    with zipfile.ZipFile(cast("IO[bytes]", writer), "w") as archive:  # it only writes
-        for name, values in (("rows", frames.pictures.rows), ("timestamps", np.asarray(frames.seconds, np.float64))):
-            with archive.open(_member(name), "w") as member:
-                npy.write_array(member, values, allow_pickle=False)
-        with archive.open(_member("frames"), "w", force_zip64=True) as member:
-            member.write(npy_header(frames.shape, np.dtype(np.uint8)))
-            for part in frames.pictures.in_order():
-                member.write(_raw(part))
-    return [_described(writer.close(), frames.shape)]
+    """A .npz with `frames` uint8 [N, H, W, 3], `rows` int64 [N] and `timestamps` float64 [N]."""
+    small = {"rows": frames.pictures.rows, "timestamps": np.asarray(frames.seconds, np.float64)}
+    return [write_npz(publication, frames.output.key, small, "frames", _stream(frames))]
 
 
 def _write_pictures(publication: Publication, frames: DecodedFrames) -> list[Written]:
@@ -137,7 +54,7 @@ def _write_pictures(publication: Publication, frames: DecodedFrames) -> list[Wri
         name = template.name(row=row, position=position, seconds=frames.seconds[position], ext=extension)
         key = output.key + name if output.is_prefix else output.key
         written = publication.put(key, encode(frame, frames.written_as, quality), frames.facts.content_type)
-        return _described(written, frame.shape, row=row)
+        return described(written, frame.shape, row=row)
 
     written: list[Written] = []
     for part, batch in frames.pictures.batches(rows):
@@ -159,7 +76,7 @@ def _write_contact_sheet(publication: Publication, frames: DecodedFrames) -> lis
     kind = picture_format(frames.output.extension)
     assert kind, "the event's validation asks for the extension of a picture"
     data = encode(image, kind, frames.request.quality)
-    return [_described(publication.put(frames.output.key, data, FORMATS[kind].content_type), [*image.size[::-1], 3])]
+    return [described(publication.put(frames.output.key, data, FORMATS[kind].content_type), [*image.size[::-1], 3])]
 
 
 def _write_clip(publication: Publication, frames: DecodedFrames) -> list[Written]:
@@ -179,31 +96,24 @@ def _write_clip(publication: Publication, frames: DecodedFrames) -> list[Written
         file.seek(0)
         writer = publication.open(frames.output.key, size, frames.facts.content_type)
         shutil.copyfileobj(file, writer, _COPY_BYTES)
-    return [_described(writer.close(), frames.shape)]
+    return [described(writer.close(), frames.shape)]
 
 
 WRITERS: Final[dict[Writer, Callable[[Publication, DecodedFrames], list[Written]]]] = {
     "array": _write_array,
     "archive": _write_archive,
     "pictures": _write_pictures,
+    "shards": write_shards,
     "contact_sheet": _write_contact_sheet,
     "clip": _write_clip,
 }
 
 
-def _described(written: Written, shape: Sequence[int], dtype: str = "uint8", row: int | None = None) -> Written:
-    return written.model_copy(update={"shape": list(shape), "dtype": dtype, "row": row})
+def _stream(frames: DecodedFrames) -> Stream:
+    return Stream(frames.shape, np.dtype(np.uint8), frames.pictures.in_order())
 
 
 def _color(index: VideoIndex) -> Color:
     """The video's color, except for a matrix of RGB, which YUV planes do not have."""
     primaries, transfer, matrix, range_ = index.color
     return primaries, transfer, matrix or UNKNOWN_COLOR[2], range_
-
-
-def _member(name: str) -> zipfile.ZipInfo:
-    return zipfile.ZipInfo(f"{name}.npy")  # its date is fixed: equal requests make equal bytes
-
-
-def _raw(part: NDArray[Any]) -> memoryview:
-    return np.ascontiguousarray(part).reshape(-1).view(np.uint8).data

@@ -133,9 +133,9 @@ class Publication:
         """Write the manifest, which must come last: the request counts as finished once it is there."""
         return self.put(self._manifest_key, data, "application/json")
 
-    def open(self, key: str, size: int | None, content_type: str) -> ObjectWriter:
+    def open(self, key: str, size: int | None, content_type: str, part_bytes: int | None = None) -> ObjectWriter:
         """A writer for an object that comes piece by piece; `size` in bytes if it is known."""
-        return ObjectWriter(self, key, size, content_type)
+        return ObjectWriter(self, key, size, content_type, part_bytes or PART_BYTES)
 
     def begin_parts(self, key: str, content_type: str) -> str:
         """Begin an upload in parts and return its id."""
@@ -187,11 +187,13 @@ class Publication:
 class ObjectWriter:
     """Takes an object's bytes in any pieces; at most a few parts are in memory. One thread."""
 
-    def __init__(self, publication: Publication, key: str, size: int | None, content_type: str) -> None:
+    def __init__(
+        self, publication: Publication, key: str, size: int | None, content_type: str, part_bytes: int
+    ) -> None:
         self._publication = publication
         self._key = key
         self._content_type = content_type
-        self._part_bytes = MAX_PUT_BYTES if size is not None and size <= MAX_PUT_BYTES else PART_BYTES
+        self._part_bytes = MAX_PUT_BYTES if size is not None and size <= MAX_PUT_BYTES else part_bytes
         if size is not None:
             self._part_bytes = max(self._part_bytes, -(-size // MAX_UPLOAD_PARTS // MIB) * MIB)
         self._buffer = bytearray()

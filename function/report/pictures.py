@@ -33,7 +33,9 @@ Raises Unreadable, whose message is shown.
 MAX_READ_BYTES: Final = 64 * 2**20
 FRAME_PX: Final = 340
 SHEET_PX: Final = 1080
-_PICTURE_FORMATS: Final = tuple(name.upper() for name, facts in FORMATS.items() if facts.many)  # as Pillow names them
+_PICTURE_FORMATS: Final = tuple(
+    name.upper() for name, facts in FORMATS.items() if facts.is_picture
+)  # as Pillow names them
 _MAX_PIXELS: Final = 2**26
 _QUALITY: Final = 74
 _MANIFEST_BYTES: Final = 8 * 2**20

@@ -36,7 +36,7 @@ def run(event: object, session: Session) -> dict[str, Any]:
 def _do(event: object, session: Session) -> dict[str, Any]:
     if isinstance(event, dict) and event.get("action") in ("open_part", "close_part"):
         return _do_part_message(event, session)
-    match parse_event(event):
+    match parse_event(event, local_files=session.local_files):
         case Decode() as request:
             return decode(request, session)
         case Plan() as request:

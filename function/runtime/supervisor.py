@@ -28,7 +28,7 @@ _MAX_SILENT_POLLS: Final = 5  # a worker sends two beats in each
 _OWN_BYTES: Final = 32 << 20  # of the function's memory, for this process
 
 
-Work = Callable[[Connection, int | None], None]
+Work = Callable[[Connection, int | None, bool], None]
 
 
 class _Gone(Exception):  # noqa: N818 - covers every way in which a worker can end
@@ -44,13 +44,16 @@ class Supervisor:
     """Owns one worker, forked from this process, which must run no other threads at that moment.
 
     The worker inherits all imports, so that a new one starts within milliseconds and shares most of its memory.
-    `work(connection, memory)` is the worker's main function (function.runtime.worker.main); it returns when the
-    connection ends. `memory`: the function's memory in bytes; None: unlimited. One request at a time.
+    `work(connection, memory, loads)` is the worker's main function (function.runtime.worker.main); it returns when the
+    connection ends. `memory`: the function's memory in bytes; None: unlimited. `loads`: the worker loads own code
+    first, and tells when it has; one that dies of that is replaced by one that does not. One request at a time.
     """
 
-    def __init__(self, work: Work, memory: int | None = None) -> None:
+    def __init__(self, work: Work, memory: int | None = None, *, loads: bool = False) -> None:
         self._work = work
         self._memory = memory
+        self._loads = loads
+        self._is_loading = False
         self._pid = 0
         self._connection: Connection | None = None
         self._sender: threading.Thread | None = None
@@ -74,12 +77,18 @@ class Supervisor:
             status = 1
             try:
                 _close_all_but(theirs.fileno())
-                self._work(theirs, max(1, self._memory - _OWN_BYTES) if self._memory else None)
+                self._work(theirs, max(1, self._memory - _OWN_BYTES) if self._memory else None, self._loads)
                 status = 0
             finally:
                 os._exit(status)
         theirs.close()
-        self._pid, self._connection = pid, ours
+        self._pid, self._connection, self._is_loading = pid, ours, self._loads
+
+    def wait_until_loaded(self, seconds: float) -> None:
+        """Wait so long for the worker to have loaded own code: part of the function's start, not of a request."""
+        if self._is_loading and self._connection and self._connection.poll(seconds):
+            with suppress(EOFError, OSError):  # it has died: the next request finds that out
+                self._is_loading = "loaded" not in json.loads(self._connection.recv_bytes())
 
     def stop(self) -> None:
         """Kill the worker."""
@@ -148,15 +157,21 @@ class Supervisor:
                 raise _Gone(DeadlineExceeded(f"{TOO_LATE} (it had to be stopped)", **(progress or {})))
             try:
                 if not self._connection.poll(min(left, _POLL_SECONDS)):
-                    silent += 1
+                    # Own code may hold the interpreter for long; then only the deadline counts.
+                    silent += not (self._is_loading or "apply" in (progress or {}))
                     if silent >= _MAX_SILENT_POLLS:
                         self.stop()
                         raise _Gone(WorkerCrashed("the worker did not answer any more, and was replaced"))
                     continue
                 answer: dict[str, Any] = json.loads(self._connection.recv_bytes())
             except (EOFError, OSError):
-                raise _Gone(_crash(self._reap()), untouched=progress is None) from None
+                if self._is_loading:
+                    self._loads = False
+                raise _Gone(_crash(self._reap(), progress or {}), untouched=progress is None) from None
             silent = 0
+            if "loaded" in answer:
+                self._is_loading = False
+                continue
             if "gone" in answer:
                 self._reap()
                 raise _Gone(_error(answer["error"]))
@@ -208,9 +223,14 @@ def _error(described: dict[str, Any]) -> FunctionError:
     return error
 
 
-def _crash(status: int) -> WorkerCrashed:
+def _crash(status: int, progress: dict[str, Any]) -> WorkerCrashed:
+    """The error for a worker that died with this status; if it was in own code, that is named."""
+    about = {name: progress[name] for name in ("apply", "rows") if name in progress and "apply" in progress}
+    place = f" in {about['apply']}" if about else ""
     if status >= 0:
-        return WorkerCrashed(f"the worker ended with status {status}; the next request has a new one", status=status)
+        message = f"the worker ended with status {status}{place}; the next request has a new one"
+        return WorkerCrashed(message, status=status, **about)
     name = signal.Signals(-status).name
     cause = "; it may have needed more memory than the function has" if name == "SIGKILL" else ""
-    return WorkerCrashed(f"the worker was ended by {name}{cause}; the next request has a new one", signal=name)
+    message = f"the worker was ended by {name}{place}{cause}; the next request has a new one"
+    return WorkerCrashed(message, signal=name, **about)

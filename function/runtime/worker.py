@@ -20,6 +20,7 @@ from typing import Any, Final
 from function import s3, scratch, watchdog
 from function.deadline import Deadline
 from function.errors import FunctionError, Internal, from_exception
+from function.frames import own_code
 from function.models.event import EVENT
 from function.output.undo_log import Journal
 from function.runtime import dispatch
@@ -50,18 +51,25 @@ class Channel:
         return message
 
 
-def main(connection: Connection, memory: int | None) -> None:
-    """Answer requests until the supervisor is gone. `memory`: bytes that this process may allocate."""
+def main(connection: Connection, memory: int | None, loads: bool, *, local_files: bool = False) -> None:
+    """Answer requests until the supervisor is gone.
+
+    `memory`: bytes that this process may allocate. `loads`: load own code before the first request. `local_files`: as
+    a Session's.
+    """
     _prepare(memory)
     _warm_up()
-    gc.freeze()  # later collections skip the objects that exist now
     channel = Channel(connection)
+    if loads:
+        own_code.load_all()
+        channel.send({"loaded": True})
+    gc.freeze()  # later collections skip the objects that exist now
     watchdog.give_up = lambda error: _leave(channel, error)
     with suppress(EOFError, OSError):  # the supervisor is gone
         while True:
             message = channel.receive()
             channel.send({"beat": {}})  # the request has arrived
-            answer = _answer(message, channel)
+            answer = _answer(message, channel, local_files)
             channel.send(answer)
             del message, answer
             _release_memory()
@@ -80,15 +88,23 @@ def _prepare(memory: int | None) -> None:
 
 
 def _warm_up() -> None:
-    """Prepare what only requests need; the process that answers Lambda starts meanwhile."""
+    """Prepare what only requests need; the process that answers Lambda starts meanwhile.
+
+    A request that needs no client, such as a self-test, does not wait for it.
+    """
+    threading.Thread(target=_make_client, name="hwang-client", daemon=True).start()
     EVENT.rebuild()
+
+
+def _make_client() -> None:
     with suppress(Internal):  # each request reports it
         s3.client()
 
 
-def _answer(message: dict[str, Any], channel: Channel) -> dict[str, Any]:
+def _answer(message: dict[str, Any], channel: Channel, local_files: bool) -> dict[str, Any]:
     try:
         session = _session(message, channel)
+        session.local_files = local_files
         with _beating(channel, session):
             return _withdrawn(message) if "withdraw" in message else _answered(message["event"], session)
     except (Internal, RuntimeError) as error:  # no S3 client, or no further thread
@@ -136,7 +152,9 @@ def _beating(channel: Channel, session: Session) -> Iterator[None]:
 
 def _session(message: dict[str, Any], channel: Channel) -> Session:
     deadline = Deadline(message.get("deadline", math.inf))
-    return Session(s3.client(), deadline, lambda entry: channel.send({"journal": entry}), run=message["run"])
+    session = Session(s3.late_client(), deadline, lambda entry: channel.send({"journal": entry}), run=message["run"])
+    session.tell = lambda: channel.send({"beat": session.progress()})
+    return session
 
 
 def _answered(event: object, session: Session) -> dict[str, Any]:
@@ -155,6 +173,8 @@ def _described(error: FunctionError) -> dict[str, Any]:
         # Only the stack: the text of an unknown exception may hold secrets.
         cause = error.__cause__ or error
         described["trace"] = [*traceback.format_tb(cause.__traceback__), type(cause).__name__]
+    elif error.trace:
+        described["trace"] = list(error.trace)
     return described
 
 

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import os
+import stat
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Final
 
 from function.deadline import Deadline
-from function.errors import SourceTooLarge
-from function.models.places import S3Object, Url
+from function.errors import SourceForbidden, SourceNotFound, SourceTooLarge
+from function.models.places import AnyVideo, LocalFile, S3Object, Url
 from function.source.origins import origin_of, source_error
+from hwang.ranges import ByteRange
+from hwang.sources.local import FileSource
 from hwang.sources.remote import RemoteSource
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 _GB: Final = 10**9
+
+
+def open_source(client: S3Client, video: AnyVideo, deadline: Deadline) -> Source | FileOfThisMachine:
+    """Open a video. Raises the Source… errors, CorruptMedia for an empty one, DeadlineExceeded."""
+    return FileOfThisMachine(video.path) if isinstance(video, LocalFile) else Source(client, video, deadline)
 
 
 class Source(RemoteSource):
@@ -35,3 +45,30 @@ class Source(RemoteSource):
         except BaseException:
             self.close()
             raise
+
+
+class FileOfThisMachine(FileSource):
+    """A local file with what a remote video has beside its bytes. Raises SourceNotFound, SourceForbidden."""
+
+    def __init__(self, path: str) -> None:
+        try:
+            super().__init__(path)
+            status = os.fstat(self.fileno())
+        except FileNotFoundError:
+            raise SourceNotFound(f"video: {path} does not exist", video=path) from None
+        except OSError as error:
+            raise SourceForbidden(f"video: {path} cannot be read ({error.strerror})", video=path) from None
+        if not stat.S_ISREG(status.st_mode):
+            raise SourceForbidden(f"video: {path} is no file", video=path)
+        self.uri, self.etag = path, f'"{self.size:x}-{status.st_mtime_ns:x}"'
+        self.requests = self.bytes_read = 0
+
+    @property
+    def remote(self) -> FileOfThisMachine:
+        """Itself: it counts requests and bytes, none of a network."""
+        return self
+
+    def expect(self, ranges: Sequence[ByteRange]) -> AbstractContextManager[None]:
+        """Fetch nothing ahead."""
+        del ranges
+        return nullcontext()

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from function.errors import from_exception
-from function.models.places import S3Object, Url
+from function.models.places import AnyVideo
 from function.models.result import Counters, VideoFacts
 from function.session import Session
 from function.source.index_cache import IndexCache
-from function.source.reader import Source
+from function.source.reader import FileOfThisMachine, Source, open_source
 from hwang.decoder import Decoder
 from hwang.errors import HwangError, StoppedError
 from hwang.index import VideoIndex
@@ -22,16 +22,16 @@ from hwang.index import VideoIndex
 class OpenVideo:
     """A video in use. Its index comes from the cache if possible; a new one is cached after the work."""
 
-    source: Source
+    source: Source | FileOfThisMachine
     decoder: Decoder
     index: VideoIndex
 
     @classmethod
     @contextmanager
-    def of(cls, session: Session, video: S3Object | Url) -> Iterator[Self]:
+    def of(cls, session: Session, video: AnyVideo) -> Iterator[Self]:
         """Open a video for the block. Raises FunctionError, also for the decoder's errors inside the block."""
         with session.clock.phase("open"):
-            source = Source(session.client, video, session.deadline)
+            source = open_source(session.client, video, session.deadline)
         try:
             with session.clock.phase("open"):
                 cache = IndexCache.of(video, source.etag)

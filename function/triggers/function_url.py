@@ -33,6 +33,7 @@ _STATUS: Final = {
     "FrameCorrupt": 422,
     "Encrypted": 422,
     "JobIncomplete": 422,
+    "ApplyFailed": 422,
     "DeadlineExceeded": 504,
 }
 

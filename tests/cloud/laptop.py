@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from local.stack import docker
+from local.stack import ROOT, docker
 from tests.cloud.stack import FaultStack, key_of
 from tests.support import tree
 
@@ -78,7 +78,7 @@ class Running:
 
 @contextmanager
 def started(stack: FaultStack, job: JSON, workers: int = 2, *options: str) -> Iterator[Running]:
-    """The job begun; whatever is left of it ends with the block."""
+    """The job begun, with the own code of tests/support; whatever is left of it ends with the block."""
     name = f"hwang-map-{uuid.uuid4().hex[:12]}"
     key = key_of("function")
     variables = {
@@ -86,6 +86,7 @@ def started(stack: FaultStack, job: JSON, workers: int = 2, *options: str) -> It
         "AWS_SECRET_ACCESS_KEY": key.secret,
         "AWS_ENDPOINT_URL_S3": "http://proxy:9000",
         "AWS_REGION": "us-east-1",
+        "HWANG_APPLY": "brightness=own_code:brightness",
     }
     command = [
         docker(),
@@ -100,7 +101,8 @@ def started(stack: FaultStack, job: JSON, workers: int = 2, *options: str) -> It
     ]
     command += ["--read-only", "--tmpfs=/tmp:mode=1777", "--user", "993:990", "--cap-drop", "ALL"]
     command += [word for item in variables.items() for word in ("--env", "=".join(item))]
-    command += [f"--volume={volume}" for volume in tree.volumes(stack.image)]
+    own_code = f"{ROOT}/tests/support/own_code.py:/var/task/own_code.py:ro"
+    command += [f"--volume={volume}" for volume in (*tree.volumes(stack.image), own_code)]
     command += ["--entrypoint", "python3", stack.image, "-m", "function.jobs", "-", "--workers", str(workers), *options]
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

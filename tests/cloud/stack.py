@@ -11,7 +11,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from local.stack import DIRECT, Stack, StackError, aws_client, docker
+from local.stack import DIRECT, ROOT, Stack, StackError, aws_client, docker
 from tests.support.faults.client import Faults
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class Limits:
     tmp_mb: int = 512
     timeout_seconds: int = 10
     environment: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)  # of the repository, by their paths in the container
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,10 @@ class FaultStack(Stack):
         }
 
     def compose(self, *arguments: str) -> str:
-        function = {"environment": dict(self.limits.environment)}
+        mounted = [f"{ROOT / file}:{place}:ro" for place, file in self.limits.files.items()]
+        function: dict[str, Any] = {"environment": dict(self.limits.environment)}
+        if mounted:
+            function["volumes"] = mounted
         (self.scratch / "function.json").write_text(json.dumps({"services": {"function": function}}))
         return super().compose(*arguments)
 

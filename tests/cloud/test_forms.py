@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from function.output.formats import npy_header
+from function.output.arrays import Stream
 from local import clip as real_clip
 from tests.cloud.asked import CLIP_URI, OK, SMALL_URI, Asked, Put, check_report
 from tests.cloud.function import Function
@@ -161,7 +161,7 @@ def test_the_same_frame_twice_is_one_picture(asked: Asked) -> None:
 def test_a_result_larger_than_memory_is_written_in_parts(asked: Asked, faults: Faults) -> None:
     rows = sorted([*range(CLIP_ROWS), *range(0, CLIP_ROWS, 2), *range(0, CLIP_ROWS, 6)])
     frames = linear_decode(real_clip.fetch(), (1280, 720))
-    whole = hashlib.sha256(npy_header((len(rows), 720, 1280, 3), np.dtype(np.uint8)))
+    whole = hashlib.sha256(Stream((len(rows), 720, 1280, 3), np.dtype(np.uint8), []).header)
     for row in rows:
         whole.update(frames[row].data)
     del frames

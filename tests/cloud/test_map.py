@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from local import clip as real_clip
+from local.collection import RECIPES
 from tests.cloud.function import Function
 from tests.cloud.laptop import JSON, run, started, until
 from tests.cloud.stack import RESULTS, VIDEOS
@@ -136,6 +138,57 @@ def test_only_the_part_that_is_missing_is_done_again(function: Function, job: JS
     assert {key: time for key, time in after.items() if key != lost} == {
         key: time for key, time in before.items() if key != lost
     }
+
+
+FORMS: dict[str, JSON] = {
+    "apply": {"apply": "brightness", "batch": 8, "format": "npz", "reduce": None},
+    "tar": {"format": "tar", "shard_mb": 1, "reduce": None},
+}
+
+
+def results(function: Function, job: JSON) -> dict[str, str]:
+    """The digests of a job's results, by their names below its output."""
+    folder = job["output"].partition(f"{RESULTS}/")[2]
+    names = {key.removeprefix(folder) for key in function.keys(folder)}
+    names = {name for name in names if not name.startswith("_job/") and not name.endswith((".json", ".html"))}
+    return {name: hashlib.sha256(function.stored(job["output"] + name)).hexdigest() for name in names}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
+def test_own_code_and_shards_are_the_same_after_a_kill(function: Function, job: JSON, form: JSON) -> None:
+    job |= form
+    run(function.stack, job)
+    expected = results(function, job)
+    assert expected
+    job["output"] = job["output"].replace("/out/", "/killed/")
+    with started(function.stack, job) as running:
+        until(lambda: function.keys(job["output"].partition(f"{RESULTS}/")[2] + "_job/done/"))
+        running.kill_a_decoder()
+        assert running.end().result["complete"]
+    assert results(function, job) == expected
+
+
+def test_own_code_gives_one_result_for_each_video_in_the_order_of_rows(
+    function: Function, job: JSON, natural: list[NDArray[np.uint8]]
+) -> None:
+    """Also for one whose frames are cut into several pieces."""
+    long = max((recipe for recipe in RECIPES if recipe.gop == 12), key=lambda recipe: recipe.frames)
+    key = job["videos"].removeprefix(f"s3://{VIDEOS}/") + "long.mp4"
+    function.stack.s3.put_object(Bucket=VIDEOS, Key=key, Body=long.make().read_bytes())
+    job |= FORMS["apply"]
+    del job["size"]
+    try:
+        result = run(function.stack, job).result
+    finally:
+        function.stack.s3.delete_object(Bucket=VIDEOS, Key=key)
+    assert result["pieces"] > result["videos"]
+    names = sorted(results(function, job))
+    truths = [*natural, linear_decode(long.path, long.size)]
+    assert len(names) == len(truths)
+    found = [np.load(io.BytesIO(function.stored(job["output"] + name))) for name in names]
+    assert all(one["rows"].tolist() == list(range(len(one["rows"]))) for one in found)
+    means = sorted(frames.mean(axis=(1, 2, 3)).tolist() for frames in truths)
+    assert sorted(one["values"].tolist() for one in found) == means
 
 
 def test_a_decoder_killed_in_the_middle_changes_nothing(function: Function, job: JSON) -> None:

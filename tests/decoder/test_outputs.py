@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -46,7 +47,7 @@ class _File(FileSource):
 def written(
     clip: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[Format], tuple[FakeS3, dict[str, Any]]]:
-    monkeypatch.setattr(video, "Source", lambda *_: _File(clip("h264-open-gop")))
+    monkeypatch.setattr(video, "open_source", lambda *_: _File(clip("h264-open-gop")))
 
     def write(name: Format) -> tuple[FakeS3, dict[str, Any]]:
         facts = FORMATS[name]
@@ -65,7 +66,7 @@ def _pictures(client: FakeS3, result: dict[str, Any]) -> list[NDArray[np.uint8]]
     return [np.asarray(Image.open(io.BytesIO(one)).convert("RGB")) for one in data]
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", [name for name, facts in FORMATS.items() if facts.takes_frames])
 def test_every_format_shows_the_rows_that_were_asked_for(
     name: Format, written: Callable[[Format], tuple[FakeS3, dict[str, Any]]], clip: Callable[[str], Path]
 ) -> None:
@@ -87,6 +88,12 @@ def test_every_format_shows_the_rows_that_were_asked_for(
             assert numbers_of(pictures) == [37, 3, 20]
             if name in ("png", "tiff"):
                 np.testing.assert_array_equal(np.stack(pictures), truth[[0, 1, 3]])
+        case "shards":
+            [shard] = result["output"]
+            with tarfile.open(fileobj=io.BytesIO(client.objects[shard["uri"].removeprefix("s3://out/")])) as archive:
+                members = [archive.extractfile(name) for name in archive.getnames() if name.endswith(".jpg")]
+                pictures = [np.asarray(Image.open(io.BytesIO(member.read()))) for member in members if member]
+            assert numbers_of(pictures) == sorted({*ROWS})
         case "contact_sheet":
             [sheet] = _pictures(client, result)
             grid = layout(len(ROWS), *SIZE)
@@ -95,3 +102,5 @@ def test_every_format_shows_the_rows_that_were_asked_for(
         case "clip":
             with hwang.Decoder(io.BytesIO(client.objects["x.mp4"])) as decoder:
                 assert numbers_of(decoder.frames(range(len(ROWS)))) == ROWS
+        case other:
+            raise AssertionError(f"a format that no case looks at: {other}")

@@ -118,6 +118,7 @@ def test_an_engines_image_shows_what_a_container_of_it_sees(engine: str, tmp_pat
         assert len(opened.layers) == 2
 
 
+@pytest.mark.alone  # others check images at the same time
 def test_a_check_leaves_no_container_behind(engine: str, image: str) -> None:
     def containers() -> str:
         return docker(engine, "ps", "--all", "--quiet", "--filter", "label=ecr-push=check")

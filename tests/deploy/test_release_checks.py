@@ -142,6 +142,19 @@ def test_the_event_is_the_users_or_the_images_or_one_for_any_function(tmp_path: 
     each(cases, test)
 
 
+def test_an_inherited_event_is_not_sent_to_another_handler_and_nothing_is_changed(tmp_path: Path) -> None:
+    inherited = {"hwang-lambda.smoke": '{"action": "selftest"}'}
+    with scenario(tmp_path / "it") as made:
+        made.image = made.aws.put_image(samples.make(labels=inherited))
+        ended = made.run()
+        assert ended.code == 12, ended.err
+        assert "the image's smoke event is for function.handler.handler, and its handler is" in ended.err
+        assert "--no-smoke" in ended.err
+        assert made.aws.calls("UpdateFunctionCode") == made.aws.calls("PublishVersion") == []
+        made.arguments = ("--no-smoke",)
+        made.require_deployed(made.run())
+
+
 # Canaries.
 
 

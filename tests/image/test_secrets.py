@@ -21,7 +21,7 @@ CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----\r?\n(.+?)-----END CERTIF
 PUBLIC = (
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
-    "/var/task/botocore/cacert.pem",
+    "/var/lang/lib/python3.*/site-packages/botocore/cacert.pem",
 )
 BUNDLES = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 ADDRESSES = ("http_proxy", "https_proxy", "all_proxy", "pip_index_url", "pip_extra_index_url", "uv_default_index")

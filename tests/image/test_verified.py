@@ -18,6 +18,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 import recipe
 from local.stack import docker
 from tests.conftest import IMAGE
+from tests.support.tree import site_packages
 from verify import advisories
 from verify.components import expected
 
@@ -31,14 +32,18 @@ FROM $BASE AS base
 FROM {IMAGE}
 ARG STAND_IN
 USER root
-RUN chmod u+s /opt/lib/libdav1d.so.* \\
+RUN site=$(python3 -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \\
+    && chmod u+s /opt/lib/libdav1d.so.* \\
     && cp /bin/true /opt/gcc \\
     && echo more >>/etc/passwd \\
-    && rm /var/task/pillow.libs/libjpeg-*.so* \\
+    && rm $site/pillow.libs/libjpeg-*.so* \\
     && rm -r {FOLDER}/LICENSES/ffmpeg \\
     && printf 'x = 1\\n' >>/var/task/function/handler.py \\
-    && cp --remove-destination /opt/lib/libavutil.so.* /var/task/hwang/_core.abi3.so \\
-    && head -c 75000000 /dev/zero >/opt/data
+    && cp --remove-destination /opt/lib/libavutil.so.* $site/hwang/_core.abi3.so \\
+    && rm $site/numpy/f2py/__init__.py $site/boto3-*.dist-info/METADATA \\
+    && printf 'x = 1\\n' >$site/stray.py \\
+    && sed -i 's|$ORIGIN|/opt/no|' /opt/lib/libavformat.so.* \\
+    && head -c 30000000 /dev/zero >/opt/data
 WORKDIR /build_stages
 RUN --network=none --mount=type=bind,from=base,source=/,target=/base --mount=type=bind,target=/build_stages \\
     --mount=type=bind,from=compiled,source=/,target=/compiled \\
@@ -80,7 +85,7 @@ def test_the_stamp_tells_what_was_proved() -> None:
     found = stamp()
     assert found["ffmpeg"]["version"] == recipe.load("ffmpeg").version
     assert found["ffmpeg"]["components"] == len(expected(recipe.DEFAULTS))
-    assert "/var/task/hwang/_core.abi3.so" in found["libraries"]["compiled_here"]
+    assert f"{site_packages(IMAGE)}/hwang/_core.abi3.so" in found["libraries"]["compiled_here"]
     assert len(found["libraries"]["compiled_here"]) == 7
     assert set(found["libraries"]["of_the_base"]) >= {"libc.so.6", "libstdc++.so.6", "libz.so.1"}
     assert found["needs"].keys() == {"GLIBC", "GLIBCXX", "CXXABI"}
@@ -175,9 +180,14 @@ def test_a_spoiled_image_is_not_built(tmp_path: Path) -> None:
         r"/etc/passwd of the base is changed",
         r"libjpeg-\S+ => not found",
         r"LICENSES has no text for ffmpeg",
+        r"site-packages/numpy/f2py/__init__\.py is missing",
+        r"site-packages/stray\.py belongs to no package",
+        r"_core\.abi3\.so is not as its package has it",
+        r"boto3-\S+/METADATA is missing",
+        r"libavformat\.so\.\d+: libavcodec\.so\.\d+ comes from LD_LIBRARY_PATH",
         r"handler\.cpython-313\.pyc is bytecode of another version of its source",
         r"_core\.abi3\.so exports \d+ symbols that are not for others",
-        r"/opt/data has 75,000,000 bytes; large\.toml has no reason for it",
+        r"/opt/data has 30,000,000 bytes; large\.toml has no reason for it",
         r"[\d,]+ bytes are added to the base; 150,000,000 are allowed",
         r"CVE-2026-900001 \(planted\) is in libavcodec/hevc/ps\.c, which is compiled",
         r"CVE-2026-900002 names libavcodec/hevc/pps\.c, which is none of the files",

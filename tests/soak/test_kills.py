@@ -26,7 +26,13 @@ SIGNALLING = Path(signalling.__file__).read_text()
 FORMS = {
     "pictures": {"frames": "0:48", "size": {"max_side": 640}, "output": "x/"},
     "array": {"frames": "0:20", "output": "x.npy"},  # 55 MB
+    "shards": {"frames": "0:48", "format": "tar", "picture": "png", "shard_mb": 10, "output": "x/"},
+    "own code": {"frames": "0:48", "apply": "brightness", "batch": 4, "output": "x.npz"},
 }
+pytestmark = pytest.mark.limits(
+    environment={"HWANG_APPLY": "brightness=own_code:brightness"},
+    files={"/var/task/own_code.py": "tests/support/own_code.py"},
+)
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from typing import Final
 from local.stack import ROOT, StackError, docker
 
 PACKAGES: Final = ("function", "hwang")
+_PLACES: Final = "import sysconfig; print('/var/task', sysconfig.get_path('purelib'))"
 MOUNTED: Final = os.environ.get("HWANG_TREE") == "mounted"
 _FOLDER: Final = ROOT / ".cache/tree"
 _BUILT: Final = ROOT / ".cache/built"  # image.sh: a file for each image, with the checksum of native.sh
@@ -70,7 +71,7 @@ def volumes(image: str) -> tuple[str, ...]:
         return ()
     _require_same_native(image)
     folder = _assembled(image)
-    return tuple(f"{folder / package}:/var/task/{package}:ro" for package in PACKAGES)
+    return tuple(f"{folder / package}:{place}/{package}:ro" for package, place in _places(image).items())
 
 
 def compose_files(image: str) -> tuple[Path, ...]:
@@ -108,8 +109,8 @@ def _differences(image: str) -> set[str]:
     with _created(image) as container:
         inside = {
             name: content
-            for package in PACKAGES
-            for name, content in _copied(container, f"/var/task/{package}").items()
+            for package, place in _places(image).items()
+            for name, content in _copied(container, f"{place}/{package}").items()
             if name.endswith(".py")
         }
     tree = {name: content for name, content in _sources().items() if name.endswith(".py")}
@@ -127,7 +128,8 @@ def _assembled(image: str) -> Path:
         _FOLDER.mkdir(parents=True, exist_ok=True)
         new = Path(tempfile.mkdtemp(dir=_FOLDER, prefix="new-"))
         with _created(image) as container:
-            libraries = {name: data for name, data in _copied(container, "/var/task/hwang").items() if ".so" in name}
+            inside = _copied(container, f"{_places(image)['hwang']}/hwang")
+        libraries = {name: data for name, data in inside.items() if ".so" in name}
         for name, content in {**sources, **libraries}.items():
             (new / name).parent.mkdir(parents=True, exist_ok=True)
             (new / name).write_bytes(content)
@@ -142,6 +144,18 @@ def _assembled(image: str) -> Path:
         for old in sorted(_FOLDER.glob("*[0-9a-f]"), key=lambda path: path.stat().st_mtime)[:-_KEPT]:
             shutil.rmtree(old, ignore_errors=True)
     return folder
+
+
+@cache
+def _places(image: str) -> dict[str, str]:
+    """The directory of each package in the image."""
+    asked = _engine("run", "--rm", "--network", "none", "--entrypoint", "python3", image, "-c", _PLACES)
+    return dict(zip(PACKAGES, asked.decode().split(), strict=True))
+
+
+def site_packages(image: str) -> str:
+    """The directory in which pip of this image installs packages."""
+    return _places(image)["hwang"]
 
 
 def _copied(container: str, path: str) -> dict[str, bytes]:

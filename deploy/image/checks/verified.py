@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Final
 
-from deploy.image.checks.finding import Finding
+from deploy.image.checks.finding import Finding, Level
 from deploy.image.checks.packaging import shown_bytes
 from deploy.image.checks.settings import LICENCES_LABEL
 from deploy.image.localimage import Image
@@ -14,6 +15,17 @@ from deploy.image.verified_report import VERIFIED, verdict
 
 _AGAIN: Final = "build the image again; docs/build.md says what is proved"
 _warning: Final = partial(Finding, "warning")
+
+
+_PACKAGE: Final = re.compile(r".*/site-packages/([^/]+?)(?:-[^/]*\.dist-info|\.libs)?/.*")
+_MAX_NAMES: Final = 5
+
+
+def _names(paths: Sequence[str]) -> str:
+    """Return the packages that these files are of, and the files that are of none."""
+    names = list(dict.fromkeys(found[1] if (found := _PACKAGE.fullmatch(path)) else path for path in paths))
+    more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
+    return ", ".join(names[:_MAX_NAMES]) + more
 
 
 def verified(image: Image) -> Iterator[Finding]:
@@ -39,13 +51,17 @@ def verified(image: Image) -> Iterator[Finding]:
         }
         answers = ", ".join(f"{number} {state}" for state, number in states.items() if number)
         yield Finding("ok", "cve", f"{known.known} known on {known.as_of}: {answers}")
-    if found.bytes_on_top:
+    if found.replaced:
         yield _warning(
             "verified",
-            f"{shown_bytes(found.bytes_on_top)} lie over what was verified",
-            why="nothing is proved of them, nor of the files that they hide",
-            then="judge them yourself",
+            f"{len(found.replaced):,} files are gone, or are not those that were verified: {_names(found.replaced)}",
+            why="an image made from the verified one replaced them; nothing is proved of what runs instead",
+            then="install no other version of these packages, or test them yourself",
         )
+    elif found.bytes_on_top:
+        level: Level = "warning" if found.replaced is None else "note"
+        what = "over" if found.replaced is None else "beside"
+        yield Finding(level, "verified", f"{shown_bytes(found.bytes_on_top)} lie {what} what was verified")
     if (label := image.labels.get(LICENCES_LABEL)) != report.licence:
         yield _warning(
             "licences",

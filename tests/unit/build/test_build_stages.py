@@ -105,7 +105,7 @@ def test_a_new_advisory_does_not_compile_ffmpeg_again() -> None:
         Path("add-ons.sh build"),
         Path("hwang/sanitized.sh"),
         Path("hwang/gcc11.sh build"),
-        Path("function/trim.py"),
+        Path("function/finish.sh"),
     ],
 )
 def test_compilation_has_no_network(script: Path) -> None:

@@ -70,6 +70,7 @@ def test_stages_begin_from_a_named_base_from_each_other_or_from_nothing() -> Non
         bases = set(re.findall(r"^FROM (\S+)", text, re.MULTILINE))
         others = {base for base in bases if not any(fits(base, stage) for stage in stages)}
         named = {"${LAMBDA_BASE}", "${BUILD_BASE}", "${ROOT}", "${DEBIAN}", "${STANDIN}"}
+        named |= {"${IMAGE}", "${BASE}"}  # of the examples
         assert others <= named | {"scratch"}, dockerfile
         copied = set(re.findall(r"(?:--from=|,from=)(\S+?)(?:,|\s)", text))
         assert copied <= stages, dockerfile

@@ -58,7 +58,7 @@ def sources(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def packages(tmp_path: Path) -> Path:
-    boms = tmp_path / "packages/task/numpy-2.5.5.dist-info/sboms"
+    boms = tmp_path / "packages/installed/var/lang/lib/python3.13/site-packages/numpy-2.5.5.dist-info/sboms"
     boms.mkdir(parents=True)
     (boms / "auditwheel.cdx.json").write_text("{}")
     (tmp_path / "packages/packages.json").write_text(json.dumps({"install": PACKAGES}))
@@ -153,7 +153,7 @@ def test_packages_have_the_hash_they_were_installed_with_and_their_licences(sour
 def test_what_a_wheel_lists_of_itself_is_referred_to(sources: Path, packages: Path) -> None:
     references = components(sbom.bill(sources, packages, X264))["numpy"]["externalReferences"]
     inner = [reference["url"] for reference in references if reference["type"] == "bom"]
-    assert inner == ["var/task/numpy-2.5.5.dist-info/sboms/auditwheel.cdx.json"]
+    assert inner == ["var/lang/lib/python3.13/site-packages/numpy-2.5.5.dist-info/sboms/auditwheel.cdx.json"]
 
 
 def test_dependencies_are_those_that_are_installed_and_no_extras(sources: Path, packages: Path) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from deploy.image import document, findings, open_image
-from deploy.image.verified_report import VERIFIED
+from deploy.image.verified_report import SUMS, VERIFIED
 from tests.deploy.images import BuiltLayer, good, layout_of, tar_of, write_directory
 from tests.unit.build.judging import Judge, judge
 
@@ -66,6 +69,58 @@ def test_files_over_what_was_verified_are_warned_of(judge: Judge) -> None:
     found = judge(replace(built, layers=[*built.layers, more]))
     assert found.warned == ["verified"]
     assert "0.0 kB lie over what was verified" in found["verified"].what
+
+
+LISTED = {
+    "var/lang/lib/python3.13/site-packages/numpy/core.py": b"numpy",
+    "var/lang/lib/python3.13/site-packages/numpy-2.dist-info/RECORD": b"record",
+    "var/lang/lib/python3.13/site-packages/boto3/session.py": b"boto3",
+    "opt/lib/libavcodec.so.63": b"avcodec",
+}
+SUMS_TEXT = "".join(f"{hashlib.sha256(data).hexdigest()}  /{path}\n" for path, data in LISTED.items()).encode()
+
+
+def built(over: dict[str, Any] | None = None, *, joined: bool = False) -> Any:
+    """A stamped image with a list of its files, and something over it, perhaps joined in one layer as engines do."""
+    files: dict[str, Any] = {**stamped(), **LISTED, SUMS.lstrip("/"): SUMS_TEXT}
+    image = good({**files, **(over or {})} if joined else files, Labels=LABELS)
+    if over and not joined:
+        image = replace(image, layers=[*image.layers, BuiltLayer.gzipped(tar_of(over))])
+    return image
+
+
+def test_files_beside_what_was_verified_are_no_warning(judge: Judge) -> None:
+    assert judge(built()).warned == []
+    found = judge(built({"var/task/more.py": b"more"}))
+    assert found.warned == []
+    assert "lie beside what was verified" in " ".join(one.what for one in found.found)
+
+
+@pytest.mark.parametrize("joined", [False, True])
+def test_packages_that_were_replaced_are_warned_of_by_name(judge: Judge, joined: bool) -> None:
+    over = {
+        "var/lang/lib/python3.13/site-packages/numpy/core.py": b"NUMPY",
+        "var/lang/lib/python3.13/site-packages/numpy-2.dist-info/RECORD": b"other",
+    }
+    found = judge(built(over, joined=joined))
+    assert found.warned == ["verified"]
+    [warning] = [one for one in found.found if one.level == "warning"]
+    assert warning.what.startswith("2 files are gone, or are not those that were verified: numpy")
+    assert "boto3" not in warning.what
+
+
+def test_files_that_are_gone_are_warned_of(judge: Judge) -> None:
+    gone = {"opt/lib/.wh.libavcodec.so.63": b"", "var/lang/lib/python3.13/site-packages/.wh.boto3": b""}
+    [warning] = [one for one in judge(built(gone)).found if one.level == "warning"]
+    assert "boto3" in warning.what
+    assert "/opt/lib/libavcodec.so.63" in warning.what
+
+
+def test_programs_get_the_files_that_were_replaced(tmp_path: Path) -> None:
+    path = write_directory(layout_of(built({"opt/lib/libavcodec.so.63": b"other"})), tmp_path / "layout")
+    with open_image(str(path)) as image:
+        found = document(image, findings(image))["verified"]
+    assert found["replaced"] == ("/opt/lib/libavcodec.so.63",)
 
 
 def test_a_label_that_says_another_licence_is_warned_of(judge: Judge) -> None:

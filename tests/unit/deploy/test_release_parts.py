@@ -11,6 +11,7 @@ from rich.text import Text
 
 from deploy.console import Reporter
 from deploy.errors import FunctionNotFoundError, ImageRefusedError, NotRestoredError, UpdateFailedError
+from deploy.image.oci import ContainerConfig
 from deploy.release import alias, canary, function, reasons, smoke, versions
 from deploy.release.alias import AliasState
 from deploy.release.canary import Canary
@@ -275,13 +276,28 @@ def test_without_metrics_there_was_no_traffic() -> None:
 # The smoke test.
 
 
+def labelled(event: str | None = None, *command: str) -> ContainerConfig:
+    labels = {} if event is None else {"hwang-lambda.smoke": event}
+    return ContainerConfig.model_validate({"Labels": labels, "Cmd": command})
+
+
 def test_the_event_is_the_labels_or_one_for_any_function() -> None:
-    assert smoke.event_of({}) == {"Service": "Amazon S3", "Event": "s3:TestEvent"}
-    assert smoke.event_of({"hwang-lambda.smoke": '{"selftest": true}'}) == {"selftest": True}
+    assert smoke.event_of(labelled()) == {"Service": "Amazon S3", "Event": "s3:TestEvent"}
+    assert smoke.event_of(labelled('{"selftest": true}')) == {"selftest": True}
     with pytest.raises(ImageRefusedError) as caught:
-        smoke.event_of({"hwang-lambda.smoke": "{"})
+        smoke.event_of(labelled("{"))
     assert caught.value.what == "label hwang-lambda.smoke is no JSON"
     assert caught.value.then == "correct it, or give --smoke FILE"
+
+
+def test_the_event_of_the_image_is_not_sent_to_a_handler_that_inherited_it() -> None:
+    inherited = '{"action": "selftest"}'
+    assert smoke.event_of(labelled(inherited, "function.handler.handler")) == {"action": "selftest"}
+    for command in (("app.handler",), ()):
+        with pytest.raises(ImageRefusedError, match=r"is for function\.handler\.handler") as caught:
+            smoke.event_of(labelled(inherited, *command))
+        assert "--no-smoke" in (caught.value.then or "")
+    assert smoke.event_of(labelled('{"mine": 1}', "app.handler")) == {"mine": 1}
 
 
 # The undo stack.

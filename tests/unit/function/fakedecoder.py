@@ -192,7 +192,7 @@ def install(monkeypatch: pytest.MonkeyPatch, index: VideoIndex) -> FakeVideo:
     def clip(file: Any, width: int, height: int, **arguments: Any) -> FakeClip:
         return FakeClip(file, width, height, arguments, fake.clips)
 
-    monkeypatch.setattr(video, "Source", lambda *_: fake.source)
+    monkeypatch.setattr(video, "open_source", lambda *_: fake.source)
     monkeypatch.setattr(video, "Decoder", lambda *_: fake.decoder)
     monkeypatch.setattr(mp4writer, "Mp4Writer", clip)
     monkeypatch.setattr(mp4writer, "can_encode", lambda: fake.can_encode)

@@ -10,7 +10,7 @@ import pytest
 from function.actions import cost
 from function.actions.cost import Rates, cores_of
 from function.frames.pictures import Shape
-from function.models.form import Reduce, Size
+from function.models.form import Reduce, Size, Treatment
 from function.models.formats import FORMATS, Format
 from hwang.plan import make_plan
 from tests.unit.function.fakedecoder import index_of
@@ -24,7 +24,9 @@ MEASURED: dict[Format, float] = {
     "npy": 0.002,
     "inline": 0.002,
     "sheet": 0.002,
+    "jsonl": 0.002,
     "jpeg": 0.013,
+    "tar": 0.013,
     "mp4": 0.04,
     "npz": 0.1,
     "tiff": 0.09,
@@ -41,7 +43,8 @@ def exactly(seconds: float) -> Any:
 def rates(
     written_as: Format = "npy", reduce: Reduce | None = None, cores: float = 1, size: Size | None = None, **changes: Any
 ) -> Rates:
-    return Rates.of(index_of(10, HD, **changes), Shape.of(HD, size, 0), written_as, reduce, cores)
+    treatment = Treatment.model_validate({"frames": "all", "reduce": reduce})
+    return Rates.of(index_of(10, HD, **changes), Shape.of(HD, size, 0), written_as, treatment, cores)
 
 
 def test_every_format_costs_what_was_measured() -> None:
@@ -123,3 +126,18 @@ def test_a_function_has_the_cores_of_its_memory(monkeypatch: pytest.MonkeyPatch)
 def test_opening_takes_six_requests() -> None:
     assert exactly(0.03) == cost.REQUEST_SECONDS
     assert exactly(6 * 0.03) == cost.OPEN_SECONDS
+
+
+def test_shards_cost_what_their_pictures_cost_without_a_request_for_each() -> None:
+    def of(written_as: Format, **treatment: Any) -> float:
+        made = Treatment.model_validate({"frames": "all", **treatment})
+        return Rates.of(index_of(10, HD), Shape.of(HD, None, 0), written_as, made, 1).frame
+
+    assert of("tar") == of("tar", picture="jpeg") == exactly(of("jpeg") - 0.003)
+    assert of("tar", picture="png") == exactly(of("png") - 0.003)
+
+
+def test_own_code_costs_what_is_known_of_it_nothing() -> None:
+    made = Treatment.model_validate({"frames": "all", "apply": "embed"})
+    of_results = Rates.of(index_of(10, HD), Shape.of(HD, None, 0), "npz", made, 1)
+    assert of_results.frame == exactly((CONVERT + 0.002) * MEGAPIXELS)

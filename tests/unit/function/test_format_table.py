@@ -12,8 +12,18 @@ import pytest
 
 from function.errors import BadRequest
 from function.models.event import parse_event
-from function.models.formats import FORMATS, PREFIX_FORMAT, REDUCTION_FORMAT, Format, formats_of, picture_format
+from function.models.formats import (
+    APPLIED_FORMAT,
+    FORMATS,
+    PREFIX_FORMAT,
+    REDUCTION_FORMAT,
+    SHARD_PICTURE,
+    Format,
+    formats_of,
+    picture_format,
+)
 from function.models.job import Job
+from function.output.applied import WRITERS as APPLIED_WRITERS
 from function.output.formats import WRITERS
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -23,7 +33,8 @@ VIDEO = "s3://films/clip.mp4"
 
 def test_every_format_has_its_row_and_every_stored_one_its_writer() -> None:
     assert get_args(Format) == tuple(FORMATS)
-    assert {facts.writer for facts in FORMATS.values() if facts.is_stored} == set(WRITERS)
+    assert {facts.writer for facts in FORMATS.values() if facts.is_stored and facts.takes_frames} == set(WRITERS)
+    assert {facts.writer for facts in FORMATS.values() if facts.is_stored and facts.takes_apply} == set(APPLIED_WRITERS)
 
 
 def test_no_other_module_names_a_format() -> None:
@@ -42,16 +53,18 @@ def test_no_other_module_names_a_format() -> None:
 def test_what_is_stored_has_an_extension_and_defaults_fit_their_use() -> None:
     assert all(bool(facts.extensions) == facts.is_stored for facts in FORMATS.values())
     assert FORMATS[REDUCTION_FORMAT].takes_reduction
-    assert FORMATS[PREFIX_FORMAT].many
+    assert FORMATS[PREFIX_FORMAT].is_picture
+    assert FORMATS[APPLIED_FORMAT].takes_apply
+    assert FORMATS[SHARD_PICTURE].is_picture
 
 
 def test_an_extension_means_at_most_one_picture_and_one_object() -> None:
     for extension in {one for facts in FORMATS.values() for one in facts.extensions}:
         fitting = formats_of(extension)
-        assert [name for name in fitting if FORMATS[name].many] == [
+        assert [name for name in fitting if FORMATS[name].is_picture] == [
             name for name in [picture_format(extension)] if name
         ]
-        assert sum(not FORMATS[name].many for name in fitting) <= 1
+        assert sum(not FORMATS[name].is_picture for name in fitting) <= 1
     assert (formats_of("gif"), formats_of(""), picture_format("gif"), picture_format("npy")) == ([], [], None, None)
 
 
@@ -63,29 +76,41 @@ def event(name: Format, **fields: Any) -> dict[str, Any]:
     facts = FORMATS[name]
     end = "/" if facts.many else f".{facts.extensions[0]}" if facts.extensions else ""
     place = {"output": f"s3://out/a{end}"} if facts.is_stored else {}
-    return {"video": VIDEO, "frames": [0, 1], "format": name, **place, **fields}
+    own = {} if facts.takes_frames else {"apply": "embed"}
+    return {"video": VIDEO, "frames": [0, 1], "format": name, **place, **own, **fields}
 
 
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize(
     ("field", "value", "takes"),
-    [("quality", 80, "takes_quality"), ("fps", 25.0, "takes_fps"), ("reduce", "sum", "takes_reduction")],
+    [
+        ("quality", 80, "takes_quality"),
+        ("fps", 25.0, "takes_fps"),
+        ("reduce", "sum", "takes_reduction"),
+        ("apply", "embed", "takes_apply"),
+        ("picture", "png", "takes_shards"),
+        ("shard_mb", 10, "takes_shards"),
+    ],
 )
 def test_a_format_takes_the_fields_of_its_row_alone(name: Format, field: str, value: Any, takes: str) -> None:
     parse_event(event(name))
+    if not FORMATS[name].takes_frames and field == "reduce":
+        return  # it is of apply, which goes with no reduction
     if getattr(FORMATS[name], takes):
         parse_event(event(name, **{field: value}))
     else:
         with pytest.raises(BadRequest) as caught:
             parse_event(event(name, **{field: value}))
         [problem] = cast("list[dict[str, str]]", caught.value.detail["problems"])
-        assert problem["path"] == ("format" if field == "reduce" else field)
+        assert problem["path"] == ("format" if field in ("reduce", "apply") else field)
         assert name in problem["message"]
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_job_takes_every_format_that_is_stored(name: Format) -> None:
     job = {"videos": "s3://films/", "frames": "all", "output": "s3://out/run/", "format": name}
+    if not FORMATS[name].takes_frames:
+        job["apply"] = "embed"
     if FORMATS[name].is_stored:
         assert Job.model_validate(job).written_as == name
     else:
@@ -106,8 +131,16 @@ def test_the_documented_table_is_the_one_that_counts() -> None:
     for name, (_, extensions, objects, takes, seconds) in rows.items():
         facts = FORMATS[name]  # type: ignore[index]
         assert re.findall(r"`\.(\w+)`", extensions) == list(facts.extensions)
-        assert objects == ("one a frame" if facts.many else "one" if facts.is_stored else "none")
-        taken = {"quality": facts.takes_quality, "fps": facts.takes_fps, "reduce": facts.takes_reduction}
+        many = "one a frame" if facts.is_picture else "one a shard"
+        assert objects == (many if facts.many else "one" if facts.is_stored else "none")
+        taken = {
+            "quality": facts.takes_quality,
+            "fps": facts.takes_fps,
+            "reduce": facts.takes_reduction,
+            "apply": facts.takes_apply,
+            "picture": facts.takes_shards,
+            "shard_mb": facts.takes_shards,
+        }
         assert re.findall(r"`(\w+)`", takes) == [field for field, does in taken.items() if does]
         assert float(seconds) == facts.seconds_per_megapixel
 

@@ -17,7 +17,8 @@ from function.frames.rows import MAX_FRAMES
 from function.frames.sheet import caption, draw_sheet, layout, thumbnail
 from function.models.form import Reduce
 from function.models.formats import FORMATS
-from function.output.formats import encode, npy_header
+from function.output.arrays import Stream
+from function.output.decoded import encode
 
 SHAPES = st.tuples(st.integers(1, 40), st.integers(1, 9), st.integers(1, 9))
 
@@ -159,5 +160,5 @@ def test_a_tiff_is_compressed_and_gives_colors_and_grays_back(shape: tuple[int, 
 
 def test_a_header_and_raw_frames_are_what_numpy_loads() -> None:
     frames = np.random.default_rng(1).integers(0, 256, (2, 3, 4, 3), dtype=np.uint8)
-    data = npy_header(frames.shape, frames.dtype) + frames.tobytes()
+    data = Stream(frames.shape, frames.dtype, []).header + frames.tobytes()
     np.testing.assert_array_equal(np.load(io.BytesIO(data), allow_pickle=False), frames)

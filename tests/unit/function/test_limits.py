@@ -12,7 +12,7 @@ from function.actions import limits
 from function.actions.limits import DecodeEstimate
 from function.frames.pictures import Shape
 from function.frames.sheet import layout
-from function.models.form import Reduce, Size
+from function.models.form import Reduce, Size, Treatment
 from function.models.formats import FORMATS, Format
 from function.models.result import MAX_ANSWER_BYTES
 from hwang.plan import make_plan
@@ -33,11 +33,14 @@ def work(
     rotation: int = 0,
     smaller: Size | None = None,
     source: int = 2**50,
+    apply: str | None = None,
+    batch: int | None = None,
     **changes: Any,
 ) -> DecodeEstimate:
     index = index_of(count, size, gop=1, sample_bytes=fetched // count, **changes)
     plan = make_plan(index, range(count))
-    return DecodeEstimate(index, plan, Shape.of(size, smaller, rotation), written_as, reduce, source)
+    treatment = Treatment.model_validate({"frames": "all", "reduce": reduce, "apply": apply, "batch": batch})
+    return DecodeEstimate(index, plan, Shape.of(size, smaller, rotation), written_as, treatment, source)
 
 
 def memory(*arguments: Any, **more: Any) -> int:
@@ -114,6 +117,8 @@ def test_a_reduction_holds_its_total_and_the_part_that_is_written(reduce: Reduce
     [
         ("npy", 2 * 32 * MIB),
         ("npz", 2 * 32 * MIB),
+        ("jsonl", 0),
+        ("tar", 2 * HD_FRAME + 4 * 48 * MIB),
         ("jpeg", 2 * HD_FRAME),
         ("png", 2 * HD_FRAME),
         ("webp", 2 * HD_FRAME),
@@ -258,3 +263,14 @@ def test_a_size_is_that_of_the_turned_frame(size: Size | None, rotation: int, ex
 def test_clips_have_even_sides() -> None:
     shape = Shape.of((101, 1), None, 0).even()
     assert (shape.width, shape.height) == (100, 2)
+
+
+def test_own_code_has_its_frames_a_copy_of_them_and_what_it_declares(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside what any array needs: a batch put together, as much for the code itself, the results, the model."""
+    plain = memory(HD, 100, "npy") - 2 * 32 * MIB
+    most = 8 * MIB
+    assert memory(HD, 100, "npy", apply="embed") - plain == 2 * most + 32 * MIB
+    assert memory(HD, 100, "npy", apply="embed", batch=64) - plain == 4 * 64 * HD_FRAME - 2 * most + 32 * MIB
+    monkeypatch.setenv("HWANG_APPLY_MB", "300")
+    assert memory(HD, 100, "npy", apply="embed") - plain == 2 * most + 332 * MIB
+    assert memory(HD, 100, "npy") - 2 * 32 * MIB == plain

@@ -54,14 +54,14 @@ def report(
     for name, value in environment(endpoint).items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
-    s3.client.cache_clear()
+    s3._client.cache_clear()
 
     def run(*arguments: str) -> Ended:
         status = main([*arguments])
         return Ended(status, *capsys.readouterr())
 
     yield run
-    s3.client.cache_clear()
+    s3._client.cache_clear()
 
 
 def environment(endpoint: str) -> dict[str, str]:

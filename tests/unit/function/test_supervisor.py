@@ -22,7 +22,7 @@ from function.runtime.supervisor import Supervisor
 LONG = 100.0
 
 
-def work(connection: Connection, memory: int | None) -> None:
+def work(connection: Connection, memory: int | None, loads: bool) -> None:  # noqa: ARG001
     """Does what the event says."""
     with suppress(EOFError):
         while True:
@@ -53,6 +53,12 @@ def _does(message: dict[str, Any], memory: int | None) -> Iterator[dict[str, Any
         case {"begin": file, "then": signal_number}:
             yield {"journal": {"file": file, "key": "part1.npy"}}
             os.kill(os.getpid(), signal_number)
+        case {"apply": name, "then": then}:
+            yield {"beat": {"apply": name, "rows": [0, 1]}}
+            yield from _does({"event": then}, memory)
+        case {"hold": seconds}:
+            time.sleep(seconds)
+            yield {"result": {"held": seconds}}
         case {"die": signal_number}:
             os.kill(os.getpid(), signal_number)
         case {"exit": status}:
@@ -170,3 +176,76 @@ def test_nothing_is_left_of_a_worker_that_is_stopped(watched: Supervisor) -> Non
     pid = watched.run("who", LONG)["pid"]
     watched.stop()
     assert not Path(f"/proc/{pid}").exists()
+
+
+# Own code, which may take its time, and may end the process.
+
+
+@pytest.mark.parametrize(
+    ("end", "said"), [({"die": signal.SIGSEGV}, "SIGSEGV in embed"), ({"exit": 3}, "status 3 in embed")]
+)
+def test_what_own_code_ends_names_it_and_its_rows(watched: Supervisor, end: dict[str, Any], said: str) -> None:
+    with pytest.raises(WorkerCrashed, match=said) as caught:
+        watched.run({"apply": "embed", "then": end}, LONG)
+    assert caught.value.detail.items() >= {"apply": "embed", "rows": [0, 1]}.items()
+    assert watched.run("who", LONG)
+
+
+def test_own_code_may_hold_the_process_until_the_deadline(watched: Supervisor) -> None:
+    """Without a sign of life: a loop in C, or a long import."""
+    start = time.monotonic()
+    assert watched.run({"apply": "embed", "then": {"hold": 2.5}}, LONG) == {"held": 2.5}
+    assert time.monotonic() - start > 2
+    with pytest.raises(DeadlineExceeded) as caught:
+        watched.run({"apply": "embed", "then": {"hold": 60}}, 3.0)
+    assert caught.value.detail["apply"] == "embed"
+    assert watched.run("who", LONG)
+
+
+@pytest.fixture
+def loading(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Supervisor]:
+    monkeypatch.setattr(supervisor, "_POLL_SECONDS", 0.25)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("LOADING", str(tmp_path / "loading"))
+    running = Supervisor(loads_and_works, loads=True)
+    yield running
+    running.stop()
+
+
+def loads_and_works(connection: Connection, memory: int | None, loads: bool) -> None:
+    """Loads as the file LOADING says: seconds, or `die`."""
+    if loads:
+        how = Path(os.environ["LOADING"]).read_text()
+        if how == "die":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        time.sleep(float(how))
+        connection.send_bytes(json.dumps({"loaded": True}).encode())
+    work(connection, memory, loads)
+
+
+def test_loading_belongs_to_the_start(loading: Supervisor, tmp_path: Path) -> None:
+    (tmp_path / "loading").write_text("0.5")
+    start = time.monotonic()
+    loading.start()
+    loading.wait_until_loaded(LONG)
+    assert time.monotonic() - start > 0.4
+    start = time.monotonic()
+    assert loading.run("who", LONG)
+    assert time.monotonic() - start < 0.4
+
+
+def test_a_request_waits_for_what_loads_longer_than_a_start_may_take(loading: Supervisor, tmp_path: Path) -> None:
+    (tmp_path / "loading").write_text("2.5")
+    loading.start()
+    loading.wait_until_loaded(0.1)
+    assert loading.run("who", LONG)
+
+
+def test_code_that_cannot_be_loaded_harms_no_other_request(loading: Supervisor, tmp_path: Path) -> None:
+    (tmp_path / "loading").write_text("die")
+    loading.start()
+    loading.wait_until_loaded(LONG)
+    assert loading.run("who", LONG)
+    with pytest.raises(WorkerCrashed):
+        loading.run({"die": signal.SIGSEGV}, LONG)
+    assert loading.run("who", LONG)

@@ -1,0 +1,154 @@
+"""Joins own code's results for the pieces of a video in one object, in the order of rows."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import islice, pairwise
+from typing import IO, Any, Final
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from function.errors import CorruptMedia
+from function.frames.own_code import Values
+from function.jobs.store import Store
+from function.models.fingerprint import digest
+from function.models.formats import FORMATS, Format
+from function.models.job import Job
+from function.models.places import MANIFEST_SUFFIX, Output
+from function.output.applied import MEMBER, Results, write_applied
+from function.output.publish import Publication, finished
+from function.output.undo_log import Journal
+from function.session import Session
+
+_BUFFER_BYTES: Final = 1 << 20
+_ITEMS: Final = 4096  # read at a time
+
+
+def join(store: Store, job: Job, pieces: Sequence[str], key: str, session: Session) -> dict[str, Any]:
+    """Write the results in these files of the job to `key`, the manifest last, and return it; what is there is kept.
+
+    A piece's rows are ascending, and may lie between those of others. Raises SourceNotFound, CorruptMedia and the
+    errors of Publication.
+    """
+    manifests = [store.json(piece + MANIFEST_SUFFIX) for piece in pieces]
+    asked = digest([manifest["request"] for manifest in manifests])
+    output, writing = Output(bucket=store.output.bucket, key=key), job.model_copy(update={"if_exists": "reuse"})
+    if before := finished(session.client, output, writing, asked):
+        return before
+    rows = np.concatenate([np.array(manifest["frames"]["rows"], np.int64) for manifest in manifests])
+    times = [_times(manifest) for manifest in manifests]
+    piece_of = np.repeat(np.arange(len(pieces)), [len(some) for some in times])
+    order = np.argsort(rows, kind="stable")
+    name = manifests[0]["applied"]["function"]
+    journal = Journal(session.run, asked, output.manifest_key, session.record)
+    with ExitStack() as files, Publication(session.client, output, writing, journal) as publication:
+        sizes = [int(manifest["output"][0]["bytes"]) for manifest in manifests]
+        opened = [_Piece(store, piece, size, job.written_as, files) for piece, size in zip(pieces, sizes, strict=True)]
+        parts = _parts(opened, piece_of[order])
+        results = Results(name, rows[order], np.concatenate(times)[order].tolist(), parts)
+        written = write_applied(publication, output, job.written_as, results)
+        whole = {
+            **manifests[0],
+            "request": asked,
+            "frames": {"count": len(rows), "rows": rows[order].tolist(), "timestamps": results.seconds},
+            "output": [one.model_dump(exclude_none=True) for one in written],
+            "manifest": f"s3://{output.bucket}/{output.manifest_key}",
+            "counters": {name: sum(m["counters"][name] for m in manifests) for name in manifests[0]["counters"]},
+        }
+        if np.isnan(results.seconds).any():
+            del whole["frames"]["timestamps"]
+        publication.put_manifest(json.dumps(whole).encode())
+    return whole
+
+
+def _times(manifest: dict[str, Any]) -> NDArray[np.float64]:
+    frames = manifest["frames"]
+    return np.array(frames.get("timestamps", [np.nan] * frames["count"]), np.float64)
+
+
+def _parts(pieces: Sequence[_Piece], piece_of: NDArray[np.int64]) -> Iterator[Values]:
+    """Yield the results in the order that `piece_of` tells: from which piece each next one is."""
+    borders = [0, *(np.flatnonzero(np.diff(piece_of)) + 1).tolist(), len(piece_of)]
+    for start, stop in pairwise(borders):
+        piece = pieces[int(piece_of[start])]
+        for done in range(start, stop, _ITEMS):
+            yield piece.read(min(_ITEMS, stop - done))
+
+
+@dataclass
+class _Piece:
+    """The results of one piece, read one after another; it is opened when the first is wanted."""
+
+    store: Store
+    name: str
+    size: int
+    written_as: Format
+    files: ExitStack
+    _next: Callable[[int], Values] | None = field(default=None, init=False)
+
+    def read(self, count: int) -> Values:
+        """Return the next results. Raises CorruptMedia if there are not so many."""
+        try:
+            values = (self._next or self._opened())(count)
+        except (ValueError, EOFError, KeyError, zipfile.BadZipFile):
+            values = []
+        if len(values) != count:
+            raise CorruptMedia(f"job: {self.store.uri(self.name)} is damaged; remove it and run the job again")
+        return values
+
+    def _opened(self) -> Callable[[int], Values]:
+        raw = self.files.enter_context(_File(self.store, self.name, self.size))
+        file: IO[bytes] = io.BufferedReader(raw, _BUFFER_BYTES)
+        writer = FORMATS[self.written_as].writer
+        if writer == "lines":
+            self._next = lambda count: [json.loads(line)["value"] for line in islice(file, count)]
+            return self._next
+        if writer == "archive":
+            archive = self.files.enter_context(zipfile.ZipFile(file))
+            file = self.files.enter_context(archive.open(f"{MEMBER}.npy"))
+        npy.read_magic(file)
+        shape, _, dtype = npy.read_array_header_1_0(file)
+        item = int(np.prod(shape[1:])) * dtype.itemsize
+
+        def take(count: int) -> NDArray[Any]:
+            return np.frombuffer(file.read(count * item), dtype).reshape(-1, *shape[1:])
+
+        self._next = take
+        return take
+
+
+class _File(io.RawIOBase):
+    """A file of the job, read by ranges."""
+
+    def __init__(self, store: Store, name: str, size: int) -> None:
+        self._store, self._name, self._size, self._at = store, name, size, 0
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move to a position and return it."""
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        """Read into a buffer and return how much."""
+        stop = min(self._at + len(buffer), self._size)
+        if stop <= self._at:
+            return 0
+        data = self._store.get(self._name, Range=f"bytes={self._at}-{stop - 1}")
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
