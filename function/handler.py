@@ -18,7 +18,7 @@ from snapshot_restore_py import register_after_restore, register_before_snapshot
 from function.actions.limits import function_memory
 from function.errors import FunctionError
 from function.frames import own_code
-from function.runtime import invocation, worker
+from function.runtime import invocation, json_log, worker
 from function.runtime.supervisor import Supervisor
 
 _LOAD_SECONDS = 9.0  # Lambda gives a start ten
@@ -38,6 +38,7 @@ def _restored() -> None:
     _supervisor.start()
 
 
+json_log.install()
 gc.freeze()
 gc.enable()
 _supervisor = Supervisor(worker.main, function_memory(), loads=bool(os.environ.get(own_code.VARIABLE)))

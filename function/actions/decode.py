@@ -33,8 +33,8 @@ from function.models.result import (
     returned,
 )
 from function.output.applied import Results, inline_applied, write_applied
-from function.output.arrays import Stream, inline, write_npy
-from function.output.decoded import DecodedFrames
+from function.output.arrays import Stream, inline, inline_picture, write_npy
+from function.output.decoded import DecodedFrames, encode
 from function.output.formats import write
 from function.output.publish import Publication, check_bucket, finished
 from function.output.undo_log import Journal
@@ -177,18 +177,25 @@ class _DecodeRun:
         """The frames, their reduction, or own code's results as part of the answer. Raises LimitExceeded."""
         if reduced is not None:
             return inline(Stream(reduced.shape, reduced.dtype, [reduced]))
-        if not self._request.apply:
+        facts = self._frames.facts
+        if not (self._request.apply or facts.is_picture):
             return inline(Stream(self._frames.shape, np.dtype(np.uint8), self._pictures.in_order()))
-        answer = inline_applied(self._applied())
+        answer = inline_applied(self._applied()) if self._request.apply else self._inline_picture()
         size = len(own_code.to_json(answer) if isinstance(answer, list) else answer.data)
         if size > MAX_ANSWER_BYTES:
+            field = "apply" if self._request.apply else "size"
             raise LimitExceeded(
-                f"apply: an inline answer would have {size} bytes, and may have {MAX_ANSWER_BYTES}; give an output",
+                f"{field}: an inline answer would have {size} bytes, and may have {MAX_ANSWER_BYTES}; give an output",
                 limit="answer",
                 wanted=size,
                 maximum=MAX_ANSWER_BYTES,
             )
         return answer
+
+    def _inline_picture(self) -> Inline:
+        ((frame,),) = self._pictures.in_order()
+        data = encode(frame, self._frames.written_as, self._request.quality)
+        return inline_picture(data, frame.shape, self._frames.facts.content_type)
 
     def _applied(self) -> Results:
         """Own code's results for the frames in the order asked for; rows that follow each other twice, once."""

@@ -52,7 +52,7 @@ class Decode(Form, _Asked):
 
     def _output_disagreement(self) -> str | None:
         if self.output is None:
-            return "output: is required"
+            return None if self.format and FORMATS[self.format].is_answer else "output: is required"
         output, extension = self.output, self.output.extension
         if output.uri == getattr(self.video, "uri", None):
             return "output: is the video itself"
@@ -83,10 +83,13 @@ class Decode(Form, _Asked):
     def resolved_format(self, frame_count: int) -> Format:
         """The format to write: the stated one, or that of the output's extension, which for one frame is a picture's.
 
-        Raises BadRequest for several pictures in one object.
+        Raises BadRequest for several pictures in one object or in the answer.
         """
         if self.output is None:
             assert self.format, "the validation asks for an output or a format that needs none"
+            if FORMATS[self.format].is_picture and frame_count > 1:
+                message = f"is required for {frame_count} frames as {self.format}: a prefix that ends with a slash"
+                raise BadRequest(f"output: {message}", problems=[{"path": "output", "message": message}])
             return self.format
         if self.reduce:
             return REDUCTION_FORMAT
@@ -201,8 +204,8 @@ def _parsed(event: object, validate: Callable[[object], T], model: type[Model] |
         action: Any = event.get("action", "decode")
         model = model or (ACTIONS.get(action, Decode) if isinstance(action, str) else Decode)
         problems = problem_list(error, model)
-        unstored = [name for name, facts in FORMATS.items() if not facts.is_stored]
-        settled = "output" in event or event.get("format") in unstored or any(p["path"] == "output" for p in problems)
+        answers = [name for name, facts in FORMATS.items() if facts.is_answer]
+        settled = "output" in event or event.get("format") in answers or any(p["path"] == "output" for p in problems)
         if model is Decode and not settled:
             problems.append({"path": "output", "message": "is required"})
         raise BadRequest(summary(problems), problems=problems) from None

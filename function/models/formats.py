@@ -30,6 +30,7 @@ class OutputFormat:
     takes_apply: bool = False  # results of own code
     takes_frames: bool = True
     takes_shards: bool = False  # `picture` and `shard_mb`
+    is_answer: bool = False  # without an output: a part of the answer, of one frame if it is a picture
     raw: bool = False  # holds the frames' bytes as they are, so the size is known beforehand
     max_frames: int | None = None
     copies: int = 0  # of the whole result in memory, or of one part of it if it is streamed
@@ -92,6 +93,7 @@ FORMATS: Final[Mapping[Format, OutputFormat]] = {
         title="JPEG pictures",
         writer="pictures",
         content_type="image/jpeg",
+        is_answer=True,
         extensions=("jpg", "jpeg"),
         takes_quality=True,
         memory_per_frame_byte=2,
@@ -102,6 +104,7 @@ FORMATS: Final[Mapping[Format, OutputFormat]] = {
         title="PNG pictures",
         writer="pictures",
         content_type="image/png",
+        is_answer=True,
         extensions=("png",),
         memory_per_frame_byte=2,
         seconds_per_megapixel=0.13,
@@ -111,6 +114,7 @@ FORMATS: Final[Mapping[Format, OutputFormat]] = {
         title="WebP pictures",
         writer="pictures",
         content_type="image/webp",
+        is_answer=True,
         extensions=("webp",),
         takes_quality=True,
         memory_per_frame_byte=2,
@@ -159,7 +163,7 @@ FORMATS: Final[Mapping[Format, OutputFormat]] = {
         seconds_per_megapixel=0.04,
     ),
     "inline": OutputFormat(
-        title="answers", writer="answer", takes_reduction=True, takes_apply=True, raw=True, copies=4
+        title="answers", writer="answer", is_answer=True, takes_reduction=True, takes_apply=True, raw=True, copies=4
     ),
 }
 REDUCTION_FORMAT: Final[Format] = "npy"  # of a reduction that is stored

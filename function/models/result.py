@@ -74,8 +74,9 @@ class Counters(Model):
 
 
 class Inline(Model):
-    """An array in the answer itself: a .npy file in base64."""
+    """An array or a picture in the answer itself, in base64: a .npy file, or one of `content_type`."""
 
+    content_type: str | None = None
     shape: list[int]
     dtype: str
     data: str

@@ -86,9 +86,8 @@ def _frames_kind(value: object) -> str | None:
         return "<rows>"
     if isinstance(value, str | Range):
         return "<range>"
-    if isinstance(value, dict):
-        return next((f"<{name}>" for name in SELECTIONS if name in value), None)
-    return None
+    names = type(value).model_fields if isinstance(value, Model) else value if isinstance(value, dict) else ()
+    return next((f"<{name}>" for name in SELECTIONS if name in names), None)
 
 
 Frames = Annotated[

@@ -73,6 +73,12 @@ def inline(array: Stream) -> Inline:
     return Inline(shape=list(array.shape), dtype=array.dtype.name, data=base64.b64encode(data).decode())
 
 
+def inline_picture(data: bytes, shape: Sequence[int], content_type: str) -> Inline:
+    """The encoded picture of one frame (uint8 `shape` [H, W, 3]) in base64."""
+    text = base64.b64encode(data).decode()
+    return Inline(content_type=content_type, shape=list(shape), dtype="uint8", data=text)
+
+
 def described(written: Written, shape: Sequence[int], dtype: str = "uint8", row: int | None = None) -> Written:
     """The object's description with what it holds."""
     return written.model_copy(update={"shape": list(shape), "dtype": dtype, "row": row})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from typing import Any, Final, Protocol
 
@@ -35,7 +36,7 @@ def answer(event: object, context: Context, supervisor: Supervisor) -> Any:
     for item in received.items:
         if isinstance(item, Refused):
             _log(context, item.key, {}, item.error, 0.0)
-    outcomes = [_outcome(request, context, supervisor) for request in received.requests]
+    outcomes = received.carry_out(lambda request: _outcome(request, context, supervisor))
     return received.answer(outcomes, context.aws_request_id)
 
 
@@ -83,4 +84,5 @@ def _log(context: Context, key: str, event: dict[str, Any], outcome: Outcome, se
         counters=result.get("counters", {}),
         **more,
     )
-    print(line, flush=True)
+    sys.stdout.write(f"{line}\n")  # at once, as the worker writes to the same place
+    sys.stdout.flush()

@@ -18,7 +18,7 @@ from typing import Any
 from function.actions.limits import function_memory
 from function.errors import FunctionError
 from function.frames import own_code
-from function.runtime import invocation, worker
+from function.runtime import invocation, json_log, worker
 from function.runtime.supervisor import Supervisor
 
 
@@ -38,6 +38,7 @@ def main() -> None:
     """Answer lines until standard input ends."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    json_log.install()
     supervisor = Supervisor(worker.main, function_memory(), loads=bool(os.environ.get(own_code.VARIABLE)))
     try:
         for line in sys.stdin:

@@ -1,24 +1,26 @@
 """Splits an incoming event into requests, and turns their outcomes into the answer that Lambda must return.
 
-An event is a request itself, a notification of uploads (from S3 or EventBridge), a batch of SQS messages that hold
-either, or an HTTP request to the function's URL.
+An event is a request itself, a notification of uploads (from S3 or EventBridge, also by way of SNS), a batch of SQS
+messages that hold either, an array of any of these (EventBridge Pipes), tasks of S3 Batch Operations, or a request by
+HTTP.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Final
-from urllib.parse import unquote_plus
 
-from function.errors import BadRequest, FunctionError, Outcome, public_text
+from function.errors import BadRequest, FunctionError, Outcome, UnsupportedMedia, public_text
 from function.models.incoming import json_object, optional_text_at, text_at, wrong
 from function.models.problems import json_type
-from function.triggers import function_url
-from function.triggers.uploads import OnUpload, Upload
+from function.triggers import function_url, pictures, s3_batch
+from function.triggers.uploads import OnUpload, Upload, decoded_key, version_or_none
 
 MAX_RECORDS: Final = 10_000  # the most of an SQS batch
+
+_TAKEN: Final = ("aws:s3", "aws:sns", "aws:sqs")  # event sources of records
 
 
 class Kind(Enum):
@@ -27,20 +29,25 @@ class Kind(Enum):
     DIRECT = "a request itself"
     UPLOADS = "S3 or EventBridge"
     QUEUE = "SQS"
-    HTTP = "a function URL"
+    S3_BATCH = "S3 Batch Operations"
+    HTTP = "a POST to a function URL or API Gateway"
+    PICTURE = "a GET of a picture"
 
 
 @dataclass(frozen=True)
 class Request:
     """A request to run.
 
-    `key` names it in the answer: a message id or an object's URI. `asynchronous`: no caller waits for its result.
-    `etag` is the announced ETag of the video, empty if unknown.
+    `key` names it in the answer: the id of a message or a task, or an object's URI. `group`: the queue and message
+    group whose order counts, empty if none. `asynchronous`: no caller waits for its result. `is_upload`: the video is
+    an object that was announced. `etag` is the announced ETag of the video, empty if unknown.
     """
 
     event: dict[str, Any]
     key: str = ""
+    group: str = ""
     asynchronous: bool = False
+    is_upload: bool = False
     etag: str = ""
 
 
@@ -48,8 +55,9 @@ class Request:
 class Refused:
     """A part of the event that is an invalid request."""
 
-    error: BadRequest
+    error: FunctionError
     key: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,7 @@ class Ignored:
 
     reason: str
     key: str = ""
+    group: str = ""
 
 
 Item = Request | Refused | Ignored
@@ -65,27 +74,54 @@ Item = Request | Refused | Ignored
 
 @dataclass(frozen=True)
 class Delivery:
-    """The parts of one event, in its order."""
+    """The parts of one event, in its order. `about`: texts of the event that its answer repeats or depends on."""
 
     kind: Kind
     items: tuple[Item, ...]
+    about: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def requests(self) -> tuple[Request, ...]:
         """The requests to run, in this order."""
         return tuple(item for item in self.items if isinstance(item, Request))
 
+    def carry_out(self, run: Callable[[Request], Outcome]) -> list[Outcome]:
+        """Run each request in turn and return the outcomes.
+
+        A request behind a failure in its group is not run; its outcome is that failure.
+        """
+        outcomes: list[Outcome] = []
+        failed: dict[str, FunctionError] = {}
+        for item in self.items:
+            if isinstance(item, Ignored):
+                continue
+            outcome = item.error if isinstance(item, Refused) else failed.get(item.group) or run(item)
+            if isinstance(item, Request):
+                outcomes.append(outcome)
+            if item.group and isinstance(outcome, FunctionError) and _fails(item, outcome):
+                failed.setdefault(item.group, outcome)
+        return outcomes
+
     def answer(self, outcomes: Sequence[Outcome], request_id: str = "") -> Any:
         """Return the answer for Lambda from the outcome of each request.
 
         Raises the error of a direct invocation, and of an asynchronous one, which Lambda retries. Of several errors
-        the first retryable one is raised.
+        the first retryable one is raised. An upload that is no video fails nothing: its error is part of the answer.
         """
         ended = self._ended(outcomes)
-        failures = [(item.key, outcome) for item, outcome in ended if isinstance(outcome, FunctionError)]
+        failures = [
+            (item.key, outcome)
+            for item, outcome in ended
+            if isinstance(outcome, FunctionError) and _fails(item, outcome)
+        ]
         match self.kind:
             case Kind.HTTP:
                 return function_url.answer(_only(ended), request_id)
+            case Kind.PICTURE:
+                return function_url.picture_answer(_only(ended), request_id, self.about.get("if-none-match", ""))
+            case Kind.S3_BATCH:
+                reasons = {item.key: item.reason for item in self.items if isinstance(item, Ignored)}
+                return s3_batch.answer(self.about, [(item.key, outcome) for item, outcome in ended], reasons)
             case Kind.QUEUE:
                 for key, error in failures:
                     if not key:  # without an id only the whole batch can be retried
@@ -117,38 +153,105 @@ class Delivery:
 
 
 def parse(event: object, environment: Mapping[str, str]) -> Delivery:
-    """Split an event. Invalid parts become Refused items. `environment` holds HWANG_ON_UPLOAD."""
+    """Split an event. Invalid parts become Refused items. `environment` holds HWANG_ON_UPLOAD, HWANG_GET_PREFIXES."""
+    if isinstance(event, list):
+        return _piped(event, environment)
     if not isinstance(event, dict):
         error = BadRequest(f"the event must be a JSON object, not {json_type(event)}", problems=[])
         return Delivery(Kind.DIRECT, (Refused(error),))
     if function_url.is_http(event):
-        return Delivery(Kind.HTTP, _guarded(_posted, event))
+        return _http(event, environment)
+    if s3_batch.is_s3_batch(event):
+        return _tasks(event, environment)
     records = event.get("Records")
     if isinstance(records, list) and records and _source(records[0]) == "aws:sqs":
-        return Delivery(Kind.QUEUE, tuple(item for record in records for item in _message(record, environment)))
+        return Delivery(Kind.QUEUE, _messages(records, environment))
     if _is_notification(event):
         return Delivery(Kind.UPLOADS, _guarded(_notification, event, environment))
     return Delivery(Kind.DIRECT, (Request(event),))
 
 
-def _posted(event: Mapping[str, Any]) -> tuple[Item, ...]:
-    return (Request(function_url.request_in(event)),)
+def _piped(records: list[Any], environment: Mapping[str, str]) -> Delivery:
+    """Split the array that EventBridge Pipes sends: messages of SQS, or what an input transformer made of each."""
+    if not 1 <= len(records) <= MAX_RECORDS:
+        error = BadRequest(f"the event is an array, which must have 1 to {MAX_RECORDS} records", problems=[])
+        return Delivery(Kind.DIRECT, (Refused(error),))
+    if all(_source(record) == "aws:sqs" for record in records):
+        return Delivery(Kind.QUEUE, _messages(records, environment))
+    return Delivery(Kind.UPLOADS, tuple(item for one in records for item in _guarded(_piped_one, one, environment)))
+
+
+def _piped_one(record: object, environment: Mapping[str, str]) -> tuple[Item, ...]:
+    if _source(record) in _TAKEN:
+        return _record(record, environment)
+    if isinstance(record, str):
+        return _held(json_object(record, "event"), "event", environment)
+    if not isinstance(record, dict):
+        raise wrong("event", f"is an array, whose items must be JSON objects, not {json_type(record)}")
+    return _held(record, "event", environment)
+
+
+def _http(event: Mapping[str, Any], environment: Mapping[str, str]) -> Delivery:
+    allowed = environment.get(pictures.VARIABLE, "")
+    if not allowed or not function_url.is_get(event):
+        return Delivery(Kind.HTTP, _guarded(lambda: (Request(function_url.request_in(event)),)))
+    items = _guarded(lambda: (Request(pictures.request_for(function_url.query_of(event), allowed)),))
+    return Delivery(Kind.PICTURE, items, {"if-none-match": function_url.header_of(event, "if-none-match")})
+
+
+def _tasks(event: Mapping[str, Any], environment: Mapping[str, str]) -> Delivery:
+    try:
+        about, tasks = s3_batch.about(event), s3_batch.tasks_in(event)
+    except BadRequest as error:  # there is no task to answer for
+        return Delivery(Kind.DIRECT, (Refused(error),))
+    return Delivery(
+        Kind.S3_BATCH,
+        tuple(
+            replace(item, key=s3_batch.id_of(task))
+            for task in tasks
+            for item in _guarded(_task, event, task, environment)
+        ),
+        about,
+    )
+
+
+def _task(event: Mapping[str, Any], task: Mapping[str, Any], environment: Mapping[str, str]) -> tuple[Item, ...]:
+    upload, on_upload = s3_batch.upload_of(task), s3_batch.on_upload(event, environment)
+    reason = on_upload.why_not(upload)
+    return (Ignored(reason) if reason else Request(on_upload.request_for(upload)),)
+
+
+def _messages(records: list[Any], environment: Mapping[str, str]) -> tuple[Item, ...]:
+    return tuple(item for record in records for item in _message(record, environment))
 
 
 def _message(record: object, environment: Mapping[str, str]) -> tuple[Item, ...]:
     """Return the items of one SQS message, with its id as key."""
     key = record.get("messageId") if isinstance(record, dict) else None
-    return tuple(
-        replace(item, key=key if isinstance(key, str) else "") for item in _guarded(_held, record, environment)
-    )
+    key = key if isinstance(key, str) else ""
+    return tuple(replace(item, key=key, group=_group(record)) for item in _guarded(_body, record, environment))
 
 
-def _held(record: object, environment: Mapping[str, str]) -> tuple[Item, ...]:
+def _group(record: object) -> str:
+    """Return the FIFO queue and message group of an SQS message; empty in other queues, whose groups have no order."""
+    try:
+        queue = optional_text_at(record, "eventSourceARN") or ""
+        group = optional_text_at(record, "attributes", "MessageGroupId") or ""
+    except BadRequest:
+        return ""
+    return f"{queue} {group}" if queue.endswith(".fifo") else ""
+
+
+def _body(record: object, environment: Mapping[str, str]) -> tuple[Item, ...]:
     if _source(record) != "aws:sqs":
         raise wrong("Records", "have several sources")
-    document = json_object(text_at(record, "body"), "body")
+    return _held(json_object(text_at(record, "body"), "body"), "body", environment)
+
+
+def _held(document: dict[str, Any], path: str, environment: Mapping[str, str]) -> tuple[Item, ...]:
+    """Return the items of a request or a notification, also in the envelope of SNS."""
     if document.get("Type") == "Notification" and "TopicArn" in document:  # sent on by SNS
-        document = json_object(document.get("Message"), "body.Message")
+        document = json_object(document.get("Message"), f"{path}.Message")
     if _is_notification(document):
         return _notification(document, environment)
     return (Request(document, asynchronous=True),)
@@ -167,24 +270,31 @@ def _notification(document: Mapping[str, Any], environment: Mapping[str, str]) -
     records = document["Records"]
     if not isinstance(records, list) or not 1 <= len(records) <= MAX_RECORDS:
         raise wrong("Records", f"must be an array of 1 to {MAX_RECORDS} records")
+    if any(_source(record) in _TAKEN for record in records):  # then others are none of our business
+        return tuple(item for record in records for item in _own(record, environment))
     return tuple(item for record in records for item in _guarded(_record, record, environment))
 
 
+def _own(record: object, environment: Mapping[str, str]) -> tuple[Item, ...]:
+    if _source(record) in _TAKEN:
+        return _guarded(_record, record, environment)
+    return (Ignored(f"it comes from {public_text((_source(record) or 'nowhere')[:100])}"),)
+
+
 def _record(record: object, environment: Mapping[str, str]) -> tuple[Item, ...]:
-    """Return the item of one record of an S3 notification; its key is URL-encoded, as in a form."""
+    """Return the items of one record of S3 or SNS; the key of S3 is URL-encoded, as in a form."""
     source = _source(record)
+    if source == "aws:sns":
+        key = text_at(record, "Sns", "MessageId")
+        items = _held(json_object(text_at(record, "Sns", "Message"), "Sns.Message"), "Sns.Message", environment)
+        return tuple(item if item.key else replace(item, key=key) for item in items)
     if source != "aws:s3":
-        taken = "only those of aws:s3 are taken, and a batch of aws:sqs that is not within another"
+        taken = "only those of aws:s3 and aws:sns are taken, and a batch of aws:sqs that is not within another"
         raise wrong("Records", f"come from {source or 'nowhere'}; {taken}")
-    encoded = text_at(record, "s3", "object", "key")
-    try:
-        key = unquote_plus(encoded, errors="strict")
-    except UnicodeDecodeError:
-        raise wrong("s3.object.key", "is not URL-encoded UTF-8") from None
     upload = Upload(
         bucket=text_at(record, "s3", "bucket", "name"),
-        key=key,
-        version_id=_version(optional_text_at(record, "s3", "object", "versionId")),
+        key=decoded_key(text_at(record, "s3", "object", "key"), "s3.object.key"),
+        version_id=version_or_none(optional_text_at(record, "s3", "object", "versionId")),
         etag=optional_text_at(record, "s3", "object", "eTag") or "",
     )
     name = text_at(record, "eventName").removeprefix("s3:")
@@ -199,7 +309,7 @@ def _event_bridge(document: Mapping[str, Any], environment: Mapping[str, str]) -
     upload = Upload(
         bucket=text_at(document, "detail", "bucket", "name"),
         key=text_at(document, "detail", "object", "key"),
-        version_id=_version(optional_text_at(document, "detail", "object", "version-id")),
+        version_id=version_or_none(optional_text_at(document, "detail", "object", "version-id")),
         etag=optional_text_at(document, "detail", "object", "etag") or "",
     )
     return (_uploaded(upload, name, name == "Object Created", environment),)
@@ -213,7 +323,8 @@ def _uploaded(upload: Upload, name: str, created: bool, environment: Mapping[str
         reason = on_upload.why_not(upload)
         if reason:
             return Ignored(reason, upload.uri)
-        return Request(on_upload.request_for(upload), upload.uri, asynchronous=True, etag=upload.etag)
+        request = on_upload.request_for(upload)
+        return Request(request, upload.uri, asynchronous=True, is_upload=True, etag=upload.etag)
     except BadRequest as error:
         return Refused(error, upload.uri)
 
@@ -221,7 +332,7 @@ def _uploaded(upload: Upload, name: str, created: bool, environment: Mapping[str
 def _guarded(items: Callable[..., tuple[Item, ...]], *arguments: object) -> tuple[Item, ...]:
     try:
         return items(*arguments)
-    except BadRequest as error:
+    except FunctionError as error:
         return (Refused(error),)
 
 
@@ -233,9 +344,9 @@ def _source(record: object) -> str | None:
     return source if isinstance(source, str) else None
 
 
-def _version(version_id: str | None) -> str | None:
-    """Return the version id, or None: a bucket without versions says null, or nothing."""
-    return None if version_id in ("", "null") else version_id
+def _fails(item: Item, error: FunctionError) -> bool:
+    """False if no one needs to know beyond the log and the answer: nothing helps an upload that is no video."""
+    return not (isinstance(error, UnsupportedMedia) and isinstance(item, Request) and item.is_upload)
 
 
 def _only(ended: Sequence[tuple[Item, Outcome]]) -> Outcome:
@@ -246,4 +357,6 @@ def _only(ended: Sequence[tuple[Item, Outcome]]) -> Outcome:
 def _result(item: Item, outcome: Outcome) -> dict[str, Any]:
     if isinstance(item, Ignored):
         return {"key": item.key, "ignored": item.reason}
+    if isinstance(outcome, FunctionError):
+        return {"key": item.key, "error": outcome.facts()}
     return {"key": item.key, "result": outcome}

@@ -1,6 +1,7 @@
-"""Requests and answers of a function URL: JSON in the body of a POST, and an HTTP status for every error code.
+"""Requests and answers of function URLs and API Gateway: JSON in the body of a POST, a status for every error code.
 
-Lambda sets the cross-origin headers, as configured with the URL.
+Events are those of function URLs and HTTP APIs (payload format 2.0), or of REST APIs (and 1.0). A GET is answered with
+a picture. Lambda sets the cross-origin headers, as configured with the URL.
 """
 
 from __future__ import annotations
@@ -9,11 +10,15 @@ import base64
 import json
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 from function.errors import FunctionError, LimitExceeded
-from function.models.incoming import json_object, optional_text_at, wrong
+from function.models.incoming import json_object, optional_text_at, text_at, wrong
 from function.models.result import MAX_ANSWER_BYTES
 
+# Without `public`, shared caches keep no answers to signed requests.
+CACHE_CONTROL: Final = "max-age=3600"
+_MAX_PARAMETERS: Final = 100
 _STATUS: Final = {
     "BadRequest": 400,
     "FrameOutOfRange": 400,
@@ -46,12 +51,38 @@ def status(error: FunctionError) -> int:
 def is_http(event: Mapping[str, Any]) -> bool:
     """True if the event is an HTTP request."""
     context = event.get("requestContext")
-    return isinstance(context, dict) and isinstance(context.get("http"), dict)
+    return isinstance(context, dict) and ("httpMethod" in event or isinstance(context.get("http"), dict))
+
+
+def is_get(event: Mapping[str, Any]) -> bool:
+    """True if the HTTP request is a GET."""
+    return "GET" in (event.get("httpMethod"), event["requestContext"].get("http", {}).get("method"))
+
+
+def query_of(event: Mapping[str, Any]) -> dict[str, str]:
+    """Return the parameters of the query, decoded; of equal names the last. Raises BadRequest."""
+    raw = optional_text_at(event, "rawQueryString")
+    if raw:
+        try:
+            parsed = parse_qsl(raw, keep_blank_values=True, errors="strict", max_num_fields=_MAX_PARAMETERS)
+        except ValueError:
+            raise wrong("rawQueryString", "is not a query in UTF-8 of at most 100 parameters") from None
+        return dict(parsed)
+    given = event.get("queryStringParameters")
+    return {name: text_at(given, name) for name in given} if isinstance(given, dict) else {}
+
+
+def header_of(event: Mapping[str, Any], name: str) -> str:
+    """Return a header of the request, empty if absent. `name` in lower case; API Gateway leaves names as they came."""
+    headers = event.get("headers")
+    named = headers.items() if isinstance(headers, dict) else ()
+    return next((value for key, value in named if key.lower() == name and isinstance(value, str)), "")
 
 
 def request_in(event: Mapping[str, Any]) -> dict[str, Any]:
     """Return the request in the body. Raises BadRequest."""
-    method = optional_text_at(event, "requestContext", "http", "method")
+    place = ("httpMethod",) if "httpMethod" in event else ("requestContext", "http", "method")
+    method = optional_text_at(event, *place)
     if method != "POST":
         raise wrong("method", f"must be POST, not {method}, with the request as JSON in the body")
     body = event.get("body")
@@ -82,6 +113,23 @@ def answer(outcome: dict[str, Any] | FunctionError, request_id: str) -> dict[str
         maximum=MAX_ANSWER_BYTES,
     )
     return answer(error, request_id)
+
+
+def picture_answer(outcome: dict[str, Any] | FunctionError, request_id: str, if_none_match: str) -> dict[str, Any]:
+    """Return the HTTP answer to a GET: the picture, no body if `if_none_match` has its ETag, or the error as JSON."""
+    if isinstance(outcome, FunctionError):
+        return answer(outcome, request_id)
+    etag = f'"{outcome["request"]}"'
+    headers = {"cache-control": CACHE_CONTROL, "etag": etag}
+    if etag in (one.strip().removeprefix("W/") for one in if_none_match.split(",")):
+        return {"statusCode": 304, "headers": headers, "body": ""}
+    picture = outcome["inline"]
+    return {
+        "statusCode": 200,
+        "headers": {"content-type": picture["content_type"], **headers},
+        "body": picture["data"],
+        "isBase64Encoded": True,
+    }
 
 
 def _answer(code: int, body: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import unquote_plus
 
 from function.models.incoming import json_object, wrong
 from function.models.places import S3_URI
@@ -38,13 +39,27 @@ class Upload:
         return {"bucket": self.bucket, "key": self.key, "name": name, "stem": name.rpartition(".")[0] or name}
 
 
+def decoded_key(encoded: str, path: str) -> str:
+    """Return the key that is URL-encoded as in a form; `path` names it in errors. Raises BadRequest."""
+    try:
+        return unquote_plus(encoded, errors="strict")
+    except UnicodeDecodeError:
+        raise wrong(path, "is not URL-encoded UTF-8") from None
+
+
+def version_or_none(version_id: str | None) -> str | None:
+    """Return the version id, or None: a bucket without versions says null, or nothing."""
+    return None if version_id in ("", "null") else version_id
+
+
 @dataclass(frozen=True)
 class OnUpload:
-    """The configuration: a request without its video, and the prefix of the trigger."""
+    """The configuration: a request without its video, and the prefix of the trigger. `name`: where it stands."""
 
     request: Mapping[str, Any]
     prefix: str
     allow_same_prefix: bool
+    name: str = VARIABLE
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> OnUpload:
@@ -52,20 +67,25 @@ class OnUpload:
         text = environment.get(VARIABLE)
         if not text:
             raise wrong(VARIABLE, f"is not set; it holds the request for an uploaded object, like {_EXAMPLE}")
-        request = json_object(text, VARIABLE)
+        return cls.parsed(text, VARIABLE)
+
+    @classmethod
+    def parsed(cls, text: str, name: str) -> OnUpload:
+        """Parse the JSON of the configuration. Raises BadRequest."""
+        request = json_object(text, name)
         prefix, allow = request.pop("prefix", ""), request.pop("allow_same_prefix", False)
         if not isinstance(prefix, str):
-            raise wrong(f"{VARIABLE}.prefix", f"must be a string, not {json_type(prefix)}")
+            raise wrong(f"{name}.prefix", f"must be a string, not {json_type(prefix)}")
         if not isinstance(allow, bool):
-            raise wrong(f"{VARIABLE}.allow_same_prefix", f"must be true or false, not {json_type(allow)}")
+            raise wrong(f"{name}.allow_same_prefix", f"must be true or false, not {json_type(allow)}")
         if "video" in request:
-            raise wrong(f"{VARIABLE}.video", "must be absent; the video is the uploaded object")
-        return cls(request, prefix, allow)
+            raise wrong(f"{name}.video", "must be absent; the video is the uploaded object")
+        return cls(request, prefix, allow, name)
 
     def why_not(self, upload: Upload) -> str | None:
         """Return why the object is ignored, or None."""
         if not upload.key.startswith(self.prefix):
-            return f"its key does not begin with the prefix of {VARIABLE}"
+            return f"its key does not begin with the prefix of {self.name}"
         if upload.key.endswith("/"):
             return "it stands for a folder"
         return None
@@ -77,7 +97,7 @@ class OnUpload:
             video["version_id"] = upload.version_id
         request = {"if_exists": "reuse", **self.request, "video": video}
         if isinstance(request.get("output"), str):
-            request["output"] = _filled(request["output"], upload)
+            request["output"] = _filled(request["output"], upload, f"{self.name}.output")
             self._check_recursion(request["output"], upload)
         return request
 
@@ -95,17 +115,17 @@ class OnUpload:
             )
 
 
-def _filled(template: str, upload: Upload) -> str:
+def _filled(template: str, upload: Upload, path: str) -> str:
     """Replace the placeholders once; the values are not searched for placeholders again."""
     values = upload.placeholders
 
     def value(match: re.Match[str]) -> str:
         if match[1] not in values:
             known = ", ".join(f"{{{name}}}" for name in values)
-            raise wrong(f"{VARIABLE}.output", f"has the unknown placeholder {match[0]}; there are {known}")
+            raise wrong(path, f"has the unknown placeholder {match[0]}; there are {known}")
         return values[match[1]]
 
     bucket = template.removeprefix("s3://").partition("/")[0]
     if any(name != "bucket" for name in _PLACEHOLDER.findall(bucket)):
-        raise wrong(f"{VARIABLE}.output", "must not let an uploaded object's name choose the bucket")
+        raise wrong(path, "must not let an uploaded object's name choose the bucket")
     return _PLACEHOLDER.sub(value, template)
