@@ -14,6 +14,7 @@ import pytest
 
 from local import clip as real_clip
 from tests.cloud.function import Function, Good
+from tests.cloud.log_lines import not_json
 from tests.cloud.postconditions import Postconditions
 from tests.cloud.stack import RESULTS, VIDEOS, FaultStack, Limits
 from tests.cloud.state import State
@@ -27,6 +28,7 @@ GOOD_ROW = 17
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "limits(**fields): what the function is given, see stack.Limits")
+    config.addinivalue_line("markers", "prints: own code writes to the log what it likes")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -75,12 +77,15 @@ def beds(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beds
 
 
 @pytest.fixture
-def function(beds: Beds, request: pytest.FixtureRequest) -> Function:
-    """The function, warm, with the limits that the test is marked with."""
+def function(beds: Beds, request: pytest.FixtureRequest) -> Iterator[Function]:
+    """The function, warm, with the limits that the test is marked with. Its log must be JSON, line by line."""
+    since = time.time()
     marker = request.node.get_closest_marker("limits")
     function = beds.function(Limits(**marker.kwargs) if marker else Limits())
     function.check_good()
-    return function
+    yield function
+    if not request.node.get_closest_marker("prints"):
+        assert list(not_json(beds.current.log(since))) == []
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from local.stack import DIRECT, ROOT, Stack, StackError, aws_client, docker
+from tests.support import tree
 from tests.support.faults.client import Faults
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ class FaultStack(Stack):
 
     @property
     def files(self) -> tuple[Path, ...]:
-        return (HERE / "compose.yml", self.scratch / "function.json", *self.overrides)
+        mounted = tree.compose_files(self.image)
+        return (HERE / "compose.yml", *mounted, self.scratch / "function.json", *self.overrides)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -135,6 +137,14 @@ class FaultStack(Stack):
     def python(self, service: str, code: str, *arguments: str) -> str:
         """What the code prints when it runs inside the service's container. Raises StackError."""
         return self._engine("exec", self._containers[service], "python3", "-c", code, *arguments)
+
+    def log(self, since: float) -> str:
+        """What the function's container has written from then on (seconds since 1970), to both streams."""
+        command = [self._docker, "logs", "--since", f"{since:.3f}", self.container("function")]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        if done.returncode:
+            raise StackError(f"docker logs: {done.stdout.strip()}")
+        return done.stdout
 
     @cached_property
     def _containers(self) -> dict[str, str]:

@@ -1,0 +1,24 @@
+"""The lines of the function's log that are no JSON: there shall be none but the emulator's."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+# The emulator's: what Lambda writes for each invocation, and what it says of itself, with the time in front.
+EMULATOR = re.compile(
+    r"(START|END|REPORT|INIT_REPORT|EXTENSION|TELEMETRY) |\d\d \w{3} \d{4} \d\d:\d\d:\d\d,\d{3} \[\w+\] "
+)
+
+
+def not_json(log: str) -> Iterator[str]:
+    """Yields each line that is neither the emulator's nor a JSON object."""
+    for line in log.splitlines():
+        if line.strip() and not EMULATOR.match(line):
+            try:
+                is_object = isinstance(json.loads(line), dict)
+            except ValueError:
+                is_object = False
+            if not is_object:
+                yield line
