@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 
 from function.errors import FunctionError, LimitExceeded
 from function.models.incoming import json_object, optional_text_at, text_at, wrong
-from function.models.result import MAX_ANSWER_BYTES
+from function.models.result import MAX_ANSWER_BYTES, DecodeResult
 
 # Without `public`, shared caches keep no answers to signed requests.
 CACHE_CONTROL: Final = "max-age=3600"
@@ -119,15 +119,17 @@ def picture_answer(outcome: dict[str, Any] | FunctionError, request_id: str, if_
     """Return the HTTP answer to a GET: the picture, no body if `if_none_match` has its ETag, or the error as JSON."""
     if isinstance(outcome, FunctionError):
         return answer(outcome, request_id)
-    etag = f'"{outcome["request"]}"'
+    result = DecodeResult.model_validate(outcome)
+    etag = f'"{result.request}"'
     headers = {"cache-control": CACHE_CONTROL, "etag": etag}
     if etag in (one.strip().removeprefix("W/") for one in if_none_match.split(",")):
         return {"statusCode": 304, "headers": headers, "body": ""}
-    picture = outcome["inline"]
+    picture = result.inline
+    assert picture, "a GET asks for a picture in the answer"
     return {
         "statusCode": 200,
-        "headers": {"content-type": picture["content_type"], **headers},
-        "body": picture["data"],
+        "headers": {"content-type": picture.content_type, **headers},
+        "body": picture.data,
         "isBase64Encoded": True,
     }
 

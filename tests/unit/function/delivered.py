@@ -20,6 +20,22 @@ def environment(**changes: object) -> dict[str, str]:
     return {"HWANG_ON_UPLOAD": json.dumps(ON_UPLOAD | changes)}
 
 
+def picture(content_type: str) -> dict[str, Any]:
+    """The result of a request for one picture in the answer, its bytes AB."""
+    facts = dict.fromkeys(("bytes", "width", "height", "rotation", "frames", "fps", "seconds", "keyframes"), 1)
+    return {
+        "request": "0f" * 16,
+        "video": facts | {"uri": "s3://films/clip.mp4", "etag": "e", "codec": "h264", "container": "mp4"},
+        "frames": {"count": 1, "rows": [0], "timestamps": [0.0]},
+        "output": [],
+        "objects": 0,
+        "inline": {"content_type": content_type, "shape": [1, 1, 3], "dtype": "uint8", "data": "QUI="},
+        "counters": dict.fromkeys(
+            ("bytes_read", "requests", "samples_decoded", "samples_skipped", "frames_decoded"), 1
+        ),
+    }
+
+
 def only(delivery: Delivery) -> Any:
     (item,) = delivery.items
     return item

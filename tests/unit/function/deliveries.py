@@ -41,6 +41,48 @@ def s3_notification(*records: dict[str, Any]) -> dict[str, Any]:
     return {"Records": list(records)}
 
 
+def sns_event(message: object, identifier: str = "dc1e94d9-56c5-5e96-808d-cc7f68faa162") -> dict[str, Any]:
+    """What SNS invokes a function with: one record."""
+    return {
+        "Records": [
+            {
+                "EventSource": "aws:sns",
+                "EventVersion": "1.0",
+                "EventSubscriptionArn": "arn:aws:sns:eu-central-1:111122223333:uploads:21be56ed-a058",
+                "Sns": {
+                    "Type": "Notification",
+                    "MessageId": identifier,
+                    "TopicArn": "arn:aws:sns:eu-central-1:111122223333:uploads",
+                    "Subject": None,
+                    "Message": message if isinstance(message, str) else json.dumps(message),
+                    "Timestamp": "2026-11-12T10:11:12.345Z",
+                    "SignatureVersion": "1",
+                    "Signature": "EXAMPLEpH+DcEwjAPg8O9mY8dReBSwksfg2S7WKQcikcNK+gLPoBc1Q=",
+                    "SigningCertUrl": "https://sns.eu-central-1.amazonaws.com/SimpleNotificationService-example.pem",
+                    "UnsubscribeUrl": "https://sns.eu-central-1.amazonaws.com/?Action=Unsubscribe",
+                    "MessageAttributes": {},
+                },
+            }
+        ]
+    }
+
+
+def s3_batch(*tasks: dict[str, Any], version: str = "1.0", **arguments: str) -> dict[str, Any]:
+    """An invocation by S3 Batch Operations; the arguments are the job's, which schema 2.0 alone has."""
+    return {
+        "invocationSchemaVersion": version,
+        "invocationId": "YXNkbGZqYWRmaiBhc2RmdW9hZHNmZGpmaGFzbGtkaGZza2RmaAo",
+        "job": {"id": "f3cc4f60-61f6-4a2b-8a21-d07600c373ce", **({"userArguments": arguments} if arguments else {})},
+        "tasks": list(tasks),
+    }
+
+
+def s3_task(key: str, name: str = "task-1", bucket: str = "uploads", version: str = "1.0") -> dict[str, Any]:
+    """A task; the key is given plain and encoded. Schema 2.0 has the bucket's name, 1.0 its ARN."""
+    place = {"s3Bucket": bucket} if version == "2.0" else {"s3BucketArn": f"arn:aws:s3:::{bucket}"}
+    return {"taskId": name, "s3Key": quote_plus(key, safe="/*-._"), "s3VersionId": None, **place}
+
+
 def s3_test_event(bucket: str = "uploads") -> dict[str, Any]:
     """What S3 sends when a notification is configured: no Records."""
     return {
@@ -117,6 +159,16 @@ def sqs_message(identifier: str, body: object) -> dict[str, Any]:
     }
 
 
+def fifo_batch(*messages: tuple[str, str, object]) -> dict[str, Any]:
+    """Messages of a FIFO queue: the id, the message group, the body."""
+    records = []
+    for identifier, group, body in messages:
+        record = sqs_message(identifier, body)
+        record["attributes"] |= {"MessageGroupId": group, "SequenceNumber": "18849496460467696128"}
+        records.append(record | {"eventSourceARN": "arn:aws:sqs:eu-central-1:111122223333:requests.fifo"})
+    return {"Records": records}
+
+
 def sqs_batch(*bodies: object) -> dict[str, Any]:
     """Messages m0, m1, …"""
     return {"Records": [sqs_message(f"m{number}", body) for number, body in enumerate(bodies)]}
@@ -153,3 +205,43 @@ def http_request(body: object, method: str = "POST", *, base64: bool = False) ->
     if body is not None:
         event["body"] = body if isinstance(body, str) else json.dumps(body)
     return event
+
+
+def http_get(query: str, **headers: str) -> dict[str, Any]:
+    """A GET, payload format 2.0."""
+    event = http_request(None, "GET")
+    return event | {"rawQueryString": query, "headers": event["headers"] | headers}
+
+
+def rest_request(
+    body: object, method: str = "POST", query: dict[str, str] | None = None, **headers: str
+) -> dict[str, Any]:
+    """A request to a REST API of API Gateway, or to an HTTP API with payload format 1.0: its query is decoded."""
+    return {
+        "resource": "/frames",
+        "path": "/frames",
+        "httpMethod": method,
+        "headers": {
+            "Content-Type": "application/json",
+            "Host": "70ixmpl4fl.execute-api.us-east-2.amazonaws.com",
+            **headers,
+        },
+        "multiValueHeaders": {"Content-Type": ["application/json"]},
+        "queryStringParameters": query,
+        "multiValueQueryStringParameters": {name: [value] for name, value in query.items()} if query else None,
+        "pathParameters": None,
+        "stageVariables": None,
+        "requestContext": {
+            "resourcePath": "/frames",
+            "httpMethod": method,
+            "path": "/Prod/frames",
+            "accountId": "123456789012",
+            "protocol": "HTTP/1.1",
+            "stage": "Prod",
+            "requestId": "E7jzT0vKCdWkJ8M=",
+            "identity": {"sourceIp": "203.0.113.7", "userAgent": "curl/8.0"},
+            "apiId": "70ixmpl4fl",
+        },
+        "body": body if body is None or isinstance(body, str) else json.dumps(body),
+        "isBase64Encoded": False,
+    }

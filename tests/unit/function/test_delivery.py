@@ -10,16 +10,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from function.errors import BadRequest, FunctionError, Outcome, SourceNotFound, SourceUnavailable
+from function.errors import BadRequest, FunctionError, Outcome, SourceNotFound, SourceUnavailable, UnsupportedMedia
 from function.triggers.delivery import Ignored, Kind, Refused, Request, parse
-from tests.unit.function.delivered import BUSY, GONE, ON_UPLOAD, PLAIN, environment, only, refusal
+from tests.unit.function.delivered import BUSY, GONE, ON_UPLOAD, PLAIN, environment, messages, only, picture, refusal
 from tests.unit.function.deliveries import (
     event_bridge,
+    fifo_batch,
+    http_get,
     http_request,
+    rest_request,
+    s3_batch,
     s3_notification,
     s3_record,
+    s3_task,
     s3_test_event,
     sns_envelope,
+    sns_event,
     sqs_batch,
 )
 
@@ -61,7 +67,7 @@ def test_an_event_that_is_no_news_is_the_request_itself(event: dict[str, Any]) -
         delivery.answer([GONE])
 
 
-@pytest.mark.parametrize("event", [None, [], [PLAIN], "text", 7, True])
+@pytest.mark.parametrize("event", [None, "text", 7, True])
 def test_an_event_that_is_no_object_is_refused(event: object) -> None:
     with pytest.raises(BadRequest, match="must be a JSON object"):
         parse(event, {}).answer([])
@@ -182,7 +188,8 @@ def test_of_several_failures_the_one_that_may_pass_is_raised() -> None:
 @pytest.mark.parametrize(
     "event",
     [
-        {"Records": [{"EventSource": "aws:sns", "EventVersion": "1.0", "Sns": {"Message": "{}"}}]},
+        {"Records": [{"EventSource": "aws:sns", "EventVersion": "1.0", "Sns": {"Message": "frames, please"}}]},
+        {"Records": [{"EventSource": "aws:sns", "EventVersion": "1.0", "Sns": {"MessageId": "i", "Message": "[]"}}]},
         {"Records": [{"eventSource": "aws:dynamodb"}]},
         {"Records": []},
         {"Records": {}},
@@ -247,6 +254,109 @@ def test_a_refusal_is_one_line_without_secrets() -> None:
     assert len(item.error.report("id")) < 1000
 
 
+# What is no video, and what is none of our business
+
+
+NO_VIDEO = UnsupportedMedia("video: s3://uploads/notes.txt is no video")
+
+
+def test_an_upload_that_is_no_video_is_an_outcome_and_fails_nothing() -> None:
+    delivery = parse(s3_notification(s3_record("a.mp4"), s3_record("notes.txt"), s3_record("b.mp4")), environment())
+    first, second, third = delivery.answer([{"objects": 1}, NO_VIDEO, {"objects": 2}])["results"]
+    assert (first["result"], third["result"]) == ({"objects": 1}, {"objects": 2})
+    assert second == {"key": "s3://uploads/notes.txt", "error": NO_VIDEO.facts()}
+    for event in (s3_notification(s3_record("notes.txt")), event_bridge("notes.txt")):
+        assert [*parse(event, environment()).answer([NO_VIDEO])["results"][0]] == ["key", "error"]
+    with pytest.raises(SourceUnavailable):
+        delivery.answer([{"objects": 1}, NO_VIDEO, BUSY])
+
+
+def test_a_request_whose_video_is_none_fails() -> None:
+    for event in (PLAIN, sns_event(PLAIN)):
+        with pytest.raises(UnsupportedMedia):
+            parse(event, {}).answer([NO_VIDEO])
+    assert messages(parse(sqs_batch(PLAIN), {}), [NO_VIDEO]) == ["m0"]
+
+
+def test_records_of_another_kind_among_uploads_are_outcomes() -> None:
+    delivery = parse(s3_notification(s3_record("a.mp4"), {"eventSource": "aws:dynamodb"}), environment())
+    told = delivery.answer([{"objects": 1}])["results"]
+    assert told == [
+        {"key": "s3://uploads/a.mp4", "result": {"objects": 1}},
+        {"key": "", "ignored": "it comes from aws:dynamodb"},
+    ]
+
+
+# SNS
+
+
+@pytest.mark.parametrize(
+    ("message", "video", "key"),
+    [
+        (PLAIN, PLAIN["video"], "mail-1"),
+        (s3_notification(s3_record("a b.mp4")), {"bucket": "uploads", "key": "a b.mp4"}, "s3://uploads/a b.mp4"),
+        (event_bridge("a b.mp4"), {"bucket": "uploads", "key": "a b.mp4"}, "s3://uploads/a b.mp4"),
+    ],
+)
+def test_sns_invokes_the_function_with_a_request_or_news(message: object, video: object, key: str) -> None:
+    delivery = parse(sns_event(message, "mail-1"), environment())
+    request = only(delivery)
+    assert (request.event["video"], request.key, request.asynchronous) == (video, key, True)
+    assert delivery.answer([{"objects": 1}]) == {"results": [{"key": key, "result": {"objects": 1}}]}
+    with pytest.raises(SourceUnavailable):
+        delivery.answer([BUSY])
+
+
+def test_the_test_event_of_s3_by_way_of_sns_is_ignored() -> None:
+    delivery = parse(sns_event(s3_test_event(), "mail-1"), {})
+    assert [*delivery.answer([])["results"][0]] == ["key", "ignored"]
+
+
+# EventBridge: Pipes, input transformers
+
+
+def test_pipes_send_an_array_of_messages_and_are_told_which_failed() -> None:
+    piped = sqs_batch(PLAIN, s3_notification(s3_record("a b.mp4")), "no json")["Records"]
+    delivery = parse(piped, environment())
+    assert delivery.kind is Kind.QUEUE
+    assert [request.event["video"] for request in delivery.requests] == [
+        PLAIN["video"],
+        {"bucket": "uploads", "key": "a b.mp4"},
+    ]
+    assert messages(delivery, [BUSY, {}]) == ["m0", "m2"]
+
+
+@pytest.mark.parametrize(
+    ("item", "video"),
+    [
+        (PLAIN, PLAIN["video"]),
+        (json.dumps(PLAIN), PLAIN["video"]),
+        (s3_record("a b.mp4"), {"bucket": "uploads", "key": "a b.mp4"}),
+        (s3_notification(s3_record("a b.mp4")), {"bucket": "uploads", "key": "a b.mp4"}),
+        (event_bridge("a b.mp4"), {"bucket": "uploads", "key": "a b.mp4"}),
+        (sns_envelope(s3_notification(s3_record("a b.mp4"))), {"bucket": "uploads", "key": "a b.mp4"}),
+    ],
+)
+def test_an_input_transformer_of_a_pipe_makes_requests_or_news_of_its_messages(item: object, video: object) -> None:
+    delivery = parse([item, item], environment())
+    assert [request.event["video"] for request in delivery.requests] == [video, video]
+    assert [told["result"] for told in delivery.answer([{}, {"objects": 1}])["results"]] == [{}, {"objects": 1}]
+    with pytest.raises(SourceUnavailable):
+        delivery.answer([{}, BUSY])
+
+
+@pytest.mark.parametrize("event", [[], [7], [None], [[PLAIN]], ["frames, please"]])
+def test_an_array_of_something_else_is_refused(event: list[object]) -> None:
+    delivery = parse(event, environment())
+    assert refusal(delivery)
+    with pytest.raises(BadRequest):
+        delivery.answer([])
+
+
+def test_an_input_transformer_of_a_rule_makes_a_request() -> None:
+    assert parse(PLAIN, {}).requests == (Request(PLAIN),)
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -258,6 +368,13 @@ SHAPES = [
     event_bridge("a.mp4"),
     sqs_batch(PLAIN, sns_envelope(s3_notification(s3_record("a.mp4")))),
     http_request(PLAIN),
+    http_get("video=s3://uploads/a.mp4&at=1.5&format=webp"),
+    rest_request(PLAIN),
+    rest_request(None, "GET", {"video": "s3://uploads/a.mp4", "row": "1"}),
+    sns_event(s3_notification(s3_record("a.mp4"))),
+    fifo_batch(("m0", "a", PLAIN), ("m1", "a", "no json")),
+    [*sqs_batch(PLAIN)["Records"], s3_record("a.mp4"), PLAIN],
+    s3_batch(s3_task("a.mp4"), s3_task("b.mp4", "task-2", version="2.0"), version="2.0", request=json.dumps(ON_UPLOAD)),
     {"HWANG_ON_UPLOAD": "x"},
 ]
 
@@ -276,9 +393,10 @@ def damaged(data: st.DataObject, value: Any) -> Any:
 def test_any_event_and_configuration_gives_requests_or_typed_errors(
     data: st.DataObject, shape: Any, variable: str
 ) -> None:
-    delivery = parse(damaged(data, shape), {"HWANG_ON_UPLOAD": variable})
-    ends: list[Outcome] = [{}, GONE, BUSY]
-    outcomes = [data.draw(st.sampled_from(ends)) for _ in delivery.requests]
+    delivery = parse(damaged(data, shape), {"HWANG_ON_UPLOAD": variable, "HWANG_GET_PREFIXES": "s3://uploads/"})
+    done = picture("image/webp") if delivery.kind is Kind.PICTURE else {}
+    ends: list[Outcome] = [done, GONE, BUSY, NO_VIDEO]
+    outcomes = delivery.carry_out(lambda _: data.draw(st.sampled_from(ends)))
     try:
         json.dumps(delivery.answer(outcomes))
     except FunctionError as error:

@@ -81,8 +81,8 @@ def test_an_error_is_raised_and_logged_with_its_code_detail_and_trace(capsys: py
 
 def test_an_event_that_is_no_object_never_reaches_the_worker(capsys: pytest.CaptureFixture[str]) -> None:
     worker = Worker([])
-    with pytest.raises(BadRequest, match="must be a JSON object, not an array"):
-        answer([VIDEO], worker)
+    with pytest.raises(BadRequest, match="must be a JSON object, not a string"):
+        answer("frames", worker)
     assert not worker.asked
     assert [line["Code"] for line in lines(capsys)] == ["BadRequest"]
 

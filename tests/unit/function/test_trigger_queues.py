@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from function.errors import SourceNotFound
-from function.triggers.delivery import Refused, Request, parse
+from function.errors import Outcome, SourceNotFound, UnsupportedMedia
+from function.triggers.delivery import Delivery, Refused, Request, parse
 from tests.unit.function.delivered import BUSY, GONE, PLAIN, environment, messages, only
 from tests.unit.function.deliveries import (
     event_bridge,
+    fifo_batch,
     s3_notification,
     s3_record,
     s3_test_event,
@@ -104,3 +105,51 @@ def test_a_failed_message_without_an_id_fails_the_batch(identifier: Any) -> None
     with pytest.raises(SourceNotFound):
         parse(event, {}).answer([{}, GONE])
     assert messages(parse(event, {}), [GONE, {}]) == ["m0"]
+
+
+# FIFO queues
+
+
+def carried_out(delivery: Delivery, ends: dict[str, Outcome]) -> tuple[list[str], list[str]]:
+    """The messages that were carried out, and those that come again; `ends` of other messages are results."""
+    ran: list[str] = []
+
+    def run(request: Request) -> Outcome:
+        ran.append(request.key)
+        return ends.get(request.key, {})
+
+    return ran, messages(delivery, delivery.carry_out(run))
+
+
+def test_what_follows_a_failure_in_its_message_group_is_not_carried_out_and_comes_again() -> None:
+    batch = fifo_batch(*((f"{group}{number}", group, PLAIN) for number in range(3) for group in "ab"))
+    assert carried_out(parse(batch, {}), {"a1": BUSY}) == (["a0", "b0", "a1", "b1", "b2"], ["a1", "a2"])
+    assert carried_out(parse(batch["Records"], {}), {"a1": BUSY}) == (["a0", "b0", "a1", "b1", "b2"], ["a1", "a2"])
+    assert carried_out(parse(batch, {}), {"a0": GONE, "b2": BUSY}) == (
+        ["a0", "b0", "b1", "b2"],
+        ["a0", "a1", "a2", "b2"],
+    )
+
+
+def test_a_message_that_makes_no_sense_holds_up_its_group() -> None:
+    batch = fifo_batch(("a0", "a", PLAIN), ("a1", "a", "no json"), ("a2", "a", PLAIN), ("b0", "b", PLAIN))
+    assert carried_out(parse(batch, {}), {}) == (["a0", "b0"], ["a1", "a2"])
+
+
+def test_a_message_with_several_uploads_ends_at_the_first_failure() -> None:
+    news = s3_notification(s3_record("a"), s3_record("b"), s3_record("c"))
+    batch = fifo_batch(("a0", "a", news), ("a1", "a", PLAIN))
+    assert carried_out(parse(batch, environment()), {"a0": BUSY}) == (["a0"], ["a0", "a1"])
+
+
+def test_an_upload_that_is_no_video_holds_up_nothing() -> None:
+    batch = fifo_batch(("a0", "a", s3_notification(s3_record("notes.txt"))), ("a1", "a", PLAIN))
+    no_video = UnsupportedMedia("no video")
+    assert carried_out(parse(batch, environment()), {"a0": no_video}) == (["a0", "a1"], [])
+
+
+def test_message_groups_of_a_standard_queue_have_no_order() -> None:
+    batch = fifo_batch(("m0", "a", PLAIN), ("m1", "a", PLAIN))
+    for record in batch["Records"]:
+        record["eventSourceARN"] = record["eventSourceARN"].removesuffix(".fifo")
+    assert carried_out(parse(batch, {}), {"m0": BUSY}) == (["m0", "m1"], ["m0"])
