@@ -6,6 +6,7 @@ E8, E10 and E11 of docs/robustness.md. What is done with an upload is in the fun
 from __future__ import annotations
 
 import base64
+import io
 import json
 import urllib.parse
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from local.stack import aws_client
 from tests.cloud.asked import OK, SMALL_URI, Asked, Put, check_report
@@ -26,7 +28,10 @@ from tests.support.faults.client import Faults
 
 DELIVERIES = 10
 ON_UPLOAD = "on-upload/"
-WATCHED = {"HWANG_ON_UPLOAD": json.dumps({"frames": [GOOD_ROW], "output": f"s3://{RESULTS}/{ON_UPLOAD}{{key}}.npy"})}
+WATCHED = {
+    "HWANG_ON_UPLOAD": json.dumps({"frames": [GOOD_ROW], "output": f"s3://{RESULTS}/{ON_UPLOAD}{{key}}.npy"}),
+    "HWANG_GET_PREFIXES": f"s3://{VIDEOS}/",
+}
 
 
 @pytest.fixture
@@ -107,6 +112,48 @@ def test_events_of_eventbridge_become_requests(asked: Asked, uploads: str) -> No
     answer = asked.function.invoke(bridged(VIDEOS, key_of(uri)))
     assert answer.code == OK, answer.value
     check_uploads(asked, answer, [uri], [answer.value["results"][0]["result"]])
+
+
+@pytest.mark.limits(environment=WATCHED)
+def test_a_text_among_uploads_by_sns_is_an_outcome_and_the_video_has_its_result(asked: Asked, uploads: str) -> None:  # noqa: ARG001
+    """E8: also as tasks of S3 Batch Operations, where each has a result of its own."""
+    video, text = asked.video(asked.function.stored(SMALL_URI), "one.mp4"), asked.video(b"no video " * 100, "notes.txt")
+    news = notification(s3_record(VIDEOS, "notes.txt"), {"eventSource": "aws:dynamodb"}, s3_record(VIDEOS, "one.mp4"))
+    sns = {"EventSource": "aws:sns", "EventVersion": "1.0", "Sns": {"MessageId": "mail-1", "Message": json.dumps(news)}}
+    answer = asked.function.invoke({"Records": [sns]})
+    assert answer.code == OK, answer.value
+    of_text, of_other, of_video = answer.value["results"]
+    assert (of_text["key"], of_text["error"]["code"]) == (text, "UnsupportedMedia")
+    assert of_other["ignored"]
+    check_uploads(asked, answer, [video], [of_video["result"]])
+    tasks = [
+        {"taskId": name, "s3Key": key, "s3VersionId": None, "s3BucketArn": f"arn:aws:s3:::{VIDEOS}"}
+        for name, key in (("1", "one.mp4"), ("2", "notes.txt"), ("3", "missing.mp4"))
+    ]
+    batch = {"invocationSchemaVersion": "1.0", "invocationId": "i", "job": {"id": "j"}, "tasks": tasks}
+    results = asked.function.invoke(batch).value["results"]
+    assert [result["resultCode"] for result in results] == ["Succeeded", "PermanentFailure", "PermanentFailure"]
+    assert results[0]["resultString"] == f"s3://{RESULTS}/{ON_UPLOAD}one.mp4.npy.manifest.json"
+
+
+@pytest.mark.limits(environment=WATCHED)
+def test_a_get_is_answered_with_a_picture_of_an_allowed_video(asked: Asked, faults: Faults) -> None:
+    """E8: nothing of another video is asked for, and errors are those of a POST."""
+
+    def get(query: str) -> dict[str, Any]:
+        return asked.function.invoke(posted("", "GET") | {"rawQueryString": query}).value
+
+    answer = get(f"video={SMALL_URI}&row={GOOD_ROW}&format=png")
+    assert (answer["statusCode"], answer["headers"]["content-type"]) == (200, "image/png"), answer
+    picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(answer["body"]))))
+    np.testing.assert_array_equal(picture, asked.truth()[GOOD_ROW])
+    small = get(f"video={SMALL_URI}&at=0.2&max_side=32")
+    assert Image.open(io.BytesIO(base64.b64decode(small["body"]))).size[0] == 32
+    assert small["headers"]["etag"] != answer["headers"]["etag"]
+    assert get(f"video=s3://{VIDEOS}/missing.mp4")["statusCode"] == 404
+    faults.clear()
+    assert get("video=s3://versioned/clip.mp4")["statusCode"] == 403
+    assert faults.log() == []
 
 
 IGNORED = {

@@ -276,6 +276,39 @@ def test_an_inline_answer_holds_the_frames_and_writes_nothing() -> None:
     assert client.log == []
 
 
+@pytest.mark.usefixtures("video")
+@pytest.mark.parametrize(("kind", "opened"), [("jpeg", "JPEG"), ("png", "PNG"), ("webp", "WEBP")])
+def test_an_inline_answer_may_be_a_picture_of_one_frame(kind: str, opened: str) -> None:
+    client = FakeS3()
+    result = decode(client, frames=[5], format=kind)
+    inline = result["inline"]
+    assert (inline["content_type"], inline["shape"]) == (f"image/{kind}", [HEIGHT, WIDTH, 3])
+    data = base64.b64decode(inline["data"])
+    assert Image.open(io.BytesIO(data)).format == opened
+    assert distance(picture(data), frames([5])[0]) < (0.01 if kind == "png" else 12)
+    assert (result["output"], result["objects"], "manifest" in result, client.log) == ([], 0, False, [])
+
+
+@pytest.mark.usefixtures("video")
+def test_a_picture_in_the_answer_takes_a_quality_and_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    small, large = (
+        len(decode(FakeS3(), frames=[5], format="jpeg", quality=quality)["inline"]["data"]) for quality in (5, 95)
+    )
+    assert small < large
+    monkeypatch.setattr("function.actions.decode.MAX_ANSWER_BYTES", small)
+    assert decode(FakeS3(), frames=[5], format="jpeg", quality=5)
+    with pytest.raises(LimitExceeded, match="an inline answer would have") as caught:
+        decode(FakeS3(), frames=[5], format="jpeg", quality=95)
+    assert (caught.value.detail["wanted"], caught.value.detail["maximum"]) == (large, small)
+
+
+def test_several_pictures_need_an_output_and_the_error_says_which(video: FakeVideo) -> None:
+    with pytest.raises(BadRequest, match="2 frames as jpeg: a prefix that ends with a slash") as caught:
+        decode(FakeS3(), frames=[5, 6], format="jpeg")
+    assert [problem["path"] for problem in cast("Any", caught.value.detail["problems"])] == ["output"]
+    assert video.decoder.decoded == []
+
+
 def test_the_manifest_is_the_whole_answer(video: FakeVideo) -> None:
     client = FakeS3()
     result = decode(client, frames=[0, 25], output="s3://out/a.npy")

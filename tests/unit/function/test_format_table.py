@@ -19,6 +19,7 @@ from function.models.formats import (
     REDUCTION_FORMAT,
     SHARD_PICTURE,
     Format,
+    Picture,
     formats_of,
     picture_format,
 )
@@ -56,6 +57,18 @@ def test_what_is_stored_has_an_extension_and_defaults_fit_their_use() -> None:
     assert FORMATS[PREFIX_FORMAT].is_picture
     assert FORMATS[APPLIED_FORMAT].takes_apply
     assert FORMATS[SHARD_PICTURE].is_picture
+
+
+def test_what_needs_no_output_is_an_answer() -> None:
+    """A picture of one frame, and what is never stored."""
+    for name, facts in FORMATS.items():
+        wanted = {"video": VIDEO, "frames": [0], "format": name}
+        if facts.is_answer:
+            assert parse_event(wanted)
+        else:
+            with pytest.raises(BadRequest, match="output: is required"):
+                parse_event(wanted if facts.takes_frames else wanted | {"apply": "embed"})
+    assert {name for name, facts in FORMATS.items() if facts.is_answer and facts.is_picture} == set(get_args(Picture))
 
 
 def test_an_extension_means_at_most_one_picture_and_one_object() -> None:

@@ -12,7 +12,7 @@ from function import errors
 from function.models.result import MAX_ANSWER_BYTES
 from function.triggers.delivery import Kind, Request, parse
 from function.triggers.function_url import status
-from tests.unit.function.deliveries import http_request, s3_notification, s3_record
+from tests.unit.function.deliveries import http_request, rest_request, s3_notification, s3_record
 
 PLAIN = {"video": "s3://films/clip.mp4", "frames": [0], "format": "inline"}
 
@@ -32,6 +32,19 @@ def test_the_request_is_the_body_of_a_post(text: str) -> None:
     for event in (http_request(text), http_request(encoded, base64=True)):
         (request,) = parse(event, {}).requests
         assert request == Request(PLAIN)
+
+
+def test_api_gateway_posts_a_request_and_gets_the_same_answer() -> None:
+    """REST APIs, and HTTP APIs with payload format 1.0; with 2.0 they send what a function URL does."""
+    encoded = rest_request(base64.b64encode(json.dumps(PLAIN).encode()).decode()) | {"isBase64Encoded": True}
+    for event in (rest_request(PLAIN), rest_request(PLAIN) | {"version": "1.0"}, encoded):
+        assert parse(event, {}).requests == (Request(PLAIN),)
+        assert answer(event, {"objects": 1}) == (200, {"objects": 1})
+        assert answer(event, errors.SourceNotFound("x"))[0] == 404
+    for wrong in (rest_request(None), rest_request(PLAIN, "GET"), rest_request(PLAIN) | {"httpMethod": 7}):
+        code, body = answer(wrong)
+        assert (code, body["code"]) == (400, "BadRequest")
+        assert body["detail"]["problems"][0]["path"] in ("body", "method", "httpMethod")
 
 
 def test_a_result_is_answered_as_json() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -67,3 +68,15 @@ def test_another_question_is_another_request(change: dict[str, Any]) -> None:
 
 def test_another_version_of_the_video_is_another_request() -> None:
     assert fingerprint(parse_event(GOOD), ["e"]) != fingerprint(parse_event(GOOD), ["f"])
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [[1, 2], "0:9", "all", {"timestamps": [1.5]}, {"every_seconds": 2}, {"keyframes": True}, {"count": 3}],
+)
+def test_a_request_is_serialised_without_a_warning(frames: object) -> None:
+    """Each worker would write it to its log."""
+    request = parse_event({**GOOD, "frames": frames})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert fingerprint(request, ["e"])
