@@ -118,7 +118,9 @@ def test_events_of_eventbridge_become_requests(asked: Asked, uploads: str) -> No
 def test_a_text_among_uploads_by_sns_is_an_outcome_and_the_video_has_its_result(asked: Asked, uploads: str) -> None:  # noqa: ARG001
     """E8: also as tasks of S3 Batch Operations, where each has a result of its own."""
     video, text = asked.video(asked.function.stored(SMALL_URI), "one.mp4"), asked.video(b"no video " * 100, "notes.txt")
-    news = notification(s3_record(VIDEOS, "notes.txt"), {"eventSource": "aws:dynamodb"}, s3_record(VIDEOS, "one.mp4"))
+    news = notification(
+        s3_record(VIDEOS, key_of(text)), {"eventSource": "aws:dynamodb"}, s3_record(VIDEOS, key_of(video))
+    )
     sns = {"EventSource": "aws:sns", "EventVersion": "1.0", "Sns": {"MessageId": "mail-1", "Message": json.dumps(news)}}
     answer = asked.function.invoke({"Records": [sns]})
     assert answer.code == OK, answer.value
@@ -128,12 +130,12 @@ def test_a_text_among_uploads_by_sns_is_an_outcome_and_the_video_has_its_result(
     check_uploads(asked, answer, [video], [of_video["result"]])
     tasks = [
         {"taskId": name, "s3Key": key, "s3VersionId": None, "s3BucketArn": f"arn:aws:s3:::{VIDEOS}"}
-        for name, key in (("1", "one.mp4"), ("2", "notes.txt"), ("3", "missing.mp4"))
+        for name, key in (("1", key_of(video)), ("2", key_of(text)), ("3", "missing.mp4"))
     ]
     batch = {"invocationSchemaVersion": "1.0", "invocationId": "i", "job": {"id": "j"}, "tasks": tasks}
     results = asked.function.invoke(batch).value["results"]
     assert [result["resultCode"] for result in results] == ["Succeeded", "PermanentFailure", "PermanentFailure"]
-    assert results[0]["resultString"] == f"s3://{RESULTS}/{ON_UPLOAD}one.mp4.npy.manifest.json"
+    assert results[0]["resultString"] == f"s3://{RESULTS}/{ON_UPLOAD}{key_of(video)}.npy.manifest.json"
 
 
 @pytest.mark.limits(environment=WATCHED)
