@@ -14,13 +14,13 @@ import pytest
 
 from local import clip as real_clip
 from tests.cloud.function import Function, Good
-from tests.cloud.log_lines import not_json
 from tests.cloud.postconditions import Postconditions
 from tests.cloud.stack import RESULTS, VIDEOS, FaultStack, Limits
 from tests.cloud.state import State
 from tests.image.conftest import engine  # noqa: F401 - a fixture
 from tests.support.clips import BY_NAME, linear_decode, make_clip
 from tests.support.faults.client import Faults
+from tests.support.log_lines import container_log, not_json
 
 SMALL = "h264-faststart"
 GOOD_ROW = 17
@@ -85,7 +85,7 @@ def function(beds: Beds, request: pytest.FixtureRequest) -> Iterator[Function]:
     function.check_good()
     yield function
     if not request.node.get_closest_marker("prints"):
-        assert list(not_json(beds.current.log(since))) == []
+        assert list(not_json(container_log(beds.current.container("function"), since))) == []
 
 
 @pytest.fixture

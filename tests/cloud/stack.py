@@ -138,14 +138,6 @@ class FaultStack(Stack):
         """What the code prints when it runs inside the service's container. Raises StackError."""
         return self._engine("exec", self._containers[service], "python3", "-c", code, *arguments)
 
-    def log(self, since: float) -> str:
-        """What the function's container has written from then on (seconds since 1970), to both streams."""
-        command = [self._docker, "logs", "--since", f"{since:.3f}", self.container("function")]
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-        if done.returncode:
-            raise StackError(f"docker logs: {done.stdout.strip()}")
-        return done.stdout
-
     @cached_property
     def _containers(self) -> dict[str, str]:
         """Ids as they were when first asked for: that a container has gone is an error."""

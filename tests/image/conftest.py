@@ -17,6 +17,7 @@ from local.stack import COMPOSE_FILE, Stack, StackError, docker
 from tests.conftest import IMAGE
 from tests.support import tree
 from tests.support.clips import linear_decode
+from tests.support.log_lines import container_log, not_json
 
 BUCKET = "tests"
 Put = Callable[[str, bytes | Path], str]
@@ -82,6 +83,7 @@ def stack(docker_compose_project_name: str, request: pytest.FixtureRequest) -> I
     running.s3.create_bucket(Bucket=BUCKET)
     yield running
     print(running.logs())
+    assert list(not_json(container_log(running.container("function")))) == []
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from local import collection
 from local.stack import JobError, MapStack, docker
 from tests.image.conftest import engine  # noqa: F401 - a fixture
 from tests.support.clips import linear_decode
+from tests.support.log_lines import container_log, not_json
 
 BUCKET = "videos"
 VIDEOS = collection.RECIPES[0:40:5]  # of every size and GOP
@@ -33,6 +34,7 @@ def stack(engine: str) -> Iterator[MapStack]:  # noqa: ARG001, F811
             stack.s3.upload_file(str(recipe.make()), BUCKET, f"films/{recipe.name}")
         yield stack
         print(stack.logs())
+        assert [line for one in functions(stack) for line in not_json(container_log(one))] == []
     finally:
         stack.down()
 

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections.abc import Iterator
+
+from local.stack import StackError, docker
 
 # The emulator's: what Lambda writes for each invocation, and what it says of itself, with the time in front.
 EMULATOR = re.compile(
     r"(START|END|REPORT|INIT_REPORT|EXTENSION|TELEMETRY) |\d\d \w{3} \d{4} \d\d:\d\d:\d\d,\d{3} \[\w+\] "
 )
+
+
+def container_log(container: str, since: float = 0) -> str:
+    """What the container has written from then on (seconds since 1970), to both streams. Raises StackError."""
+    command = [docker(), "logs", "--since", f"{since:.3f}", container]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode:
+        raise StackError(f"docker logs: {done.stdout.strip()}")
+    return done.stdout
 
 
 def not_json(log: str) -> Iterator[str]:
