@@ -10,9 +10,7 @@ from collections.abc import Iterator
 from local.stack import StackError, docker
 
 # The emulator's: what Lambda writes for each invocation, and what it says of itself, with the time in front.
-EMULATOR = re.compile(
-    r"(START|END|REPORT|INIT_REPORT|EXTENSION|TELEMETRY) |\d\d \w{3} \d{4} \d\d:\d\d:\d\d,\d{3} \[\w+\] "
-)
+EMULATOR = re.compile(r"(START|END|REPORT) RequestId: |\d\d \w{3} \d{4} \d\d:\d\d:\d\d,\d{3} \[\w+\] \(rapid\) ")
 
 
 def container_log(container: str, since: float = 0) -> str:

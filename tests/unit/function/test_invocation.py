@@ -11,7 +11,7 @@ import pytest
 from function.errors import BadRequest, DeadlineExceeded, FunctionError, OutputUnavailable, WorkerCrashed
 from function.runtime import invocation
 from function.runtime.supervisor import KILL_SECONDS, Supervisor
-from tests.unit.function.deliveries import http_request, sqs_batch
+from tests.unit.function.deliveries import fifo_batch, http_request, sqs_batch
 
 VIDEO = {"video": "s3://videos/a.mp4", "frames": [0], "output": "s3://results/a.npy"}
 RESULT = {"objects": 1, "milliseconds": {"decode": 3.5}, "counters": {"requests": 2, "bytes_read": 70}}
@@ -96,6 +96,14 @@ def test_messages_of_a_batch_fail_alone_and_are_named(capsys: pytest.CaptureFixt
     assert len(worker.asked) == 3
     logged = {line["key"]: line["Code"] for line in lines(capsys)}
     assert logged == {ids[0]: "ok", ids[1]: "BadRequest", ids[2]: "OutputUnavailable", ids[3]: "ok"}
+
+
+def test_what_stands_behind_a_failure_in_a_fifo_queue_never_reaches_the_worker() -> None:
+    batch = fifo_batch(("a0", "a", VIDEO), ("a1", "a", VIDEO), ("b0", "b", VIDEO))
+    worker = Worker([OutputUnavailable("S3 is busy"), RESULT])
+    answered = answer(batch, worker)
+    assert [failure["itemIdentifier"] for failure in answered["batchItemFailures"]] == ["a0", "a1"]
+    assert len(worker.asked) == 2
 
 
 @pytest.mark.parametrize(("milliseconds", "begun"), [(1499, False), (1500, True)])
