@@ -71,7 +71,7 @@ class Video:
         self,
         source: Bytes,
         runs: list[Run],
-        layout: Layout,
+        layout: Layout | list[Layout],
         planes: list[NDArray[np.uint8]],
         skip_unreferenced: bool,
         care: Care,
@@ -88,7 +88,9 @@ class Video:
 
 class PictureStream:
     def __init__(self, video: Video, source: Bytes, runs: list[Run], skip_unreferenced: bool) -> None: ...
-    def read(self, layout: Layout, planes: list[NDArray[np.uint8]], stop: StopFlag) -> NDArray[np.uint32]: ...
+    def read(
+        self, layout: Layout | list[Layout], planes: list[NDArray[np.uint8]], stop: StopFlag
+    ) -> NDArray[np.uint32]: ...
     def report(self) -> Report: ...
 
 class Mp4Encoder:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hwang import _core
 from hwang.index import INTRA_ONLY
-from hwang.picture import Arrays, PictureLayout
+from hwang.picture import AnyArrays, AnyLayout
 from hwang.plan import Plan, Run, earlier_start, own_runs
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Slots:
 
 
 def decode_samples(
-    decoding: Decoding, plan: Plan, layout: PictureLayout, out: Arrays, slots: Slots, stop: _core.StopFlag
+    decoding: Decoding, plan: Plan, layout: AnyLayout, out: AnyArrays, slots: Slots, stop: _core.StopFlag
 ) -> None:
     """Decode the samples of a plan into their slots of `out`.
 
@@ -66,8 +66,8 @@ def decode_samples(
 def _with_care(
     decoding: Decoding,
     samples: NDArray[np.uint32],
-    layout: PictureLayout,
-    out: Arrays,
+    layout: AnyLayout,
+    out: AnyArrays,
     slots: Slots,
     stop: _core.StopFlag,
 ) -> tuple[NDArray[np.uint32], list[_core.Report]]:
@@ -98,7 +98,7 @@ def _with_care(
 
 
 def _not_confirmed(
-    decoding: Decoding, run: Run, layout: PictureLayout, out: Arrays, slots: Slots, stop: _core.StopFlag
+    decoding: Decoding, run: Run, layout: AnyLayout, out: AnyArrays, slots: Slots, stop: _core.StopFlag
 ) -> NDArray[np.uint32]:
     """Return the wanted samples of a run that look otherwise when decoding starts earlier."""
     witness = earlier_start(decoding.index, run, samples_back=_WITNESS_SAMPLES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self, SupportsIndex, TypeVar, Unpack, overload
 
 import numpy as np
@@ -14,7 +14,7 @@ from hwang.errors import HwangError, SourceError
 from hwang.index import VideoIndex, rate_of
 from hwang.picture import Axes, PixelFormat, Planes
 from hwang.plan import Plan, make_plan
-from hwang.request import FrameOptions, Request, SizeOptions, TimedFrames, one_of, request_of
+from hwang.request import FrameOptions, Request, Requests, SizeOptions, TimedFrames, one_of, request_of
 from hwang.rows import Between, Times, subscripted
 from hwang.session import AnyRows, Rate, Session, Stats, deadline_of
 from hwang.sources import VideoInput
@@ -298,6 +298,21 @@ class Decoder:
         caller works on this one. Raises like frames(); a CorruptFrameError may come after parts with rows it names.
         """
         return self._session.batches(rows, max_bytes, *request_of(options))
+
+    def batches_in(
+        self, forms: Sequence[FrameOptions], rows: AnyRows, max_bytes: int = 16 << 20, *, timeout: float | None = None
+    ) -> Iterator[tuple[slice, list[Any]]]:
+        """Yield consecutive parts of `rows` in several forms: (positions in `rows`, frames in each form).
+
+        forms: keywords of each, without a timeout, such as [{"max_side": 640}, {"pixel_format": "yuv420p"}]: the frames
+            are those of batches() with these keywords, and are decoded once. `max_bytes` counts all forms together.
+        Raises like batches(), and ValueError without a form.
+        """
+        keywords: Sequence[Any] = forms
+        requests = Requests(tuple(Request(**form) for form in keywords))
+        if not requests.requests:
+            raise ValueError("forms must have the keywords of at least one form")
+        return self._session.batches(rows, max_bytes, requests, timeout)
 
     def stop(self) -> None:
         """Stop all calls in progress, from another thread: they raise StoppedError. Later calls work."""

@@ -18,7 +18,7 @@ from hwang.fork import Lock
 from hwang.index import Color, VideoIndex
 from hwang.indexing import core_video
 from hwang.parameters import sequence_parameters
-from hwang.picture import Arrays, PictureLayout, part_of
+from hwang.picture import AnyArrays, AnyLayout, PictureLayout, part_of
 from hwang.plan import REQUEST_COST_BYTES, Plan, Run, make_plan
 from hwang.ranges import ByteRange, coalesce
 from hwang.spool import Spool
@@ -106,7 +106,7 @@ class Decoding:
         """Let the source fetch the plan's bytes ahead of their use, until the end of the context."""
         return self._spool.expect(plan.ranges if self.index.byte_addressable else ())
 
-    def decode(self, plan: Plan, layout: PictureLayout, out: Arrays, stop: _core.StopFlag) -> None:
+    def decode(self, plan: Plan, layout: AnyLayout, out: AnyArrays, stop: _core.StopFlag) -> None:
         """Fill `out`, one picture for each of plan.rows. Raises CorruptFrameError."""
         by_sample = np.argsort(plan.sample_of_position, kind="stable")
         ascending = plan.sample_of_position[by_sample]
@@ -120,7 +120,7 @@ class Decoding:
             for plane in layout.bytes_of(out):
                 plane[position] = plane[source]
 
-    def stream(self, plan: Plan, layout: PictureLayout, length: int, stop: _core.StopFlag) -> Iterator[Arrays]:
+    def stream(self, plan: Plan, layout: AnyLayout, length: int, stop: _core.StopFlag) -> Iterator[AnyArrays]:
         """Yield the pictures of plan.rows, at most `length` at a time, decoded one run after another.
 
         Ends early if a picture comes out of order. Raises CorruptFrameError, possibly late.
@@ -149,8 +149,8 @@ class Decoding:
         self,
         runs: Sequence[Run],
         slots: Sequence[NDArray[np.int64]],
-        layout: PictureLayout,
-        out: Arrays,
+        layout: AnyLayout,
+        out: AnyArrays,
         stop: _core.StopFlag,
         *,
         care: _core.Care,
@@ -178,7 +178,7 @@ class Decoding:
                 return facts
         raise CorruptMediaError("none of the first pictures can be decoded: the video is damaged")
 
-    def _require_size(self, layout: PictureLayout, stop: _core.StopFlag) -> None:
+    def _require_size(self, layout: AnyLayout, stop: _core.StopFlag) -> None:
         """Raise UnsupportedMediaError if pictures would be scaled by a size that a container misstates."""
         if layout.any_size and not self.size_is_known:
             size = self.first_size(stop)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_SIDE",
+    "AnyArrays",
+    "AnyLayout",
     "Arrays",
     "Axes",
     "PictureLayout",
+    "PictureLayouts",
     "PixelFormat",
     "Planes",
     "check_picture_size",
@@ -49,6 +52,8 @@ class Planes(NamedTuple):
 
 
 Arrays = NDArray[Any] | Planes
+AnyArrays = Arrays | list[Arrays]
+"""Pictures in one layout, or the same pictures in several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +132,7 @@ class PictureLayout:
             dtypes = [str(array.dtype) for array in arrays]
             raise ValueError(f"{name} must be {self.dtype} of shape {expected}, not {dtypes} of shape {found}")
 
-    def bytes_of(self, pictures: Arrays) -> list[NDArray[np.uint8]]:
+    def bytes_of(self, pictures: AnyArrays) -> list[NDArray[np.uint8]]:
         """Return the arrays in the core's shape: uint8 [count, bytes of the plane], sharing memory."""
         return [
             plane.view(np.uint8).reshape(len(plane), size)
@@ -135,13 +140,55 @@ class PictureLayout:
         ]
 
 
-def planes_of(pictures: Arrays) -> tuple[NDArray[Any], ...]:
+@dataclass(frozen=True, slots=True)
+class PictureLayouts:
+    """Several layouts of the same pictures, each of which is converted to all of them."""
+
+    layouts: tuple[PictureLayout, ...]
+
+    @property
+    def any_size(self) -> bool:
+        """True if pictures of another size than the video's fit all of the layouts."""
+        return all(layout.any_size for layout in self.layouts)
+
+    @property
+    def picture_bytes(self) -> int:
+        """Bytes of one picture in all layouts together."""
+        return sum(layout.picture_bytes for layout in self.layouts)
+
+    def core(self) -> list[_core.Layout]:
+        """Return the layouts in the core's terms."""
+        return [layout.core() for layout in self.layouts]
+
+    def empty(self, count: int, page_pool: _core.PagePool) -> list[Arrays]:
+        """Return uninitialized arrays for `count` pictures in each layout. Raises LimitExceededError."""
+        return [layout.empty(count, page_pool) for layout in self.layouts]
+
+    def bytes_of(self, pictures: AnyArrays) -> list[NDArray[np.uint8]]:
+        """Return the arrays of all layouts in the core's shape: uint8 [count, bytes of the plane], sharing memory."""
+        assert isinstance(pictures, list)
+        pairs = zip(self.layouts, pictures, strict=True)
+        return [plane for layout, arrays in pairs for plane in layout.bytes_of(arrays)]
+
+
+AnyLayout = PictureLayout | PictureLayouts
+
+
+def planes_of(pictures: AnyArrays) -> tuple[NDArray[Any], ...]:
     """Return the planes, or the only array."""
+    if isinstance(pictures, list):
+        return tuple(plane for arrays in pictures for plane in planes_of(arrays))
     return tuple(pictures) if isinstance(pictures, Planes) else (pictures,)
 
 
-def part_of(pictures: Arrays, part: slice | int) -> Arrays:
+@overload
+def part_of(pictures: Arrays, part: slice | int) -> Arrays: ...
+@overload
+def part_of(pictures: AnyArrays, part: slice | int) -> AnyArrays: ...
+def part_of(pictures: AnyArrays, part: slice | int) -> AnyArrays:
     """Return some of the pictures, or one, sharing memory."""
+    if isinstance(pictures, list):
+        return [part_of(arrays, part) for arrays in pictures]
     return Planes(*(plane[part] for plane in pictures)) if isinstance(pictures, Planes) else pictures[part]
 
 

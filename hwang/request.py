@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwang.index import VideoIndex
-from hwang.picture import Axes, PictureLayout, PixelFormat, part_of, picture_layout
+from hwang.picture import Axes, PictureLayout, PictureLayouts, PixelFormat, part_of, picture_layout
 from hwang.timeline import row_times
 
-__all__ = ["FrameOptions", "Request", "SizeOptions", "TimedFrames", "one_of", "request_of"]
+__all__ = ["FrameOptions", "Request", "Requests", "SizeOptions", "TimedFrames", "one_of", "request_of"]
 
 
 class SizeOptions(TypedDict, total=False):
@@ -68,6 +68,21 @@ class Request:
     def answer(self, frames: Any, rows: NDArray[np.int64], index: VideoIndex) -> Any:
         """Return the frames of some rows, as TimedFrames if asked for."""
         return TimedFrames(frames, rows, *row_times(rows, index)) if self.with_times else frames
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """Several requests for the same rows."""
+
+    requests: tuple[Request, ...]
+
+    def picture_layout(self, index: VideoIndex) -> PictureLayouts:
+        """Return the layouts of the video's pictures. Raises ValueError for keywords that make no sense."""
+        return PictureLayouts(tuple(request.picture_layout(index) for request in self.requests))
+
+    def answer(self, frames: Any, rows: NDArray[np.int64], index: VideoIndex) -> list[Any]:
+        """Return the frames of some rows as each request asks for them."""
+        return [request.answer(one, rows, index) for request, one in zip(self.requests, frames, strict=True)]
 
 
 def request_of(options: FrameOptions) -> tuple[Request, float | None]:

@@ -19,9 +19,9 @@ from hwang.fork import Lock
 from hwang.index import VideoIndex
 from hwang.indexing import finished, scan_index
 from hwang.isobmff.file import open_movie
-from hwang.picture import Arrays, PictureLayout, check_picture_size, planes_of
+from hwang.picture import AnyArrays, AnyLayout, check_picture_size, planes_of
 from hwang.plan import Plan, make_plan
-from hwang.request import Request
+from hwang.request import Request, Requests
 from hwang.rows import Rows, Selection
 from hwang.sources import CountingSource, FileSource, VideoInput, open_source
 from hwang.spool import Spool
@@ -129,15 +129,15 @@ class Session:
         if self._owns_source and not (self._left_behind and isinstance(source, FileSource)):  # else when all work ends
             source.close()  # type: ignore[attr-defined]
 
-    def _prepared(self, rows: AnyRows, request: Request) -> tuple[PictureLayout, Plan]:
+    def _prepared(self, rows: AnyRows, request: Request | Requests) -> tuple[AnyLayout, Plan]:
         return request.picture_layout(self.index), make_plan(self.index, rows)
 
     def answer(self, rows: AnyRows, request: Request, out: Any, deadline: Deadline | None) -> Any:
         """Return what Decoder.frames() does."""
         rows = _in_this_thread(rows)
 
-        def work() -> tuple[Arrays, Arrays | None, Plan]:
-            layout, plan = self._prepared(rows, request)
+        def work() -> tuple[AnyArrays, AnyArrays | None, Plan]:
+            layout, plan = request.picture_layout(self.index), make_plan(self.index, rows)
             into = None if out is None else arrays_of(out, layout, len(plan.rows))
             return self.frames(plan, layout, None if deadline else into), into, plan
 
@@ -148,7 +148,7 @@ class Session:
         return request.answer(frames if out is None else out, plan.rows, self.index)
 
     def batches(
-        self, rows: AnyRows, max_bytes: int, request: Request, timeout: float | None
+        self, rows: AnyRows, max_bytes: int, request: Request | Requests, timeout: float | None
     ) -> Iterator[tuple[slice, Any]]:
         """Yield what Decoder.batches() does."""
         from hwang.timelimit import Deadline, one_ahead  # not always needed
@@ -157,7 +157,7 @@ class Session:
         rows = _in_this_thread(rows)
         with self.stop_flags.call() as stop:
 
-            def begin() -> tuple[Iterator[tuple[slice, Arrays]], Plan]:
+            def begin() -> tuple[Iterator[tuple[slice, AnyArrays]], Plan]:
                 layout, plan = self._prepared(rows, request)
                 parts = self._ahead(plan, self.parts(plan, layout, max(1, max_bytes // layout.picture_bytes), stop))
                 return chain([first] if (first := next(parts, None)) else [], parts), plan
@@ -171,12 +171,12 @@ class Session:
             limit = deadline or Deadline(math.inf)
             yield from one_ahead(answers(), limit, lambda work: self.task(work, stop), self.abandon)
 
-    def _ahead(self, plan: Plan, parts: Iterator[tuple[slice, Arrays]]) -> Iterator[tuple[slice, Arrays]]:
+    def _ahead(self, plan: Plan, parts: Iterator[tuple[slice, AnyArrays]]) -> Iterator[tuple[slice, AnyArrays]]:
         """Yield the parts while the source fetches what the rest of the plan needs."""
         with self.opened().expect(plan):
             yield from parts
 
-    def frames(self, plan: Plan, layout: PictureLayout, out: Arrays | None = None) -> Arrays:
+    def frames(self, plan: Plan, layout: AnyLayout, out: AnyArrays | None = None) -> AnyArrays:
         """Decode one picture for each of plan.rows, into `out` if given."""
         decoding = self.opened()
         if out is None:
@@ -186,8 +186,8 @@ class Session:
         return out
 
     def parts(
-        self, plan: Plan, layout: PictureLayout, length: int, stop: _core.StopFlag
-    ) -> Iterator[tuple[slice, Arrays]]:
+        self, plan: Plan, layout: AnyLayout, length: int, stop: _core.StopFlag
+    ) -> Iterator[tuple[slice, AnyArrays]]:
         """Decode parts of at most `length` pictures: short runs several at once, a long one as a stream."""
         decoding, done = self.opened(), 0
         for stop_position, is_stream in decoding.stretches(plan, length):

@@ -52,15 +52,19 @@ std::optional<std::size_t> Worker::next(Cancellation& cancellation) {
   return std::nullopt;
 }
 
-bool Worker::convert(const Layout& layout, const PlanePointers& out) {
-  if (!converter_ || converter_->layout() != layout) converter_.emplace(stream_, layout);
-  if (!converter_->crop(*frame_)) {
+bool Worker::convert(std::span<const Pictures> outs, std::size_t slot) {
+  const bool are_made = std::ranges::equal(converters_, outs, {}, &Converter::layout, &Pictures::layout);
+  if (!are_made) {
+    converters_.clear();
+    for (const Pictures& out : outs) converters_.emplace_back(stream_, out.layout);
+  }
+  if (!converters_.front().crop(*frame_)) {
     resized_.push_back(at_);
     resized_width_ = frame_->width;
     resized_height_ = frame_->height;
-    if (!layout.any_size) return false;
+    if (!std::ranges::all_of(outs, [](const Pictures& out) { return out.layout.any_size; })) return false;
   }
-  converter_->convert(*frame_, out);
+  for (std::size_t i = 0; i < outs.size(); i++) converters_[i].convert(*frame_, outs[i].at(slot));
   converted_++;
   return true;
 }
@@ -110,7 +114,7 @@ void Video::give_back(std::unique_ptr<Worker> worker) {
   IdleWorkers::of_process().keep(*this, std::move(worker));
 }
 
-Outcome Video::decode(std::span<const Run> runs, const Feed& feed, Care care, const Pictures& out,
+Outcome Video::decode(std::span<const Run> runs, const Feed& feed, Care care, std::span<const Pictures> outs,
                       Cancellation& cancellation) {
   const int workers = static_cast<int>(std::min<std::size_t>(threads, runs.size()));
   const int decoder_threads = care != Care::none ? 1
@@ -133,7 +137,7 @@ Outcome Video::decode(std::span<const Run> runs, const Feed& feed, Care care, co
         const Run& run = runs[longest_first[at]];
         worker->start(run, feed);
         while (const auto i = worker->next(cancellation))
-          worker->convert(out.layout, out.at(static_cast<std::size_t>(run.slot[*i])));
+          worker->convert(outs, static_cast<std::size_t>(run.slot[*i]));
         mine.add(worker->outcome());
       }
       give_back(std::move(worker));
@@ -236,13 +240,14 @@ PictureStream::~PictureStream() {
   if (worker_) video_.give_back(std::move(worker_));
 }
 
-std::vector<std::uint32_t> PictureStream::read(const Pictures& out, std::size_t capacity, Cancellation& cancellation) {
+std::vector<std::uint32_t> PictureStream::read(std::span<const Pictures> outs, std::size_t capacity,
+                                               Cancellation& cancellation) {
   std::vector<std::uint32_t> samples;
   while (samples.size() < capacity && run_ < runs_.size()) {
     if (!running_) worker_->start(runs_[run_], feed_);
     running_ = true;
     if (const auto i = worker_->next(cancellation)) {
-      if (worker_->convert(out.layout, out.at(samples.size()))) samples.push_back(runs_[run_].wanted[*i]);
+      if (worker_->convert(outs, samples.size())) samples.push_back(runs_[run_].wanted[*i]);
     } else {
       outcome_.add(worker_->outcome());
       running_ = false;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <span>
@@ -33,8 +34,8 @@ class Worker {
   void start(const Run& run, const Feed& feed);
   // Decodes up to the next wanted picture without known damage. Returns its position in run.wanted; nothing at the end.
   std::optional<std::size_t> next(Cancellation& cancellation);
-  // Writes the picture that next() found. Returns false if its size does not fit.
-  bool convert(const Layout& layout, const PlanePointers& out);
+  // Writes the picture that next() found into its slot of each of `outs`. Returns false if its size does not fit.
+  bool convert(std::span<const Pictures> outs, std::size_t slot);
   // Ends a run early, and releases all that belongs to a request.
   void rest();
   // Result of the run, once it has ended.
@@ -52,7 +53,7 @@ class Worker {
   const pid_t process_ = getpid();
   const Stream& stream_;
   RunDecoder decoder_;
-  std::optional<Converter> converter_;
+  std::deque<Converter> converters_;  // one for each layout of the request
   FramePtr frame_;
   Run run_;
   std::vector<Delivered> delivered_;
@@ -72,8 +73,8 @@ class Video {
   Video(const Video&) = delete;
   Video& operator=(const Video&) = delete;
 
-  // Decodes independent runs on all cores into their slots of `out`.
-  Outcome decode(std::span<const Run> runs, const Feed& feed, Care care, const Pictures& out,
+  // Decodes independent runs on all cores into their slots of each of `outs`.
+  Outcome decode(std::span<const Run> runs, const Feed& feed, Care care, std::span<const Pictures> outs,
                  Cancellation& cancellation);
   // Returns the samples in the order in which a decoder shows them, by decoding all: for containers that do not state
   // it. Samples that show no picture are absent.
@@ -113,8 +114,9 @@ class PictureStream {
         worker_(video.take_worker(video.threads_of_a_lone_worker())) {}
   ~PictureStream();
 
-  // Writes up to `capacity` pictures, in presentation order within each run, and returns their sample numbers.
-  std::vector<std::uint32_t> read(const Pictures& out, std::size_t capacity, Cancellation& cancellation);
+  // Writes up to `capacity` pictures to each of `outs`, in presentation order within each run, and returns their sample
+  // numbers.
+  std::vector<std::uint32_t> read(std::span<const Pictures> outs, std::size_t capacity, Cancellation& cancellation);
   // Result of the finished runs.
   const Outcome& outcome() const { return outcome_; }
 

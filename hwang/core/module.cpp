@@ -4,6 +4,7 @@
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
+#include <nanobind/stl/variant.h>
 #include <nanobind/stl/vector.h>
 
 #include "bindings.h"
@@ -154,21 +155,29 @@ std::vector<Run> runs_of(const std::vector<const PyRun*>& runs, const Table& tab
   return views;
 }
 
-// Output of a request: one array for each plane, uint8 [pictures, bytes of the plane].
+// Output of a request: one layout or several, and for each of them in turn one array for each plane, uint8
+// [pictures, bytes of the plane].
 using Plane = nb::ndarray<std::uint8_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Layouts = std::variant<Layout, std::vector<Layout>>;
 
 struct Target {
-  Pictures pictures;
+  std::vector<Pictures> pictures;
   std::size_t capacity;
 
-  Target(const Layout& layout, const std::vector<Plane>& planes)
-      : pictures{layout}, capacity(planes.empty() ? 0 : planes[0].shape(0)) {
-    if (planes.size() != static_cast<std::size_t>(layout.planes())) throw nb::value_error("one array for each plane");
-    for (std::size_t i = 0; i < planes.size(); i++) {
-      if (planes[i].shape(0) != capacity || planes[i].shape(1) != layout.plane(static_cast<int>(i)).bytes())
-        throw nb::value_error("a plane is uint8 [pictures, bytes of the plane]");
-      pictures.first[i] = planes[i].data();
+  Target(const Layouts& layouts, const std::vector<Plane>& planes)
+      : capacity(planes.empty() ? 0 : planes[0].shape(0)) {
+    const auto* one = std::get_if<Layout>(&layouts);
+    auto plane = planes.begin();
+    for (const Layout& layout : one ? std::vector{*one} : std::get<std::vector<Layout>>(layouts)) {
+      Pictures& made = pictures.emplace_back(Pictures{layout});
+      for (int i = 0; i < layout.planes(); i++, ++plane) {
+        if (plane == planes.end()) throw nb::value_error("one array for each plane");
+        if (plane->shape(0) != capacity || plane->shape(1) != layout.plane(i).bytes())
+          throw nb::value_error("a plane is uint8 [pictures, bytes of the plane]");
+        made.first[static_cast<std::size_t>(i)] = plane->data();
+      }
     }
+    if (pictures.empty() || plane != planes.end()) throw nb::value_error("one array for each plane");
   }
 };
 
@@ -178,7 +187,7 @@ nb::tuple report(const Outcome& outcome) {
                         nb::make_tuple(outcome.resized_width, outcome.resized_height));
 }
 
-nb::tuple decode(PyVideo& self, const PyBytes& bytes, const std::vector<const PyRun*>& runs, const Layout& layout,
+nb::tuple decode(PyVideo& self, const PyBytes& bytes, const std::vector<const PyRun*>& runs, const Layouts& layout,
                  const std::vector<Plane>& planes, bool skip_unreferenced, Care care, const StopFlag& stop) {
   const Target target(layout, planes);
   const auto views = runs_of(runs, self.video.table, target.capacity);
@@ -264,7 +273,7 @@ struct PyPictureStream {
                  runs_of(nb::cast<std::vector<const PyRun*>>(runs), nb::cast<PyVideo&>(video).video.table, SIZE_MAX),
                  {bytes.source, skip_unreferenced}) {}
 
-  nb::object read(const Layout& layout, const std::vector<Plane>& planes, const StopFlag& stop) {
+  nb::object read(const Layouts& layout, const std::vector<Plane>& planes, const StopFlag& stop) {
     const Target target(layout, planes);
     return to_numpy(without_python(
         stop, [&](Cancellation& cancelled) { return pictures.read(target.pictures, target.capacity, cancelled); }));
