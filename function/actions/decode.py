@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, Final
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 import hwang
 from function.actions.limits import DecodeEstimate, batch_bytes, check, function_memory
+from function.clock import Clock
 from function.errors import ApplyFailed, BadRequest, LimitExceeded, UnsupportedMedia
 from function.frames import own_code
 from function.frames.pictures import Pictures, Shape, SizeMisstatedError
 from function.frames.reduce import REDUCTIONS, Reduced
 from function.frames.rows import Rows, resolve_rows
+from function.frames.shared import SharedDecode
 from function.models.event import Decode
 from function.models.fingerprint import fingerprint
 from function.models.formats import FORMATS
-from function.models.places import Output
 from function.models.result import (
     MAX_ANSWER_BYTES,
     Applied,
     DecodeResult,
     FrameList,
     Inline,
+    OneResult,
     Partial,
     Written,
     as_json,
@@ -34,26 +39,30 @@ from function.models.result import (
 )
 from function.output.applied import Results, inline_applied, write_applied
 from function.output.arrays import Stream, inline, inline_picture, write_npy
-from function.output.decoded import DecodedFrames, encode
+from function.output.decoded import DecodedFrames, encode, require_own_keys
 from function.output.formats import write
 from function.output.publish import Publication, check_bucket, finished
 from function.output.undo_log import Journal
 from function.session import Session
 from function.source.video import OpenVideo
-from hwang.plan import make_plan
+from hwang.decoder import Decoder
+from hwang.plan import Plan, make_plan
 
 MAX_UNDONE_LISTED: Final = 1000
+_OWN_CODE: Final = threading.Lock()  # it is called by one thread at a time
 
 
 def decode(request: Decode, session: Session) -> dict[str, Any]:
     """Decode, write, and return the result. Raises FunctionError; then nothing of the request is left in the output."""
-    if request.apply:
-        _require_own_code(request.apply, session)
-    with _bucket_checked(session, request.output) as checked, OpenVideo.of(session, request.video) as video:
+    functions = [one.apply for one in request.results if one.apply]
+    for function in functions:
+        _require_own_code(function, session)
+    with _buckets_checked(session, request) as checked, OpenVideo.of(session, request.video) as video:
         with session.clock.phase("open"):
             checked()
-        asked = fingerprint(request, [video.source.etag, *([own_code.content()] if request.apply else [])])
-        if request.output and (before := finished(session.client, request.output, request, asked)):
+        asked = fingerprint(request, [video.source.etag, *([own_code.content()] if functions else [])])
+        place = request.results[0].output
+        if place and (before := finished(session.client, place, request, asked)):
             return returned(before) | {"kept": True}
         try:
             whole = _run(request, session, video, asked)
@@ -68,17 +77,19 @@ def _run(request: Decode, session: Session, video: OpenVideo, asked: str) -> dic
     check(run.estimate, function_memory())
     if video.index.byte_addressable:
         video.source.expect(run.estimate.plan.ranges)
-    return run.publish(request.output) if request.output else run.result([])
+    return run.whole()
 
 
 @contextmanager
-def _bucket_checked(session: Session, output: Output | None) -> Iterator[Callable[[], None]]:
-    """Check the output's bucket while the video is opened; the callable waits for that and raises its error."""
-    if output is None:
+def _buckets_checked(session: Session, request: Decode) -> Iterator[Callable[[], None]]:
+    """Check the outputs' buckets while the video is opened; the callable waits for that and raises its error."""
+    buckets = dict.fromkeys(one.output.bucket for one in request.results if one.output)
+    if not buckets:
         yield lambda: None
         return
-    with ThreadPoolExecutor(1, "hwang-bucket") as thread:
-        yield thread.submit(check_bucket, session.client, output.bucket).result
+    with ThreadPoolExecutor(len(buckets), "hwang-bucket") as threads:
+        checks = [threads.submit(check_bucket, session.client, bucket) for bucket in buckets]
+        yield lambda: [check.result() for check in checks][-1]
 
 
 def _require_encoder() -> None:
@@ -100,12 +111,101 @@ def _require_own_code(apply: str, session: Session) -> None:
         raise ApplyFailed(message, apply=name)
 
 
+class _Made(NamedTuple):
+    """What became of a result: objects, a reduction, or a part of the answer."""
+
+    written: list[Written]
+    reduced: Reduced | None = None
+    answer: Inline | list[Any] | None = None
+
+
 class _DecodeRun:
-    """One decode whose video is open."""
+    """One decode whose video is open, with one result or several."""
 
     def __init__(self, request: Decode, session: Session, video: OpenVideo, asked: str) -> None:
+        self._request, self._session, self._video, self._asked = request, session, video, asked
+        self._rows = resolve_rows(request.frames, video.index)
+        self._shared = SharedDecode(video.decoder, session.clock) if request.outputs else None
+        decoder = self._shared or video.decoder
+        plan = make_plan(video.index, self._rows)
+        self._results = [_Result(one, session, video, self._rows, plan, decoder) for one in request.results]
+        first, *others = [result.estimate for result in self._results]
+        self.estimate = replace(first, beside=tuple(others))
+        if request.outputs:
+            require_own_keys([result.frames for result in self._results])
+
+    def whole(self) -> dict[str, Any]:
+        """Make all results and return the whole result, which is the manifest; that is written last."""
+        session, place = self._session, self._results[0].request.output
+        if place is None:
+            return self._whole([self._results[0].answered()])
+        journal = Journal(session.run, self._asked, place.manifest_key, session.record, place.bucket)
+        with Publication(session.client, place, self._request, journal) as publication:
+            if self._shared:
+                with session.clock.phase("write"):
+                    made = self._shared.run([partial(result.written, publication) for result in self._results])
+            else:
+                made = [self._results[0].written(publication)]
+            whole = self._whole(made)
+            session.deadline.check()
+            with session.clock.phase("write"):
+                publication.put_manifest(json.dumps(whole).encode())
+        return whole
+
+    def _whole(self, made: list[_Made]) -> dict[str, Any]:
+        facts = [result.facts(one) for result, one in zip(self._results, made, strict=True)]
+        place, answer = self._results[0].request.output, made[0].answer
+        result = DecodeResult(
+            request=self._asked,
+            video=self._video.facts,
+            frames=FrameList.of(self._rows.tolist(), self._video.index.timestamps()[self._rows].tolist()),
+            output=[written for one in made for written in one.written],
+            objects=sum(len(one.written) for one in made),
+            manifest=f"s3://{place.bucket}/{place.manifest_key}" if place else None,
+            inline=answer if isinstance(answer, Inline) else None,
+            values=answer if isinstance(answer, list) else None,
+            counters=self._video.counters,
+            **({"outputs": self._parted(made, facts)} if self._shared else facts[0]),
+        )
+        return as_json(result)
+
+    def _parted(self, made: list[_Made], facts: list[dict[str, Any]]) -> list[OneResult]:
+        """What the manifest says of each of several results."""
+        return [
+            OneResult(
+                output=result.frames.output.uri,
+                format=result.frames.written_as,
+                objects=len(one.written),
+                **its_facts,
+            )
+            for result, one, its_facts in zip(self._results, made, facts, strict=True)
+        ]
+
+    def progress(self) -> dict[str, Any]:
+        """Numbers of frames done and undone, and the undone rows, which a request for the rest has to name.
+
+        Of several results, rows are undone that one of them lacks.
+        """
+        left, *more = [result.undone for result in self._results]
+        undone = self._rows[np.isin(self._rows, np.concatenate([left, *more]))] if more else left
+        applying: dict[str, Any] = next((result.applying for result in self._results if result.applying), {})
+        done = len(self._rows) - len(undone)
+        return {"done": done, "undone": len(undone), "undone_rows": undone[:MAX_UNDONE_LISTED].tolist(), **applying}
+
+
+class _Result:
+    """One result of a decode. `request` is the decode that has this result alone."""
+
+    def __init__(
+        self,
+        request: Decode,
+        session: Session,
+        video: OpenVideo,
+        rows: Rows,
+        plan: Plan,
+        decoder: Decoder | SharedDecode,
+    ) -> None:
         index = video.index
-        rows = resolve_rows(request.frames, index)
         if index.clockless and any(field == "seconds" for _, field, _ in request.template.parts):
             raise UnsupportedMedia("name: {seconds} needs times, and this raw stream states none: use {row}")
         written_as = request.resolved_format(len(rows))
@@ -113,77 +213,61 @@ class _DecodeRun:
         if FORMATS[written_as].writer == "clip":
             _require_encoder()
             shape = shape.even()
-        plan = make_plan(index, rows)
+        self.request, self._session, self._video = request, session, video
         self.estimate = DecodeEstimate(index, plan, shape, written_as, request, video.source.size)
-        self._request, self._session, self._video, self._asked = request, session, video, asked
-        is_sized = request.size is not None
-        self._pictures = Pictures(
-            video.decoder, rows, shape, is_sized, session.clock, batch_bytes(shape, request.batch)
+        self.applying: dict[str, Any] = {}
+        is_alone = decoder is video.decoder
+        self._clock = session.clock if is_alone else Clock()  # in a thread of its own
+        max_bytes = batch_bytes(shape, request.batch)
+        self._pictures = Pictures(decoder, rows, shape, request.size is not None, self._clock, max_bytes)
+        self.frames = DecodedFrames(
+            request, written_as, self._pictures, index.timestamps()[rows].tolist(), video.source.uri
         )
-        seconds = index.timestamps()[rows].tolist()
-        self._frames = DecodedFrames(request, written_as, self._pictures, seconds, video.source.uri)
-        self._applying: list[int] = []
 
-    def publish(self, output: Output) -> dict[str, Any]:
-        """Write everything, the manifest last, and return the whole result, which is the manifest."""
-        session = self._session
-        journal = Journal(session.run, self._asked, output.manifest_key, session.record)
-        with Publication(session.client, output, self._request, journal) as publication:
-            reduced = self._reduced() if self._request.reduce else None
-            with session.clock.phase("write"):
-                if reduced is not None:
-                    written = [write_npy(publication, output.key, Stream(reduced.shape, reduced.dtype, [reduced]))]
-                elif self._request.apply:
-                    written = write_applied(publication, output, self._frames.written_as, self._applied())
-                else:
-                    written = write(publication, self._frames)
-            whole = self.result(written, reduced)
-            session.deadline.check()
-            with session.clock.phase("write"):
-                publication.put_manifest(json.dumps(whole).encode())
-        return whole
+    @property
+    def undone(self) -> Rows:
+        """Rows whose frames it has not had yet, duplicates kept."""
+        return self._pictures.undone
 
-    def result(self, written: list[Written], reduced: Reduced | None = None) -> dict[str, Any]:
-        """The whole result as JSON values. Without an output it holds the frames or their reduction."""
-        request, rows = self._request, self._pictures.rows
-        answer = None
-        if request.output is None:
-            reduced = self._reduced() if request.reduce else None
-            answer = self._inline(reduced)
-        result = DecodeResult(
-            request=self._asked,
-            video=self._video.facts,
-            frames=FrameList.of(rows.tolist(), list(self._frames.seconds)),
-            output=written,
-            objects=len(written),
-            manifest=f"s3://{request.output.bucket}/{request.output.manifest_key}" if request.output else None,
-            reduced=int(reduced) if reduced is not None and reduced.ndim == 0 else None,
-            partial=Partial(reduce=request.reduce, frames=len(rows)) if request.reduce else None,
-            applied=Applied(function=request.apply, image=own_code.content()) if request.apply else None,
-            inline=answer if isinstance(answer, Inline) else None,
-            values=answer if isinstance(answer, list) else None,
-            counters=self._video.counters,
-        )
-        return as_json(result)
+    def written(self, publication: Publication) -> _Made:
+        """Write the objects."""
+        request, output = self.request, self.frames.output
+        publication = publication.into(output.bucket)
+        reduced = self._reduced() if request.reduce else None
+        with self._clock.phase("write"):
+            if reduced is not None:
+                written = [write_npy(publication, output.key, Stream(reduced.shape, reduced.dtype, [reduced]))]
+            elif request.apply:
+                written = write_applied(publication, output, self.frames.written_as, self._applied())
+            else:
+                written = write(publication, self.frames)
+        return _Made(written, reduced)
 
-    def progress(self) -> dict[str, Any]:
-        """Numbers of frames done and undone, and the undone rows, which a request for the rest has to name."""
-        undone = self._pictures.undone.tolist()
-        done = len(self._pictures.rows) - len(undone)
-        applying = {"apply": self._request.apply, "rows": self._applying} if self._applying else {}
-        return {"done": done, "undone": len(undone), "undone_rows": undone[:MAX_UNDONE_LISTED], **applying}
+    def answered(self) -> _Made:
+        """Make the result as part of the answer. Raises LimitExceeded."""
+        reduced = self._reduced() if self.request.reduce else None
+        return _Made([], reduced, self._inline(reduced))
+
+    def facts(self, made: _Made) -> dict[str, Any]:
+        """What it is beside frames: fields of a DecodeResult, or of a OneResult."""
+        request, reduced = self.request, made.reduced
+        return {
+            "reduced": int(reduced) if reduced is not None and reduced.ndim == 0 else None,
+            "partial": Partial(reduce=request.reduce, frames=len(self._pictures.rows)) if request.reduce else None,
+            "applied": Applied(function=request.apply, image=own_code.content()) if request.apply else None,
+        }
 
     def _inline(self, reduced: Reduced | None) -> Inline | list[Any]:
         """The frames, their reduction, or own code's results as part of the answer. Raises LimitExceeded."""
         if reduced is not None:
             return inline(Stream(reduced.shape, reduced.dtype, [reduced]))
-        facts = self._frames.facts
-        if not (self._request.apply or facts.is_picture):
-            return inline(Stream(self._frames.shape, np.dtype(np.uint8), self._pictures.in_order()))
-        answer = inline_applied(self._applied()) if self._request.apply else self._inline_picture()
+        facts = self.frames.facts
+        if not (self.request.apply or facts.is_picture):
+            return inline(Stream(self.frames.shape, np.dtype(np.uint8), self._pictures.in_order()))
+        answer = inline_applied(self._applied()) if self.request.apply else self._inline_picture()
         size = len(own_code.to_json(answer) if isinstance(answer, list) else answer.data)
         if size > MAX_ANSWER_BYTES:
-            field = "apply" if self._request.apply else "size"
+            field = "apply" if self.request.apply else "size"
             raise LimitExceeded(
                 f"{field}: an inline answer would have {size} bytes, and may have {MAX_ANSWER_BYTES}; give an output",
                 limit="answer",
@@ -194,27 +278,28 @@ class _DecodeRun:
 
     def _inline_picture(self) -> Inline:
         ((frame,),) = self._pictures.in_order()
-        data = encode(frame, self._frames.written_as, self._request.quality)
-        return inline_picture(data, frame.shape, self._frames.facts.content_type)
+        data = encode(frame, self.frames.written_as, self.request.quality)
+        return inline_picture(data, frame.shape, self.frames.facts.content_type)
 
     def _applied(self) -> Results:
         """Own code's results for the frames in the order asked for; rows that follow each other twice, once."""
-        assert self._request.apply
-        name, rows = self._request.apply.partition("@")[0], self._pictures.rows
+        assert self.request.apply
+        name, rows = self.request.apply.partition("@")[0], self._pictures.rows
         is_ascending = bool((np.diff(rows) >= 0).all())
         called, counts = np.unique(rows, return_counts=True) if is_ascending else (rows, np.ones_like(rows))
-        return Results(name, rows, self._frames.seconds, self._values(name, called, counts))
+        return Results(name, rows, self.frames.seconds, self._values(name, called, counts))
 
     def _values(self, name: str, rows: Rows, counts: Rows) -> Iterator[own_code.Values]:
         """The results for `rows`, each as often as it counts."""
         call = own_code.Applied(name, own_code.load(name))
         seconds = self._video.index.timestamps()[rows]
-        for part, frames in self._pictures.exact_batches(rows, self._request.batch):
-            self._applying = rows[part].tolist()
-            self._session.tell()
-            with self._session.clock.phase("apply"):
-                values = call(frames, rows[part], seconds[part])
-            self._applying = []
+        for part, frames in self._pictures.exact_batches(rows, self.request.batch):
+            with _OWN_CODE:
+                self.applying = {"apply": self.request.apply, "rows": rows[part].tolist()}
+                self._session.tell()
+                with self._clock.phase("apply"):
+                    values = call(frames, rows[part], seconds[part])
+                self.applying = {}
             self._session.deadline.check()
             often = counts[part]
             if (often > 1).any():
@@ -226,11 +311,11 @@ class _DecodeRun:
             yield values
 
     def _reduced(self) -> Reduced:
-        assert self._request.reduce
-        result = REDUCTIONS[self._request.reduce].new()
+        assert self.request.reduce
+        result = REDUCTIONS[self.request.reduce].new()
         # Their order does not matter to a reduction, and distinct ascending rows decode each sample once.
         distinct, counts = np.unique(self._pictures.rows, return_counts=True)
         for part, frames in self._pictures.batches(distinct):
-            with self._session.clock.phase("reduce"):
+            with self._clock.phase("reduce"):
                 result.add(frames, counts[part])
         return result.result()

@@ -33,7 +33,7 @@ _HEADER_BYTES: Final = 128  # of a .npy file
 class DecodeEstimate:
     """A decode before it begins, and what it will read, hold and write. `plan` covers all its rows.
 
-    `treatment`: the request, whose other fields do not count.
+    `treatment`: the request, whose other fields do not count. `beside`: the other results of the same decode.
     """
 
     index: VideoIndex
@@ -42,6 +42,7 @@ class DecodeEstimate:
     written_as: Format
     treatment: Treatment
     source_bytes: int
+    beside: tuple[DecodeEstimate, ...] = ()
 
     @property
     def count(self) -> int:
@@ -65,14 +66,19 @@ class DecodeEstimate:
     @property
     def memory_bytes(self) -> int:
         """Memory of all processes of the function, at most."""
-        facts, frame = FORMATS[self.written_as], self.shape.frame_bytes
         needed = _AT_REST_BYTES + self.index.width * self.index.height * _DECODER_BYTES_PER_PIXEL
+        needed += min(self.fetched_bytes, FETCH_MEMORY_BYTES + WINDOW_BYTES)
+        return int(needed) + sum(one._own_bytes for one in (self, *self.beside))
+
+    @property
+    def _own_bytes(self) -> int:
+        """Memory for this result, beyond what all results of one decode share."""
+        facts, frame = FORMATS[self.written_as], self.shape.frame_bytes
         # One batch in use while the next is decoded, and one more while it is turned.
         batch = batch_bytes(self.shape, self.treatment.batch)
-        needed += (3 if self.shape.rotation else 2) * batch
+        needed = (3 if self.shape.rotation else 2) * batch
         if self.treatment.apply:
             needed += 2 * batch + MAX_PUT_BYTES + declared_bytes()  # a batch put together, own code's copy, results
-        needed += min(self.fetched_bytes, FETCH_MEMORY_BYTES + WINDOW_BYTES)
         if self.treatment.reduce:
             needed += frame * REDUCTIONS[self.treatment.reduce].memory
         needed += frame * facts.memory_per_frame_byte
@@ -81,8 +87,7 @@ class DecodeEstimate:
         if facts.max_frames:
             sheet = layout(min(self.count, facts.max_frames), self.shape.width, self.shape.height)
             held = 3 * sheet.width_px * sheet.height_px
-        needed += facts.copies * (min(held, MAX_PUT_BYTES) if facts.is_streamed else held)
-        return int(needed)
+        return needed + facts.copies * (min(held, MAX_PUT_BYTES) if facts.is_streamed else held)
 
     @property
     def memory_mb(self) -> int:
@@ -103,6 +108,13 @@ def batch_bytes(shape: Shape, frames: int | None = None) -> int:
 
 def check(estimate: DecodeEstimate, memory: int | None) -> None:
     """Raises LimitExceeded for too much memory (in bytes), too many frames, too large an answer; StorageFull."""
+    for one in (estimate, *estimate.beside):
+        _check_result(one)
+    check_memory(estimate, memory)
+    _check_storage(estimate)
+
+
+def _check_result(estimate: DecodeEstimate) -> None:
     facts = FORMATS[estimate.written_as]
     if facts.max_frames and estimate.count > facts.max_frames:
         raise LimitExceeded(
@@ -122,8 +134,6 @@ def check(estimate: DecodeEstimate, memory: int | None) -> None:
                 wanted=answer,
                 maximum=MAX_ANSWER_BYTES,
             )
-    check_memory(estimate, memory)
-    _check_storage(estimate)
 
 
 def check_memory(estimate: DecodeEstimate, memory: int | None) -> None:

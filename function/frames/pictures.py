@@ -16,6 +16,7 @@ from function.models.form import Size
 from hwang.picture import PixelFormat, Planes, picture_layout
 
 if TYPE_CHECKING:
+    from function.frames.shared import SharedDecode
     from hwang.decoder import Decoder
 
 Frames = NDArray[np.uint8]  # [n, H, W, 3] RGB
@@ -66,7 +67,7 @@ class SizeMisstatedError(Exception):
 class Pictures:
     """Frames of `rows`, decoded when they are iterated over. Raises SizeMisstatedError before the first one."""
 
-    decoder: Decoder
+    decoder: Decoder | SharedDecode
     rows: Rows
     shape: Shape
     is_sized: bool  # the size was asked for: frames of another one are scaled, else they are errors

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Final, Literal, TypeVar, Union, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar, Union, get_args
 
-from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError, model_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
 from function.errors import BadRequest
@@ -19,6 +19,7 @@ from function.models.selection import Frames, Model
 T = TypeVar("T")
 M = TypeVar("M", bound=Model)
 MAX_PARTS: Final = 10_000
+MAX_OUTPUTS: Final = 16  # of one decode
 MAX_FIELDS: Final = 10_000  # of one object: naming hundreds of thousands of unknown ones takes seconds
 
 
@@ -30,10 +31,24 @@ class _Asked(Model):
     output: OutputUri | None = None
 
 
+_SHARED: Final = {"frames", "rotate", *Writing.model_fields}  # by all results of one decode
+if TYPE_CHECKING:
+    Result = Model
+else:
+    Result = create_model(
+        "Result",
+        __base__=Model,
+        __doc__="One of several results of a decode: the fields that are its own; the others are the decode's.",
+        output=(OutputUri, ...),
+        **{name: (field.annotation, field) for name, field in Form.model_fields.items() if name not in _SHARED},
+    )
+
+
 class Decode(Form, _Asked):
     """Frames of a video, written as objects or returned."""
 
     action: Literal["decode"] = "decode"
+    outputs: Annotated[list[Result], Field(min_length=1, max_length=MAX_OUTPUTS)] | None = None
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Decode:
@@ -42,7 +57,19 @@ class Decode(Form, _Asked):
             raise PydanticCustomError("output", "{problem}", {"problem": problem})
         return self
 
+    @property
+    def results(self) -> list[Decode]:
+        """The requests for each of the results alone: this one itself, or one for each of `outputs`."""
+        if self.outputs is None:
+            return [self]
+        stated = [{name: getattr(one, name) for name in one.model_fields_set} for one in self.outputs]
+        return [self.model_copy(update={**fields, "outputs": None}) for fields in stated]
+
     def _disagreement(self) -> str | None:
+        if self.outputs is not None:
+            problems = ((at, one._disagreement()) for at, one in enumerate(self.results))
+            found = next((f"outputs[{at}].{problem}" for at, problem in problems if problem), None)
+            return "output: does not go with outputs, which each have their own" if self.output else found
         problem = self._form_disagreement()
         if problem:
             return problem
@@ -195,7 +222,9 @@ def parse_as(event: object, model: type[M]) -> M:
 def _parsed(event: object, validate: Callable[[object], T], model: type[Model] | None = None) -> T:
     if not isinstance(event, dict):
         raise BadRequest(f"the event must be a JSON object, not {json_type(event)}", problems=[])
-    fields = max(len(part) for part in (event, *event.values()) if isinstance(part, dict))
+    outputs = event.get("outputs")
+    parts = (event, *event.values(), *(outputs if isinstance(outputs, list) else ()))
+    fields = max(len(part) for part in parts if isinstance(part, dict))
     if fields > MAX_FIELDS:
         raise BadRequest(f"the event has an object of {fields} fields, of which most are not known", problems=[])
     try:
@@ -205,7 +234,11 @@ def _parsed(event: object, validate: Callable[[object], T], model: type[Model] |
         model = model or (ACTIONS.get(action, Decode) if isinstance(action, str) else Decode)
         problems = problem_list(error, model)
         answers = [name for name, facts in FORMATS.items() if facts.is_answer]
-        settled = "output" in event or event.get("format") in answers or any(p["path"] == "output" for p in problems)
+        settled = (
+            not {"output", "outputs"}.isdisjoint(event)
+            or event.get("format") in answers
+            or any(p["path"] == "output" for p in problems)
+        )
         if model is Decode and not settled:
             problems.append({"path": "output", "message": "is required"})
         raise BadRequest(summary(problems), problems=problems) from None

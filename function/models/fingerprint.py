@@ -7,7 +7,7 @@ import json
 
 from function.models.selection import Model
 
-_LATER = frozenset({"apply", "batch", "picture", "shard_mb"})  # left out unless given, as before they came
+_LATER = frozenset({"apply", "batch", "picture", "shard_mb", "outputs"})  # left out unless given, as before they came
 
 
 def fingerprint(request: Model, versions: list[str]) -> str:

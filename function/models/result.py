@@ -96,6 +96,17 @@ class Partial(Model):
     frames: int
 
 
+class OneResult(Model):
+    """One of several results of a decode: its output, and how many of the objects are its own, in their order."""
+
+    output: str
+    format: str
+    objects: int
+    reduced: int | None = None
+    partial: Partial | None = None
+    applied: Applied | None = None
+
+
 class DecodeResult(Model):
     """Result of a `decode` action. `request` is the fingerprint of the event and of the version of the video."""
 
@@ -104,6 +115,7 @@ class DecodeResult(Model):
     frames: FrameList
     output: list[Written]
     objects: int
+    outputs: list[OneResult] | None = None  # if the event has them: in its order
     manifest: str | None = None
     reduced: int | None = None
     partial: Partial | None = None

@@ -45,14 +45,12 @@ def _write_archive(publication: Publication, frames: DecodedFrames) -> list[Writ
 
 def _write_pictures(publication: Publication, frames: DecodedFrames) -> list[Written]:
     """A picture of each row once, a few encoded and sent at a time; below a prefix, named by the template."""
-    output, quality, template = frames.output, frames.request.quality, frames.request.template
+    quality = frames.request.quality
     rows, first = np.unique(frames.pictures.rows, return_index=True)
 
     def write_one(at: int, frame: Frames) -> Written:
-        row, position = int(rows[at]), int(first[at])
-        extension = frames.facts.extensions[0]
-        name = template.name(row=row, position=position, seconds=frames.seconds[position], ext=extension)
-        key = output.key + name if output.is_prefix else output.key
+        row = int(rows[at])
+        key = frames.picture_key(row, int(first[at]))
         written = publication.put(key, encode(frame, frames.written_as, quality), frames.facts.content_type)
         return described(written, frame.shape, row=row)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import hashlib
 import json
 from collections.abc import Callable
@@ -118,6 +119,12 @@ class Publication:
         if kind is not None:
             self._journal.withdraw(self._client)
 
+    def into(self, bucket: str) -> Publication:
+        """The same publication, for objects of another bucket; its block is this one's."""
+        other = copy.copy(self)
+        other._bucket = bucket
+        return other
+
     def submit(self, work: Callable[[], T]) -> Future[T]:
         """Call `work` in one of the threads that write."""
         return self._pool.submit(work)
@@ -171,7 +178,7 @@ class Publication:
                     raise
                 if answer["Metadata"].get(REQUEST) != self._journal.request:
                     raise _conflict(written.uri) from None
-                self._journal.abandon(self._client, key)
+                self._journal.abandon(self._client, self._bucket, key)
                 return written
         version = answer.get("VersionId")
         self._journal.add(Entry(self._bucket, key, version_id=version))

@@ -34,8 +34,7 @@ def write_shards(publication: Publication, frames: DecodedFrames) -> list[Writte
             written.append(shard.close())
             shard = None
         if shard is None:
-            key = f"{output.key}shard-{len(written):06d}.tar" if output.is_prefix else output.key
-            shard = _Shard(publication, key, frames.facts.content_type)
+            shard = _Shard(publication, frames.shard_key(len(written)), frames.facts.content_type)
         shard.add(name, picture, facts)
     assert shard, "a request has at least one frame"
     return [*written, shard.close()]

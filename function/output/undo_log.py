@@ -31,21 +31,30 @@ class Entry:
 
 
 class Journal:
-    """The entries of one run, the last one of each key. Each is passed to `record` first. Thread-safe."""
+    """The entries of one run, the last one of each object. Each is passed to `record` first. Thread-safe.
+
+    `manifest_bucket`: where the manifest lies; by default where the objects do.
+    """
 
     def __init__(
-        self, run: str, request: str, manifest_key: str, record: Callable[[dict[str, Any]], None] = lambda _: None
+        self,
+        run: str,
+        request: str,
+        manifest_key: str,
+        record: Callable[[dict[str, Any]], None] = lambda _: None,
+        manifest_bucket: str | None = None,
     ) -> None:
         self.run, self.request = run, request
-        self._manifest_key = manifest_key
+        self._manifest_key, self._manifest_bucket = manifest_key, manifest_bucket
         self._record = record
         self._lock = threading.Lock()
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[tuple[str, str], Entry] = {}
 
     @classmethod
     def of(cls, run: str, messages: list[dict[str, Any]]) -> Self:
         """The journal of another process from the messages that it passed to `record`, at least one."""
-        journal = cls(run, messages[0]["request"], messages[0]["manifest_key"])
+        first = messages[0]
+        journal = cls(run, first["request"], first["manifest_key"], manifest_bucket=first["manifest_bucket"])
         for one in messages:
             journal.add(Entry(**one["entry"]))
         return journal
@@ -58,13 +67,14 @@ class Journal:
     def add(self, entry: Entry) -> None:
         """Log the entry before the request it is about, so that another process can undo that if this one dies."""
         with self._lock:
-            self._record({"request": self.request, "manifest_key": self._manifest_key, "entry": asdict(entry)})
-            self._entries[entry.key] = entry
+            manifest = {"manifest_key": self._manifest_key, "manifest_bucket": self._manifest_bucket}
+            self._record({"request": self.request, **manifest, "entry": asdict(entry)})
+            self._entries[entry.bucket, entry.key] = entry
 
-    def abandon(self, client: S3Client, key: str) -> None:
+    def abandon(self, client: S3Client, bucket: str, key: str) -> None:
         """Forget the object, which another run has written, and abort this run's upload to it."""
         with self._lock:
-            entry = self._entries.pop(key)
+            entry = self._entries.pop((bucket, key))
         self._abort(client, entry)
 
     def withdraw(self, client: S3Client) -> None:
@@ -77,7 +87,10 @@ class Journal:
             entries = list(self._entries.values())
         for entry in entries:
             self._abort(client, entry)
-        if not entries or seen(client, entries[0].bucket, self._manifest_key)["Metadata"].get(REQUEST) == self.request:
+        if not entries:
+            return
+        manifest = seen(client, self._manifest_bucket or entries[0].bucket, self._manifest_key)
+        if manifest["Metadata"].get(REQUEST) == self.request:
             return
         try:
             with ThreadPoolExecutor(CONNECTIONS, "hwang-withdraw") as pool:
