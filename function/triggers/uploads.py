@@ -96,10 +96,20 @@ class OnUpload:
         if upload.version_id:
             video["version_id"] = upload.version_id
         request = {"if_exists": "reuse", **self.request, "video": video}
-        if isinstance(request.get("output"), str):
-            request["output"] = _filled(request["output"], upload, f"{self.name}.output")
-            self._check_recursion(request["output"], upload)
-        return request
+        if isinstance(outputs := request.get("outputs"), list):
+            request["outputs"] = [
+                self._placed(one, upload, f"{self.name}.outputs[{number}].output") if isinstance(one, dict) else one
+                for number, one in enumerate(outputs)
+            ]
+        return self._placed(request, upload, f"{self.name}.output")
+
+    def _placed(self, request: dict[str, Any], upload: Upload, path: str) -> dict[str, Any]:
+        """Return a request, or one of its outputs, with the placeholders of its output replaced."""
+        if not isinstance(request.get("output"), str):
+            return request
+        output = _filled(request["output"], upload, path)
+        self._check_recursion(output, upload)
+        return {**request, "output": output}
 
     def _check_recursion(self, output: str, upload: Upload) -> None:
         match = S3_URI.fullmatch(output)

@@ -104,3 +104,33 @@ def test_every_format_shows_the_rows_that_were_asked_for(
                 assert numbers_of(decoder.frames(range(len(ROWS)))) == ROWS
         case other:
             raise AssertionError(f"a format that no case looks at: {other}")
+
+
+@pytest.mark.parametrize("frames", ["0:40:3", ROWS])
+@pytest.mark.parametrize("name", ["h264-open-gop", "hevc-10bit", "h264-full-range-709", "h264-rotated"])
+def test_each_of_several_results_has_the_bytes_of_its_request_alone(
+    name: str, frames: Any, monkeypatch: pytest.MonkeyPatch, clip: Callable[[str], Path]
+) -> None:
+    monkeypatch.setattr(video, "open_source", lambda *_: _File(clip(name)))
+    outputs: list[dict[str, Any]] = [
+        {"output": "s3://out/96/", "format": "png", "size": {"max_side": 96}},
+        {"output": "s3://out/48/", "format": "png", "size": {"max_side": 48}},
+        {"output": "s3://out/21/", "format": "jpeg", "size": {"width": 21}},
+        {"output": "s3://out/sheet.png"},
+        {"output": "s3://out/whole.npy"},
+        {"output": "s3://out/mean.npy", "reduce": "mean", "size": {"height": 33}},
+        {"output": "s3://out/clip.mp4", "size": {"max_side": 64}},
+    ]
+    shared = {"video": _File.uri, "frames": frames, "rotate": True}
+
+    def objects(*requests: dict[str, Any]) -> dict[str, bytes]:
+        client = FakeS3()
+        for fields in requests:
+            request = parse_event({**shared, **fields})
+            assert isinstance(request, Decode)
+            decode(request, Session(cast("Any", client)))
+        return {key: data for key, data in client.objects.items() if not key.endswith("manifest.json")}
+
+    together = objects({"outputs": outputs})
+    assert together == objects(*outputs)
+    assert len(together) == 3 * len({*(ROWS if frames is ROWS else range(0, 40, 3))}) + 4

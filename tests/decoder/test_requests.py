@@ -10,11 +10,13 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import hwang
+from hwang.request import FrameOptions
 from local import clip as real_clip
 from tests.decoder.conftest import MakeClip, Truth
 from tests.support.clips import linear_decode, read_number
@@ -59,6 +61,49 @@ def test_iter_frames_gives_them_one_by_one(name: str, rows: Sequence[int], clip:
         assert count == len(rows)
         small = list(decoder.iter_frames(rows, max_side=40, pixel_format="yuv420p"))
         assert {tuple(plane.shape for plane in planes) for planes in small} == {((24, 40), (12, 20), (12, 20))}
+
+
+@pytest.mark.parametrize("rows", [range(40), range(3, 40, 9), [39, 0, 17, 17, 5]])
+@pytest.mark.parametrize(
+    "name", ["h264-closed-gop", "h264-one-gop", "h264-rotated", "h264-intra-refresh", "hevc-10bit", "av1"]
+)
+def test_several_forms_are_each_as_alone_and_decoded_once(name: str, rows: Sequence[int], clip: MakeClip) -> None:
+    forms: list[FrameOptions] = [
+        {},
+        {"max_side": 80},
+        {"width": 37, "height": 53, "rotate": True, "layout": "NCHW"},
+        {"max_side": 40, "pixel_format": "yuv420p"},
+        {"pixel_format": "gray8", "with_times": True},
+        {"pixel_format": "rgb48"},
+    ]
+    with hwang.Decoder(clip(name)) as decoder, hwang.Decoder(clip(name)) as alone:
+        shown = [alone.frames(rows, **form) for form in forms]
+        for max_bytes in (1, 1 << 20):
+            done = 0
+            for part, several in decoder.batches_in(forms, rows, max_bytes):
+                assert part.start == done
+                done = part.stop
+                for frames, whole in zip(several, shown, strict=True):
+                    _assert_same(frames, whole, part)
+            assert done == len(rows)
+    with hwang.Decoder(clip(name)) as decoder, hwang.Decoder(clip(name)) as alone:
+        list(decoder.batches_in(forms, rows))
+        list(alone.batches(rows))
+        assert decoder.stats == alone.stats
+
+
+def _assert_same(frames: Any, whole: Any, part: slice) -> None:
+    """Arrays, or tuples of them, are the part of the whole."""
+    if isinstance(frames, tuple):
+        for one, all_of_it in zip(frames, whole, strict=True):
+            _assert_same(one, all_of_it, part)
+    else:
+        np.testing.assert_array_equal(frames, whole[part], strict=True)
+
+
+def test_frames_in_no_form_are_refused(clip: MakeClip) -> None:
+    with hwang.Decoder(clip("h264-closed-gop")) as decoder, pytest.raises(ValueError, match="at least one form"):
+        decoder.batches_in([], [0])
 
 
 def test_iter_frames_decodes_several_short_runs_at_once_and_none_twice(clip: MakeClip) -> None:

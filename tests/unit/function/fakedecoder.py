@@ -107,6 +107,22 @@ class FakeDecoder:
             else:
                 yield part, np.stack([frame(row, width, height) for row in wanted.tolist()])
 
+    def batches_in(
+        self, forms: list[Any], rows: NDArray[np.int64], max_bytes: int
+    ) -> Iterator[tuple[slice, list[Any]]]:
+        """Each row is decoded once, at the largest step that fits all forms, as `decoded` and `batch_sizes` tell."""
+        size = self.video_index.width, self.video_index.height
+        layouts = [
+            picture_layout(size, form.get("width"), form.get("height"), None, form["pixel_format"]) for form in forms
+        ]
+        step = max(1, max_bytes // sum(layout.picture_bytes for layout in layouts))
+        for start in range(0, len(rows), step):
+            part = slice(start, min(start + step, len(rows)))
+            decoded = list(self.decoded)
+            made = [next(iter(self.batches(rows[part], 2**40, **form)))[1] for form in forms]
+            self.decoded[:] = decoded + rows[part].tolist()
+            yield part, made
+
     def keyframes(self) -> list[int]:
         return np.flatnonzero(self.video_index.sync).tolist()
 

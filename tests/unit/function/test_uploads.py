@@ -39,6 +39,13 @@ def test_a_duplicate_delivery_keeps_what_is_there_unless_the_configuration_says_
     assert configured(output="s3://r/x", if_exists="replace").request_for(FILM)["if_exists"] == "replace"
 
 
+def test_placeholders_of_each_of_several_outputs_are_replaced() -> None:
+    outputs = [{"output": "s3://results/{stem}/", "quality": 9}, {"output": 7}, 7]
+    request = configured(outputs=outputs).request_for(FILM)
+    assert request["outputs"] == [{"output": "s3://results/film.tar/", "quality": 9}, {"output": 7}, 7]
+    assert configured(outputs="x").request_for(FILM)["outputs"] == "x"
+
+
 def test_a_request_without_an_output_passes() -> None:
     assert "output" not in configured(action="probe").request_for(FILM)
     assert configured(output=7).request_for(FILM)["output"] == 7
@@ -110,6 +117,8 @@ def test_an_output_that_would_start_the_function_again_is_refused(template: str,
     with pytest.raises(BadRequest, match="another bucket or prefix"):
         output(template, upload, prefix=prefix)
     assert output(template, upload, prefix=prefix, allow_same_prefix=True)
+    with pytest.raises(BadRequest, match="another bucket or prefix"):
+        configured(outputs=[{"output": "s3://results/"}, {"output": template}], prefix=prefix).request_for(upload)
 
 
 @pytest.mark.parametrize(
