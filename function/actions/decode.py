@@ -25,6 +25,7 @@ from function.frames.shared import SharedDecode
 from function.models.event import Decode
 from function.models.fingerprint import fingerprint
 from function.models.formats import FORMATS
+from function.models.problems import Problem, summary
 from function.models.result import (
     MAX_ANSWER_BYTES,
     Applied,
@@ -55,8 +56,10 @@ _OWN_CODE: Final = threading.Lock()  # it is called by one thread at a time
 def decode(request: Decode, session: Session) -> dict[str, Any]:
     """Decode, write, and return the result. Raises FunctionError; then nothing of the request is left in the output."""
     functions = [one.apply for one in request.results if one.apply]
-    for function in functions:
-        _require_own_code(function, session)
+    for at, one in enumerate(request.results):
+        if one.apply:
+            with _named(request, at):
+                _require_own_code(one.apply, session)
     with _buckets_checked(session, request) as checked, OpenVideo.of(session, request.video) as video:
         with session.clock.phase("open"):
             checked()
@@ -90,6 +93,21 @@ def _buckets_checked(session: Session, request: Decode) -> Iterator[Callable[[],
     with ThreadPoolExecutor(len(buckets), "hwang-bucket") as threads:
         checks = [threads.submit(check_bucket, session.client, bucket) for bucket in buckets]
         yield lambda: [check.result() for check in checks][-1]
+
+
+@contextmanager
+def _named(request: Decode, at: int) -> Iterator[None]:
+    """Let a BadRequest about one of several outputs say which."""
+    try:
+        yield
+    except BadRequest as error:
+        if request.outputs is None:
+            raise
+        found: Any = error.detail["problems"]
+        problems: list[Problem] = [
+            {"path": f"outputs[{at}].{problem['path']}", "message": problem["message"]} for problem in found
+        ]
+        raise BadRequest(summary(problems), problems=problems) from None
 
 
 def _require_encoder() -> None:
@@ -128,7 +146,10 @@ class _DecodeRun:
         self._shared = SharedDecode(video.decoder, session.clock) if request.outputs else None
         decoder = self._shared or video.decoder
         plan = make_plan(video.index, self._rows)
-        self._results = [_Result(one, session, video, self._rows, plan, decoder) for one in request.results]
+        self._results: list[_Result] = []
+        for at, one in enumerate(request.results):
+            with _named(request, at):
+                self._results.append(_Result(one, session, video, self._rows, plan, decoder))
         first, *others = [result.estimate for result in self._results]
         self.estimate = replace(first, beside=tuple(others))
         if request.outputs:

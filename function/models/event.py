@@ -33,10 +33,10 @@ class _Asked(Model):
 
 _SHARED: Final = {"frames", "rotate", *Writing.model_fields}  # by all results of one decode
 if TYPE_CHECKING:
-    Result = Model
+    OneOutput = Model
 else:
-    Result = create_model(
-        "Result",
+    OneOutput = create_model(
+        "OneOutput",
         __base__=Model,
         __doc__="One of several results of a decode: the fields that are its own; the others are the decode's.",
         output=(OutputUri, ...),
@@ -48,7 +48,7 @@ class Decode(Form, _Asked):
     """Frames of a video, written as objects or returned."""
 
     action: Literal["decode"] = "decode"
-    outputs: Annotated[list[Result], Field(min_length=1, max_length=MAX_OUTPUTS)] | None = None
+    outputs: Annotated[list[OneOutput], Field(min_length=1, max_length=MAX_OUTPUTS)] | None = None
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Decode:

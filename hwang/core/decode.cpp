@@ -136,8 +136,7 @@ Outcome Video::decode(std::span<const Run> runs, const Feed& feed, Care care, st
       for (std::size_t at; (at = next++) < runs.size();) {
         const Run& run = runs[longest_first[at]];
         worker->start(run, feed);
-        while (const auto i = worker->next(cancellation))
-          worker->convert(outs, static_cast<std::size_t>(run.slot[*i]));
+        while (const auto i = worker->next(cancellation)) worker->convert(outs, static_cast<std::size_t>(run.slot[*i]));
         mine.add(worker->outcome());
       }
       give_back(std::move(worker));

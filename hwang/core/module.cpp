@@ -164,8 +164,7 @@ struct Target {
   std::vector<Pictures> pictures;
   std::size_t capacity;
 
-  Target(const Layouts& layouts, const std::vector<Plane>& planes)
-      : capacity(planes.empty() ? 0 : planes[0].shape(0)) {
+  Target(const Layouts& layouts, const std::vector<Plane>& planes) : capacity(planes.empty() ? 0 : planes[0].shape(0)) {
     const auto* one = std::get_if<Layout>(&layouts);
     auto plane = planes.begin();
     for (const Layout& layout : one ? std::vector{*one} : std::get<std::vector<Layout>>(layouts)) {

@@ -26,7 +26,7 @@ from function.frames import own_code
 from function.models.event import MAX_FIELDS, Decode, parse_event
 from function.output.undo_log import REQUEST, RUN, Entry, Journal
 from function.session import Session
-from hwang.errors import CorruptFrameError
+from hwang.errors import CorruptFrameError, StoppedError
 from tests.support.fakes3 import OUT, FakeS3, Killed, refused
 from tests.unit.function.fakedecoder import VIDEO, FakeVideo, index_of, install
 
@@ -271,8 +271,10 @@ def test_progress_names_rows_that_one_of_the_results_lacks(video: FakeVideo) -> 
     assert finished.progress() == {"done": 5, "undone": 0, "undone_rows": []}
 
 
-@pytest.mark.usefixtures("video")
-def test_a_deadline_that_passes_fails_all() -> None:
+@pytest.mark.parametrize("in_the_decoder", [False, True])
+def test_a_deadline_that_passes_fails_all(video: FakeVideo, in_the_decoder: bool) -> None:
+    if in_the_decoder:  # as after Decoder.stop()
+        video.decoder.fails = 9, StoppedError("stopped")
     client = Buckets()
     with pytest.raises(DeadlineExceeded):
         decode(client, Session(cast("Any", client), Deadline(0)), outputs=THUMBNAILS)
@@ -358,9 +360,22 @@ def test_an_entry_is_validated_as_a_request_of_its_own(fields: dict[str, Any], p
     assert refusal.value.message.startswith(problem)
 
 
-def test_several_pictures_need_a_prefix_in_an_entry_too(video: FakeVideo) -> None:
-    with pytest.raises(BadRequest, match="need a prefix"):
-        decode(Buckets(), outputs=[*THUMBNAILS, {"output": "s3://out/one.jpg", "format": "jpeg"}])
+@pytest.mark.usefixtures("own_functions")
+@pytest.mark.parametrize(
+    ("entry", "problem"),
+    [
+        ({"output": "s3://out/one.jpg", "format": "jpeg"}, "outputs[3].output: must be a prefix"),
+        ({"output": "s3://out/one.mp4"}, "outputs[3].format: this image was built without the H.264 encoder"),
+        ({"output": "s3://out/one.npy", "apply": "darkness"}, "outputs[3].apply: "),
+    ],
+)
+def test_what_is_wrong_with_an_entry_for_this_video_or_image_is_said_of_it(
+    video: FakeVideo, entry: dict[str, Any], problem: str
+) -> None:
+    video.can_encode = False
+    with pytest.raises(BadRequest) as refusal:
+        decode(Buckets(), outputs=[*THUMBNAILS, entry])
+    assert refusal.value.message.startswith(problem)
     assert video.decoder.decoded == []
 
 
