@@ -28,7 +28,7 @@ from function.output.undo_log import REQUEST, RUN, Entry, Journal
 from function.session import Session
 from hwang.errors import CorruptFrameError, StoppedError
 from tests.support.fakes3 import OUT, FakeS3, Killed, refused
-from tests.unit.function.fakedecoder import VIDEO, FakeVideo, index_of, install
+from tests.unit.function.fakedecoder import VIDEO, FakeDecoder, FakeVideo, index_of, install
 
 COUNT = 30
 THUMBNAILS: list[dict[str, Any]] = [
@@ -36,6 +36,7 @@ THUMBNAILS: list[dict[str, Any]] = [
     {"output": "s3://more/small/", "size": {"max_side": 8}, "format": "png", "name": "{position}.{ext}"},
     {"output": "s3://out/sheet.png"},
 ]
+IN_BOTH = [*THUMBNAILS, {"output": "s3://more/wide/"}]  # the keys of the first, in the other bucket
 EVERYTHING: list[dict[str, Any]] = [
     *THUMBNAILS,
     {"output": "s3://out/a.npy", "size": {"height": 10}},
@@ -186,7 +187,7 @@ def test_own_code_gets_the_frames_of_its_size() -> None:
 
 def requests_of_all() -> int:
     client = Buckets()
-    decode(client, outputs=THUMBNAILS)
+    decode(client, outputs=IN_BOTH)
     return client.made
 
 
@@ -194,7 +195,7 @@ def requests_of_all() -> int:
 @pytest.mark.parametrize("versioned", [False, True])
 def test_a_failure_at_any_request_takes_back_everything_in_all_buckets(versioned: bool) -> None:
     requests = requests_of_all()
-    assert requests == 2 + 11 + 1  # buckets, objects, the manifest
+    assert requests == 2 + 16 + 1  # buckets, objects, the manifest
     for number in range(requests):
         client = Buckets(versioned)
         client.named["more"].store("small/other.png", b"theirs")
@@ -206,7 +207,7 @@ def test_a_failure_at_any_request_takes_back_everything_in_all_buckets(versioned
 
         client.before = fail
         with pytest.raises(OutputForbidden):
-            decode(client, outputs=THUMBNAILS)
+            decode(client, outputs=IN_BOTH)
         assert (client.objects, client.uploads) == (there, []), number
 
 
@@ -222,7 +223,7 @@ def test_what_a_dead_process_left_in_all_buckets_is_taken_back_by_the_next() -> 
         client.before = die
         session = Session(cast("Any", client), record=told.append)
         with pytest.raises(Killed):
-            decode(client, session, outputs=THUMBNAILS)
+            decode(client, session, outputs=IN_BOTH)
         assert client.objects
         client.before = lambda _: None
         Journal.of(session.run, json.loads(json.dumps(told))).withdraw(cast("Any", client))
@@ -269,6 +270,26 @@ def test_progress_names_rows_that_one_of_the_results_lacks(video: FakeVideo) -> 
     finished = Session(cast("Any", Buckets()))
     decode(cast("Any", finished.client), finished, frames="0:5", outputs=THUMBNAILS)
     assert finished.progress() == {"done": 5, "undone": 0, "undone_rows": []}
+
+
+@pytest.mark.usefixtures("video")
+@pytest.mark.parametrize("first", [0, 1])
+def test_rows_are_undone_until_every_result_has_them(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    passes = []
+
+    def broken_the_second_time(decoder: FakeDecoder, forms: list[Any], *asked: Any) -> Any:
+        passes.append(forms)
+        if len(passes) == 2:
+            raise CorruptFrameError("broken", [9])
+        return batches_in(decoder, forms, *asked)
+
+    batches_in = FakeDecoder.batches_in
+    monkeypatch.setattr(FakeDecoder, "batches_in", broken_the_second_time)
+    outputs = [{"output": "s3://out/pictures/"}, {"output": "s3://out/in-order.npy"}]
+    session = Session(cast("Any", Buckets()))
+    with pytest.raises(FrameCorrupt):
+        decode(cast("Any", session.client), session, frames=[9, 2, 0], outputs=[outputs[first], outputs[1 - first]])
+    assert session.progress() == {"done": 0, "undone": 3, "undone_rows": [9, 2, 0]}
 
 
 @pytest.mark.parametrize("in_the_decoder", [False, True])
@@ -347,6 +368,7 @@ def test_results_below_one_prefix_may_have_names_of_their_own() -> None:
         ({"outputs": [*THUMBNAILS, {"output": "s3://out/x.xyz"}]}, "outputs[3].format: must be given"),
         ({"outputs": [{"output": VIDEO}]}, "outputs[0].output: is the video itself"),
         ({"outputs": [{"output": "s3://out/a/", "frames": [1]}]}, "outputs[0].frames: is not a known field"),
+        ({"outputs": [{"output": "s3://out/a/", "kms_key": "k"}]}, "outputs[0].kms_key: is not a known field"),
         ({"outputs": [{"output": "s3://out/a/", "format": "png", "quality": 9}]}, "outputs[0].quality: does not apply"),
         ({"outputs": [{"output": "s3://out/a/", "format": "png"}], "quality": 9}, "outputs[0].quality: does not apply"),
         ({"outputs": [{"output": "s3://out/a/", "format": "inline"}]}, "outputs[0].output: must be left out"),
