@@ -95,6 +95,10 @@ class SourceUnavailable(FunctionError):
     retryable = True
 
 
+class SourceRefused(FunctionError):
+    """The server does not do what is asked of it: it refuses the request, compresses, or sends no byte ranges."""
+
+
 class SourceTooLarge(FunctionError):
     """The video is larger than this function takes."""
 

@@ -8,12 +8,24 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
-from function.errors import FunctionError, Internal, OutputUnavailable, SourceUnavailable
+from function.errors import (
+    CorruptMedia,
+    FunctionError,
+    Internal,
+    OutputUnavailable,
+    SourceBlocked,
+    SourceChanged,
+    SourceExpired,
+    SourceForbidden,
+    SourceNotFound,
+    SourceRefused,
+    SourceUnavailable,
+)
 from function.watchdog import watched
 from hwang.sources.backoff import MAX_ATTEMPTS, MAX_PAUSE_SECONDS, pause_seconds, stated_seconds
+from hwang.sources.buckets import has_own_endpoint
 from hwang.sources.faults import Fault, classify
 
 if TYPE_CHECKING:
@@ -25,6 +37,20 @@ CONNECTIONS: Final = 8  # of one request, for large transfers
 MAX_CONNECTIONS: Final = 16  # of the client, for many small objects
 _CALL_SECONDS: Final = 6.0  # above the client's own timeouts, which a server that drips bytes never hits
 _SLOWEST_BYTES_PER_SECOND: Final = 2e6
+_PAYER: Final = "HWANG_REQUEST_PAYER"
+
+SOURCE_ERRORS: Final[dict[Fault, type[FunctionError]]] = {
+    Fault.NOT_FOUND: SourceNotFound,
+    Fault.FORBIDDEN: SourceForbidden,
+    Fault.LOCKED: SourceForbidden,
+    Fault.EXPIRED: SourceExpired,
+    Fault.CHANGED: SourceChanged,
+    Fault.UNAVAILABLE: SourceUnavailable,
+    Fault.REFUSED: SourceRefused,
+    Fault.BROKEN: CorruptMedia,
+    Fault.BLOCKED: SourceBlocked,
+}
+"""The errors of things that cannot be read."""
 
 
 class S3Error(Exception):
@@ -40,20 +66,25 @@ class S3Error(Exception):
     @property
     def is_retryable(self) -> bool:
         """True if the same call may succeed soon."""
-        return self.fault is Fault.UNAVAILABLE or self.status == HTTPStatus.CONFLICT
+        return self.fault is Fault.UNAVAILABLE
+
+    def as_source(self, subject: str, **detail: object) -> FunctionError:
+        """Return the error of a read: `subject` names what was read."""
+        return SOURCE_ERRORS[self.fault](f"{subject} {self}", cause=self.cause, **detail)
 
 
 _making = threading.Lock()
 
 
-def client() -> S3Client:
-    """Return the process's client; AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL sets the endpoint, never an event.
+def client(region: str | None = None) -> S3Client:
+    """Return the process's client for a region, by default the function's own.
 
-    Uses botocore, as importing boto3 costs 90 ms more at every cold start. Raises Internal if the configuration is
-    invalid.
+    AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL sets the endpoint, never an event. HWANG_REQUEST_PAYER=requester agrees to
+    pay for all requests. Uses botocore, as importing boto3 costs 90 ms more at every cold start. Raises Internal if the
+    configuration is invalid.
     """
     with _making:
-        return _client()
+        return _client(region)
 
 
 class _LateClient:
@@ -69,29 +100,51 @@ def late_client() -> S3Client:
 
 
 @functools.cache
-def _client() -> S3Client:
+def _client(region: str | None) -> S3Client:
     # Only the worker needs it: the process that answers Lambda starts a third faster without it.
     import botocore.session
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError
 
-    own_endpoint = "AWS_ENDPOINT_URL_S3" in os.environ or "AWS_ENDPOINT_URL" in os.environ
+    payer = request_payer()
+    s3: Any = {
+        # The addresses of the style "auto" lead to us-east-1, which does not have the buckets with dots of others.
+        "addressing_style": "path" if has_own_endpoint() else "virtual",
+        # A directory bucket's session token would end before a presigned address does; it takes IAM's signatures too.
+        "disable_s3_express_session_auth": True,
+    }
     config = Config(
         connect_timeout=3,
         read_timeout=5,
         max_pool_connections=MAX_CONNECTIONS,
         retries={"total_max_attempts": 1},  # ask() retries
         signature_version="s3v4",
-        s3={"addressing_style": "path" if own_endpoint else "auto"},
+        s3=s3,
         # Every write states its SHA-256; ranged reads have no checksum to compare.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
     session = botocore.session.get_session()
     try:
-        return cast("S3Client", session.create_client("s3", region_name=os.environ.get("AWS_REGION"), config=config))
+        made = session.create_client("s3", region_name=region or os.environ.get("AWS_REGION"), config=config)
     except (BotoCoreError, ValueError) as error:
         raise Internal(f"there is no S3 client for this configuration: {error}") from error
+    if payer:
+        made.meta.events.register("provide-client-params.s3", cast("Any", functools.partial(_with_payer, payer)))
+    return cast("S3Client", made)
+
+
+def _with_payer(payer: str, params: dict[str, Any], model: Any, **_: object) -> dict[str, Any]:
+    takes = model.input_shape is not None and "RequestPayer" in model.input_shape.members
+    return {"RequestPayer": payer, **params} if takes else params
+
+
+def request_payer() -> str | None:
+    """Return "requester" if HWANG_REQUEST_PAYER says so. Raises Internal for any other value."""
+    payer = os.environ.get(_PAYER) or None
+    if payer not in (None, "requester"):
+        raise Internal(f"{_PAYER}: must be requester, or absent")
+    return payer
 
 
 def ask(call: Callable[..., T], *, error: type[FunctionError] = OutputUnavailable, **arguments: Any) -> T:
@@ -130,21 +183,38 @@ def s3_failures() -> Iterator[None]:
 
 
 def _failure(error: Exception) -> S3Error | None:
-    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
+    from botocore import exceptions
+    from botocore.parsers import ResponseParserError
     from urllib3.exceptions import HTTPError
 
-    if isinstance(error, ClientError):
+    name = type(error).__name__
+    if isinstance(error, exceptions.ClientError):
         return _from_response(error)
-    if isinstance(error, NoCredentialsError | PartialCredentialsError):
-        return S3Error(Fault.FORBIDDEN, "the function has no credentials")
-    if isinstance(error, BotoCoreError | HTTPError | OSError):
-        return S3Error(Fault.UNAVAILABLE, type(error).__name__)
+    if isinstance(error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
+        return S3Error(Fault.LOCKED, "the function has no credentials")
+    if isinstance(error, exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return S3Error(Fault.LOCKED, "the TLS certificate of S3 is not valid")
+    passing = (
+        exceptions.HTTPClientError,
+        exceptions.ConnectionError,
+        exceptions.IncompleteReadError,
+        exceptions.CredentialRetrievalError,
+        exceptions.MetadataRetrievalError,
+        ResponseParserError,
+        HTTPError,
+        OSError,
+    )
+    if isinstance(error, passing):
+        return S3Error(Fault.UNAVAILABLE, name)
+    if isinstance(error, exceptions.BotoCoreError):  # of the configuration or of the arguments: nothing was sent
+        return S3Error(Fault.REFUSED, f"{name}: {error}")
     return None
 
 
 def _from_response(error: ClientError) -> S3Error:
     stated = error.response.get("Error", {})
     metadata = error.response.get("ResponseMetadata", {})
-    fault, cause = classify(stated.get("Code", ""), stated.get("Message", ""), metadata.get("HTTPStatusCode", 0))
-    pause = stated_seconds(metadata.get("HTTPHeaders", {}).get("retry-after"))
-    return S3Error(fault, cause, metadata.get("HTTPStatusCode", 0), pause)
+    headers, status = metadata.get("HTTPHeaders", {}), metadata.get("HTTPStatusCode", 0)
+    deleted = headers.get("x-amz-delete-marker") == "true"
+    fault, cause = classify(stated.get("Code", ""), stated.get("Message", ""), status, deleted=deleted)
+    return S3Error(fault, cause, status, stated_seconds(headers.get("retry-after")))

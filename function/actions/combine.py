@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from function.errors import BadRequest, CorruptMedia, SourceNotFound, SourceUnavailable
+from function.errors import BadRequest, CorruptMedia, SourceNotFound
 from function.models.event import Combine
 from function.models.fingerprint import fingerprint
 from function.models.places import MANIFEST_SUFFIX, S3Object
@@ -150,10 +150,9 @@ def _values(client: S3Client, part: _Part) -> NDArray[Any]:
 
 def _read(client: S3Client, place: S3Object) -> bytes | None:
     """The object's bytes; None if it does not exist."""
-    version: Any = {"VersionId": place.version_id} if place.version_id else {}
     try:
-        return get(client, place.bucket, place.key, **version)
+        return get(client, place.bucket, place.key, **place.options)
     except S3Error as failure:
         if failure.fault is Fault.NOT_FOUND:
             return None
-        raise SourceUnavailable(f"parts: {place.uri} {failure}", video=place.uri, cause=failure.cause) from failure
+        raise failure.as_source(f"parts: {place.uri}", video=place.uri) from failure

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from function.errors import OutputConflict, SourceNotFound, SourceUnavailable
+from function.errors import OutputConflict, SourceNotFound
 from function.jobs.store import Store, batched, listed
 from function.models.incoming import json_object, wrong
 from function.models.job import VIDEO_EXTENSIONS, Job, Prefix, VideoList
@@ -20,7 +20,6 @@ from function.models.problems import problem_list
 from function.output.publish import check_bucket
 from function.s3 import S3Error, get
 from function.session import Session
-from hwang.sources.faults import Fault
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -112,12 +111,10 @@ def _below(client: S3Client, prefix: Prefix, job: Job) -> Iterator[ListedVideo]:
 
 def _in_list(client: S3Client, place: S3Object) -> Iterator[AnyVideo]:
     """The videos in the order of the lines."""
-    version: Any = {"VersionId": place.version_id} if place.version_id else {}
     try:
-        data = get(client, place.bucket, place.key, **version)
+        data = get(client, place.bucket, place.key, **place.options)
     except S3Error as failure:
-        kind = SourceNotFound if failure.fault is Fault.NOT_FOUND else SourceUnavailable
-        raise kind(f"videos: {place.uri} {failure}", cause=failure.cause) from failure
+        raise failure.as_source(f"videos: {place.uri}") from failure
     for number, line in enumerate(data.splitlines(), 1):
         path = f"videos.manifest line {number}"
         try:

@@ -87,13 +87,13 @@ class Store:
             file.close()
 
     def find(self, name: str, **more: Any) -> bytes | None:
-        """The file, or the part of it that `Range` names; None if it is not there. Raises SourceUnavailable."""
+        """The file, or the part of it that `Range` names; None if it is not there. Raises the Source… errors."""
         try:
             return get(self.client, self.output.bucket, self.key(name), **more)
         except S3Error as failure:
             if failure.fault is Fault.NOT_FOUND:
                 return None
-            raise SourceUnavailable(f"job: {self.uri(name)} {failure}", cause=failure.cause) from failure
+            raise failure.as_source(f"job: {self.uri(name)}") from failure
 
     def get(self, name: str, **more: Any) -> bytes:
         """The file as `find` returns it. Raises SourceNotFound if it is missing: the step that makes it has not run."""
@@ -143,14 +143,13 @@ class Store:
 
 
 def listed(client: S3Client, bucket: str, prefix: str) -> Iterator[Any]:
-    """The objects below a prefix, as ListObjectsV2 returns them. Raises SourceNotFound, SourceUnavailable."""
+    """The objects below a prefix, as ListObjectsV2 returns them. Raises the Source… errors."""
     token: dict[str, str] = {}
     while True:
         try:
             page: Any = ask(client.list_objects_v2, error=SourceUnavailable, Bucket=bucket, Prefix=prefix, **token)
         except S3Error as failure:
-            kind = SourceNotFound if failure.fault is Fault.NOT_FOUND else SourceUnavailable
-            raise kind(f"s3://{bucket}/{prefix} {failure}", cause=failure.cause) from failure
+            raise failure.as_source(f"s3://{bucket}/{prefix}") from failure
         yield from page.get("Contents", [])
         if not page.get("IsTruncated"):
             return

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import Any, Final
 
 from function.models.selection import Model
 
 _LATER = frozenset({"apply", "batch", "picture", "shard_mb", "outputs"})  # left out unless given, as before they came
+_HOW: Final[dict[str, Any]] = {
+    "if_exists": True,
+    "storage_class": True,
+    "kms_key": True,
+    "video": {"request_payer"},
+    "parts": {"__all__": {"request_payer"}},
+}
 
 
 def fingerprint(request: Model, versions: list[str]) -> str:
     """Return 32 hexadecimal digits. `versions`: ETags of the inputs. How the result is stored does not count."""
-    question = request.model_dump(mode="json", exclude={"if_exists", "storage_class", "kms_key"})
+    question = request.model_dump(mode="json", exclude=_HOW)
     question = {name: value for name, value in question.items() if value is not None or name not in _LATER}
     return digest([question, versions])
 

@@ -12,10 +12,11 @@ from function.models.form import Form
 from function.models.formats import APPLIED_FORMAT, FORMATS, PREFIX_FORMAT, REDUCTION_FORMAT, Format
 from function.models.places import OutputUri, S3Uri, Video
 from function.models.selection import Model, Range
+from hwang.sources.buckets import BUCKET
 
 MAX_LISTED: Final = 10_000  # in the job itself; a manifest or a prefix may have any number
 VIDEO_EXTENSIONS: Final = ("3gp", "avi", "flv", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "ts", "webm")
-_PREFIX = re.compile(r"s3://([A-Za-z0-9._-]{3,255})/(|.*/)", re.DOTALL)
+_PREFIX = re.compile(rf"s3://({BUCKET})/(|.*/)", re.DOTALL)
 
 
 class Prefix(Model):

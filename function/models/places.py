@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     BeforeValidator,
@@ -17,29 +17,43 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from function.models.selection import Model
+from hwang.errors import SourceError
+from hwang.sources.buckets import BUCKET, check_bucket, split_address
 
 MAX_KEY_BYTES: Final = 1024
 MANIFEST_SUFFIX: Final = ".manifest.json"
 MAX_URL_CHARS: Final = 8192
-S3_URI: Final = re.compile(r"s3://([^/]+)/(.*)", re.DOTALL)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-_BUCKET = re.compile(r"[A-Za-z0-9._-]{3,255}")
 
 
 class S3Object(Model):
-    """An S3 object: `"s3://bucket/key"`, or its parts. The key is never decoded or normalised."""
+    """An S3 object: `"s3://bucket/key"`, or its parts. The key is never decoded or normalised.
 
-    bucket: Annotated[str, StringConstraints(pattern=f"^{_BUCKET.pattern}$")]
+    `bucket` may be an access point's alias or ARN. `request_payer` agrees to pay for the reads of it.
+    """
+
+    bucket: Annotated[str, StringConstraints(pattern=f"^{BUCKET}$")]
     key: str
     version_id: Annotated[str, StringConstraints(min_length=1, max_length=MAX_KEY_BYTES)] | None = None
+    request_payer: Literal["requester"] | None = None
 
     @property
     def uri(self) -> str:
         """The object as s3://bucket/key."""
         return f"s3://{self.bucket}/{self.key}"
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """The arguments VersionId and RequestPayer of S3 calls, if they are given."""
+        return {
+            name: value
+            for name, value in (("VersionId", self.version_id), ("RequestPayer", self.request_payer))
+            if value
+        }
+
     @model_validator(mode="after")
     def _key_fits(self) -> S3Object:
+        _check_bucket(self.bucket)
         _check_key(self.key)
         return self
 
@@ -70,6 +84,13 @@ class Url(Model):
 AnyVideo = S3Object | Url | LocalFile
 
 
+def _check_bucket(bucket: str) -> None:
+    try:
+        check_bucket(bucket)
+    except SourceError as error:
+        raise PydanticCustomError("bucket", "{problem}", {"problem": str(error)}) from None
+
+
 def _check_key(key: str, longest: int = MAX_KEY_BYTES) -> None:
     try:
         size = len(key.encode())
@@ -80,10 +101,11 @@ def _check_key(key: str, longest: int = MAX_KEY_BYTES) -> None:
 
 
 def _split_uri(value: str, alternative: str = "") -> dict[str, str]:
-    match = S3_URI.fullmatch(value)
-    if not match or not _BUCKET.fullmatch(match[1]):
+    parts = split_address(value)
+    if not parts:
         raise PydanticCustomError("uri", "must be like s3://bucket/key{alternative}", {"alternative": alternative})
-    return {"bucket": match[1], "key": match[2]}
+    _check_bucket(parts[0])
+    return {"bucket": parts[0], "key": parts[1]}
 
 
 def _allows_files(info: ValidationInfo) -> bool:
@@ -112,7 +134,12 @@ _TEXT: Final = {"type": "string"}
 S3_URI_SCHEMA: Final[dict[str, Any]] = {**_TEXT, "pattern": "^s3://[^/]+/.+", "examples": ["s3://bucket/key"]}
 _S3_OBJECT_SCHEMA: Final = {
     "type": "object",
-    "properties": {"bucket": _TEXT, "key": _TEXT, "version_id": _TEXT},
+    "properties": {
+        "bucket": _TEXT,
+        "key": _TEXT,
+        "version_id": _TEXT,
+        "request_payer": {"const": "requester"},
+    },
     "required": ["bucket", "key"],
     "additionalProperties": False,
 }

@@ -33,6 +33,8 @@ _MAX_UNDER_WAY: Final = 3  # parts of one object
 OUTPUT_ERRORS: Final[dict[Fault, type[FunctionError]]] = {
     Fault.NOT_FOUND: OutputNotFound,
     Fault.FORBIDDEN: OutputForbidden,
+    Fault.LOCKED: OutputForbidden,
+    Fault.REFUSED: OutputForbidden,
     Fault.EXPIRED: OutputForbidden,
     Fault.CHANGED: OutputUnavailable,
     Fault.UNAVAILABLE: OutputUnavailable,

@@ -19,6 +19,7 @@ from function.errors import FunctionError
 from function.models.job_files import FOLDER, SUMMARY
 from function.report import NotAManifest, s3_read, write_report
 from function.report.formatting import size
+from hwang.sources.buckets import split_address
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -45,7 +46,7 @@ def _document(place: str) -> Mapping[str, Any]:
     if not place.startswith("s3://"):
         data = Path(place).read_bytes()
     else:
-        bucket, _, key = place.removeprefix("s3://").partition("/")
+        bucket, key = split_address(place) or split_address(f"{place}/") or ("", "")
         data = s3.get(s3.client(), bucket, key + FOLDER + SUMMARY if key.endswith("/") or not key else key)
     document = json.loads(data)
     if not isinstance(document, dict):

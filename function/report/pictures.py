@@ -19,6 +19,7 @@ from function.models.job_files import KeptModel, PieceResult
 from function.models.result import FrameList, Written
 from function.report.formatting import size
 from function.s3 import S3Error, s3_failures
+from hwang.sources.buckets import split_address
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -84,7 +85,7 @@ def s3_read(client: S3Client) -> Read:
     """Reads by ranges, once: a picture is not worth a second attempt, nor an ended process."""
 
     def read(uri: str, start: int, length: int) -> bytes:
-        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        bucket, key = split_address(uri) or ("", "")
         try:
             with s3_failures():
                 answer = client.get_object(Bucket=bucket, Key=key, Range=f"bytes={start}-{start + length - 1}")

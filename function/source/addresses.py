@@ -7,7 +7,9 @@ connects to exactly the address that was checked.
 from __future__ import annotations
 
 import ipaddress
+import json
 import queue
+import re
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +28,11 @@ Lookup = Callable[[str, int], Sequence[tuple[Any, ...]]]
 
 _ANY_HOST: Final = "*"
 _RUNTIME_API: Final = "127.0.0.1:9001"
+_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE: Final = re.compile(r"[!-~]([ -~]*[!-~])?")
+_OWN_HEADERS: Final = frozenset(
+    ["accept-encoding", "connection", "content-length", "host", "if-match", "range", "te", "transfer-encoding"]
+)
 
 
 @dataclass(frozen=True)
@@ -33,17 +40,21 @@ class Policy:
     """Allows public addresses under these host names, and `networks` although they are not public.
 
     `hosts` are names in lower case, `*.example.org` for all names below one, `*` for any. `runtime_api` is the host
-    and port of Lambda's runtime API.
+    and port of Lambda's runtime API. `headers` are those to send to hosts, by their names or *.example.org.
     """
 
     hosts: tuple[str, ...] = (_ANY_HOST,)
     networks: tuple[Network, ...] = ()
     allow_http: bool = False
     runtime_api: tuple[str, int] = ("127.0.0.1", 9001)
+    headers: tuple[tuple[str, Mapping[str, str]], ...] = ()
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Policy:
-        """Read HWANG_HTTPS_HOSTS, HWANG_ALLOW_NETWORKS, HWANG_ALLOW_HTTP. Raises ValueError that names one."""
+        """Read HWANG_HTTPS_HOSTS, HWANG_HTTPS_HEADERS, HWANG_ALLOW_NETWORKS, HWANG_ALLOW_HTTP.
+
+        Raises ValueError that names one.
+        """
         allow_http = environment.get("HWANG_ALLOW_HTTP", "")
         if allow_http not in ("", "0", "1"):
             raise ValueError("HWANG_ALLOW_HTTP: must be 1, or absent")
@@ -52,7 +63,15 @@ class Policy:
             networks=_each("HWANG_ALLOW_NETWORKS", environment.get("HWANG_ALLOW_NETWORKS") or None, parse_opened),
             allow_http=allow_http == "1",
             runtime_api=_runtime_api(environment.get("AWS_LAMBDA_RUNTIME_API") or _RUNTIME_API),
+            headers=_headers(environment.get("HWANG_HTTPS_HEADERS") or "{}"),
         )
+
+    def headers_for(self, target: Target) -> dict[str, str]:
+        """Return the configured headers of a target's host, over https alone; those of the last pattern count."""
+        if target.scheme != "https":
+            return {}
+        found = [headers for pattern, headers in self.headers if _matches(target.host, pattern)]
+        return {name: value for headers in found for name, value in headers.items()}
 
     def check_url(self, url: str) -> Target:
         """Parse and check a URL. A host that is an IP address is checked at once, a name when it is resolved.
@@ -192,6 +211,36 @@ def _each(variable: str, text: str | None, parse: Callable[[str], Any]) -> tuple
         except ValueError as error:
             raise ValueError(f"{variable}: {item.strip()!r}: {error}") from None
     return tuple(items)
+
+
+def _headers(text: str) -> tuple[tuple[str, Mapping[str, str]], ...]:
+    """Parse {"host": {"Header": "value"}}. Raises ValueError that shows no value."""
+    try:
+        document = json.loads(text)
+        if not isinstance(document, dict):
+            raise ValueError("is not an object of hosts")
+        return tuple((_named_host(host), _checked_headers(headers)) for host, headers in document.items())
+    except json.JSONDecodeError:
+        raise ValueError("HWANG_HTTPS_HEADERS: is not JSON") from None
+    except ValueError as error:
+        raise ValueError(f"HWANG_HTTPS_HEADERS: {error}") from None
+
+
+def _named_host(text: str) -> str:
+    if text == _ANY_HOST:
+        raise ValueError("'*' is not a host: headers go to hosts that are named")
+    return _host_pattern(text)
+
+
+def _checked_headers(headers: object) -> Mapping[str, str]:
+    if not isinstance(headers, dict):
+        raise ValueError("the headers of a host must be an object")
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name) or name.lower() in _OWN_HEADERS:
+            raise ValueError(f"{name!r} is not a header that can be added")
+        if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
+            raise ValueError(f"the value of {name} must be printable ASCII")
+    return headers
 
 
 def _runtime_api(text: str) -> tuple[str, int]:

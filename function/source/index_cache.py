@@ -12,6 +12,7 @@ from function.models.places import MAX_KEY_BYTES, AnyVideo, LocalFile, S3Object
 from function.s3 import S3Error, ask, get
 from hwang.errors import HwangError
 from hwang.index import VideoIndex
+from hwang.sources.buckets import split_address
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -42,7 +43,8 @@ class IndexCache:
                 return None
             bucket, prefix, name = video.bucket, "", video.key
         else:
-            bucket, _, prefix = setting.removeprefix("s3://").partition("/")
+            plain = setting.removeprefix("s3://")
+            bucket, prefix = split_address(f"s3://{plain}{'' if '/' in plain else '/'}") or (plain, "")
         key = f"{prefix}{name}.{version}{_SUFFIX}"
         if len(key.encode()) > MAX_KEY_BYTES:
             key = f"{prefix}{_digest(name)}.{version}{_SUFFIX}"

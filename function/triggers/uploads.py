@@ -9,8 +9,8 @@ from typing import Any, Final
 from urllib.parse import unquote_plus
 
 from function.models.incoming import json_object, wrong
-from function.models.places import S3_URI
 from function.models.problems import json_type
+from hwang.sources.buckets import split_address
 
 VARIABLE: Final = "HWANG_ON_UPLOAD"
 
@@ -112,11 +112,11 @@ class OnUpload:
         return {**request, "output": output}
 
     def _check_recursion(self, output: str, upload: Upload) -> None:
-        match = S3_URI.fullmatch(output)
-        if not match or match[1] != upload.bucket or self.allow_same_prefix:
+        parts = split_address(output)
+        if not parts or parts[0] != upload.bucket or self.allow_same_prefix:
             return
         # Also if the prefix is the longer one: names are appended to an output.
-        if match[2].startswith(self.prefix) or self.prefix.startswith(match[2]):
+        if parts[1].startswith(self.prefix) or self.prefix.startswith(parts[1]):
             where = f"below {self.prefix!r} in" if self.prefix else "in"
             raise wrong(
                 "output",
@@ -136,6 +136,8 @@ def _filled(template: str, upload: Upload, path: str) -> str:
         return values[match[1]]
 
     bucket = template.removeprefix("s3://").partition("/")[0]
+    if bucket.startswith("arn:"):
+        bucket = (split_address(template) or (template, ""))[0]
     if any(name != "bucket" for name in _PLACEHOLDER.findall(bucket)):
         raise wrong(path, "must not let an uploaded object's name choose the bucket")
     return _PLACEHOLDER.sub(value, template)

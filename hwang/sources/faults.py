@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from http import HTTPStatus
 from typing import Final, Protocol
 
 from hwang.errors import CorruptMediaError, HwangError, SourceError, SourceForbiddenError, SourceNotFoundError
@@ -15,9 +16,11 @@ class Fault(Enum):
 
     NOT_FOUND = "does not exist"
     FORBIDDEN = "is missing or access to it is denied"
+    LOCKED = "may not be used"
     EXPIRED = "may no longer be used with these credentials or this address"
     CHANGED = "was replaced while it was in use"
     UNAVAILABLE = "could not be reached"
+    REFUSED = "is refused by its server"
     BROKEN = "is empty or too short"
     BLOCKED = "is not allowed"
 
@@ -32,6 +35,7 @@ class MakeError(Protocol):
 _ERRORS: Final[dict[Fault, type[HwangError]]] = {
     Fault.NOT_FOUND: SourceNotFoundError,
     Fault.FORBIDDEN: SourceForbiddenError,
+    Fault.LOCKED: SourceForbiddenError,
     Fault.EXPIRED: SourceForbiddenError,
     Fault.BROKEN: CorruptMediaError,
 }
@@ -42,40 +46,97 @@ def source_error(fault: Fault, message: str, shown: str, cause: str | None = Non
     return _ERRORS.get(fault, SourceError)(message, address=shown, cause=cause)
 
 
-_EXPIRED_CODES: Final = {
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "InvalidToken",
-    "RequestExpired",
-    "RequestTimeTooSkewed",
-    "TokenRefreshRequired",
+_NOT_FOUND_CODES: Final = frozenset(
+    ["NoSuchKey", "NoSuchBucket", "NoSuchVersion", "NoSuchUpload", "NoSuchAccessPoint", "NoSuchOutpost"]
+)
+_EXPIRED_CODES: Final = frozenset(
+    [
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidToken",
+        "RequestExpired",
+        "RequestTimeTooSkewed",
+        "TokenRefreshRequired",
+    ]
+)
+_BUSY_CODES: Final = frozenset(
+    [
+        "BadDigest",  # the bytes were damaged on their way
+        "ConditionalRequestConflict",
+        "IncompleteBody",
+        "InternalError",
+        "OperationAborted",
+        "RequestTimeout",
+        "ServiceUnavailable",
+        "SlowDown",
+        "TooManyRequests",
+        "XAmzContentSHA256Mismatch",
+    ]
+)
+_FORBIDDEN_CODES: Final = frozenset(["AccessDenied", "Forbidden"])  # S3 answers so for a missing key, too
+_CAUSES: Final = {
+    "AccountProblem": "there is a problem with the account",
+    "AllAccessDisabled": "all access to it is disabled",
+    "InvalidAccessKeyId": "the access key is unknown there",
+    "InvalidBucketState": "the bucket's state does not allow it",
+    "InvalidObjectState": "it is archived; restore it first",
+    "InvalidPayer": "all access to it is disabled",
+    "InvalidSecurity": "the credentials are not valid",
+    "NotSignedUp": "the account is not signed up for S3",
+    "ObjectNotInActiveTierError": "it is archived; restore it first",
+    "RestoreAlreadyInProgress": "it is archived, and being restored",
+    "SignatureDoesNotMatch": "the secret key is wrong, or something on the way changes requests",
 }
-_BUSY_CODES: Final = {"SlowDown", "RequestTimeout", "BadDigest", "InternalError", "ServiceUnavailable"}
+_ELSEWHERE: Final = frozenset([301, 307, 308])  # S3 alone: redirects of other servers are followed
+_SIGNING_CODES: Final = frozenset(
+    ["AuthorizationHeaderMalformed", "AuthorizationQueryParametersError", "IllegalLocationConstraintException"]
+)
+_OF_STATUS: Final[dict[int, Fault]] = {
+    HTTPStatus.UNAUTHORIZED: Fault.FORBIDDEN,
+    HTTPStatus.FORBIDDEN: Fault.FORBIDDEN,
+    HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS: Fault.FORBIDDEN,
+    HTTPStatus.NOT_FOUND: Fault.NOT_FOUND,
+    HTTPStatus.GONE: Fault.NOT_FOUND,
+    HTTPStatus.CONFLICT: Fault.UNAVAILABLE,
+    HTTPStatus.REQUEST_TIMEOUT: Fault.UNAVAILABLE,
+    HTTPStatus.TOO_EARLY: Fault.UNAVAILABLE,
+    HTTPStatus.TOO_MANY_REQUESTS: Fault.UNAVAILABLE,
+    HTTPStatus.INTERNAL_SERVER_ERROR: Fault.UNAVAILABLE,
+    HTTPStatus.BAD_GATEWAY: Fault.UNAVAILABLE,
+    HTTPStatus.SERVICE_UNAVAILABLE: Fault.UNAVAILABLE,
+    HTTPStatus.GATEWAY_TIMEOUT: Fault.UNAVAILABLE,
+}
+_MAX_STATED_CHARS: Final = 160
 
 
-def classify(code: str, message: str, status: int) -> tuple[Fault, str]:
+def classify(code: str, message: str, status: int, *, deleted: bool = False) -> tuple[Fault, str]:
     """Return the fault that an answer means, and its cause.
 
-    code and message are S3's, and empty in answers of other servers.
+    code and message are S3's, and empty in answers of other servers; `deleted` is x-amz-delete-marker. A code that has
+    no meaning here is REFUSED, with the server's own words as cause; an answer without code is judged by its status.
     """
     cause = f"{code}, status {status}" if code and code != str(status) else f"status {status}"
-    if code in _EXPIRED_CODES or (code == "AccessDenied" and "expired" in message.lower()):
+    words = message.lower()
+    if deleted:
+        return Fault.NOT_FOUND, f"{cause}: it was deleted"
+    if code in _NOT_FOUND_CODES or (code == "InvalidArgument" and "version id" in words):
+        return Fault.NOT_FOUND, cause
+    if code in _EXPIRED_CODES or (code == "AccessDenied" and "expired" in words):
         return Fault.EXPIRED, cause
     if code in _BUSY_CODES:
         return Fault.UNAVAILABLE, cause
-    if code == "InvalidObjectState":
-        return Fault.FORBIDDEN, f"{cause}: it is archived; restore it first"
-    if code == "AuthorizationHeaderMalformed":
-        return Fault.FORBIDDEN, f"{cause}: the bucket is in another region"
-    if code.startswith("KMS") or (code == "AccessDenied" and "kms" in message.lower()):
-        return Fault.FORBIDDEN, f"{cause}: its KMS key may not be used"
-    match status:
-        case 301 | 302 | 307 | 308:
-            return Fault.FORBIDDEN, f"{cause}: the bucket is in another region"
-        case 401 | 403:
-            return Fault.FORBIDDEN, cause
-        case 400 | 404 | 405 | 410:  # 400: a malformed version id or name; 405: the version is a delete marker
-            return Fault.NOT_FOUND, cause
-        case 409 | 412 | 416:
-            return Fault.CHANGED, cause
-    return Fault.UNAVAILABLE, cause
+    if code in ("PreconditionFailed", "InvalidRange"):
+        return Fault.CHANGED, cause
+    if status in _ELSEWHERE or (code in _SIGNING_CODES and "region" in words):
+        return Fault.LOCKED, f"{cause}: the bucket is in another region"
+    if code in _CAUSES:
+        return Fault.LOCKED, f"{cause}: {_CAUSES[code]}"
+    if code.startswith("KMS") or (code == "AccessDenied" and "kms" in words):
+        return Fault.LOCKED, f"{cause}: its KMS key may not be used"
+    if code == "InvalidRequest" and "server side encryption" in words:
+        return Fault.LOCKED, f"{cause}: it is encrypted with a key of its writer's (SSE-C)"
+    if code in _FORBIDDEN_CODES:
+        return Fault.FORBIDDEN, cause
+    fault = _OF_STATUS.get(status, Fault.REFUSED if status else Fault.UNAVAILABLE)
+    stated = " ".join(message.split())[:_MAX_STATED_CHARS]
+    return fault, f"{cause}: {stated}" if stated else cause

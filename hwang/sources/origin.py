@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import http.client
 import re
 from collections.abc import Mapping
@@ -12,6 +13,8 @@ from hwang.sources.connection import Connection, Pool, Server
 from hwang.sources.faults import Fault, classify
 
 _CODE, _MESSAGE = re.compile(rb"<Code>([\w.]+)</Code>"), re.compile(rb"<Message>([^<]*)</Message>")
+_REGION = re.compile(rb"<Region>([^<]*)</Region>|expecting (?:'|&apos;|&#39;)([^'&]*)")
+_REGION_NAME = re.compile(r"[a-z0-9-]{1,63}")
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,16 @@ class Refusal:
     def fault(self) -> tuple[Fault, str]:
         """The fault that it means, by S3's error code if the body has one, and its cause."""
         code, message = _CODE.search(self.body), _MESSAGE.search(self.body)
-        stated = message[1].decode(errors="replace") if message else ""
-        return classify(code[1].decode() if code else "", stated, self.status)
+        stated = html.unescape(message[1].decode(errors="replace")) if message else ""
+        deleted = self.headers.get("x-amz-delete-marker") == "true"
+        return classify(code[1].decode() if code else "", stated, self.status, deleted=deleted)
+
+    @property
+    def region(self) -> str | None:
+        """The region in which S3 says that the bucket is; None if it says nothing."""
+        found = _REGION.search(self.body)
+        stated = self.headers.get("x-amz-bucket-region") or (found and (found[1] or found[2]).decode(errors="replace"))
+        return stated if stated and _REGION_NAME.fullmatch(stated) else None
 
 
 class Origin(Protocol):

@@ -6,22 +6,53 @@ import base64
 import http.client
 import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from hwang.sources import connection
-from hwang.sources.connection import STALL_SECONDS, Connection, Server, TimedSocket, lookup, secure
-from hwang.sources.faults import Fault, source_error
+from hwang.sources.connection import (
+    STALL_SECONDS,
+    Connection,
+    Server,
+    SocketAddress,
+    TimedSocket,
+    lookup,
+    secure,
+)
 
-_PORT = 8080
+_PORT: Final = 8080
+_PASSING: Final = frozenset([429, 500, 502, 503, 504])  # of a proxy that does not reach the server now
 
 
-def connect(server: Server, authorities: str | None = None) -> Connection:
-    """Open a connection to a server, for https by a tunnel through its proxy. Raises OSError."""
-    proxy = _proxy_of(server)
+class ProxyRefusal(Exception):  # noqa: N818 - becomes the error of the video
+    """A proxy that will not open a connection, or that cannot be used. `cause` is its status, or "proxy"."""
+
+    def __init__(self, message: str, cause: str = "proxy") -> None:
+        super().__init__(message)
+        self.cause = cause
+
+
+class ProxyConnectionError(ConnectionError):
+    """A proxy that does not reach the server at the moment."""
+
+
+def connect(
+    server: Server, authorities: str | None = None, addresses: Sequence[SocketAddress] | None = None
+) -> Connection:
+    """Open a connection to a server, for https by a tunnel through its proxy, which resolves the host name itself.
+
+    addresses: those to connect to if there is no proxy, by default those of the server's host.
+    Raises OSError, ProxyRefusal.
+    """
+    proxy = proxy_of(server)
     if not proxy:
-        return Connection.to(server, lookup(server.host, server.port), authorities)
+        there = lookup(server.host, server.port) if addresses is None else addresses
+        return Connection.to(server, there, authorities)
     parts = urlsplit(proxy)
+    if parts.scheme != "http":
+        raise ProxyRefusal(f"proxies are reached by http:// alone, not by {parts.scheme}://")
     transport = connection.connect(lookup(parts.hostname or "", parts.port or _PORT))
     if server.scheme != "https":
         return Connection(transport, server.authority)
@@ -35,7 +66,7 @@ def connect(server: Server, authorities: str | None = None) -> Connection:
 
 def request_to(server: Server, path: str) -> tuple[str, dict[str, str]]:
     """Return the path to ask for, and headers: a proxy for http takes whole addresses."""
-    proxy = _proxy_of(server) if server.scheme == "http" else None
+    proxy = proxy_of(server) if server.scheme == "http" else None
     return (f"http://{server.authority}{path}", credentials("Proxy-Authorization", proxy)) if proxy else (path, {})
 
 
@@ -48,7 +79,8 @@ def credentials(header: str, url: str) -> dict[str, str]:
     return {header: f"Basic {base64.b64encode(text.encode()).decode()}"}
 
 
-def _proxy_of(server: Server) -> str | None:
+def proxy_of(server: Server) -> str | None:
+    """Return the address of the proxy for a server; None if it is reached directly."""
     proxy = urllib.request.getproxies().get(server.scheme)
     if not proxy or urllib.request.proxy_bypass(server.authority):
         return None
@@ -62,6 +94,8 @@ def _open_tunnel(transport: TimedSocket, server: Server, headers: Mapping[str, s
     transport.sendall("\r\n".join([*lines, "", ""]).encode())
     with http.client.HTTPResponse(transport, method="CONNECT") as answer:
         answer.begin()
-        if answer.status != http.client.OK:
+        if answer.status in _PASSING:
+            raise ProxyConnectionError(place)
+        if answer.status != HTTPStatus.OK:
             cause = f"status {answer.status}"
-            raise source_error(Fault.FORBIDDEN, f"the proxy refuses connections to {place} ({cause})", place, cause)
+            raise ProxyRefusal(f"the proxy refuses connections to {place} ({cause})", cause)

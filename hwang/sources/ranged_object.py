@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import math
 import re
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -17,12 +18,30 @@ from hwang.sources.backoff import MAX_ATTEMPTS, MAX_PAUSE_SECONDS, stated_second
 from hwang.sources.connection import Connection, Pool
 from hwang.sources.faults import Fault, MakeError
 from hwang.sources.origin import Origin, Refusal, Request
+from hwang.sources.proxies import ProxyRefusal
 
 HEAD_BYTES: Final = 64 * 1024
 _MAX_STALLS: Final = 2  # each takes STALL_SECONDS
 _MAX_ERROR_BYTES: Final = 4096
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _OVERLOADED: Final = frozenset([408, 425, 429, 500, 502, 503, 504])
+_UNCONDITIONAL: Final = frozenset([400, 412, 501])  # answers of servers that do not know If-Match
+_CODINGS: Final = frozenset(  # those registered that change bytes; aws-chunked, utf-8 and other words do not
+    ["aes128gcm", "br", "compress", "dcb", "dcz", "deflate", "exi", "gzip", "pack200-gzip"]
+    + ["x-compress", "x-gzip", "zstd"]
+)
+_NO_RANGES: Final = "the server does not answer requests for byte ranges"
+_NO_TLS: Final = frozenset(  # reasons of OpenSSL's that the next handshake has as well
+    [
+        "HTTP_REQUEST",
+        "NO_PROTOCOLS_AVAILABLE",
+        "SSLV3_ALERT_HANDSHAKE_FAILURE",
+        "TLSV1_ALERT_PROTOCOL_VERSION",
+        "TLSV1_UNRECOGNIZED_NAME",
+        "UNSUPPORTED_PROTOCOL",
+        "WRONG_VERSION_NUMBER",
+    ]
+)
 
 
 class Deadline(Protocol):
@@ -50,11 +69,14 @@ class Never:
 
 
 class _Again(Exception):  # noqa: N818 - not an error yet
-    """A failure that another attempt may mend."""
+    """A failure that another attempt may mend. `unable`: the server works so, unless it has sent ranges before."""
 
-    def __init__(self, cause: str, *, stalled: bool = False, pause_seconds: float | None = None) -> None:
+    def __init__(
+        self, cause: str, *, stalled: bool = False, pause_seconds: float | None = None, unable: bool = False
+    ) -> None:
         super().__init__(cause)
         self.stalled = stalled
+        self.unable = unable
         self.pause_seconds = pause_seconds
 
 
@@ -71,6 +93,7 @@ class RemoteObject:
         self._make_error = make_error
         self._deadline = deadline
         self._pinned: dict[str, str] = {}
+        self._conditional = True  # every answer is pinned, or its server states no strong ETag
         self._closed = threading.Event()
         self._forget()
 
@@ -128,7 +151,7 @@ class RemoteObject:
                 # of a small or empty object
                 size, offset, length = answer.length or 0, 0, HEAD_BYTES
             else:
-                raise _Again("the server does not answer requests for byte ranges")
+                raise _Again(_NO_RANGES, unable=True)
             length = min(size - offset, length)
             head = answer.read(length + 1)
             self._count(0, len(head))
@@ -152,11 +175,12 @@ class RemoteObject:
         usable = False
         try:
             if answer.status in (http.client.OK, http.client.PARTIAL_CONTENT):
-                if answer.getheader("Content-Encoding", "identity") != "identity":
-                    raise _Again("the server compresses what it sends")
+                codings = _CODINGS.intersection(re.split(r"[\s,]+", answer.getheader("Content-Encoding", "").lower()))
+                if codings:
+                    raise _Again(f"it is sent as {', '.join(sorted(codings))}, not as it is", unable=True)
                 yield connection, answer
             else:
-                self._refused(answer, request, first)
+                self._refused(answer, request, first, conditional="If-Match" in headers)
             usable = answer.isclosed() and not answer.will_close
         finally:
             self._release(connection)
@@ -190,7 +214,7 @@ class RemoteObject:
         with self._lock:
             self._busy.discard(connection)
 
-    def _refused(self, answer: http.client.HTTPResponse, request: Request, first: int) -> None:
+    def _refused(self, answer: http.client.HTTPResponse, request: Request, first: int, *, conditional: bool) -> None:
         refusal = Refusal(answer.status, answer.headers, answer.read(_MAX_ERROR_BYTES), request)
         with self._addressing:
             followed = self._origin.follow(refusal)
@@ -200,9 +224,12 @@ class RemoteObject:
             raise _Again(f"status {refusal.status}", pause_seconds=stated_seconds(refusal.headers.get("Retry-After")))
         if refusal.status == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
             raise self._changed() if self.size else self._too_short(first)
-        if refusal.status == http.client.PRECONDITION_FAILED:
-            raise self._changed()
         fault, cause = refusal.fault
+        if conditional and refusal.status in _UNCONDITIONAL and fault in (Fault.CHANGED, Fault.REFUSED):
+            self._pinned, self._conditional = {}, False  # the ETag of each answer shows whether it was replaced
+            raise _Again(cause, pause_seconds=0)
+        if fault is Fault.CHANGED:
+            fault = Fault.REFUSED  # there was no condition
         version, shown = self._origin.version, self._origin.shown
         raise self._make_error(fault, f"{version}{shown} {fault.value} ({cause})", shown, cause)
 
@@ -211,8 +238,9 @@ class RemoteObject:
         if answer.status != http.client.PARTIAL_CONTENT or not span:
             if answer.status == http.client.OK and first == 0 and answer.length == end == self.size:
                 return
-            raise _Again("the server does not answer requests for byte ranges")
-        if int(span[3]) != self.size or (self.etag and answer.getheader("ETag", self.etag) != self.etag):
+            raise _Again(_NO_RANGES, unable=True)
+        unstated = self.etag if self._conditional else ""
+        if int(span[3]) != self.size or (self.etag and answer.getheader("ETag", unstated) != self.etag):
             raise self._changed()
         if (int(span[1]), int(span[2]) + 1) != (first, end) or answer.length not in (None, end - first):
             raise _Again("the server answers with other bytes than it was asked for")
@@ -231,13 +259,25 @@ class RemoteObject:
                 failed = again
             except HwangError:  # some are OSErrors as well
                 raise
+            except ProxyRefusal as error:
+                raise self._failed(Fault.LOCKED, str(error), error.cause) from error
             except ssl.SSLCertVerificationError as error:
-                shown, problem = self._origin.shown, f"its TLS certificate is not valid ({error.verify_message})"
-                raise self._make_error(Fault.FORBIDDEN, f"{shown}: {problem}", shown, "tls") from error
+                problem = f"its TLS certificate is not valid ({error.verify_message})"
+                raise self._failed(Fault.LOCKED, problem, "tls") from error
+            except socket.gaierror as error:
+                if error.errno == socket.EAI_NONAME:
+                    raise self._failed(Fault.NOT_FOUND, "there is no host of its name", "dns") from error
+                failed = _Again("its host name cannot be resolved")
+            except ssl.SSLError as error:
+                if error.reason in _NO_TLS:
+                    raise self._failed(Fault.REFUSED, f"no TLS with its server ({error.reason})", "tls") from error
+                failed = _Again(type(error).__name__)
             except TimeoutError:
                 failed = _Again("it answers too slowly", stalled=True)
             except (OSError, http.client.HTTPException) as error:
                 failed = _Again(type(error).__name__)
+            if failed.unable and not self.size:
+                raise self._failed(Fault.REFUSED, f"it cannot be read in parts: {failed}", str(failed)) from failed
             if progress() > reached:
                 reached, failures, stalls = progress(), 0, 0
             failures, stalls = failures + 1, stalls + failed.stalled
@@ -258,6 +298,10 @@ class RemoteObject:
     def _unavailable(self, cause: str) -> Exception:
         shown = self._origin.shown
         return self._make_error(Fault.UNAVAILABLE, f"{shown} could not be read ({cause})", shown, cause)
+
+    def _failed(self, fault: Fault, problem: str, cause: str) -> Exception:
+        shown = self._origin.shown
+        return self._make_error(fault, f"{shown}: {problem}", shown, cause)
 
     def _changed(self) -> Exception:
         shown = self._origin.shown

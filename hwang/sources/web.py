@@ -83,8 +83,9 @@ class WebOrigin(ABC):
         self._request = self.request_to(target)
 
     def request_to(self, target: Target) -> Request:
-        """Return the request to a target."""
-        return Request(target.server, target.path, {})
+        """Return the request to a target, or to the proxy of its server."""
+        path, headers = proxies.request_to(target.server, target.path)
+        return Request(target.server, path, headers)
 
     def _start_again(self) -> bool:
         """Return to the first target if that may help."""
@@ -110,8 +111,10 @@ class OpenOrigin(WebOrigin):
 
     def request_to(self, target: Target) -> Request:
         """Return the request to a target; the password is for the first one's server only."""
-        path, headers = proxies.request_to(target.server, target.path)
-        return Request(target.server, path, headers | (self._headers if target.server == self._start.server else {}))
+        request = super().request_to(target)
+        if target.server != self._start.server:
+            return request
+        return Request(request.server, request.path, {**request.headers, **self._headers})
 
     def redirected(self, source: Target, location: str) -> Target:
         """Return the target of a redirect. Raises SourceError for one from https to http."""

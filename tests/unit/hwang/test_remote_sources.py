@@ -323,6 +323,7 @@ def bucket(server: FlakyServer, monkeypatch: pytest.MonkeyPatch) -> FlakyServer:
         monkeypatch.setenv(f"AWS_{name}", value)
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     s3._client.cache_clear()
+    s3._regions.clear()
     return server
 
 
