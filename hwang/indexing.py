@@ -16,6 +16,7 @@ from hwang.picture import check_picture_size
 from hwang.plan import REQUEST_COST_BYTES
 from hwang.ranges import coalesce
 from hwang.spool import Spool
+from hwang.timeline import credible_duration
 
 __all__ = ["core_video", "finished", "scan_index"]
 
@@ -159,12 +160,16 @@ def scan_index(spool: Spool, track: int | None, max_pixels: int, stop: _core.Sto
         "disposable": (found["disposable"] != 0) & (found["codec"] in ONE_PICTURE_A_SAMPLE),
         "order": order,
         "row_pts": pts[order],
-        "duration_ticks": max(found["duration"], 0),
+        "duration_ticks": 0 if found["clockless"] else _duration(max(found["duration"], 0), pts[order]),
         "separate_fields": bool(second_field.any()),
         "configurations": tuple(found["configurations"]),
         "parameter_sets": tuple(found["parameter_sets"]),
     }
     return VideoIndex(**columns)
+
+
+def _duration(stated: int, row_pts: NDArray[np.int64]) -> int:
+    return stated if (row_pts == _NO_PTS).any() else credible_duration(stated, row_pts)
 
 
 def _order_is_doubtful(index: VideoIndex) -> bool:
@@ -184,7 +189,8 @@ def _learnt(index: VideoIndex, spool: Spool, threads: int, stop: _core.StopFlag)
     decoded = core_video(index, threads).presentation_order(spool.whole(), stop)
     order = decoded[np.isin(decoded, index.order)]
     pts = _presented_at(index, order)
-    return dataclasses.replace(index, pts=pts, order=order, row_pts=pts[order])
+    duration = index.duration_ticks if index.clockless else _duration(index.duration_ticks, pts[order])
+    return dataclasses.replace(index, pts=pts, order=order, row_pts=pts[order], duration_ticks=duration)
 
 
 def _presented_at(index: VideoIndex, order: np.typing.NDArray[np.uint32]) -> np.typing.NDArray[np.int64]:

@@ -9,7 +9,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from hwang.errors import ClockError, FrameIndexError
 
-__all__ = ["TOLERANCE_SECONDS", "Timeline", "begun_by", "display_seconds", "row_times", "rows_on_display", "times_of"]
+__all__ = [
+    "TOLERANCE_SECONDS",
+    "Timeline",
+    "begun_by",
+    "credible_duration",
+    "display_seconds",
+    "row_times",
+    "rows_on_display",
+    "times_of",
+]
 
 TOLERANCE_SECONDS = 1e-6
 """Times are written with a few decimals: 0.041667 means the frame at 1/24 s."""
@@ -111,6 +120,18 @@ def mean_interval(index: Timeline) -> float:
         return 1 / index.fps()
     ticks = int(index.row_pts[-1]) - int(index.row_pts[0])
     return ticks / (len(index) - 1) * index.time_base[0] / index.time_base[1]
+
+
+def credible_duration(stated: int, row_pts: NDArray[np.int64], last_stay: int = 0) -> int:
+    """Return how long the rows last in ticks: as a header states it if it is right to a frame, else by their times.
+
+    row_pts: [N], ascending. last_stay: ticks for which the last row is on display, by default the mean interval.
+    """
+    if len(row_pts) < (1 if last_stay else 2):
+        return stated
+    span = int(row_pts[-1]) - int(row_pts[0])
+    lasting = span + (last_stay or round(span / (len(row_pts) - 1)))
+    return stated if abs(stated - lasting) * len(row_pts) <= lasting else lasting
 
 
 def _check_clock(index: Timeline) -> None:

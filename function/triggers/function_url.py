@@ -34,6 +34,7 @@ _STATUS: Final = {
     "SourceTooLarge": 413,
     "StorageFull": 413,
     "UnsupportedMedia": 415,
+    "SourceRefused": 422,
     "CorruptMedia": 422,
     "FrameCorrupt": 422,
     "Encrypted": 422,

@@ -17,6 +17,7 @@ from hwang.isobmff.sample_table import Samples, read_sample_table
 from hwang.isobmff.top_boxes import WindowReader, read_payload
 from hwang.isobmff.track import choose_track, read_tracks
 from hwang.parameters import SequenceParameters, begins_with_parameter_sets, sequence_parameters
+from hwang.timeline import credible_duration
 
 __all__ = ["Movie"]
 
@@ -150,7 +151,7 @@ class Movie:
             width=width,
             height=height,
             time_base=(1, self._media_timescale),
-            duration_ticks=min(known, default=0),
+            duration_ticks=credible_duration(min(known, default=0), rows.pts, _last_stay(samples, rows)),
             container="mov",
             codec=entry.codec,
             codec_tag=entry.tag,
@@ -192,6 +193,16 @@ class Movie:
             return False
         begin = self._reader.peek(int(samples.offset[0]), min(int(samples.size[0]), _FIRST_BYTES))
         return begin is not None and begins_with_parameter_sets(entry.codec, entry.extradata, begin)
+
+
+def _last_stay(samples: Samples, rows: Presentation) -> int:
+    """Return the ticks for which the sample of the last row lasts, 0 without rows."""
+    if not len(rows.order):
+        return 0
+    last = int(rows.order[-1])
+    end = samples.dts[last + 1] if last + 1 < len(samples) else samples.duration
+    stay = int(end) - int(samples.dts[last])
+    return stay if stay > 0 or not last else int(samples.dts[last]) - int(samples.dts[last - 1])
 
 
 def _within_last_macroblocks(entry: SampleEntry, stated: SequenceParameters) -> bool:

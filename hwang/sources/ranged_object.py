@@ -27,8 +27,7 @@ _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _OVERLOADED: Final = frozenset([408, 425, 429, 500, 502, 503, 504])
 _UNCONDITIONAL: Final = frozenset([400, 412, 501])  # answers of servers that do not know If-Match
 _CODINGS: Final = frozenset(  # those registered that change bytes; aws-chunked, utf-8 and other words do not
-    ["aes128gcm", "br", "compress", "dcb", "dcz", "deflate", "exi", "gzip", "pack200-gzip"]
-    + ["x-compress", "x-gzip", "zstd"]
+    ["aes128gcm", "br", "compress", "dcb", "dcz", "deflate", "exi", "gzip", "x-compress", "x-gzip", "zstd"]
 )
 _NO_RANGES: Final = "the server does not answer requests for byte ranges"
 _NO_TLS: Final = frozenset(  # reasons of OpenSSL's that the next handshake has as well

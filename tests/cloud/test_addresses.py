@@ -27,6 +27,7 @@ from tests.unit.function.hostile_addresses import BAD_REDIRECTS, MALFORMED, NOT_
 SITE, HTTP_SITE = "https://web:8443", "http://web:8000"
 AUTHORITY = {"AWS_CA_BUNDLE": "/authority/ca.crt"}
 BLOCKED, FORBIDDEN, UNAVAILABLE, MISSING = "SourceBlocked", "SourceForbidden", "SourceUnavailable", "SourceNotFound"
+REFUSED = "SourceRefused"
 AT_LEAST = 150
 QUICK_SECONDS = 1
 SECRET = "topsecret0123456789"  # noqa: S105 - so that it is found
@@ -177,7 +178,7 @@ def test_an_address_in_parts_is_judged_alike(asked: Asked) -> None:
         pytest.param("https://web:8446/files/small.mp4", FORBIDDEN, "hostname mismatch", id="S11-wrong-host"),
         pytest.param("https://web:8447/files/small.mp4", FORBIDDEN, "self-signed", id="S11-self-signed"),
         pytest.param(redirect("https://web:8444/files/small.mp4"), FORBIDDEN, "expired", id="S11-redirected"),
-        pytest.param("https://web:8000/files/small.mp4", UNAVAILABLE, "", id="S11-no-tls"),
+        pytest.param("https://web:8000/files/small.mp4", REFUSED, "TLS", id="S11-no-tls"),
         pytest.param("https://web:9/files/small.mp4", UNAVAILABLE, "", id="S8-no-server"),
         pytest.param(f"{SITE}/files/missing.mp4?{SECRET}", MISSING, "404", id="S1-missing"),
         pytest.param(f"{SITE}/status/401?{SECRET}", FORBIDDEN, "401", id="S2-not-allowed"),
@@ -185,9 +186,9 @@ def test_an_address_in_parts_is_judged_alike(asked: Asked) -> None:
         pytest.param(f"{SITE}/status/410?{SECRET}", MISSING, "410", id="S1-gone"),
         pytest.param(f"{SITE}/status/500?{SECRET}", UNAVAILABLE, "500", id="S16-error"),
         pytest.param(f"{SITE}/status/503?{SECRET}", UNAVAILABLE, "503", id="S16-busy"),
-        pytest.param(f"{SITE}/no-ranges/clip.mp4", UNAVAILABLE, "ranges", id="S14-no-ranges"),
-        pytest.param(f"{SITE}/chunked/clip.mp4", UNAVAILABLE, "ranges", id="S13-chunked"),
-        pytest.param(f"{SITE}/endless", UNAVAILABLE, "", id="S19-endless"),
+        pytest.param(f"{SITE}/no-ranges/clip.mp4", REFUSED, "ranges", id="S14-no-ranges"),
+        pytest.param(f"{SITE}/chunked/clip.mp4", REFUSED, "ranges", id="S13-chunked"),
+        pytest.param(f"{SITE}/endless", REFUSED, "ranges", id="S19-endless"),
     ],
 )
 def test_a_server_that_does_not_serve_is_named(url: str, code: str, cause: str, asked: Asked, site: FaultStack) -> None:

@@ -114,9 +114,11 @@ class Case:
     skip: int = 0
     cause: str = ""
     at_least_seconds: float = 0
+    conditional: bool = False  # for requests with If-Match alone
 
 
 UNAVAILABLE = ("SourceUnavailable",)
+REFUSED = ("SourceRefused",)
 EITHER = (OK, "SourceUnavailable")  # exact, or not at all
 SURVIVED = (OK,)
 CASES = {
@@ -130,11 +132,12 @@ CASES = {
     "S13-length-long-once": Case(rules.WrongLength(10), SURVIVED, times=1),
     "S13-length-short": Case(rules.WrongLength(-10), EITHER),
     "S13-length-long": Case(rules.WrongLength(10), EITHER),
-    "S13-gzip": Case(rules.SetHeaders({"Content-Encoding": "gzip"}), EITHER),
+    "S13-gzip": Case(rules.SetHeaders({"Content-Encoding": "gzip"}), REFUSED, cause="gzip"),
+    "S13-aws-chunked": Case(rules.SetHeaders({"Content-Encoding": "aws-chunked"}), SURVIVED),
     "S13-chunked": Case(rules.Chunked(), EITHER),
     "S13-truncated-once": Case(rules.Truncate(1000), SURVIVED, times=1),
     "S13-truncated": Case(rules.Truncate(0), UNAVAILABLE),
-    "S14-no-ranges": Case(rules.IgnoreRange(), EITHER),
+    "S14-no-ranges": Case(rules.IgnoreRange(), REFUSED),
     "S14-no-ranges-once": Case(rules.IgnoreRange(), SURVIVED, times=1, skip=1),
     "S14-other-range-once": Case(rules.WrongRange(shift=1), SURVIVED, times=1),
     "S14-other-range": Case(rules.WrongRange(shift=1), UNAVAILABLE),
@@ -167,19 +170,24 @@ CASES = {
     "S18-etag-swapped": Case(
         rules.SetHeaders({"ETag": '"0123456789abcdef0123456789abcdef"'}), ("SourceChanged",), skip=1
     ),
-    "S18-precondition": Case(s3_errors.PRECONDITION, ("SourceChanged",), skip=1),
+    "S18-no-conditions": Case(s3_errors.PRECONDITION, SURVIVED, conditional=True),
     "S20-kms": Case(s3_errors.NO_KMS, ("SourceForbidden",), cause="kms"),
     "S20-kms-disabled": Case(s3_errors.KMS_DISABLED, ("SourceForbidden",), cause="KMS.Disabled"),
     "S20-archived": Case(s3_errors.ARCHIVED, ("SourceForbidden",), cause="InvalidObjectState"),
     "S20-requester-pays": Case(s3_errors.REQUESTER_PAYS, ("SourceForbidden",), cause="AccessDenied"),
     "S20-other-region": Case(s3_errors.OTHER_REGION, ("SourceForbidden",), method="", cause="region"),
+    "S20-sse-c": Case(s3_errors.SSE_C, ("SourceForbidden",), cause="SSE-C"),
+    "S22-unknown": Case(s3_errors.UNKNOWN, REFUSED, cause="NeverHeardOf"),
     "S20-other-region-signed": Case(s3_errors.OTHER_REGION_SIGNED, ("SourceForbidden",), cause="region"),
 }
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_a_bad_service_is_survived_or_named(case: Case, asked: Asked) -> None:
-    with asked.faults.rule(case.action, method=case.method, path=CLIP, times=case.times, skip=case.skip) as applied:
+    headers = {"If-Match": "."} if case.conditional else {}
+    with asked.faults.rule(
+        case.action, method=case.method, path=CLIP, headers=headers, times=case.times, skip=case.skip
+    ) as applied:
         answer = asked.invoke()
         assert applied.hits, "the fault did not apply to any request"
         assert most_tries(applied.exchanges()) <= MAX_TRIES

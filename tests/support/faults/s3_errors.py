@@ -48,6 +48,9 @@ OTHER_REGION_SIGNED = error(
     "The authorization header is malformed; the region 'us-east-1' is wrong; expecting 'eu-central-1'",
 )
 
+SSE_C = error(400, "InvalidRequest", "The object was stored using a form of Server Side Encryption.")
+UNKNOWN = error(400, "NeverHeardOf", "Nobody knows this one")
+
 BAD_DIGEST = error(400, "BadDigest", "The SHA256 you specified did not match what we received.")
 LOCKED = error(403, "AccessDenied", "Access Denied because object protected by object lock.")
 CONFLICT = error(409, "ConditionalRequestConflict", "A conflicting operation occurred during the request.")

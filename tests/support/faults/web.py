@@ -111,7 +111,8 @@ class Habits(BaseHTTPRequestHandler):
         site, kind = self.server.site, self.server.kind
         ranged = self.headers.get("Range", "")
         with site.lock:
-            site.requests.append({"kind": kind, "method": self.command, "path": self.path, "range": ranged})
+            seen = {"kind": kind, "method": self.command, "path": self.path, "range": ranged}
+            site.requests.append({**seen, "host": self.headers["Host"], "token": self.headers.get("X-Token", "")})
             site.canary += kind == "canary" or path == "/canary"
 
     def _visit(self, path: str, query: dict[str, str]) -> None:

@@ -22,8 +22,8 @@ from function.errors import (
     CorruptMedia,
     DeadlineExceeded,
     OutputConflict,
+    SourceForbidden,
     SourceNotFound,
-    SourceUnavailable,
 )
 from function.frames.reduce import REDUCTIONS
 from function.models.event import Combine, parse_event
@@ -165,13 +165,13 @@ def test_a_version_of_a_part_is_read_as_it_is_named() -> None:
     assert combined(client).tolist() == [[[10] * 3]]
 
 
-def test_a_refused_part_is_a_source_that_could_not_be_had(client: FakeS3) -> None:
+def test_a_refused_part_is_named_with_what_s3_answers(client: FakeS3) -> None:
     def before(_: int) -> None:
         if client.log[-1] == "get_object b.npy":
             raise refused(403, "AccessDenied")
 
     client.before = before
-    with pytest.raises(SourceUnavailable, match=r"b\.npy"):
+    with pytest.raises(SourceForbidden, match=r"b\.npy"):
         combine(client, ["a.npy", "b.npy"])
 
 

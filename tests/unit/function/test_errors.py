@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import errno
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore import exceptions
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
+from botocore.parsers import ResponseParserError
 
 import hwang.errors as decoder_errors
 from function import errors
@@ -96,20 +100,20 @@ def test_an_unexpected_exception_tells_nothing_of_itself(raised: Exception, code
         ("NoSuchKey", 404, Fault.NOT_FOUND),
         ("NoSuchBucket", 404, Fault.NOT_FOUND),
         ("404", 404, Fault.NOT_FOUND),
-        ("400", 400, Fault.NOT_FOUND),
-        ("MethodNotAllowed", 405, Fault.NOT_FOUND),
+        ("400", 400, Fault.REFUSED),
+        ("MethodNotAllowed", 405, Fault.REFUSED),
         ("AccessDenied", 403, Fault.FORBIDDEN),
-        ("InvalidObjectState", 403, Fault.FORBIDDEN),
+        ("InvalidObjectState", 403, Fault.LOCKED),
         ("ExpiredToken", 400, Fault.EXPIRED),
         ("RequestTimeTooSkewed", 403, Fault.EXPIRED),
-        ("PermanentRedirect", 301, Fault.FORBIDDEN),
+        ("PermanentRedirect", 301, Fault.LOCKED),
         ("PreconditionFailed", 412, Fault.CHANGED),
         ("InvalidRange", 416, Fault.CHANGED),
         ("SlowDown", 503, Fault.UNAVAILABLE),
         ("InternalError", 500, Fault.UNAVAILABLE),
         ("TooManyRequests", 429, Fault.UNAVAILABLE),
         ("BadDigest", 400, Fault.UNAVAILABLE),
-        ("KMS.DisabledException", 400, Fault.FORBIDDEN),
+        ("KMS.DisabledException", 400, Fault.LOCKED),
     ],
 )
 def test_an_answer_of_s3_is_a_fault(code: str, status: int, fault: Fault) -> None:
@@ -127,7 +131,47 @@ def test_no_answer_is_unavailable_and_no_credentials_are_forbidden() -> None:
     assert "word" not in str(caught.value)
     with pytest.raises(S3Error) as caught, s3_failures():
         raise NoCredentialsError
-    assert caught.value.fault is Fault.FORBIDDEN
+    assert caught.value.fault is Fault.LOCKED
+
+
+HELPED_BY_A_RETRY = {"SourceUnavailable", "OutputUnavailable", "DeadlineExceeded"}
+
+
+def test_retryable_are_those_that_another_attempt_may_mend() -> None:
+    retryable = {kind.__name__ for kind in errors.FunctionError.__subclasses__() if kind.retryable}
+    assert retryable == HELPED_BY_A_RETRY
+    page = (Path(__file__).resolve().parents[3] / "docs" / "function.md").read_text()
+    table = dict(re.findall(r"^\| `(\w+)` \| .* \| (yes|no) \|$", page, re.MULTILINE))
+    assert {code for code, again in table.items() if again == "yes"} == HELPED_BY_A_RETRY
+    assert set(table) == {kind.__name__ for kind in errors.FunctionError.__subclasses__()}
+
+
+@pytest.mark.parametrize(
+    ("raised", "retryable"),
+    [
+        (exceptions.EndpointConnectionError(endpoint_url="https://s3"), True),
+        (exceptions.ConnectTimeoutError(endpoint_url="https://s3"), True),
+        (exceptions.ReadTimeoutError(endpoint_url="https://s3"), True),
+        (exceptions.ConnectionClosedError(endpoint_url="https://s3"), True),
+        (exceptions.ProxyConnectionError(proxy_url="http://proxy"), True),
+        (exceptions.ResponseStreamingError(error="reset"), True),
+        (exceptions.IncompleteReadError(actual_bytes=1, expected_bytes=2), True),
+        (exceptions.CredentialRetrievalError(provider="container", error_msg="late"), True),
+        (ResponseParserError("no XML"), True),
+        (ConnectionResetError(), True),
+        (exceptions.SSLError(endpoint_url="https://s3", error="[SSL: CERTIFICATE_VERIFY_FAILED]"), False),
+        (exceptions.NoCredentialsError(), False),
+        (exceptions.ParamValidationError(report="a bucket"), False),
+        (exceptions.InvalidRegionError(region_name="not one"), False),
+        (exceptions.UnsupportedS3ArnError(arn="arn:aws:sqs:x", msg="no S3"), False),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_failures_of_the_client_are_retryable_if_they_may_pass(raised: Exception, retryable: bool) -> None:
+    with pytest.raises(S3Error) as caught, s3_failures():
+        raise raised
+    assert caught.value.is_retryable is retryable
+    assert caught.value.as_source("videos:").retryable is retryable
 
 
 def test_an_error_of_another_process_is_the_same_error() -> None:

@@ -17,6 +17,8 @@ from function.errors import (
     FunctionError,
     SourceChanged,
     SourceForbidden,
+    SourceNotFound,
+    SourceRefused,
     SourceUnavailable,
 )
 from function.source.origins import source_error
@@ -192,6 +194,93 @@ def test_other_bytes_than_asked_for_are_never_taken(behaviour: Behaviour, server
     server.script += [behaviour] * 5
     with pytest.raises(SourceUnavailable):
         video.read(0, 10)
+
+
+@pytest.mark.parametrize("encoding", ["", "identity", "aws-chunked", "utf-8", "binary", "UTF-8, aws-chunked", "7bit"])
+def test_words_that_change_no_bytes_are_no_compression(encoding: str, server: FlakyServer) -> None:
+    server.script += [with_headers(Content_Encoding=encoding)] * 2
+    assert opened(server).read(0, 10) == CONTENT[:10]
+    assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        *(with_headers(Content_Encoding=word) for word in ["gzip", "x-gzip", "br", "deflate", "zstd", "compress"]),
+        with_headers(Content_Encoding="aws-chunked, GZIP"),
+        with_headers("200 OK", Content_Range="", Content_Length="1000000"),
+        answer("501 Not Implemented", b"<Error><Code>NotImplemented</Code><Message>no ranges</Message></Error>"),
+        answer("400 Bad Request"),
+    ],
+)
+def test_a_server_that_cannot_is_asked_once_and_no_retry_is_advised(behaviour: Behaviour, server: FlakyServer) -> None:
+    server.script += [behaviour] * 5
+    with pytest.raises(SourceRefused) as caught:
+        opened(server)
+    assert not caught.value.retryable
+    assert len(server.asked) == 1
+
+
+NO_CONDITIONS = {
+    "412": answer("412 Precondition Failed"),
+    "400": answer("400 Bad Request", b"<Error><Code>InvalidArgument</Code></Error>"),
+    "501": answer("501 Not Implemented", b"<Error><Code>NotImplemented</Code></Error>"),
+}
+
+
+@pytest.mark.parametrize("refusal", NO_CONDITIONS.values(), ids=NO_CONDITIONS)
+def test_a_server_without_if_match_is_read_and_its_etags_are_compared(refusal: Behaviour, server: FlakyServer) -> None:
+    video = opened(server)
+    server.script.append(refusal)
+    assert video.read(0, 10) == CONTENT[:10]
+    assert video.read(10, 10) == CONTENT[10:20]
+    assert [("if-match" in asked.headers) for asked in server.asked] == [False, True, False, False]
+    server.etag = '"two"'
+    with pytest.raises(SourceChanged):
+        video.read(0, 10)
+    server.script.append(with_headers(ETag=""))
+    with pytest.raises(SourceChanged):
+        video.read(0, 10)
+
+
+def test_a_refusal_says_what_the_server_said(server: FlakyServer) -> None:
+    body = b"<Error><Code>NeverHeardOf</Code><Message>it&apos;s Tuesday</Message></Error>"
+    server.script.append(answer("400 Bad Request", body))
+    with pytest.raises(SourceRefused, match=r"NeverHeardOf, status 400: it's Tuesday") as caught:
+        opened(server)
+    assert "does not exist" not in caught.value.message
+
+
+def test_a_host_that_does_not_exist_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[int] = []
+
+    def unknown(*_: object) -> Connection:
+        tries.append(1)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    origin = Origin(1)
+    monkeypatch.setattr(origin, "connect", unknown)
+    with pytest.raises(SourceNotFound, match="no host of its name"):
+        RemoteObject(origin, source_error, NEVER).open()
+    assert len(tries) == 1
+
+
+def test_tls_with_a_server_that_speaks_none_is_not_tried_again() -> None:
+    connections: list[socket.socket] = []
+
+    def speak_plainly() -> None:
+        connections.append(plain.accept()[0])
+        connections[-1].sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as plain:
+        thread = threading.Thread(target=speak_plainly)
+        thread.start()
+        origin = Origin(plain.getsockname()[1])
+        origin._server = Server("https", "127.0.0.1", plain.getsockname()[1])
+        with pytest.raises(SourceRefused, match="TLS"):
+            RemoteObject(origin, source_error, NEVER).open()
+        thread.join()
+    connections[0].close()
 
 
 def test_an_answer_that_ends_early_is_resumed(server: FlakyServer) -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import errno
-import http.server
 import os
 import random
-import socket
 import subprocess
 import sys
 import threading
@@ -23,6 +21,7 @@ from hwang.sources import FsspecSource, open_source, s3
 from hwang.sources import connection as connections
 from hwang.sources.connection import MAX_IDLE, POOL
 from hwang.sources.remote import RemoteSource
+from tests.support.connect_proxy import connect_proxy
 from tests.support.faults import web
 from tests.support.processes import there_and_back
 from tests.unit.build.flakyserver import FlakyServer, answer, drip, reset_after, with_headers
@@ -231,50 +230,14 @@ def test_a_forked_child_has_connections_of_its_own(server: FlakyServer) -> None:
     assert server.connections == used + 1
 
 
-class Proxy(http.server.BaseHTTPRequestHandler):
-    """Tunnels for CONNECT, answers for whole addresses; keeps the request lines and passwords."""
-
-    asked: list[tuple[str, str | None]]
-
-    def do_CONNECT(self) -> None:
-        self.asked.append((self.requestline, self.headers["Proxy-Authorization"]))
-        host, _, port = self.path.rpartition(":")
-        with socket.create_connection((host, int(port))) as there:
-            self.send_response(200)
-            self.end_headers()
-            back = threading.Thread(target=_pass_on, args=(there, self.connection))
-            back.start()
-            _pass_on(self.connection, there)
-            back.join()
-
-    def do_GET(self) -> None:
-        self.asked.append((self.requestline, self.headers["Proxy-Authorization"]))
-        self.send_error(404)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-def _pass_on(source: socket.socket, to: socket.socket) -> None:
-    try:
-        while data := source.recv(1 << 16):
-            to.sendall(data)
-        to.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass
-
-
 @pytest.fixture
 def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, str | None]]]:
-    asked: list[tuple[str, str | None]] = []
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Proxy,), {"asked": asked})) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
+    with connect_proxy() as running:
         monkeypatch.delenv("no_proxy")
         for name in ("http_proxy", "https_proxy"):
-            monkeypatch.setenv(name, f"http://user:pw@127.0.0.1:{running.server_port}")
-        yield asked
+            monkeypatch.setenv(name, running.url)
+        yield running.asked
         POOL.close()
-        running.shutdown()
 
 
 @pytest.fixture
