@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -20,7 +21,7 @@ from function.models.selection import Model
 from function.source.addresses import Policy
 from function.source.index_cache import IndexCache
 from function.source.origins import origin_of, source_error
-from function.triggers.uploads import UploadRule
+from function.triggers.uploads import OnUpload, Upload
 from hwang.sources.connection import POOL
 from hwang.sources.ranged_object import RemoteObject
 from hwang.sources.s3 import _regions
@@ -100,8 +101,23 @@ def test_what_is_no_bucket_is_no_address(bucket: str) -> None:
             video(written)
 
 
-def test_an_uploaded_name_chooses_no_access_point() -> None:
-    rule = UploadRule.parse  # noqa: F841
+@pytest.mark.parametrize(
+    ("output", "allowed"),
+    [
+        (f"s3://{ACCESS_POINT}/{{key}}.jpg", True),
+        (f"s3://arn:aws:s3:{ACCOUNT}:accesspoint/{{key}}/x.jpg", False),
+        (f"s3://arn:aws:s3-outposts:{ACCOUNT}:outpost/op-1/accesspoint/{{key}}/x.jpg", False),
+    ],
+)
+def test_an_uploaded_name_chooses_no_access_point(output: str, allowed: bool) -> None:
+    setting = json.dumps({"frames": "all", "output": output})
+    upload = Upload(bucket="films", key="evil/a.mp4")
+    request = OnUpload.from_environment({"HWANG_ON_UPLOAD": setting}).request_for
+    if allowed:
+        assert request(upload)["output"] == f"s3://{ACCESS_POINT}/evil/a.mp4.jpg"
+    else:
+        with pytest.raises(BadRequest, match="choose the bucket"):
+            request(upload)
 
 
 def signed_headers(path: str) -> str:
@@ -118,7 +134,9 @@ def test_who_agrees_to_pay_says_so_in_the_request(by_event: bool, monkeypatch: p
     assert signed_headers(request.path) == "host;x-amz-request-payer"
     sent: list[dict[str, str]] = []
     client = s3.client()
-    client.meta.events.register("before-call.s3", lambda params, **_: sent.append(dict(params["headers"])) or _answered())
+    client.meta.events.register(
+        "before-call.s3", lambda params, **_: sent.append(dict(params["headers"])) or _answered()
+    )
     s3.ask(client.list_objects_v2, Bucket="films")
     client.head_bucket(Bucket="films")
     assert ["x-amz-request-payer" in headers for headers in sent] == [not by_event, False]
