@@ -123,15 +123,17 @@ def mean_interval(index: Timeline) -> float:
 
 
 def credible_duration(stated: int, row_pts: NDArray[np.int64], last_stay: int = 0) -> int:
-    """Return how long the rows last in ticks: as a header states it if it is right to a frame, else by their times.
+    """Return how long the rows last in ticks: as a header states it if that is about right, else by their times.
 
-    row_pts: [N], ascending. last_stay: ticks for which the last row is on display, by default the mean interval.
+    About: to a tenth, and to two of the longest intervals. row_pts: [N], ascending.
+    last_stay: ticks for which the last row is on display, by default the mean interval.
     """
     if len(row_pts) < (1 if last_stay else 2):
         return stated
     span = int(row_pts[-1]) - int(row_pts[0])
     lasting = span + (last_stay or round(span / (len(row_pts) - 1)))
-    return stated if abs(stated - lasting) * len(row_pts) <= lasting else lasting
+    longest = max(last_stay, np.diff(row_pts.astype(np.float64)).max(initial=0))
+    return stated if abs(stated - lasting) <= min(2 * longest, lasting / 10) else lasting
 
 
 def _check_clock(index: Timeline) -> None:

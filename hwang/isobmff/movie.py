@@ -196,13 +196,15 @@ class Movie:
 
 
 def _last_stay(samples: Samples, rows: Presentation) -> int:
-    """Return the ticks for which the sample of the last row lasts, 0 without rows."""
+    """Return the ticks for which the sample of the last row is on display, 0 if the tables do not say it."""
     if not len(rows.order):
         return 0
-    last = int(rows.order[-1])
-    end = samples.dts[last + 1] if last + 1 < len(samples) else samples.duration
-    stay = int(end) - int(samples.dts[last])
-    return stay if stay > 0 or not last else int(samples.dts[last]) - int(samples.dts[last - 1])
+    shown = samples.pts[rows.order[-1]]
+    later = samples.pts[samples.pts > shown]
+    if len(later):
+        return int(later.min()) - int(shown)
+    late = max(0, int(samples.dts[0]))  # of fragments: a recording that goes on
+    return max(0, samples.duration - late - (int(shown) - int(samples.pts.min())))
 
 
 def _within_last_macroblocks(entry: SampleEntry, stated: SequenceParameters) -> bool:

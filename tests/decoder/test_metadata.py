@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import struct
 import subprocess
 from fractions import Fraction
 from pathlib import Path
@@ -96,3 +97,13 @@ def test_metadata_of_a_damaged_start_come_from_a_later_picture(clip: MakeClip) -
         data[start : start + int(index.sample_size[sample])] = bytes(int(index.sample_size[sample]))
     with hwang.Decoder(bytes(data), index) as decoder, pytest.raises(hwang.CorruptMediaError, match="damaged"):
         decoder.metadata  # noqa: B018
+
+
+def test_a_header_that_lies_changes_neither_rate_nor_duration(clip: MakeClip, tmp_path: Path) -> None:
+    data = clip("h264-matroska").read_bytes()
+    place = data.index(bytes.fromhex("448988")) + 3  # Matroska's Duration, a float of 8 bytes
+    path = tmp_path / "liar.mkv"
+    for stated in (1.0, 3_600_000.0):
+        path.write_bytes(data[:place] + struct.pack(">d", stated) + data[place + 8 :])
+        index = hwang.index_video(path)
+        assert (index.fps(), index.duration() / index.timescale()) == pytest.approx((25, 1.6), rel=0.001)
