@@ -30,6 +30,7 @@ _CODINGS: Final = frozenset(  # those registered that change bytes; aws-chunked,
     ["aes128gcm", "br", "compress", "dcb", "dcz", "deflate", "exi", "gzip", "x-compress", "x-gzip", "zstd"]
 )
 _NO_RANGES: Final = "the server does not answer requests for byte ranges"
+_OTHER_BYTES: Final = "the server answers with other bytes than it was asked for"
 _NO_TLS: Final = frozenset(  # reasons of OpenSSL's that the next handshake has as well
     [
         "HTTP_REQUEST",
@@ -149,6 +150,8 @@ class RemoteObject:
             elif answer.status == http.client.OK and 0 <= (answer.length or 0) <= HEAD_BYTES and not answer.chunked:
                 # of a small or empty object
                 size, offset, length = answer.length or 0, 0, HEAD_BYTES
+            elif span:
+                raise _Again(_OTHER_BYTES)
             else:
                 raise _Again(_NO_RANGES, unable=True)
             length = min(size - offset, length)
@@ -242,7 +245,7 @@ class RemoteObject:
         if int(span[3]) != self.size or (self.etag and answer.getheader("ETag", unstated) != self.etag):
             raise self._changed()
         if (int(span[1]), int(span[2]) + 1) != (first, end) or answer.length not in (None, end - first):
-            raise _Again("the server answers with other bytes than it was asked for")
+            raise _Again(_OTHER_BYTES)
 
     def _retry(self, step: Callable[[], None], progress: Callable[[], int]) -> None:
         """Run `step`, which resumes where it got to, until it succeeds or another attempt cannot help."""

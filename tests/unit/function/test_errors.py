@@ -159,7 +159,7 @@ def test_retryable_are_those_that_another_attempt_may_mend() -> None:
         (exceptions.CredentialRetrievalError(provider="container", error_msg="late"), True),
         (ResponseParserError("no XML"), True),
         (ConnectionResetError(), True),
-        (exceptions.SSLError(endpoint_url="https://s3", error="[SSL: CERTIFICATE_VERIFY_FAILED]"), False),
+        (exceptions.SSLError(endpoint_url="https://s3", error=OSError("[SSL: CERTIFICATE_VERIFY_FAILED]")), False),
         (exceptions.NoCredentialsError(), False),
         (exceptions.ParamValidationError(report="a bucket"), False),
         (exceptions.InvalidRegionError(region_name="not one"), False),

@@ -95,6 +95,11 @@ def test_reads_are_exact_pinned_and_over_one_connection(server: FlakyServer) -> 
     assert all(asked.headers["if-match"] == '"one"' for asked in server.asked[1:])
 
 
+def test_other_bytes_at_the_beginning_are_asked_for_again(server: FlakyServer) -> None:
+    server.script.append(with_headers(Content_Range="bytes 1-10/1000000"))
+    assert opened(server).head == CONTENT[:HEAD_BYTES]
+
+
 def test_a_small_object_may_come_whole() -> None:
     with FlakyServer(b"small", [with_headers("200 OK", Content_Range="")]) as server:
         video = opened(server)
