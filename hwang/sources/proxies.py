@@ -35,7 +35,7 @@ class ProxyRefusal(Exception):  # noqa: N818 - becomes the error of the video
 
 
 class ProxyConnectionError(ConnectionError):
-    """A proxy that does not reach the server at the moment."""
+    """A proxy that is not there, or does not reach the server, at the moment."""
 
 
 def connect(
@@ -53,7 +53,12 @@ def connect(
     parts = urlsplit(proxy)
     if parts.scheme != "http":
         raise ProxyRefusal(f"proxies are reached by http:// alone, not by {parts.scheme}://")
-    transport = connection.connect(lookup(parts.hostname or "", parts.port or _PORT))
+    try:
+        transport = connection.connect(lookup(parts.hostname or "", parts.port or _PORT))
+    except TimeoutError:
+        raise
+    except OSError as error:
+        raise ProxyConnectionError(f"the proxy cannot be reached: {type(error).__name__}") from error
     if server.scheme != "https":
         return Connection(transport, server.authority)
     try:
@@ -95,7 +100,7 @@ def _open_tunnel(transport: TimedSocket, server: Server, headers: Mapping[str, s
     with http.client.HTTPResponse(transport, method="CONNECT") as answer:
         answer.begin()
         if answer.status in _PASSING:
-            raise ProxyConnectionError(place)
+            raise ProxyConnectionError(f"the proxy does not reach {place}: status {answer.status}")
         if answer.status != HTTPStatus.OK:
             cause = f"status {answer.status}"
             raise ProxyRefusal(f"the proxy refuses connections to {place} ({cause})", cause)

@@ -18,12 +18,13 @@ from hwang.sources.backoff import MAX_ATTEMPTS, MAX_PAUSE_SECONDS, stated_second
 from hwang.sources.connection import Connection, Pool
 from hwang.sources.faults import Fault, MakeError
 from hwang.sources.origin import Origin, Refusal, Request
-from hwang.sources.proxies import ProxyRefusal
+from hwang.sources.proxies import ProxyConnectionError, ProxyRefusal
 
 HEAD_BYTES: Final = 64 * 1024
 _MAX_STALLS: Final = 2  # each takes STALL_SECONDS
 _MAX_ERROR_BYTES: Final = 4096
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+_WHOLE_RANGE = re.compile(r"bytes \*/(\d+)")
 _OVERLOADED: Final = frozenset([408, 425, 429, 500, 502, 503, 504])
 _UNCONDITIONAL: Final = frozenset([400, 412, 501])  # answers of servers that do not know If-Match
 _CODINGS: Final = frozenset(  # those registered that change bytes; aws-chunked, utf-8 and other words do not
@@ -224,7 +225,9 @@ class RemoteObject:
             raise _Again(f"status {refusal.status}", pause_seconds=0)
         if refusal.status in _OVERLOADED:
             raise _Again(f"status {refusal.status}", pause_seconds=stated_seconds(refusal.headers.get("Retry-After")))
-        if refusal.status == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
+        stated = _WHOLE_RANGE.fullmatch(refusal.headers.get("Content-Range", ""))
+        is_inside = stated and int(stated[1]) > first
+        if refusal.status == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and not is_inside:
             raise self._changed() if self.size else self._too_short(first)
         fault, cause = refusal.fault
         if conditional and refusal.status in _UNCONDITIONAL and fault in (Fault.CHANGED, Fault.REFUSED):
@@ -237,12 +240,14 @@ class RemoteObject:
 
     def _check_part(self, answer: http.client.HTTPResponse, first: int, end: int) -> None:
         span = _CONTENT_RANGE.fullmatch(answer.getheader("Content-Range", ""))
+        unstated = self.etag if self._conditional else ""
+        if self.etag and answer.getheader("ETag", unstated) != self.etag:
+            raise self._changed()
         if answer.status != http.client.PARTIAL_CONTENT or not span:
             if answer.status == http.client.OK and first == 0 and answer.length == end == self.size:
                 return
             raise _Again(_NO_RANGES, unable=True)
-        unstated = self.etag if self._conditional else ""
-        if int(span[3]) != self.size or (self.etag and answer.getheader("ETag", unstated) != self.etag):
+        if int(span[3]) != self.size:
             raise self._changed()
         if (int(span[1]), int(span[2]) + 1) != (first, end) or answer.length not in (None, end - first):
             raise _Again(_OTHER_BYTES)
@@ -263,6 +268,8 @@ class RemoteObject:
                 raise
             except ProxyRefusal as error:
                 raise self._failed(Fault.LOCKED, str(error), error.cause) from error
+            except ProxyConnectionError as error:
+                failed = _Again(str(error))
             except ssl.SSLCertVerificationError as error:
                 problem = f"its TLS certificate is not valid ({error.verify_message})"
                 raise self._failed(Fault.LOCKED, problem, "tls") from error

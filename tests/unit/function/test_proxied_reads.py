@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from function import s3
 from function.deadline import NEVER
 from function.errors import FunctionError, SourceBlocked, SourceForbidden, SourceUnavailable
 from function.models.places import S3Object, Url
-from function.s3 import client
 from function.source import addresses
 from function.source.origins import origin_of, source_error
 from hwang.sources import connection
@@ -71,8 +71,8 @@ def resolves(monkeypatch: pytest.MonkeyPatch, address: str | None) -> None:
     monkeypatch.setattr(addresses.resolve, "__defaults__", (lookup,))
 
 
-def read(video: S3Object | Url, s3: Any = None) -> bytes:
-    remote = RemoteObject(origin_of(s3, video), source_error, NEVER)
+def read(video: S3Object | Url, client: Any = None) -> bytes:
+    remote = RemoteObject(origin_of(client, video), source_error, NEVER)
     try:
         remote.open()
         return bytes(remote.read(0, len(CONTENT)))
@@ -94,10 +94,10 @@ def test_a_video_in_s3_is_read_through_the_proxy(proxy: ConnectProxy, monkeypatc
         monkeypatch.setenv(name, value)
     with object_server({}) as endpoint:
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", endpoint)
-        client.__globals__["_client"].cache_clear()
+        s3._client.cache_clear()
         with pytest.raises(FunctionError):
-            read(S3Object(bucket="films", key="clip.mp4"), client())
-        client.__globals__["_client"].cache_clear()
+            read(S3Object(bucket="films", key="clip.mp4"), s3.client())
+        s3._client.cache_clear()
         assert proxy.asked[0][0].startswith(f"GET {endpoint}/films/clip.mp4?X-Amz-Algorithm=")
         assert proxy.asked[0][1] == PASSWORD
 
@@ -148,6 +148,17 @@ def test_a_proxy_that_refuses_is_named(
         read(url(server))
     assert len(proxy.asked) == attempts
     assert "pw" not in caught.value.report("id")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "no-proxy.invalid"])
+def test_a_proxy_that_is_not_there_is_not_called_a_missing_video(
+    host: str, server: web.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    monkeypatch.setenv("https_proxy", f"http://{host}:{port}")
+    with pytest.raises(SourceUnavailable, match="the proxy cannot be reached"):
+        read(url(server))
 
 
 def test_a_proxy_that_is_spoken_to_otherwise_is_refused(server: web.Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -248,6 +248,20 @@ def test_a_server_without_if_match_is_read_and_its_etags_are_compared(refusal: B
         video.read(0, 10)
 
 
+def test_a_whole_answer_of_another_version_is_noticed_without_if_match() -> None:
+    with FlakyServer(b"small") as server:
+        video = opened(server)
+        server.script += [NO_CONDITIONS["412"], with_headers("200 OK", Content_Range="", ETag='"two"')]
+        with pytest.raises(SourceChanged):
+            video.read(0, 5)
+
+
+def test_a_range_that_is_refused_although_it_is_there_is_not_called_empty(server: FlakyServer) -> None:
+    server.script.append(answer("416 Range Not Satisfiable", Content_Range="bytes */1000000"))
+    with pytest.raises(SourceRefused, match="416"):
+        opened(server)
+
+
 def test_a_refusal_says_what_the_server_said(server: FlakyServer) -> None:
     body = b"<Error><Code>NeverHeardOf</Code><Message>it&apos;s Tuesday</Message></Error>"
     server.script.append(answer("400 Bad Request", body))
