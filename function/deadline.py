@@ -30,6 +30,10 @@ class Deadline:
         """Seconds until the deadline: at least 0, infinite if there is none."""
         return max(0.0, self.at - time.monotonic())
 
+    def earlier(self, seconds: float) -> Deadline:
+        """Return the deadline that leaves these seconds, or half of what is left, to what comes after."""
+        return Deadline(self.at - min(seconds, self.seconds_left / 2))
+
     @property
     def has_passed(self) -> bool:
         """True once the deadline has passed."""

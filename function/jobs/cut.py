@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from typing import Any, Final
 
-from function.errors import LimitExceeded
+from function.errors import LimitExceeded, SourceNotFound
 from function.frames import own_code
 from function.jobs.pieces import bundles
 from function.jobs.store import Store
@@ -23,12 +23,12 @@ MAX_PARTS: Final = 100_000
 def cut(request: Cut, session: Session) -> dict[str, Any]:
     """Writes a line for every part into one file, and the events for those that are not done into another.
 
-    Returns the CutSummary. Raises LimitExceeded for more than 100,000 parts, SourceNotFound if a survey is missing.
+    Returns the CutSummary. Raises LimitExceeded for more than 100,000 parts, SourceNotFound if there is no survey.
     """
     store = Store(session.client, request.job)
     job = store.job()
     chunks = len(store.json(files.SURVEY_EVENTS))
-    seconds = sum(store.survey(chunk)[0].seconds for chunk in range(chunks))
+    seconds = _seconds(store, chunks)
     parts = math.ceil(seconds / job.part_seconds)
     if parts > MAX_PARTS:
         raise LimitExceeded(
@@ -65,6 +65,18 @@ def cut(request: Cut, session: Session) -> dict[str, Any]:
     )
     store.put(files.CUT, summary.line())
     return summary.document()
+
+
+def _seconds(store: Store, chunks: int) -> float:
+    """The predicted seconds of all videos. Raises SourceNotFound if no chunk has a survey."""
+    found: list[float] = []
+    for chunk in range(chunks):
+        try:
+            found.append(store.survey(chunk)[0].seconds)
+        except SourceNotFound:
+            if not found and chunk == chunks - 1:
+                raise
+    return sum(found)
 
 
 def _planned(videos: Iterator[files.SurveyedVideo], job: Job) -> Iterator[files.PlannedPiece]:

@@ -100,7 +100,7 @@ class _Piece:
         except (ValueError, EOFError, KeyError, zipfile.BadZipFile):
             values = []
         if len(values) != count:
-            raise CorruptMedia(f"job: {self.store.uri(self.name)} is damaged; remove it and run the job again")
+            raise CorruptMedia(f"job: {self.store.uri(self.name)} is damaged; run the job again, which makes it again")
         return values
 
     def _opened(self) -> Callable[[int], Values]:

@@ -20,11 +20,10 @@ from function.errors import FunctionError, WorkerCrashed, of_code
 from function.jobs.store import Store
 from function.models.job import Job
 from function.models.job_files import PART_EVENTS, SURVEY_EVENTS, CutSummary
-from function.models.job_steps import Cut, Gather, List
+from function.models.job_steps import MAX_ATTEMPTS, Cut, Gather, List
 from function.source.index_cache import VARIABLE
 from hwang.sources.backoff import pause_seconds
 
-MAX_ATTEMPTS: Final = 5
 _GRACE_SECONDS: Final = 30.0  # beyond the function's own limit, which ends what takes too long
 
 Answer = dict[str, Any]

@@ -4,28 +4,37 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Any, Final, Protocol
 
 from function.actions.combine import combine
 from function.errors import DeadlineExceeded, FunctionError, Outcome, SourceChanged, WorkerCrashed
 from function.jobs.store import Store
 from function.models import job_files as files
 from function.models.event import Combine
-from function.models.job_steps import Part, PartStep
+from function.models.job_steps import MAX_ATTEMPTS, Part, PartStep
 from function.models.part_messages import ClosePart, OpenedPart, OpenPart, PartAnswer
 from function.models.result import DecodeResult
 from function.session import Session
 
 _MAX_OBJECTS_LISTED: Final = 3
+_CLOSE_SECONDS: Final = 5.0  # of the part's time, to keep the outcomes
 
 
-def do_part(part: Part, ask: Callable[[dict[str, Any]], Outcome]) -> dict[str, Any]:
-    """Carries the part out and returns its PartAnswer. `ask` has the worker do a request: its result or its error.
+class Ask(Protocol):
+    """Has the worker do a request, and leaves `reserved_seconds` of the invocation's time to what comes after."""
 
-    Each piece is a request of its own, so that one which crashes the decoder fails alone. A failure for good is kept
-    in the part's result; one that may pass is raised when everything else is done. Then the part is to be tried
-    again, and finds its other pieces done.
+    def __call__(self, event: dict[str, Any], /, reserved_seconds: float = 0) -> Outcome:
+        """Return the request's result or its error."""
+
+
+def do_part(part: Part, ask: Ask) -> dict[str, Any]:
+    """Carries the part out and returns its PartAnswer.
+
+    Each piece is a request of its own, so that one which crashes the decoder fails alone. Every failure is kept in the
+    part's result. One that may pass is raised then, so that the part is tried again and finds its other pieces done;
+    in the last attempt it is a failure like others. Pieces behind one that took all the time have failed as well, and
+    come first in the next attempt.
     """
     place = {name: getattr(part, name) for name in PartStep.model_fields}
     started = time.time()
@@ -35,28 +44,34 @@ def do_part(part: Part, ask: Callable[[dict[str, Any]], Outcome]) -> dict[str, A
     outcomes: list[files.PieceOutcome] = []
     passing: FunctionError | None = None
     for piece in OpenedPart.model_validate(opened).to_do:
-        outcome = ask(piece.request)
-        if isinstance(outcome, WorkerCrashed):
-            outcome = ask(piece.request)
-        if isinstance(outcome, DeadlineExceeded):
-            raise outcome
-        if isinstance(outcome, FunctionError) and outcome.retryable:
-            passing = outcome
+        if isinstance(passing, DeadlineExceeded):
+            outcome: Outcome = DeadlineExceeded("the time of the part was up before this piece was begun")
         else:
-            outcomes.append(_outcome(piece, outcome))
-    if passing:
+            outcome = ask(piece.request, _CLOSE_SECONDS)
+            if isinstance(outcome, WorkerCrashed):
+                outcome = ask(piece.request, _CLOSE_SECONDS)
+            if isinstance(outcome, FunctionError) and outcome.retryable:
+                passing = outcome
+        outcomes.append(_outcome(piece, outcome))
+    answer = _result(ask(ClosePart(action="close_part", **place, started=started, outcomes=outcomes).event()))
+    if passing and part.attempt + 1 < MAX_ATTEMPTS:
         raise passing
-    return _result(ask(ClosePart(action="close_part", **place, started=started, outcomes=outcomes).event()))
+    return answer
 
 
 def open_part(request: OpenPart, session: Session) -> dict[str, Any]:
     """Returns the OpenedPart; or, if the part has been done, its PartAnswer."""
     store = Store(session.client, request.job)
     line = _line(store, request)
-    done = store.find(files.done_name(line))
-    if done is not None:
-        return _answer(request, files.PartResult.read(done, store.uri(files.done_name(line))), kept=True)
-    return OpenedPart(to_do=files.PlannedPart.read(line, store.uri(files.PARTS)).pieces).document()
+    done = store.result(files.done_name(line))
+    if done:
+        return _answer(request, done, kept=True)
+    pieces = files.PlannedPart.read(line, store.uri(files.PARTS)).pieces
+    before = store.result(files.failed_name(line))
+    if before:
+        slow = _slow(before)
+        pieces = tuple(sorted(pieces, key=lambda piece: (piece.request["video"], piece.first, piece.last) in slow))
+    return OpenedPart(to_do=pieces).document()
 
 
 def close_part(request: ClosePart, session: Session) -> dict[str, Any]:
@@ -76,8 +91,16 @@ def close_part(request: ClosePart, session: Session) -> dict[str, Any]:
         frames=sum(outcome.frames for outcome in done),
         pieces=tuple(request.outcomes),
     )
-    store.put(files.done_name(line), result.line())
+    store.put(files.failed_name(line) if result.failed else files.done_name(line), result.line())
     return _answer(request, result)
+
+
+def _slow(before: files.PartResult) -> list[tuple[Any, int, int]]:
+    """Video, first and last row of the piece that took all the time of the attempt before; none if there was none."""
+    for piece in before.pieces:
+        if isinstance(piece, files.PieceFailed) and piece.code == DeadlineExceeded.__name__:
+            return [(piece.document()["video"], piece.first, piece.last)]
+    return []
 
 
 def _line(store: Store, place: PartStep) -> bytes:

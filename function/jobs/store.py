@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import ValidationError
 
-from function.errors import BadRequest, CorruptMedia, SourceNotFound, SourceUnavailable
+from function.errors import BadRequest, CorruptMedia, FunctionError, SourceNotFound, SourceUnavailable
 from function.models.form import Writing
 from function.models.job import Job
 from function.models.job_files import (
     FOLDER,
     JOB,
     KeptModel,
+    ListedVideo,
+    PartResult,
     SurveyedVideo,
     SurveySummary,
+    VideoFailure,
     survey_name,
+    videos_name,
 )
 from function.models.places import Output
 from function.output.publish import OUTPUT_ERRORS, ObjectWriter, Publication
@@ -33,6 +38,11 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 T = TypeVar("T")
+_LOG = logging.getLogger(__name__)
+CHUNK_VIDEOS: Final = 250  # that one survey looks at
+NOT_SURVEYED: Final = VideoFailure(
+    code=SourceUnavailable.__name__, message="it could not be surveyed yet; run the job again", retryable=True
+)
 
 
 @dataclass(frozen=True)
@@ -118,6 +128,30 @@ class Store:
             message = f"job: {self.uri(JOB)} is not a job of this version; start it again"
             raise BadRequest(message, problems=[]) from None
 
+    def result(self, name: str) -> PartResult | None:
+        """A part's result; None if it is not there. One that cannot be read is deleted: another run makes it again."""
+        data = self.find(name)
+        if data is None:
+            return None
+        try:
+            return PartResult.read(data, self.uri(name))
+        except CorruptMedia:
+            self.delete(name)
+            return None
+
+    def delete(self, name: str) -> None:
+        """Deletes a file of the job. One that cannot be deleted stays, with a line in the log."""
+        try:
+            self._write(self.key(name), self.client.delete_object)
+        except FunctionError as error:
+            _LOG.warning("%s cannot be deleted: %s", self.uri(name), error.message)
+
+    def listed(self, chunk: int) -> tuple[bytes, list[ListedVideo]]:
+        """The file of a chunk's videos, and the videos. Raises SourceNotFound, CorruptMedia."""
+        name = videos_name(chunk)
+        data = self.get(name)
+        return data, [ListedVideo.read(line, self.uri(name)) for line in data.splitlines()]
+
     def survey(self, chunk: int) -> tuple[SurveySummary, Iterator[SurveyedVideo]]:
         """A chunk's survey. Raises SourceNotFound, CorruptMedia."""
         name = survey_name(chunk)
@@ -125,9 +159,13 @@ class Store:
         return SurveySummary.read(first, self.uri(name)), (SurveyedVideo.read(line, self.uri(name)) for line in lines)
 
     def surveyed(self, chunks: int) -> Iterator[SurveyedVideo]:
-        """The videos of all chunks, in order. Raises SourceNotFound, CorruptMedia."""
+        """The videos of all chunks, in order; those of a chunk without a survey failed. Raises as `survey` does."""
         for chunk in range(chunks):
-            yield from self.survey(chunk)[1]
+            try:
+                yield from self.survey(chunk)[1]
+            except SourceNotFound:
+                for video in self.listed(chunk)[1]:
+                    yield SurveyedVideo.model_validate({**video.document(), "failure": NOT_SURVEYED})
 
     def names(self, folder: str) -> Iterator[str]:
         """The names of the files whose names begin with `folder`, in the order of bytes."""

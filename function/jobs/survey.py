@@ -4,82 +4,123 @@ from __future__ import annotations
 
 import hashlib
 import json
-from concurrent.futures import ThreadPoolExecutor
+import math
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from typing import Any, Final
 
 from function.actions.limits import function_memory
-from function.errors import SourceNotFound, from_exception
+from function.deadline import Deadline
+from function.errors import (
+    CorruptMedia,
+    DeadlineExceeded,
+    LimitExceeded,
+    SourceNotFound,
+    StorageFull,
+    from_exception,
+)
 from function.jobs.pieces import pieces_of
-from function.jobs.store import Store
+from function.jobs.store import NOT_SURVEYED, Store
 from function.models.formats import FORMATS
 from function.models.job import Job
-from function.models.job_files import (
-    ListedVideo,
-    SurveyedVideo,
-    SurveySummary,
-    VideoFailure,
-    survey_name,
-    videos_name,
-)
-from function.models.job_steps import Survey
+from function.models.job_files import ListedVideo, SurveyedVideo, SurveySummary, VideoFailure, survey_name
+from function.models.part_messages import SurveyAnswer, SurveyRange
 from function.session import Session
 from function.source.index_cache import IndexCache
 from function.source.video import OpenVideo
 from hwang.index import VideoIndex
 
 _AT_ONCE: Final = 8
+_WRITE_SECONDS: Final = 20.0  # of the step's time, to keep what was found; a quarter of it at most
+_LATE: Final = "its index was not found before the time of the survey was up"
 
 
-def survey(request: Survey, session: Session) -> dict[str, Any]:
-    """Writes a line for each video: its pieces, or why there are none. A survey that is still right is kept.
+def survey_range(request: SurveyRange, session: Session) -> dict[str, Any]:
+    """Surveys some videos of a chunk, several at a time, and keeps the survey of the whole chunk; returns SurveyAnswer.
 
-    Raises the error of a video that cannot be had for now, as the step is worth another try then.
+    A survey that is still right is kept, but for its failures. A video that takes too long is left behind.
     """
     store = Store(session.client, request.job)
     job = store.job()
-    name = videos_name(request.chunk)
-    chunk = store.get(name)
-    listed = [ListedVideo.read(line, store.uri(name)) for line in chunk.splitlines()]
+    chunk, listed = store.listed(request.chunk)
     version = hashlib.sha256(json.dumps(job.document(), sort_keys=True).encode() + chunk).hexdigest()[:32]
-    videos = _kept(store, request.chunk, version) if all(video.etag for video in listed) else None
+    videos = _kept(store, request.chunk, version)
+    is_new = videos is None
     if videos is None:
-        with ThreadPoolExecutor(_AT_ONCE, "hwang-survey") as pool:
-            videos = list(pool.map(lambda video: _surveyed(video, job, session), listed))
-        seconds = round(sum(video.seconds for video in videos), 3)
-        summary = SurveySummary(version=version, videos=len(videos), seconds=seconds)
+        videos = [_failed(video, NOT_SURVEYED) for video in listed]
+    numbers = range(request.start, min(request.stop, len(listed)))
+    to_do = [number for number in numbers if _is_to_do(videos[number], listed[number], again=request.again)]
+    if request.failure:
+        found = {number: _failed(listed[number], request.failure) for number in to_do}
+    else:
+        found = _survey(listed, to_do, job, request.share, session)
+    videos = [found.get(number, video) for number, video in enumerate(videos)]
+    seconds = sum(video.seconds for video in videos)
+    if is_new or found:
+        summary = SurveySummary(version=version, videos=len(videos), seconds=round(seconds, 3))
         store.put_lines(survey_name(request.chunk), [summary, *videos])
-    return {
-        "chunk": request.chunk,
-        "videos": len(videos),
-        "failed": sum(video.failure is not None for video in videos),
-        "seconds": sum(video.seconds for video in videos),
-    }
+    failures = [video.failure for video in videos if video.failure]
+    return SurveyAnswer(
+        chunk=request.chunk,
+        videos=len(videos),
+        failed=len(failures),
+        passing=sum(failure.retryable for failure in failures),
+        seconds=seconds,
+    ).document()
 
 
 def _kept(store: Store, chunk: int, version: str) -> list[SurveyedVideo] | None:
-    with suppress(SourceNotFound):
+    with suppress(SourceNotFound, CorruptMedia):
         summary, videos = store.survey(chunk)
         if summary.version == version:
             return list(videos)
     return None
 
 
-def _surveyed(listed: ListedVideo, job: Job, session: Session) -> SurveyedVideo:
-    """The video with its pieces or its failure. Raises FunctionError if another attempt may go better."""
-    session.deadline.check()
+def _is_to_do(video: SurveyedVideo, listed: ListedVideo, *, again: bool) -> bool:
+    """Whether the survey that is there does not do: a video that no listing has pinned may have been replaced."""
+    if again:
+        return video.failure is not None and video.failure.retryable
+    return video.failure is not None or not listed.etag
+
+
+def _survey(
+    listed: list[ListedVideo], numbers: list[int], job: Job, share: float, session: Session
+) -> dict[int, SurveyedVideo]:
+    """What was found of the videos of these numbers, in time to keep it."""
+    left = session.deadline.seconds_left
+    until = Deadline.within(left - min(_WRITE_SECONDS, left / 4))
+    most = until.seconds_left * share
+    pool = ThreadPoolExecutor(_AT_ONCE, "hwang-survey")
+    under_way = {pool.submit(_surveyed, listed[number], job, session, until, most): number for number in numbers}
+    done = wait(under_way, None if math.isinf(left) else until.seconds_left + 1).done
+    pool.shutdown(wait=False, cancel_futures=True)
+    late = VideoFailure(code=DeadlineExceeded.__name__, message=_LATE, retryable=True)
+    return {number: one.result() if one in done else _failed(listed[number], late) for one, number in under_way.items()}
+
+
+def _surveyed(listed: ListedVideo, job: Job, session: Session, until: Deadline, seconds: float) -> SurveyedVideo:
+    """The video with its pieces or its failure, after so many seconds at most."""
+    deadline = Deadline(min(until.at, Deadline.within(seconds).at))
     try:
-        index, etag, size = _indexed(listed, session)
+        until.check()
+        index, etag, size = _indexed(listed, Session(session.client, deadline))  # a clock is of one thread
         pieces = [piece.surveyed() for piece in pieces_of(index, size, job, function_memory())]
+        if not FORMATS[job.written_as].divisible:
+            pieces[0] = pieces[0].model_copy(update={"frames": job.frames_document()})
+        return SurveyedVideo.model_validate({**listed.document(), "etag": etag, "bytes": size, "pieces": pieces})
     except Exception as error:
         failure = from_exception(error, getattr(listed.video, "uri", ""))
-        if failure.retryable:
-            raise failure from error
-        reason = VideoFailure(code=failure.code, message=failure.message)
-        return SurveyedVideo.model_validate({**listed.document(), "failure": reason})
-    if not FORMATS[job.written_as].divisible:
-        pieces[0] = pieces[0].model_copy(update={"frames": job.frames_document()})
-    return SurveyedVideo.model_validate({**listed.document(), "etag": etag, "bytes": size, "pieces": pieces})
+        # Memory and storage are shared with the videos that are surveyed at the same time.
+        retryable = {"retryable": True} if failure.retryable or isinstance(failure, LimitExceeded | StorageFull) else {}
+        message = failure.message
+        if isinstance(failure, DeadlineExceeded):
+            message = _LATE if until.has_passed else f"its index was not found within {seconds:.0f} s"
+        return _failed(listed, VideoFailure(code=failure.code, message=message, **retryable))
+
+
+def _failed(listed: ListedVideo, failure: VideoFailure) -> SurveyedVideo:
+    return SurveyedVideo.model_validate({**listed.document(), "failure": failure})
 
 
 def _indexed(listed: ListedVideo, session: Session) -> tuple[VideoIndex, str, int]:
@@ -88,7 +129,6 @@ def _indexed(listed: ListedVideo, session: Session) -> tuple[VideoIndex, str, in
     cache = IndexCache.of(listed.video, etag)
     index = cache.get(session.client, size) if cache else None
     if index is None:
-        own = Session(session.client, session.deadline)  # a clock is of one thread
-        with OpenVideo.of(own, listed.video) as opened:
+        with OpenVideo.of(session, listed.video) as opened:
             index, etag, size = opened.index, opened.source.etag.strip('"'), opened.source.size
     return index, etag, size

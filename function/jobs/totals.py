@@ -16,6 +16,7 @@ _MAX_FAILURES: Final = 10_000
 class Totals:
     """Adds up every surveyed video and every part. `failures` are the first ten thousand."""
 
+    listing: files.Listing = field(default_factory=files.Listing)
     timeline: list[files.TimelinePart] = field(default_factory=list)
     failures: list[files.Failure] = field(default_factory=list)
     missing: list[int] = field(default_factory=list)
@@ -32,7 +33,7 @@ class Totals:
         self._videos += 1
         self._bytes_in_files += video.bytes or 0
         if video.failure:
-            self._fail(video.video, code=video.failure.code, message=video.failure.message)
+            self.fail(video.video, code=video.failure.code, message=video.failure.message)
 
     def add_part(self, part: int, result: files.PartResult) -> Iterator[files.PieceResult]:
         """Counts a part, and yields the result of each piece that was decoded."""
@@ -44,7 +45,7 @@ class Totals:
         for piece in result.pieces:
             if isinstance(piece, files.PieceFailed):
                 about = {"part": part, "first": piece.first, "last": piece.last}
-                self._fail(piece.video, **about, code=piece.code, message=piece.message)
+                self.fail(piece.video, **about, code=piece.code, message=piece.message)
                 continue
             self._objects += piece.objects
             self._bytes_written += piece.bytes_written
@@ -59,14 +60,15 @@ class Totals:
         span: dict[str, Any] = {}
         if times:
             span = {"started": min(times)[0], "ended": max(ended for _, ended in times)}
+        failed = len(self._failed_videos) + self.listing.refused
         worked = round(sum(ended - started for started, ended in times), 3)
         return files.JobManifest(
             job=plan.job,
             request=request,
-            complete=not self.missing and not self._failed_videos,
+            complete=not self.missing and not failed,
             **span,
-            videos=self._videos,
-            failed_videos=len(self._failed_videos),
+            videos=self._videos + self.listing.refused,
+            failed_videos=failed,
             parts=plan.parts,
             missing_parts=len(self.missing),
             pieces=sum(part.pieces for part in self.timeline),
@@ -79,11 +81,14 @@ class Totals:
             attempts=sum(part.attempts for part in self.timeline),
             timeline=tuple(self.timeline),
             results=tuple(results),
-            failures=tuple(self.failures),
+            failures=tuple([*self.failures, *self.listing.refusals][:_MAX_FAILURES]),
             missing=tuple(self.missing),
+            skipped=self.listing.skipped,
+            skipped_keys=self.listing.skipped_keys,
         )
 
-    def _fail(self, video: AnyVideo, **facts: Any) -> None:
+    def fail(self, video: AnyVideo, **facts: Any) -> None:
+        """Counts a failure of a video: its `code` and `message`, and `part`, `first` and `last` of a piece."""
         self._failed_videos.add(video)
         if len(self.failures) < _MAX_FAILURES:
             none = {"part": None, "first": None, "last": None}  # of a video that has no part

@@ -4,12 +4,14 @@
 |---------------------------|-----------------------------------------------------|------------|---------------------|
 | _job/job.json             | {"job": the job's document}                         | list       | every later step    |
 | _job/videos/NNNNNN.jsonl  | a ListedVideo a line                                | list       | survey              |
+| _job/listing.json         | Listing                                             | list       | gather              |
 | _job/surveys.json         | the events of the surveys, a list                   | list       | Step Functions, cut |
 | _job/surveys/NNNNNN.jsonl | a SurveySummary, then a SurveyedVideo a line        | survey     | cut, gather         |
 | _job/parts.jsonl          | a PlannedPart a line                                | cut        | part, gather        |
 | _job/parts.json           | the events of the parts that are to do, a list      | cut        | Step Functions      |
-| _job/cut.json             | CutSummary                                          | cut        | gather              |
+| _job/cut.json             | CutSummary; empty from list to cut                  | list, cut  | gather              |
 | _job/done/MARKER.json     | PartResult; MARKER is the digest of the part's line | part       | cut, part, gather   |
+| _job/failed/MARKER.json   | PartResult of a part of which some pieces failed    | part       | part, gather        |
 | _job/pieces/…             | what is joined, or combined, in the end             | part       | part, gather        |
 | _job/partials/MARKER.npy  | the part's share of a reduction                     | part       | gather              |
 | _job/summary.json         | JobManifest, of complete and incomplete jobs        | gather     | report              |
@@ -17,7 +19,8 @@
 
 All are of version 1, which no file names: fields are only ever added, with a default, and unknown ones are ignored, so
 that a job goes on under an earlier or a later version of the function. Anything else needs another FOLDER.
-A part is done if there is a result under the digest of its line, so PlannedPart's bytes must not change either.
+A part is done if there is a result under the digest of its line, so PlannedPart's bytes must not change either. What a
+part with failed pieces has done is kept below failed/, so that another run of the job tries those pieces again.
 """
 
 from __future__ import annotations
@@ -34,11 +37,13 @@ from function.models.result import Partial, Written
 
 FOLDER: Final = "_job/"
 JOB: Final = "job.json"
+LISTING: Final = "listing.json"
 SURVEY_EVENTS: Final = "surveys.json"
 PARTS: Final = "parts.jsonl"
 PART_EVENTS: Final = "parts.json"
 CUT: Final = "cut.json"
 DONE: Final = "done/"
+FAILED: Final = "failed/"
 PIECES: Final = "pieces/"
 SUMMARY: Final = "summary.json"
 MANIFEST: Final = "_manifest.json"  # beside FOLDER, among the results
@@ -74,6 +79,11 @@ def marker(line: bytes) -> str:
 def done_name(line: bytes) -> str:
     """The file of the result of the part of this line."""
     return f"{DONE}{marker(line)}.json"
+
+
+def failed_name(line: bytes) -> str:
+    """The file of the result of the part of this line, of which some pieces failed."""
+    return f"{FAILED}{marker(line)}.json"
 
 
 def partial_name(line: bytes) -> str:
@@ -128,10 +138,11 @@ class SurveyedPiece(KeptModel):
 
 
 class VideoFailure(KeptModel):
-    """The reason why a video has no pieces: an error's code and message."""
+    """The reason why a video has no pieces: an error's code and message. `retryable`: another attempt may go better."""
 
     code: str
     message: str
+    retryable: bool = False
 
 
 class SurveyedVideo(ListedVideo):
@@ -214,7 +225,7 @@ class Combined(KeptModel):
 
 
 class PieceFailed(KeptModel):
-    """A piece that failed for good."""
+    """A piece that failed in the last attempt."""
 
     video: KeptVideo
     first: int
@@ -309,6 +320,18 @@ class Failure(KeptModel):
     message: str = ""
 
 
+class Listing(KeptModel):
+    """What the first step has found beside the videos: lines that are none, and keys whose extension is not a video's.
+
+    `refusals` are the first thousand lines, `skipped_keys` the addresses of the first keys.
+    """
+
+    refused: Number = 0
+    refusals: tuple[Failure, ...] = ()
+    skipped: Number = 0
+    skipped_keys: tuple[str, ...] = ()
+
+
 class JobSeconds(KeptModel):
     """Seconds of work: predicted, and between the start and the end of each part."""
 
@@ -319,7 +342,8 @@ class JobSeconds(KeptModel):
 class JobManifest(Combined):
     """A job's request and what came of it. `complete`: without any failure; parts without a result are `missing`.
 
-    `failures` are the first 10,000 of all; a report's `results` may be some of all, evenly spread.
+    `failures` are the first 10,000 of all; a report's `results` may be some of all, evenly spread. `skipped` counts the
+    keys below the prefix that are no videos, `skipped_keys` are the addresses of the first.
     """
 
     job: str
@@ -343,6 +367,8 @@ class JobManifest(Combined):
     results: tuple[PieceResult, ...] = ()
     failures: tuple[Failure, ...] = ()
     missing: tuple[Number, ...] = ()
+    skipped: Number = 0
+    skipped_keys: tuple[str, ...] = ()
 
     @property
     def failed(self) -> int:
@@ -351,5 +377,7 @@ class JobManifest(Combined):
 
     def is_tolerable(self, tolerated_percentage: float) -> bool:
         """True if no more videos failed and no more parts are missing than this percentage of each."""
-        share = tolerated_percentage / 100
-        return len(self.missing) <= share * self.parts and self.failed <= share * self.videos
+        return (
+            len(self.missing) * 100 <= tolerated_percentage * self.parts
+            and self.failed * 100 <= tolerated_percentage * self.videos
+        )

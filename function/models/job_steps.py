@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
@@ -11,6 +11,7 @@ from function.models.places import OutputUri
 from function.models.selection import Model
 
 Number = Annotated[int, Field(ge=0)]
+MAX_ATTEMPTS: Final = 5  # of a part, of which the last one keeps what still fails
 
 
 class List(Model):

@@ -1,17 +1,33 @@
-"""The messages about a part between the process that answers Lambda and the worker: no caller sends them.
+"""The messages about surveys and parts between the process that answers Lambda and the worker: no caller sends them.
 
-A part is carried out from outside the worker, so that a piece that crashes the decoder fails alone: `open_part`, a
-decode for each piece, `close_part`.
+Both are carried out from outside the worker, so that a video or a piece that crashes the decoder fails alone:
+`survey_range` for the videos of a chunk; `open_part`, a decode for each piece, `close_part`.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import FiniteFloat
+from pydantic import Field, FiniteFloat
 
-from function.models.job_files import JobCounters, KeptModel, PieceOutcome, PlannedPiece
-from function.models.job_steps import PartStep
+from function.models.job_files import JobCounters, KeptModel, PieceOutcome, PlannedPiece, VideoFailure
+from function.models.job_steps import JobStep, Number, PartStep
+
+
+class SurveyRange(JobStep):
+    """Survey the videos `start` to `stop`, exclusive, of a chunk that have no pieces yet, and keep what is found.
+
+    `share`: of the time that is left, the most that one video takes. `again`: only those that failed in this
+    survey with an error that may pass. `failure`: keep it for these videos instead, as they cannot be surveyed.
+    """
+
+    chunk: Number
+    start: Number
+    stop: Number
+    share: Annotated[FiniteFloat, Field(gt=0, le=1)] = 1.0
+    again: bool = False
+    failure: VideoFailure | None = None
+    action: Literal["survey_range"]
 
 
 class OpenPart(PartStep):
@@ -45,3 +61,13 @@ class PartAnswer(KeptModel):
     milliseconds: dict[str, float]
     counters: JobCounters
     kept: bool = False
+
+
+class SurveyAnswer(KeptModel):
+    """The answer of a survey. `passing`: of the failures, those that another attempt may mend."""
+
+    chunk: int
+    videos: int
+    failed: int
+    passing: int
+    seconds: float

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from function.actions.combine import combine
 from function.actions.decode import decode
 from function.actions.inspect import index, plan, probe
 from function.actions.selftest import selftest
 from function.deadline import TOO_LATE
-from function.errors import DeadlineExceeded, FunctionError, from_exception
+from function.errors import DeadlineExceeded, FunctionError, Outcome, from_exception
 from function.models.event import Combine, Decode, Index, Plan, Probe, SelfTest, parse_as, parse_event
 from function.models.job_steps import Cut, Gather, List, Part, Survey
 from function.session import Session
+
+if TYPE_CHECKING:
+    from function.jobs.part import Ask
 
 
 def run(event: object, session: Session) -> dict[str, Any]:
@@ -34,8 +37,8 @@ def run(event: object, session: Session) -> dict[str, Any]:
 
 
 def _do(event: object, session: Session) -> dict[str, Any]:
-    if isinstance(event, dict) and event.get("action") in ("open_part", "close_part"):
-        return _do_part_message(event, session)
+    if isinstance(event, dict) and event.get("action") in ("survey_range", "open_part", "close_part"):
+        return _do_job_message(event, session)
     match parse_event(event, local_files=session.local_files):
         case Decode() as request:
             return decode(request, session)
@@ -54,32 +57,40 @@ def _do(event: object, session: Session) -> dict[str, Any]:
 
 
 def _do_job_step(request: List | Survey | Cut | Part | Gather, session: Session) -> dict[str, Any]:
-    from function.jobs import cut, gather, listing, part, survey  # late import: few requests are about a job
+    from function.jobs import chunk, cut, gather, listing, part  # late import: few requests are about a job
 
     match request:
         case List():
             return listing.list_videos(request, session)
         case Survey():
-            return survey.survey(request, session)
+            return chunk.do_survey(request, _ask(session))
         case Cut():
             return cut.cut(request, session)
         case Part():
-            return part.do_part(request, lambda one: _outcome(one, Session(session.client, session.deadline)))
+            return part.do_part(request, _ask(session))
         case Gather():
             return gather.gather(request, session)
 
 
-def _do_part_message(message: dict[str, Any], session: Session) -> dict[str, Any]:
-    from function.jobs import part  # late imports, as above
-    from function.models.part_messages import ClosePart, OpenPart
+def _do_job_message(message: dict[str, Any], session: Session) -> dict[str, Any]:
+    from function.jobs import part, survey  # late imports, as above
+    from function.models.part_messages import ClosePart, OpenPart, SurveyRange
 
-    if message["action"] == "open_part":
-        return part.open_part(parse_as(message, OpenPart), session)
+    match message["action"]:
+        case "survey_range":
+            return survey.survey_range(parse_as(message, SurveyRange), session)
+        case "open_part":
+            return part.open_part(parse_as(message, OpenPart), session)
     return part.close_part(parse_as(message, ClosePart), session)
 
 
-def _outcome(event: dict[str, Any], session: Session) -> dict[str, Any] | FunctionError:
-    try:
-        return run(event, session)
-    except FunctionError as error:
-        return error
+def _ask(session: Session) -> Ask:
+    """Runs the requests of a survey or a part in this process, each with a clock of its own."""
+
+    def ask(event: dict[str, Any], reserved_seconds: float = 0) -> Outcome:
+        try:
+            return run(event, Session(session.client, session.deadline.earlier(reserved_seconds)))
+        except FunctionError as error:
+            return error
+
+    return ask

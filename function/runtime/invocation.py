@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 from function.errors import BadRequest, DeadlineExceeded, FunctionError, Outcome
 from function.models.event import parse_as
-from function.models.job_steps import Part
+from function.models.job_steps import Part, Survey
 from function.runtime import emf_log
 from function.runtime.supervisor import KILL_SECONDS, Supervisor
 from function.triggers import delivery
@@ -30,8 +30,8 @@ class Context(Protocol):
 
 def answer(event: object, context: Context, supervisor: Supervisor) -> Any:
     """Answer an invocation and log one line for each request. Returns JSON values; raises FunctionError."""
-    if isinstance(event, dict) and event.get("action") == "part":
-        return _part(event, context, supervisor)
+    if isinstance(event, dict) and event.get("action") in ("part", "survey"):
+        return _job_step(event, context, supervisor)
     received = delivery.parse(event, os.environ)
     for item in received.items:
         if isinstance(item, Refused):
@@ -40,23 +40,28 @@ def answer(event: object, context: Context, supervisor: Supervisor) -> Any:
     return received.answer(outcomes, context.aws_request_id)
 
 
-def _part(event: dict[str, Any], context: Context, supervisor: Supervisor) -> dict[str, Any]:
-    """Carries out a part of a job from outside the worker, which its pieces may crash. Raises FunctionError."""
-    from function.jobs.part import do_part  # late import: few requests are about a job
+def _job_step(event: dict[str, Any], context: Context, supervisor: Supervisor) -> dict[str, Any]:
+    """Carries out a step of a job from outside the worker, which its videos may crash. Raises FunctionError."""
+    from function.jobs import chunk, part  # late import: few requests are about a job
+
+    def ask(one: dict[str, Any], reserved_seconds: float = 0) -> Outcome:
+        return _outcome(Request(one), context, supervisor, reserved_seconds)
 
     try:
-        part = parse_as(event, Part)
+        if event["action"] == "part":
+            return part.do_part(parse_as(event, Part), ask)
+        return chunk.do_survey(parse_as(event, Survey), ask)
     except BadRequest as error:
         _log(context, "", event, error, 0.0)
         raise
-    return do_part(part, lambda one: _outcome(Request(one), context, supervisor))
 
 
-def _outcome(request: Request, context: Context, supervisor: Supervisor) -> Outcome:
+def _outcome(request: Request, context: Context, supervisor: Supervisor, reserved_seconds: float = 0) -> Outcome:
     start = time.perf_counter()
     outcome: Outcome
     try:
         left = context.get_remaining_time_in_millis() / 1000
+        left -= min(reserved_seconds, left / 2)
         if left < _TOO_LATE_SECONDS:
             raise DeadlineExceeded("the function's time was up before this request was begun")
         outcome = supervisor.run(request.event, left)

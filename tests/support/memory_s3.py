@@ -35,6 +35,10 @@ class MemoryS3:
         self.objects[f"s3://{Bucket}/{Key}"] = self.objects[f"s3://{CopySource['Bucket']}/{CopySource['Key']}"]
         return {}
 
+    def delete_object(self, *, Bucket: str, Key: str, **_: Any) -> dict[str, Any]:  # noqa: N803
+        self.objects.pop(f"s3://{Bucket}/{Key}", None)
+        return {}
+
     def head_bucket(self, *, Bucket: str) -> dict[str, Any]:  # noqa: ARG002, N803
         return {}
 

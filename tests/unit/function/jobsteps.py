@@ -17,13 +17,13 @@ from function.errors import (
 from function.jobs.cut import cut
 from function.jobs.gather import gather
 from function.jobs.listing import list_videos
-from function.jobs.part import close_part, do_part, open_part
+from function.jobs.part import Ask, close_part, do_part, open_part
 from function.jobs.store import Store
 from function.models import job_files as files
 from function.models.event import parse_as
 from function.models.job import Job
 from function.models.job_steps import Cut, Gather, List, Part, Survey
-from function.models.part_messages import ClosePart, OpenPart
+from function.models.part_messages import ClosePart, OpenPart, SurveyRange
 from function.session import Session
 from hwang.index import VideoIndex
 from tests.support.memory_s3 import MemoryS3, etag_of
@@ -110,10 +110,10 @@ def decoded(request: Json, etag: str = "e1") -> Json:
 Decoding = Callable[[Json], Json | FunctionError]
 
 
-def asker(s3: MemoryS3, decode: Decoding = decoded) -> Callable[[Json], Json | FunctionError]:
+def asker(s3: MemoryS3, decode: Decoding = decoded) -> Ask:
     """Carries a part's messages out as the worker does, through JSON; a decode is answered by `decode`."""
 
-    def ask(event: Json) -> Json | FunctionError:
+    def ask(event: Json, reserved_seconds: float = 0) -> Json | FunctionError:  # noqa: ARG001
         event = json.loads(json.dumps(event))
         try:
             match event.get("action"):
@@ -164,13 +164,29 @@ def keep_index(s3: MemoryS3, name: str, frames: int, gop: int = 50) -> None:
     s3.objects[f"s3://results/indexes/films/2024/{name}.mp4.{etag_of(data)}.hwang"] = index.serialize()
 
 
-def survey_step(monkeypatch: pytest.MonkeyPatch) -> Callable[[MemoryS3], Json]:
-    """The step, with the compiled core replaced where it is not built; indexes are kept below s3://results/."""
+def survey_step(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Json]:
+    """The step for all chunks, which returns the first one's answer; `asked` may raise what the worker dies of.
+
+    The compiled core is replaced where it is not built; indexes are kept below s3://results/.
+    """
     try:
         from hwang import _core  # noqa: F401
     except ImportError:
         monkeypatch.setitem(sys.modules, "hwang._core", ModuleType("hwang._core"))
-    from function.jobs.survey import survey
+    from function.jobs import chunk, survey
 
     monkeypatch.setenv("HWANG_INDEX_CACHE", "s3://results/indexes/")
-    return lambda s3: survey(parse_as({"action": "survey", "job": OUTPUT, "chunk": 0}, Survey), session(s3))
+    monkeypatch.setattr("time.sleep", lambda _: None)
+
+    def all_chunks(s3: MemoryS3, asked: Callable[[Json], None] = lambda _: None) -> Json:
+        def ask(event: Json, reserved_seconds: float = 0) -> Json | FunctionError:  # noqa: ARG001
+            try:
+                asked(event)
+                return survey.survey_range(parse_as(event, SurveyRange), session(s3))
+            except FunctionError as error:
+                return error
+
+        answers = [chunk.do_survey(parse_as(event, Survey), ask) for event in document(s3, files.SURVEY_EVENTS)]
+        return answers[0]
+
+    return all_chunks

@@ -32,7 +32,8 @@ EVENTS: dict[str, dict[str, Any]] = {
 JOB = {"videos": "s3://films/", "frames": "all", "output": "s3://bucket/job/"}
 STEPS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "list": ("listing", "list_videos", {"job": JOB}),
-    "survey": ("survey", "survey", {"job": "s3://bucket/job/", "chunk": 0}),
+    "survey": ("chunk", "do_survey", {"job": "s3://bucket/job/", "chunk": 0}),
+    "survey_range": ("survey", "survey_range", {"job": "s3://bucket/job/", "chunk": 0, "start": 0, "stop": 9}),
     "cut": ("cut", "cut", {"job": "s3://bucket/job/"}),
     "part": ("part", "do_part", PLACE),
     "open_part": ("part", "open_part", PLACE),
@@ -96,7 +97,7 @@ def test_each_step_of_a_job_gets_its_validated_event(
 
 
 def test_every_action_is_one_of_these() -> None:
-    assert set(ACTIONS) == (set(EVENTS) | set(STEPS)) - {"open_part", "close_part"}
+    assert set(ACTIONS) == (set(EVENTS) | set(STEPS)) - {"survey_range", "open_part", "close_part"}
 
 
 def test_a_part_runs_its_requests_with_the_same_client_and_deadline(
@@ -117,7 +118,7 @@ def test_a_part_runs_its_requests_with_the_same_client_and_deadline(
     assert isinstance(dispatch.run({**PLACE, "action": "part"}, this)["outcome"], CorruptMedia)
     (other,) = sessions
     assert other is not this
-    assert (other.client, other.deadline) == (this.client, this.deadline)
+    assert (other.client, other.deadline.at) == (this.client, this.deadline.at)
     assert other.run != this.run
 
 
