@@ -85,13 +85,18 @@ class VideoCost:
 def pieces_of(index: VideoIndex, source_bytes: int, job: Job, memory: int | None) -> list[Piece]:
     """The wanted rows of a video in pieces; `memory`: bytes of the function. Raises FrameOutOfRange, LimitExceeded."""
     rows = resolve_rows(job.frames, index)
-    shape = Shape.of((index.width, index.height), job.size, index.rotation if job.rotate else 0)
+    shape = shape_of(index, job)
     rates = Rates.of(index, shape, job.written_as, job, cores_of(memory))
     check_memory(DecodeEstimate(index, make_plan(index, rows[:1]), shape, job.written_as, job, source_bytes), memory)
     cost = VideoCost.of(index, rows, rates)
     if not FORMATS[job.written_as].divisible:
         return [Piece(rows, rates.request + cost.seconds)]
     return cost.pieces(job.piece_seconds, rates.request)
+
+
+def shape_of(index: VideoIndex, job: Job) -> Shape:
+    """The size of the video's frames in the job."""
+    return Shape.of((index.width, index.height), job.size, index.rotation if job.rotate else 0)
 
 
 def evenly(costs: np.ndarray[tuple[int], np.dtype[np.float64]], shares: int) -> Rows:

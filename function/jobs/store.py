@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -159,7 +160,20 @@ class Store:
         return SurveySummary.read(first, self.uri(name)), (SurveyedVideo.read(line, self.uri(name)) for line in lines)
 
     def surveyed(self, chunks: int) -> Iterator[SurveyedVideo]:
-        """The videos of all chunks, in order; those of a chunk without a survey failed. Raises as `survey` does."""
+        """The videos of all chunks, in order. Raises CorruptMedia.
+
+        Those of a chunk without a survey failed, and those that a reduction cannot add to the most, whose frames have
+        another size.
+        """
+        sizes = Counter(video.frame for video in self._surveyed(chunks) if video.frame) if self.job().reduce else {}
+        usual = max(sizes, key=lambda size: sizes[size], default=None)
+        for video in self._surveyed(chunks):
+            if video.frame and video.frame != usual:
+                yield video.model_copy(update={"pieces": (), "failure": _other_size(video.frame, usual)})
+            else:
+                yield video
+
+    def _surveyed(self, chunks: int) -> Iterator[SurveyedVideo]:
         for chunk in range(chunks):
             try:
                 yield from self.survey(chunk)[1]
@@ -178,6 +192,12 @@ class Store:
         except S3Error as failure:
             uri = f"s3://{self.output.bucket}/{key}"
             raise OUTPUT_ERRORS[failure.fault](f"output: {uri} {failure}", output=uri, cause=failure.cause) from failure
+
+
+def _other_size(size: tuple[int, int], usual: tuple[int, int] | None) -> VideoFailure:
+    shown = ["{}x{}".format(*one) for one in (size, usual) if one]
+    message = f"its frames have {' pixels, and those of most videos '.join(shown)}; give the job a size"
+    return VideoFailure(code=BadRequest.__name__, message=message)
 
 
 def listed(client: S3Client, bucket: str, prefix: str) -> Iterator[Any]:

@@ -19,7 +19,8 @@ from function.errors import (
     StorageFull,
     from_exception,
 )
-from function.jobs.pieces import pieces_of
+from function.frames.reduce import REDUCTIONS
+from function.jobs.pieces import pieces_of, shape_of
 from function.jobs.store import NOT_SURVEYED, Store
 from function.models.formats import FORMATS
 from function.models.job import Job
@@ -108,7 +109,11 @@ def _surveyed(listed: ListedVideo, job: Job, session: Session, until: Deadline, 
         pieces = [piece.surveyed() for piece in pieces_of(index, size, job, function_memory())]
         if not FORMATS[job.written_as].divisible:
             pieces[0] = pieces[0].model_copy(update={"frames": job.frames_document()})
-        return SurveyedVideo.model_validate({**listed.document(), "etag": etag, "bytes": size, "pieces": pieces})
+        facts: dict[str, Any] = {"etag": etag, "bytes": size, "pieces": pieces}
+        if job.reduce and not REDUCTIONS[job.reduce].is_number:
+            shape = shape_of(index, job)
+            facts["frame"] = (shape.width, shape.height)
+        return SurveyedVideo.model_validate({**listed.document(), **facts})
     except Exception as error:
         failure = from_exception(error, getattr(listed.video, "uri", ""))
         # Memory and storage are shared with the videos that are surveyed at the same time.

@@ -146,9 +146,10 @@ class VideoFailure(KeptModel):
 
 
 class SurveyedVideo(ListedVideo):
-    """A video and its pieces, or its failure."""
+    """A video and its pieces, or its failure. `frame`: width and height of its frames in a reduction over frames."""
 
     pieces: tuple[SurveyedPiece, ...] = ()
+    frame: tuple[int, int] | None = None
     failure: VideoFailure | None = None
 
     @property

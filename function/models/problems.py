@@ -68,7 +68,7 @@ def summary(problems: list[Problem]) -> str:
 def _problem(detail: ErrorDetails, known: list[str]) -> Problem:
     place = _place(detail)
     path, message = _path(place), _message(detail, place, known)
-    if not place:  # fields that do not fit each other: the message begins with the field to change
+    if not place and ": " in message:  # fields that do not fit each other: the message begins with the field to change
         path, _, message = message.partition(": ")
     return {"path": public_text(path), "message": public_text(message)}
 

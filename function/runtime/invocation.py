@@ -47,13 +47,13 @@ def _job_step(event: dict[str, Any], context: Context, supervisor: Supervisor) -
     def ask(one: dict[str, Any], reserved_seconds: float = 0) -> Outcome:
         return _outcome(Request(one), context, supervisor, reserved_seconds)
 
+    step: Part | Survey
     try:
-        if event["action"] == "part":
-            return part.do_part(parse_as(event, Part), ask)
-        return chunk.do_survey(parse_as(event, Survey), ask)
+        step = parse_as(event, Part) if event["action"] == "part" else parse_as(event, Survey)
     except BadRequest as error:
         _log(context, "", event, error, 0.0)
         raise
+    return part.do_part(step, ask) if isinstance(step, Part) else chunk.do_survey(step, ask)
 
 
 def _outcome(request: Request, context: Context, supervisor: Supervisor, reserved_seconds: float = 0) -> Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable
 from types import ModuleType
@@ -11,9 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import pytest
 
-from function.errors import (
-    FunctionError,
-)
+from function.deadline import Deadline
+from function.errors import FunctionError
 from function.jobs.cut import cut
 from function.jobs.gather import gather
 from function.jobs.listing import list_videos
@@ -141,26 +141,26 @@ def gathered(s3: MemoryS3) -> Json:
     return gather(parse_as({"action": "gather", "job": OUTPUT}, Gather), session(s3))
 
 
-def keep_index(s3: MemoryS3, name: str, frames: int, gop: int = 50) -> None:
+def keep_index(s3: MemoryS3, name: str, frames: int, gop: int = 50, width: int = 1280) -> None:
     """A video of 720p at 25 frames a second whose index is kept."""
     rows: Any = np.arange(frames)
     index = VideoIndex(
-        sample_offset=rows * 10_000,
-        sample_size=np.full(frames, 10_000),
+        sample_offset=rows * 100,
+        sample_size=np.full(frames, 100),
         pts=rows,
         dts=rows,
         sync=rows % gop == 0,
         disposable=np.zeros(frames, np.bool_),
         order=rows,
         row_pts=rows,
-        width=1280,
+        width=width,
         height=720,
         time_base=(1, 25),
         duration_ticks=frames,
         container="mp4",
         codec="h264",
     )
-    data = s3.objects[f"s3://films/2024/{name}.mp4"] = b"v" * (frames * 10_000)
+    data = s3.objects[f"s3://films/2024/{name}.mp4"] = name.encode().ljust(frames * 100, b"v")
     s3.objects[f"s3://results/indexes/films/2024/{name}.mp4.{etag_of(data)}.hwang"] = index.serialize()
 
 
@@ -178,11 +178,14 @@ def survey_step(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Json]:
     monkeypatch.setenv("HWANG_INDEX_CACHE", "s3://results/indexes/")
     monkeypatch.setattr("time.sleep", lambda _: None)
 
-    def all_chunks(s3: MemoryS3, asked: Callable[[Json], None] = lambda _: None) -> Json:
+    def all_chunks(s3: MemoryS3, asked: Callable[[Json], None] = lambda _: None, seconds: float = math.inf) -> Json:
+        deadline = Deadline.within(seconds)
+
         def ask(event: Json, reserved_seconds: float = 0) -> Json | FunctionError:  # noqa: ARG001
             try:
                 asked(event)
-                return survey.survey_range(parse_as(event, SurveyRange), session(s3))
+                of = Session(session(s3).client, deadline)
+                return survey.survey_range(parse_as(event, SurveyRange), of)
             except FunctionError as error:
                 return error
 

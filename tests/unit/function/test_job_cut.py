@@ -10,8 +10,20 @@ from function.errors import (
     SourceNotFound,
 )
 from function.jobs.part import do_part
+from function.models import job_files as files
 from function.models.event import parse_event
-from tests.unit.function.jobsteps import OUTPUT, Json, asker, cut_up, do_all, document, lines, parts_of, surveyed
+from tests.unit.function.jobsteps import (
+    OUTPUT,
+    Json,
+    asker,
+    cut_up,
+    do_all,
+    document,
+    gathered,
+    lines,
+    parts_of,
+    surveyed,
+)
 
 
 def test_parts_hold_all_pieces_in_order_with_decodes_of_their_own() -> None:
@@ -124,9 +136,23 @@ def test_a_job_of_too_many_parts_is_refused_before_any_is_written() -> None:
 
 def test_a_cut_before_the_surveys_says_so() -> None:
     s3 = surveyed([0.4])
-    del s3.objects[f"{OUTPUT}_job/surveys/000001.jsonl"]
+    for chunk in (0, 1):
+        del s3.objects[f"{OUTPUT}_job/surveys/00000{chunk}.jsonl"]
     with pytest.raises(SourceNotFound, match=r"_job/surveys/000001.jsonl is not there"):
         cut_up(s3)
+
+
+def test_the_videos_of_a_chunk_without_a_survey_have_failed_and_the_others_are_cut() -> None:
+    s3 = surveyed([0.4], tolerated_failure_percentage=50)
+    del s3.objects[f"{OUTPUT}_job/surveys/000001.jsonl"]
+    s3.objects[f"{OUTPUT}_job/videos/000001.jsonl"] = (
+        files.ListedVideo.model_validate({"video": "s3://films/2024/b.mp4", "name": "b.mp4"}).line() + b"\n"
+    )
+    assert cut_up(s3)["parts"] == 1
+    do_all(s3)
+    assert gathered(s3)["failed_videos"] == 1
+    (failure,) = document(s3, "summary.json")["failures"]
+    assert (failure["video"], failure["code"]) == ("s3://films/2024/b.mp4", "SourceUnavailable")
 
 
 def test_a_cut_whose_time_is_up_leaves_no_parts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,7 @@ def test_a_complete_job_has_a_manifest_of_all_its_pieces() -> None:
     do_all(s3)
     answer = gathered(s3)
     manifest = json.loads(s3.objects[f"{OUTPUT}_manifest.json"])
-    lists = {name: manifest.pop(name) for name in ("results", "timeline", "failures", "missing")}
+    lists = {name: manifest.pop(name) for name in ("results", "timeline", "failures", "missing", "skipped_keys")}
     assert answer == {**manifest, "manifest": f"{OUTPUT}_manifest.json", "milliseconds": answer["milliseconds"]}
     assert manifest["complete"]
     assert manifest["counters"] == {name: 3 * value for name, value in COUNTERS.items()}
@@ -66,6 +66,7 @@ def test_a_job_with_a_missing_part_ends_in_its_report_without_a_manifest() -> No
     do_part(parts_of(s3)[1], asker(s3))
     with pytest.raises(JobIncomplete, match=r"1 of 3 videos failed .CorruptMedia., 1 of 2 parts are missing") as raised:
         gathered(s3)
+    assert raised.value.message.endswith("; failed: s3://films/2024/v2.mp4")
     assert raised.value.detail["missing"] == [0]
     failure = {"video": "s3://films/2024/v2.mp4", "part": None, "first": None, "last": None}
     assert raised.value.detail["failures"] == [{**failure, "code": "CorruptMedia", "message": "it is cut off"}]

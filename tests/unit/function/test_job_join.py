@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from function.errors import CorruptMedia, FunctionError, JobIncomplete
+from function.errors import CorruptMedia, FunctionError, JobIncomplete, SourceUnavailable
 from function.frames import own_code
+from function.jobs import gather as gather_module
+from function.jobs.join import join as joining
 from function.models import job_files as files
 from function.models.places import Output
 from function.models.result import FrameList
@@ -157,13 +159,44 @@ def test_pieces_of_a_video_that_is_not_whole_stay_apart() -> None:
 
 
 @pytest.mark.parametrize("format_", ["npy", "npz", "jsonl"])
-def test_a_piece_that_is_damaged_is_named(format_: str) -> None:
-    s3 = job_of(format_, [0.6, 0.6])
+def test_a_piece_that_is_damaged_fails_its_video_alone_and_is_made_again(format_: str) -> None:
+    s3 = job_of(format_, [0.6, 0.6], [0.6, 0.6])
     do_all(s3, results_of(s3))
     uri = f"{OUTPUT}_job/pieces/v0.mp4/rows-00000010.{format_}"
     s3.objects[uri] = s3.objects[uri][:-30]
-    with pytest.raises(CorruptMedia, match=r"rows-00000010\.\w+ is damaged; remove it and run the job again"):
+    with pytest.raises(JobIncomplete, match=r"1 of 2 videos failed .CorruptMedia.") as raised:
         gathered(s3)
+    failures: Any = raised.value.detail["failures"]
+    assert failures[0]["message"].endswith(
+        f"rows-00000010.{format_} is damaged; run the job again, which makes it again"
+    )
+    assert joined(s3, f"v1.mp4.{format_}")[0] == list(range(20))
+    assert f"{OUTPUT}v0.mp4.{format_}" not in s3.objects
+    assert len(document(s3, files.SUMMARY)["results"]) == 3
+    assert cut_up(s3)["to_do"] == 2
+    do_all(s3, results_of(s3))
+    assert gathered(s3)["complete"]
+    assert joined(s3, f"v0.mp4.{format_}")[0] == list(range(20))
+
+
+def test_pieces_that_cannot_be_read_for_now_are_joined_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    s3 = job_of("npz", [0.6, 0.6])
+    do_all(s3, results_of(s3))
+    left = [2]
+
+    def join(*arguments: Any) -> Json:
+        if left[0]:
+            left[0] -= 1
+            raise SourceUnavailable("try again")
+        return joining(*arguments)
+
+    monkeypatch.setattr(gather_module, "join", join)
+    assert gathered(s3)["complete"]
+    left[0] = 99
+    with pytest.raises(JobIncomplete, match="SourceUnavailable"):
+        gathered(s3)
+    assert cut_up(s3)["to_do"] == 0
 
 
 def test_a_job_that_applies_nothing_is_as_before() -> None:

@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from function.errors import (
     BadRequest,
+    CorruptMedia,
+    JobIncomplete,
     OutputConflict,
     SourceNotFound,
+    SourceUnavailable,
+    WorkerCrashed,
 )
 from function.models.event import parse_event
 from function.models.job import Job
+from function.models.job_files import ListedVideo
 from function.models.job_steps import Survey
+from function.session import Session
+from hwang.index import VideoIndex
 from tests.support.memory_s3 import MemoryS3
-from tests.unit.function.jobsteps import JOB, OUTPUT, document, films, keep_index, lines, listed, survey_step
+from tests.unit.function.jobsteps import (
+    JOB,
+    OUTPUT,
+    Json,
+    cut_up,
+    do_all,
+    document,
+    films,
+    gathered,
+    keep_index,
+    lines,
+    listed,
+    survey_step,
+    surveyed,
+)
 
 
 def test_a_prefix_lists_its_videos_in_order_and_nothing_else() -> None:
@@ -25,6 +50,8 @@ def test_a_prefix_lists_its_videos_in_order_and_nothing_else() -> None:
     assert answer == {
         "job": OUTPUT,
         "videos": 3,
+        "refused": 0,
+        "skipped": 1,
         "chunks": 1,
         "concurrency": 100,
         "tolerated_failure_percentage": 0.0,
@@ -84,9 +111,9 @@ def test_an_object_may_list_the_videos_as_addresses_and_as_json() -> None:
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [(b"s3://films/a.mp4\nftp", "line 2"), (b"\xff", "UTF-8"), (b'{"bucket": "films"}', "line 1")],
+    [(b"\nftp", "line 2: must be like s3://"), (b"\xff", "UTF-8"), (b'{"bucket": "films"}\nftp', "line 1")],
 )
-def test_a_wrong_line_of_such_an_object_is_named(text: bytes, told: str) -> None:
+def test_a_list_of_wrong_lines_alone_is_refused_with_the_first(text: bytes, told: str) -> None:
     with pytest.raises(BadRequest, match=told):
         listed(MemoryS3({"s3://lists/all.txt": text}), JOB | {"videos": {"manifest": "s3://lists/all.txt"}})
 
@@ -145,3 +172,199 @@ def test_a_sheet_is_one_piece_with_the_frames_as_they_were_asked_for(monkeypatch
     (piece,) = lines(s3, "surveys/000000.jsonl")[1]["pieces"]
     assert piece["frames"] == {"count": 16}
     assert (piece["first"], piece["last"], piece["count"]) == (25, 775, 16)
+
+
+def test_a_wrong_line_among_good_ones_is_a_failure_of_that_line_alone() -> None:
+    text = '\ufeffs3://films/a.mp4\nftp\n{"bucket": "films"}\n\ns3://films/b.mp4\n'
+    s3 = MemoryS3({"s3://lists/all.txt": text.encode() + b"\xff\n"})
+    answer = listed(s3, JOB | {"videos": {"manifest": "s3://lists/all.txt"}})
+    assert (answer["videos"], answer["refused"]) == (2, 3)
+    assert document(s3, "listing.json")["refusals"] == [
+        {
+            "video": f"s3://lists/all.txt line {number}",
+            "code": "BadRequest",
+            "message": f"videos.manifest line {number}: {told}",
+        }
+        for number, told in (
+            (2, "must be like s3://bucket/key or https://host/path"),
+            (3, "is required"),
+            (6, "is not UTF-8"),
+        )
+    ]
+
+
+def test_keys_that_are_no_videos_are_counted_and_the_first_named() -> None:
+    s3 = films(a=10)
+    s3.objects |= {f"s3://films/2024/{n:02}.txt": b"" for n in range(30)} | {"s3://films/2024/folder/": b""}
+    assert listed(s3, JOB)["skipped"] == 30
+    assert document(s3, "listing.json") == {
+        "refused": 0,
+        "refusals": [],
+        "skipped": 30,
+        "skipped_keys": [f"s3://films/2024/{n:02}.txt" for n in range(20)],
+    }
+
+
+def test_a_key_that_reads_like_a_version_of_another_has_a_place_of_its_own() -> None:
+    s3 = MemoryS3()
+    version = {"bucket": "films", "key": "a.mp4", "version_id": "7"}
+    listed(s3, JOB | {"videos": [version, "s3://films/a.mp4/7", "s3://films/a.mp4"]})
+    first, second, third = [line["name"] for line in lines(s3, "videos/000000.jsonl")]
+    assert (first, third) == ("films/a.mp4/7", "films/a.mp4")
+    assert second.endswith("-7")
+    assert "/" not in second
+
+
+def test_what_an_earlier_run_has_cut_holds_no_more_once_the_videos_are_listed_again() -> None:
+    s3 = surveyed([0.4])
+    cut_up(s3)
+    do_all(s3)
+    s3.objects["s3://films/2024/a.mp4"] = b"v"
+    listed(s3, JOB)
+    with pytest.raises(JobIncomplete, match="not all surveyed"):
+        gathered(s3)
+
+
+def put_videos(s3: MemoryS3, count: int) -> None:
+    for number in range(count):
+        keep_index(s3, f"{number:04}", 100)
+
+
+Surveyed = Callable[[ListedVideo, Session], tuple[VideoIndex, str, int]]
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, failures: dict[str, Callable[[Session], object]]) -> list[str]:
+    """The videos that are indexed from now on; those of these names call what is given first."""
+    from function.jobs import survey
+
+    indexed: Surveyed = survey._indexed
+    asked: list[str] = []
+
+    def fail(video: ListedVideo, of: Session) -> tuple[VideoIndex, str, int]:
+        asked.append(video.name)
+        if video.name in failures:
+            failures[video.name](of)
+        return indexed(video, of)
+
+    monkeypatch.setattr(survey, "_indexed", fail)
+    return asked
+
+
+def raising(error: Exception) -> Callable[[Session], object]:
+    def fail(_: Session) -> None:
+        raise error
+
+    return fail
+
+
+def failures_of(s3: MemoryS3) -> dict[str, Json]:
+    videos = [line for line in lines(s3, "surveys/000000.jsonl")[1:] if "failure" in line]
+    return {video["name"]: video["failure"] for video in videos}
+
+
+def test_a_video_that_cannot_be_had_fails_alone_after_three_tries_and_another_run_asks_for_it_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    survey = survey_step(monkeypatch)
+    s3 = MemoryS3()
+    put_videos(s3, 9)
+    listed(s3, JOB)
+    gone = {"0003.mp4": raising(SourceUnavailable("no answer")), "0005.mp4": raising(CorruptMedia("cut off"))}
+    asked = failing(monkeypatch, gone)
+    answer = survey(s3)
+    assert (answer["videos"], answer["failed"], answer["passing"]) == (9, 2, 1)
+    assert Counter(asked) == {f"{number:04}.mp4": 3 if number == 3 else 1 for number in range(9)}
+    assert failures_of(s3) == {
+        "0003.mp4": {"code": "SourceUnavailable", "message": "no answer", "retryable": True},
+        "0005.mp4": {"code": "CorruptMedia", "message": "cut off"},
+    }
+    asked.clear()
+    gone.clear()
+    assert survey(s3)["failed"] == 0
+    assert sorted(asked) == ["0003.mp4", "0005.mp4"]
+    asked.clear()
+    survey(s3)
+    assert asked == []
+
+
+def test_a_video_that_has_the_time_of_a_survey_does_not_have_that_of_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    survey = survey_step(monkeypatch)
+    s3 = MemoryS3()
+    put_videos(s3, 3)
+    listed(s3, JOB)
+    given: list[float] = []
+    ended = threading.Event()
+
+    def hang(of: Session) -> None:
+        given.append(of.deadline.seconds_left)
+        ended.wait(60)
+
+    failing(monkeypatch, {"0001.mp4": hang})
+    before = time.monotonic()
+    answer = survey(s3, seconds=2.0)
+    ended.set()
+    assert time.monotonic() - before < 6
+    assert (answer["failed"], answer["passing"]) == (1, 1)
+    assert given[0] == pytest.approx(1.5 / 16, abs=0.05)
+    assert failures_of(s3)["0001.mp4"]["code"] == "DeadlineExceeded"
+
+
+def test_a_video_that_crashes_the_worker_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    survey = survey_step(monkeypatch)
+    s3 = MemoryS3()
+    put_videos(s3, 250)
+    listed(s3, JOB)
+
+    def crash(event: Json) -> None:
+        if event["start"] <= 77 < event["stop"] and "failure" not in event:
+            raise WorkerCrashed("the worker was ended by SIGSEGV")
+
+    assert survey(s3, crash)["failed"] == 1
+    crashed = {"code": "WorkerCrashed", "message": "the worker was ended by SIGSEGV", "retryable": False}
+    assert failures_of(s3) == {"0077.mp4": crashed}
+
+
+def test_a_survey_that_cannot_be_kept_fails_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    survey = survey_step(monkeypatch)
+    s3 = MemoryS3()
+    put_videos(s3, 9)
+    listed(s3, JOB)
+    asked: list[Json] = []
+
+    def refuse(event: Json) -> None:
+        asked.append(event)
+        raise SourceUnavailable("S3 does not answer")
+
+    with pytest.raises(SourceUnavailable):
+        survey(s3, refuse)
+    assert len(asked) == 2
+
+
+def test_a_survey_that_is_damaged_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    survey = survey_step(monkeypatch)
+    s3 = MemoryS3()
+    put_videos(s3, 1)
+    listed(s3, JOB)
+    s3.objects[f"{OUTPUT}_job/surveys/000000.jsonl"] = b"<html>"
+    assert survey(s3)["failed"] == 0
+
+
+def test_a_video_of_another_size_fails_alone_in_a_reduction_over_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    survey = survey_step(monkeypatch)
+    s3 = MemoryS3()
+    keep_index(s3, "a", 100, width=640)
+    for name in ("b", "c"):
+        keep_index(s3, name, 100)
+    listed(s3, JOB | {"reduce": "mean"})
+    survey(s3)
+    assert cut_up(s3)["pieces"] == 2
+    do_all(s3, lambda _: CorruptMedia("not here"))
+    with pytest.raises(JobIncomplete, match="3 of 3"):
+        gathered(s3)
+    failures = document(s3, "summary.json")["failures"]
+    assert (
+        failures[0]["message"]
+        == "its frames have 640x720 pixels, and those of most videos 1280x720; give the job a size"
+    )

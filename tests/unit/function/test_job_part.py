@@ -9,14 +9,17 @@ from function.errors import (
     CorruptMedia,
     DeadlineExceeded,
     FunctionError,
+    JobIncomplete,
+    SourceForbidden,
     SourceUnavailable,
     WorkerCrashed,
 )
 from function.jobs.part import do_part
 from function.models import job_files as files
 from function.models.event import parse_as, parse_event
-from function.models.job_steps import Part
+from function.models.job_steps import MAX_ATTEMPTS, Part
 from function.models.part_messages import ClosePart, OpenPart
+from tests.support.memory_s3 import MemoryS3
 from tests.unit.function.jobsteps import (
     COUNTERS,
     OUTPUT,
@@ -24,7 +27,9 @@ from tests.unit.function.jobsteps import (
     asker,
     cut_up,
     decoded,
+    do_all,
     document,
+    gathered,
     parts_of,
     store,
     surveyed,
@@ -50,7 +55,7 @@ def test_a_part_keeps_the_outcome_of_every_piece() -> None:
         "counters": COUNTERS,
     }
     (line,) = s3.objects[f"{OUTPUT}_job/parts.jsonl"].splitlines()
-    result = document(s3, files.done_name(line))
+    result = document(s3, files.failed_name(line))
     video = {"bucket": "films", "key": "2024/v0.mp4"}
     done, failed = result["pieces"]
     assert done == {
@@ -96,35 +101,93 @@ def test_a_piece_that_crashes_the_worker_is_tried_twice_and_fails_alone() -> Non
     assert len(asked) == 5
 
 
-def test_what_may_pass_is_raised_when_the_other_pieces_are_done() -> None:
+def part_of(s3: MemoryS3, attempt: int = 0) -> Part:
+    """The only part of the job."""
+    return parts_of(s3)[0].model_copy(update={"attempt": attempt})
+
+
+def kept(s3: MemoryS3, folder: str) -> list[Json]:
+    """The outcomes of the pieces of the only part."""
+    (name,) = store(s3).names(folder)
+    pieces: list[Json] = document(s3, name)["pieces"]
+    return pieces
+
+
+def test_what_may_pass_is_raised_when_the_other_pieces_are_done_and_kept_in_the_last_attempt() -> None:
     s3 = surveyed([0.2, 0.2], part_seconds=2)
     cut_up(s3)
-    (part,) = parts_of(s3)
     asked: list[str] = []
 
     def decode(request: Json) -> Json | FunctionError:
         asked.append(request["output"])
-        return SourceUnavailable("try again") if len(asked) == 1 else decoded(request)
+        return SourceUnavailable("try again") if request["output"].endswith("00/") else decoded(request)
 
-    with pytest.raises(SourceUnavailable):
-        do_part(part, asker(s3, decode))
-    assert len(asked) == 2
+    for attempt in range(MAX_ATTEMPTS - 1):
+        with pytest.raises(SourceUnavailable):
+            do_part(part_of(s3, attempt), asker(s3, decode))
+        assert [piece.get("code") for piece in kept(s3, files.FAILED)] == ["SourceUnavailable", None]
+    answer = do_part(part_of(s3, MAX_ATTEMPTS - 1), asker(s3, decode))
+    assert (answer["failed"], answer["attempts"]) == (1, MAX_ATTEMPTS)
+    assert len(asked) == 2 * MAX_ATTEMPTS
     assert not list(store(s3).names(files.DONE))
+    with pytest.raises(JobIncomplete, match=r"1 of 1 videos failed .SourceUnavailable., 0 of 1 parts are missing"):
+        gathered(s3)
 
 
-def test_a_part_whose_time_is_up_begins_no_other_piece() -> None:
-    s3 = surveyed([0.2, 0.2], part_seconds=2)
+def test_another_run_tries_the_pieces_that_failed_again() -> None:
+    s3 = surveyed([0.2], [0.2], part_seconds=2)
     cut_up(s3)
-    (part,) = parts_of(s3)
+    do_all(s3, lambda request: SourceForbidden("denied") if "v0" in request["output"] else decoded(request))
+    assert cut_up(s3)["to_do"] == 1
+    do_all(s3)
+    assert gathered(s3)["complete"]
+    assert cut_up(s3)["to_do"] == 0
+
+
+def test_a_piece_that_takes_all_the_time_comes_last_in_the_next_attempt() -> None:
+    s3 = surveyed([0.2, 0.2, 0.2], part_seconds=2)
+    cut_up(s3)
     asked: list[str] = []
 
     def decode(request: Json) -> Json | FunctionError:
-        asked.append(request["output"])
-        return DeadlineExceeded("too late")
+        asked.append(request["output"][-3:-1])
+        return DeadlineExceeded("too late") if asked[-1] == "10" else decoded(request)
 
     with pytest.raises(DeadlineExceeded):
-        do_part(part, asker(s3, decode))
-    assert len(asked) == 1
+        do_part(part_of(s3), asker(s3, decode))
+    assert asked == ["00", "10"]
+    assert [piece.get("code") for piece in kept(s3, files.FAILED)] == [None, "DeadlineExceeded", "DeadlineExceeded"]
+    with pytest.raises(DeadlineExceeded):
+        do_part(part_of(s3, 1), asker(s3, decode))
+    assert asked[2:] == ["00", "20", "10"]
+    assert [piece.get("code") for piece in kept(s3, files.FAILED)] == [None, None, "DeadlineExceeded"]
+
+
+def test_a_part_leaves_time_to_keep_its_outcomes() -> None:
+    s3 = surveyed([0.2])
+    cut_up(s3)
+    reserved: dict[str, float] = {}
+    ask = asker(s3)
+
+    def counted(event: Json, reserved_seconds: float = 0) -> Json | FunctionError:
+        reserved[event.get("action", "decode")] = reserved_seconds
+        return ask(event)
+
+    do_part(part_of(s3), counted)
+    assert reserved == {"open_part": 0, "decode": 5, "close_part": 0}
+
+
+def test_a_result_of_a_part_that_cannot_be_read_is_missing_until_another_run() -> None:
+    s3 = surveyed([0.2])
+    cut_up(s3)
+    do_all(s3)
+    (name,) = store(s3).names(files.DONE)
+    store(s3).put(name, b"<html>")
+    with pytest.raises(JobIncomplete, match="1 of 1 parts are missing"):
+        gathered(s3)
+    assert cut_up(s3)["to_do"] == 1
+    do_all(s3)
+    assert gathered(s3)["complete"]
 
 
 def test_a_video_that_has_changed_since_the_survey_fails() -> None:
@@ -133,7 +196,7 @@ def test_a_video_that_has_changed_since_the_survey_fails() -> None:
     (part,) = parts_of(s3)
     assert do_part(part, asker(s3, lambda request: decoded(request, "e2")))["failed"] == 1
     (line,) = s3.objects[f"{OUTPUT}_job/parts.jsonl"].splitlines()
-    assert document(s3, files.done_name(line))["pieces"][0]["code"] == "SourceChanged"
+    assert document(s3, files.failed_name(line))["pieces"][0]["code"] == "SourceChanged"
 
 
 def test_a_message_about_a_part_that_is_malformed_is_refused() -> None:
