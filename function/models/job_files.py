@@ -322,7 +322,7 @@ class Failure(KeptModel):
 
 
 class Listing(KeptModel):
-    """What the first step has found beside the videos: lines that are none, and keys whose extension is not a video's.
+    """The lines of a list that are no videos, and the keys below a prefix whose extension is not a video's.
 
     `refusals` are the first thousand lines, `skipped_keys` the addresses of the first keys.
     """

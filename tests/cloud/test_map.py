@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from tests.cloud.laptop import JSON, run, started, until
 from tests.cloud.stack import RESULTS, VIDEOS
 from tests.image.conftest import real_frames
 from tests.support.clips import BY_NAME, linear_decode, make_clip, numbers_of
+from tests.support.faults import rules
 from tests.support.faults.client import Faults
 
 NAMES = ("h264-closed-gop", "h264-open-gop", "h264-one-gop", "hevc-open-gop")
@@ -234,6 +236,37 @@ def test_videos_that_fail_are_named_and_fail_the_job_unless_they_are_tolerated(
     assert result["frames"] == COPIES * len(frames)
     assert not result["complete"]
     assert result["failed_videos"] == 1
+
+
+def test_videos_whose_server_does_not_serve_them_fail_alone_and_are_all_that_another_run_reads(
+    function: Function, job: JSON, films: str, put: Callable[[str, bytes], str], faults: Faults
+) -> None:
+    folder = films.partition(f"{VIDEOS}/")[2] + "real/"
+    clip = real_clip.fetch().read_bytes()
+    dead, whole = put(f"{folder}dead.mp4", clip), put(f"{folder}whole.mp4", clip)
+    function.stack.s3.put_object(Bucket=VIDEOS, Key=f"{folder}notes.txt", Body=b"not a video")
+    job |= {"videos": films + "real/"}
+    with (
+        faults.rule(rules.Drop(), path=f"{folder}dead.mp4"),
+        faults.rule(rules.IgnoreRange(), path=f"{folder}whole.mp4"),
+    ):
+        ended = run(function.stack, job)
+        assert ended.code == 3, ended
+        assert "2 of 5 videos failed" in ended.err
+        assert dead in ended.err
+        assert whole in ended.err
+        result = run(function.stack, job | {"tolerated_failure_percentage": 40}).result
+    frames = real_frames()
+    assert (result["frames"], result["failed_videos"], result["skipped"]) == (COPIES * len(frames), 2, 1)
+    assert manifest(function, job)["skipped_keys"] == [f"s3://{VIDEOS}/{folder}notes.txt"]
+    report = function.stored(job["output"] + "report.html").decode()
+    assert all(name in report for name in ("dead.mp4", "whole.mp4", "notes.txt"))
+    faults.clear()
+    result = run(function.stack, job).result
+    function.stack.s3.delete_object(Bucket=VIDEOS, Key=f"{folder}notes.txt")
+    assert (result["frames"], result["complete"]) == ((COPIES + 2) * len(frames), True)
+    read = Counter(entry.path.rpartition("/")[2] for entry in faults.log("GET", f"/{VIDEOS}/{folder}") if entry.range)
+    assert {name for name, times in read.items() if times > 1} == {"dead.mp4", "whole.mp4"}
 
 
 def test_pictures_of_all_videos_have_their_places(function: Function, job: JSON, clips: dict[str, Path]) -> None:

@@ -119,6 +119,20 @@ def test_a_job_that_fails_says_why_and_leaves_its_report(stack: MapStack) -> Non
     assert "broken.mp4" in page
 
 
+def test_videos_that_cannot_be_had_cost_their_own_results_alone(stack: MapStack, expected: dict[str, Any]) -> None:
+    listed = [f"s3://{BUCKET}/films/{recipe.name}" for recipe in VIDEOS]
+    stack.s3.put_object(Bucket=BUCKET, Key="cut-off.mp4", Body=b"\0" * 5000)
+    bad = [f"s3://{BUCKET}/cut-off.mp4", f"s3://{BUCKET}/missing.mp4", "https://host.invalid/dead.mp4", "ftp"]
+    stack.s3.put_object(Bucket=BUCKET, Key="list.txt", Body="\n".join([*bad, *listed]).encode())
+    videos = {"manifest": f"s3://{BUCKET}/list.txt"}
+    with pytest.raises(JobError, match="JobIncomplete"):
+        stack.run(job("among-bad", videos=videos))
+    summary = json.loads(stack.s3.get_object(Bucket=BUCKET, Key="among-bad/_job/summary.json")["Body"].read())
+    assert {failure["video"] for failure in summary["failures"]} == {*bad[:3], f"s3://{BUCKET}/list.txt line 4"}
+    result = stack.run(job("among-bad", videos=videos, tolerated_failure_percentage=40))
+    assert (result["reduced"], result["failed_videos"]) == (expected["reduced"], 4)
+
+
 def test_a_job_that_makes_no_sense_fails_at_once(stack: MapStack) -> None:
     with pytest.raises(JobError, match="BadRequest"):
         stack.run(job("senseless", frames="0:0"))

@@ -148,6 +148,29 @@ def test_each_request_of_a_part_reaches_the_worker_alone(capsys: pytest.CaptureF
     assert codes == [("open_part", "ok"), *[("decode", "WorkerCrashed")] * 2, ("close_part", "ok")]
 
 
+def test_a_survey_reaches_the_worker_by_halves_once_it_crashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    found = {"chunk": 2, "videos": 250, "failed": 1, "passing": 0, "seconds": 9.5}
+    crash = WorkerCrashed("the process that did the work has died")
+    worker = Worker([crash, found | {"passing": 1}, found | {"passing": 1}, found])
+    assert answer({"action": "survey", "job": "s3://results/run/", "chunk": 2}, worker) == found
+    asked = [cast("dict[str, Any]", event) for event, _ in worker.asked]
+    assert [(event["start"], event["stop"], event.get("again", False)) for event in asked] == [
+        (0, 250, False),
+        (0, 125, False),
+        (125, 250, False),
+        (0, 250, True),
+    ]
+    assert all((event["action"], event["chunk"]) == ("survey_range", 2) for event in asked)
+
+
+def test_a_survey_without_time_for_another_try_keeps_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    found = {"chunk": 0, "videos": 1, "failed": 1, "passing": 1, "seconds": 0.0}
+    worker = Worker([found, DeadlineExceeded("too late"), DeadlineExceeded("too late")])
+    assert answer({"action": "survey", "job": "s3://results/run/", "chunk": 0}, worker) == found
+
+
 @pytest.mark.parametrize(
     ("change", "problem"),
     [

@@ -118,6 +118,17 @@ def test_an_incomplete_job_says_what_is_missing_and_what_to_do() -> None:
     assert "Without a result: parts 2, 5." in text
 
 
+def test_keys_that_were_skipped_are_counted_and_the_first_named() -> None:
+    job = make_job()
+    job.manifest |= {"skipped": 30, "skipped_keys": ["s3://footage/season-3/notes.txt", *HOSTILE_NAMES]}
+    page = shown(job)
+    assert page.problems == []
+    assert "What was skipped 30 objects below the prefix have no extension of a video." in page.text
+    assert "notes.txt" in page.text
+    assert f"and {29 - len(HOSTILE_NAMES)} more" in page.text
+    assert "skipped" not in shown(make_job()).text
+
+
 def test_a_job_that_lacks_no_more_than_it_tolerates_is_done() -> None:
     job = make_job(parts=6, missing=(2,), failures=FAILURES)
     job.manifest["request"]["tolerated_failure_percentage"] = 75
