@@ -148,7 +148,7 @@ class Runner:
         for attempt in range(MAX_ATTEMPTS):
             environment = self._free.get()
             try:
-                counted = {"attempt": attempt} if event["action"] == "part" else {}
+                counted = {"attempt": attempt} if event["action"] in ("survey", "part") else {}
                 return environment.invoke({**event, **counted}, self.seconds)
             except FunctionError as error:
                 passing = error.retryable or isinstance(error, WorkerCrashed)

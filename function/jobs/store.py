@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import ValidationError
 
-from function.errors import BadRequest, CorruptMedia, FunctionError, SourceNotFound, SourceUnavailable
+from function.errors import (
+    BadRequest,
+    CorruptMedia,
+    FunctionError,
+    SourceNotFound,
+    SourceUnavailable,
+)
 from function.models.form import Writing
 from function.models.job import Job
 from function.models.job_files import (

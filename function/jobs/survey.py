@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from typing import Any, Final
 
@@ -45,19 +45,18 @@ def survey_range(request: SurveyRange, session: Session) -> dict[str, Any]:
     job = store.job()
     chunk, listed = store.listed(request.chunk)
     version = hashlib.sha256(json.dumps(job.document(), sort_keys=True).encode() + chunk).hexdigest()[:32]
-    videos = _kept(store, request.chunk, version)
-    is_new = videos is None
-    if videos is None:
-        videos = [_failed(video, NOT_SURVEYED) for video in listed]
+    kept = _kept(store, request.chunk, version)
+    videos = kept or [_failed(video, NOT_SURVEYED) for video in listed]
     numbers = range(request.start, min(request.stop, len(listed)))
     to_do = [number for number in numbers if _is_to_do(videos[number], listed[number], again=request.again)]
+    to_do.sort(key=lambda number: videos[number].failure != NOT_SURVEYED)
     if request.failure:
         found = {number: _failed(listed[number], request.failure) for number in to_do}
     else:
         found = _survey(listed, to_do, job, request.share, session)
     videos = [found.get(number, video) for number, video in enumerate(videos)]
     seconds = sum(video.seconds for video in videos)
-    if is_new or found:
+    if found or not kept:
         summary = SurveySummary(version=version, videos=len(videos), seconds=round(seconds, 3))
         store.put_lines(survey_name(request.chunk), [summary, *videos])
     failures = [video.failure for video in videos if video.failure]
@@ -66,15 +65,18 @@ def survey_range(request: SurveyRange, session: Session) -> dict[str, Any]:
         videos=len(videos),
         failed=len(failures),
         passing=sum(failure.retryable for failure in failures),
+        not_begun=failures.count(NOT_SURVEYED),
+        too_slow=sum(failure.code == DeadlineExceeded.__name__ for failure in failures),
         seconds=seconds,
     ).document()
 
 
 def _kept(store: Store, chunk: int, version: str) -> list[SurveyedVideo] | None:
     with suppress(SourceNotFound, CorruptMedia):
-        summary, videos = store.survey(chunk)
-        if summary.version == version:
-            return list(videos)
+        summary, lines = store.survey(chunk)
+        videos = list(lines)
+        if (summary.version, summary.videos) == (version, len(videos)):
+            return videos
     return None
 
 
@@ -88,23 +90,33 @@ def _is_to_do(video: SurveyedVideo, listed: ListedVideo, *, again: bool) -> bool
 def _survey(
     listed: list[ListedVideo], numbers: list[int], job: Job, share: float, session: Session
 ) -> dict[int, SurveyedVideo]:
-    """What was found of the videos of these numbers, in time to keep it."""
+    """What was found, in time to keep it, of those videos of these numbers that were begun."""
     left = session.deadline.seconds_left
     until = Deadline.within(left - min(_WRITE_SECONDS, left / 4))
     most = until.seconds_left * share
     pool = ThreadPoolExecutor(_AT_ONCE, "hwang-survey")
     under_way = {pool.submit(_surveyed, listed[number], job, session, until, most): number for number in numbers}
-    done = wait(under_way, None if math.isinf(left) else until.seconds_left + 1).done
+    wait(under_way, None if math.isinf(left) else until.seconds_left + 1)
     pool.shutdown(wait=False, cancel_futures=True)
-    late = VideoFailure(code=DeadlineExceeded.__name__, message=_LATE, retryable=True)
-    return {number: one.result() if one in done else _failed(listed[number], late) for one, number in under_way.items()}
+    outcomes = {number: _outcome(one, listed[number]) for one, number in under_way.items()}
+    return {number: video for number, video in outcomes.items() if video}
 
 
-def _surveyed(listed: ListedVideo, job: Job, session: Session, until: Deadline, seconds: float) -> SurveyedVideo:
-    """The video with its pieces or its failure, after so many seconds at most."""
+def _outcome(surveyed: Future[SurveyedVideo | None], listed: ListedVideo) -> SurveyedVideo | None:
+    """What was found of the video, also if it was not ended; None if it was not begun."""
+    if surveyed.cancelled():
+        return None
+    if surveyed.done():
+        return surveyed.result()
+    return _failed(listed, VideoFailure(code=DeadlineExceeded.__name__, message=_LATE, retryable=True))
+
+
+def _surveyed(listed: ListedVideo, job: Job, session: Session, until: Deadline, seconds: float) -> SurveyedVideo | None:
+    """The video with its pieces or its failure, after so many seconds at most; None if it is too late to begin."""
+    if until.has_passed:
+        return None
     deadline = Deadline(min(until.at, Deadline.within(seconds).at))
     try:
-        until.check()
         index, etag, size = _indexed(listed, Session(session.client, deadline))  # a clock is of one thread
         pieces = [piece.surveyed() for piece in pieces_of(index, size, job, function_memory())]
         if not FORMATS[job.written_as].divisible:

@@ -11,7 +11,7 @@ from function.models.places import OutputUri
 from function.models.selection import Model
 
 Number = Annotated[int, Field(ge=0)]
-MAX_ATTEMPTS: Final = 5  # of a part, of which the last one keeps what still fails
+MAX_ATTEMPTS: Final = 5  # of a survey or a part; in the last one, what still fails has failed
 
 
 class List(Model):
@@ -36,9 +36,10 @@ class JobStep(Model):
 
 
 class Survey(JobStep):
-    """Index the videos of a chunk and predict what their frames cost. `job`: the job's output."""
+    """Index the videos of a chunk and predict what their frames cost. `attempt` counts from 0."""
 
     chunk: Number
+    attempt: Number = 0
     action: Literal["survey"]
 
 

@@ -64,10 +64,15 @@ class PartAnswer(KeptModel):
 
 
 class SurveyAnswer(KeptModel):
-    """The answer of a survey. `passing`: of the failures, those that another attempt may mend."""
+    """The answer of a survey. `passing`: of the failures, those that another attempt may mend.
+
+    Of these `not_begun` were not begun in time, and `too_slow` not ended.
+    """
 
     chunk: int
     videos: int
     failed: int
     passing: int
+    not_begun: int = 0
+    too_slow: int = 0
     seconds: float

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+import pytest
+
 from function import errors
-from function.models.job_steps import Part
+from function.models.job_steps import JobStep, Part, Survey
 from tests.template.stack import DEFINITION, DEPLOY, source, tasks
 
 MAPS: Final = {name: state for name, state in DEFINITION["States"].items() if state["Type"] == "Map"}
@@ -60,10 +62,11 @@ def test_every_step_is_an_action_of_the_function_and_gives_up_after_lambda_does(
         assert task["TimeoutSeconds"] > 900
 
 
-def test_a_part_is_told_which_attempt_it_is() -> None:
-    payload: dict[str, Any] = tasks()["Part"]["Parameters"]["Payload"]
+@pytest.mark.parametrize(("name", "model"), [("Index", Survey), ("Part", Part)])
+def test_surveys_and_parts_are_told_which_attempt_it_is(name: str, model: type[JobStep]) -> None:
+    payload: dict[str, Any] = dict(tasks()[name]["Parameters"]["Payload"])
     assert payload.pop("attempt.$") == "$$.State.RetryCount"
-    assert payload == {f"{name}.$": f"$.{name}" for name in Part.model_fields if name != "attempt"}
+    assert payload == {f"{field}.$": f"$.{field}" for field in model.model_fields if field != "attempt"}
 
 
 def test_the_results_of_a_map_never_enter_the_state() -> None:

@@ -178,7 +178,9 @@ def survey_step(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Json]:
     monkeypatch.setenv("HWANG_INDEX_CACHE", "s3://results/indexes/")
     monkeypatch.setattr("time.sleep", lambda _: None)
 
-    def all_chunks(s3: MemoryS3, asked: Callable[[Json], None] = lambda _: None, seconds: float = math.inf) -> Json:
+    def all_chunks(
+        s3: MemoryS3, asked: Callable[[Json], None] = lambda _: None, seconds: float = math.inf, attempt: int = 0
+    ) -> Json:
         deadline = Deadline.within(seconds)
 
         def ask(event: Json, reserved_seconds: float = 0) -> Json | FunctionError:  # noqa: ARG001
@@ -189,7 +191,8 @@ def survey_step(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Json]:
             except FunctionError as error:
                 return error
 
-        answers = [chunk.do_survey(parse_as(event, Survey), ask) for event in document(s3, files.SURVEY_EVENTS)]
+        events = [event | {"attempt": attempt} for event in document(s3, files.SURVEY_EVENTS)]
+        answers = [chunk.do_survey(parse_as(event, Survey), ask) for event in events]
         return answers[0]
 
     return all_chunks

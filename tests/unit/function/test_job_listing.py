@@ -9,12 +9,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from function.errors import (
     BadRequest,
     CorruptMedia,
+    DeadlineExceeded,
     JobIncomplete,
     OutputConflict,
+    SourceForbidden,
     SourceNotFound,
     SourceUnavailable,
     WorkerCrashed,
@@ -123,6 +126,24 @@ def test_a_job_without_videos_fails_with_the_place_that_was_searched() -> None:
         listed(MemoryS3(), JOB)
     with pytest.raises(SourceNotFound, match=r"s3://lists/all.txt does not exist"):
         listed(MemoryS3(), JOB | {"videos": {"manifest": "s3://lists/all.txt"}})
+
+
+@pytest.mark.parametrize("videos", ["s3://films/2024/", {"manifest": "s3://lists/all.txt"}])
+def test_a_place_that_may_not_be_read_is_not_asked_for_again(monkeypatch: pytest.MonkeyPatch, videos: Any) -> None:
+    s3 = films(a=10)
+    denied = ClientError(
+        {"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}},  # type: ignore[typeddict-item]
+        "GetObject",
+    )
+
+    def deny(**_: Any) -> None:
+        raise denied
+
+    monkeypatch.setattr(s3, "list_objects_v2", deny)
+    reading = s3.get_object
+    monkeypatch.setattr(s3, "get_object", lambda **place: reading(**place) if "_job/" in place["Key"] else deny())
+    with pytest.raises(SourceForbidden, match="AccessDenied"):
+        listed(s3, JOB | {"videos": videos})
 
 
 def test_another_job_does_not_take_the_place_of_the_first() -> None:
@@ -287,12 +308,12 @@ def test_a_video_that_cannot_be_had_fails_alone_after_three_tries_and_another_ru
     assert asked == []
 
 
-def test_a_video_that_has_the_time_of_a_survey_does_not_have_that_of_the_others(
+def test_videos_that_hang_leave_time_to_the_others_and_fail_once_they_had_all_of_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     survey = survey_step(monkeypatch)
     s3 = MemoryS3()
-    put_videos(s3, 3)
+    put_videos(s3, 12)
     listed(s3, JOB)
     given: list[float] = []
     ended = threading.Event()
@@ -301,14 +322,22 @@ def test_a_video_that_has_the_time_of_a_survey_does_not_have_that_of_the_others(
         given.append(of.deadline.seconds_left)
         ended.wait(60)
 
-    failing(monkeypatch, {"0001.mp4": hang})
+    asked = failing(monkeypatch, {f"{number:04}.mp4": hang for number in range(8)})
     before = time.monotonic()
-    answer = survey(s3, seconds=2.0)
-    ended.set()
-    assert time.monotonic() - before < 6
-    assert (answer["failed"], answer["passing"]) == (1, 1)
+    with pytest.raises(DeadlineExceeded, match="before 12 of 12 videos were surveyed"):
+        survey(s3, seconds=2.0)
     assert given[0] == pytest.approx(1.5 / 16, abs=0.05)
-    assert failures_of(s3)["0001.mp4"]["code"] == "DeadlineExceeded"
+    assert [failures_of(s3)[f"{number:04}.mp4"]["code"] for number in (0, 8)] == [
+        "DeadlineExceeded",
+        "SourceUnavailable",
+    ]
+    asked.clear()
+    answer = survey(s3, seconds=2.0, attempt=1)
+    ended.set()
+    assert time.monotonic() - before < 15
+    assert {"0008.mp4", "0009.mp4", "0010.mp4", "0011.mp4"} <= set(asked[:12])
+    assert (answer["failed"], answer["passing"]) == (8, 8)
+    assert {failure["code"] for failure in failures_of(s3).values()} == {"DeadlineExceeded"}
 
 
 def test_a_video_that_crashes_the_worker_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
