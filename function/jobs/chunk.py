@@ -49,7 +49,7 @@ def _range(survey: Survey, ask: Ask, start: int, stop: int, **more: Any) -> Surv
     alone = stop - start == 1
     if isinstance(outcome, WorkerCrashed) and alone:
         outcome = ask(request.event())
-    if isinstance(outcome, WorkerCrashed) or (isinstance(outcome, SourceUnavailable) and start < stop):
+    if isinstance(outcome, WorkerCrashed | SourceUnavailable) and start < stop:
         if isinstance(outcome, SourceUnavailable):
             _range(survey, ask, start, start)  # raises it again if it is about the job's own files
         if not alone:

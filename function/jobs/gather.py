@@ -11,8 +11,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 
 from function.actions.combine import combine
-from function.errors import DeadlineExceeded, FunctionError, JobIncomplete, from_exception
+from function.errors import (
+    CorruptMedia,
+    DeadlineExceeded,
+    FunctionError,
+    JobIncomplete,
+    SourceNotFound,
+    from_exception,
+)
 from function.jobs.join import join
+from function.jobs.part import lost_results
 from function.jobs.store import Store, batched
 from function.jobs.totals import Totals
 from function.models import job_files as files
@@ -54,8 +62,16 @@ def gather(request: Gather, session: Session) -> dict[str, Any]:
         manifest = totals.manifest(plan, job.document(), shown)
         incomplete = _incomplete(job, manifest)
         if not incomplete and totals.partials:
-            combined = _reduced(store, job, totals.partials, session)
-            manifest = manifest.model_copy(update={name: getattr(combined, name) for name in combined.model_fields_set})
+            try:
+                combined = _reduced(store, job, totals.partials, session)
+                facts = {name: getattr(combined, name) for name in combined.model_fields_set}
+                manifest = manifest.model_copy(update=facts)
+            except (SourceNotFound, CorruptMedia) as error:
+                missing = (*manifest.missing, *_lost(store, lost_results(error)))
+                manifest = manifest.model_copy(
+                    update={"complete": False, "missing": missing, "missing_parts": len(missing)}
+                )
+                incomplete = _incomplete(job, manifest) or error
         rest = manifest.model_dump(exclude_unset=True, exclude={"results"})
         file.write(b",\n" + json.dumps(rest)[1:].encode())
     _report(store, manifest)
@@ -183,7 +199,7 @@ def _forget(store: Store, pieces: list[str], parts: set[int | None]) -> None:
         store.delete(piece + MANIFEST_SUFFIX)
 
 
-def _incomplete(job: Job, manifest: files.JobManifest) -> JobIncomplete | None:
+def _incomplete(job: Job, manifest: files.JobManifest) -> FunctionError | None:
     """The error if more is missing or failed than is tolerated."""
     if manifest.is_tolerable(job.tolerated_failure_percentage):
         return None
@@ -199,6 +215,18 @@ def _incomplete(job: Job, manifest: files.JobManifest) -> JobIncomplete | None:
     return JobIncomplete(
         message, failed_videos=manifest.failed, missing=list(manifest.missing[:1000]), failures=failures
     )
+
+
+def _lost(store: Store, uris: list[str]) -> tuple[int, ...]:
+    """The parts whose partial results these are. What says that they are done is deleted: another run does them."""
+    markers = {uri.rpartition("/")[2].removesuffix(".npy") for uri in uris}
+    lines = enumerate(store.get(files.PARTS).splitlines())
+    parts = {part: line for part, line in lines if files.marker(line) in markers}
+    for line in parts.values():
+        store.delete(files.done_name(line))
+        store.delete(files.failed_name(line))
+        store.delete(files.partial_name(line) + MANIFEST_SUFFIX)
+    return tuple(parts)
 
 
 def _reduced(store: Store, job: Job, partials: list[str], session: Session) -> files.Combined:

@@ -8,7 +8,15 @@ from collections.abc import Iterable
 from typing import Any, Final, Protocol
 
 from function.actions.combine import combine
-from function.errors import DeadlineExceeded, FunctionError, Outcome, SourceChanged, WorkerCrashed
+from function.errors import (
+    CorruptMedia,
+    DeadlineExceeded,
+    FunctionError,
+    Outcome,
+    SourceChanged,
+    SourceNotFound,
+    WorkerCrashed,
+)
 from function.jobs.store import Store
 from function.models import job_files as files
 from function.models.event import Combine
@@ -78,9 +86,10 @@ def close_part(request: ClosePart, session: Session) -> dict[str, Any]:
     """Combines the pieces of a reduction, and keeps the part's result, which makes it done. Returns the PartAnswer."""
     store = Store(session.client, request.job)
     line = _line(store, request)
-    done = [outcome for outcome in request.outcomes if isinstance(outcome, files.PieceDone)]
+    combined, outcomes = _combined(store, store.uri(files.partial_name(line)), request.outcomes, session)
+    done = [outcome for outcome in outcomes if isinstance(outcome, files.PieceDone)]
     result = files.PartResult(
-        **_combined(store.uri(files.partial_name(line)), done, session).document(),
+        **combined.document(),
         attempts=request.attempt + 1,
         started=request.started,
         ended=time.time(),
@@ -89,7 +98,7 @@ def close_part(request: ClosePart, session: Session) -> dict[str, Any]:
         milliseconds=_sums(outcome.milliseconds for outcome in done),
         counters=sum((outcome.counters for outcome in done), files.JobCounters()),
         frames=sum(outcome.frames for outcome in done),
-        pieces=tuple(request.outcomes),
+        pieces=tuple(outcomes),
     )
     store.put(files.failed_name(line) if result.failed else files.done_name(line), result.line())
     return _answer(request, result)
@@ -133,13 +142,40 @@ def _outcome(piece: files.PlannedPiece, outcome: Outcome) -> files.PieceOutcome:
     )
 
 
-def _combined(output: str, done: list[files.PieceDone], session: Session) -> files.Combined:
-    """One partial result of the pieces of a reduction; empty without one."""
-    parts = [piece.output[0] for piece in done if piece.partial]
-    if not parts:
-        return files.Combined()
-    request = {"action": "combine", "parts": parts, "output": output, "if_exists": "reuse"}
-    return files.Combined.model_validate(combine(Combine.model_validate(request), session))
+def _combined(
+    store: Store, output: str, outcomes: list[files.PieceOutcome], session: Session
+) -> tuple[files.Combined, list[files.PieceOutcome]]:
+    """One partial result of the pieces of a reduction, empty without one; and the outcomes.
+
+    Pieces whose results are there no more, or damaged, have failed, and another attempt makes them again.
+    """
+    done = [piece for piece in outcomes if isinstance(piece, files.PieceDone) and piece.partial]
+    if not done:
+        return files.Combined(), outcomes
+    request = {"action": "combine", "parts": [piece.output[0] for piece in done], "output": output}
+    try:
+        combined = combine(Combine.model_validate({**request, "if_exists": "reuse"}), session)
+    except (SourceNotFound, CorruptMedia) as error:
+        lost = lost_results(error)
+        left = [_lost(piece, error) if piece in done and piece.output[0] in lost else piece for piece in outcomes]
+        if left == outcomes:
+            raise
+        for uri in lost:
+            store.delete_result(uri)
+        return _combined(store, output, left, session)
+    return files.Combined.model_validate(combined), outcomes
+
+
+def _lost(piece: files.PieceOutcome, error: FunctionError) -> files.PieceFailed:
+    return files.PieceFailed(
+        video=piece.video, first=piece.first, last=piece.last, code=error.code, message=error.message
+    )
+
+
+def lost_results(error: FunctionError) -> list[str]:
+    """The addresses of the partial results that a combination has missed or found damaged."""
+    missing = error.detail.get("missing", [error.detail.get("video")])
+    return [uri for uri in missing if isinstance(uri, str)] if isinstance(missing, list) else []
 
 
 def _result(outcome: Outcome) -> dict[str, Any]:

@@ -34,7 +34,7 @@ from function.models.job_files import (
     survey_name,
     videos_name,
 )
-from function.models.places import Output
+from function.models.places import MANIFEST_SUFFIX, Output
 from function.output.publish import OUTPUT_ERRORS, ObjectWriter, Publication
 from function.output.undo_log import Journal
 from function.s3 import S3Error, ask, get
@@ -152,6 +152,10 @@ class Store:
             self._write(self.key(name), self.client.delete_object)
         except FunctionError as error:
             _LOG.warning("%s cannot be deleted: %s", self.uri(name), error.message)
+
+    def delete_result(self, uri: str) -> None:
+        """Deletes the manifest of a partial result, so that its request is not taken for finished."""
+        self.delete(uri.removeprefix(self.uri("")) + MANIFEST_SUFFIX)
 
     def listed(self, chunk: int) -> tuple[bytes, list[ListedVideo]]:
         """The file of a chunk's videos, and the videos. Raises SourceNotFound, CorruptMedia."""

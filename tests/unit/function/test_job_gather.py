@@ -8,9 +8,7 @@ import json
 import numpy as np
 import pytest
 
-from function.errors import (
-    JobIncomplete,
-)
+from function.errors import FunctionError, JobIncomplete
 from function.jobs import gather as gather_module
 from function.jobs.part import do_part
 from function.models.job import Job
@@ -19,6 +17,7 @@ from tests.unit.function.jobsteps import (
     COUNTERS,
     JOB,
     OUTPUT,
+    Decoding,
     Json,
     asker,
     cut_up,
@@ -98,27 +97,78 @@ def test_of_very_many_results_the_report_knows_some(monkeypatch: pytest.MonkeyPa
     assert len(json.loads(s3.objects[f"{OUTPUT}_manifest.json"])["results"]) == 4
 
 
+def summing(s3: MemoryS3) -> Decoding:
+    """Decodes that reduce to 1, 2, 3 and so on; what is there is not done again."""
+    values = iter(range(1, 10))
+
+    def decode(request: Json) -> Json:
+        uri = request["output"]
+        partial = {"reduce": "sum", "frames": 5}
+        if f"{uri}.manifest.json" not in s3.objects:
+            file = io.BytesIO()
+            np.save(file, np.array(next(values), np.uint64))
+            written = {"uri": uri, "bytes": len(file.getvalue()), "sha256": "0" * 64, "shape": [], "dtype": "uint64"}
+            manifest = {"request": uri, "partial": partial, "output": [written]}
+            s3.objects |= {uri: file.getvalue(), f"{uri}.manifest.json": json.dumps(manifest).encode()}
+        written = json.loads(s3.objects[f"{uri}.manifest.json"])["output"][0]
+        return {**decoded(request), "partial": partial, "output": [written], "objects": 1}
+
+    return decode
+
+
 def test_a_reduction_is_combined_by_part_and_by_job() -> None:
     s3 = surveyed([0.4, 0.4], [0.4], reduce="sum")
     cut_up(s3)
-    values = iter(range(1, 4))
-
-    def decode(request: Json) -> Json:
-        value = np.array(next(values), np.uint64)
-        file = io.BytesIO()
-        np.save(file, value)
-        uri = request["output"]
-        written = {"uri": uri, "bytes": len(file.getvalue()), "sha256": "0" * 64, "shape": [], "dtype": "uint64"}
-        partial = {"reduce": "sum", "frames": 5}
-        manifest = {"request": uri, "partial": partial, "output": [written]}
-        s3.objects |= {uri: file.getvalue(), f"{uri}.manifest.json": json.dumps(manifest).encode()}
-        return {**decoded(request), "partial": partial, "output": [written], "objects": 1}
-
-    do_all(s3, decode)
+    do_all(s3, summing(s3))
     answer = gathered(s3)
     assert (answer["reduced"], answer["partial"]) == (6, {"reduce": "sum", "frames": 15})
     assert int(np.load(io.BytesIO(s3.objects[f"{OUTPUT}sum.npy"]))) == 6
-    assert len([uri for uri in s3.objects if "_job/partials/" in uri and uri.endswith(".npy")]) == 2
+    assert len(partials(s3)) == 2
+
+
+def partials(s3: MemoryS3) -> list[str]:
+    return sorted(uri for uri in s3.objects if "_job/partials/" in uri and uri.endswith(".npy"))
+
+
+@pytest.mark.parametrize("is_damaged", [True, False])
+def test_a_partial_result_that_is_lost_is_made_again_by_another_run(is_damaged: bool) -> None:
+    s3 = surveyed([0.4, 0.4], [0.4], reduce="sum")
+    decode = summing(s3)
+    cut_up(s3)
+    do_all(s3, decode)
+    lost = partials(s3)[0]
+    if is_damaged:
+        s3.objects[lost] = b"<html>"
+    else:
+        del s3.objects[lost]
+    with pytest.raises(JobIncomplete, match="1 of 2 parts are missing; run the job again for what is missing"):
+        gathered(s3)
+    assert b"Incomplete" in s3.objects[f"{OUTPUT}report.html"]
+    assert cut_up(s3)["to_do"] == 1
+    do_all(s3, decode)
+    assert gathered(s3)["reduced"] == 6
+
+
+@pytest.mark.parametrize("is_damaged", [True, False])
+def test_a_piece_of_a_reduction_that_is_lost_fails_alone_and_is_made_again(is_damaged: bool) -> None:
+    s3 = surveyed([0.2, 0.2], [0.2], reduce="sum", part_seconds=2)
+    decode = summing(s3)
+    cut_up(s3)
+
+    def losing(request: Json) -> Json | FunctionError:
+        result = decode(request)
+        if request["output"].endswith("v1.mp4.npy"):
+            s3.objects[request["output"]] = b"<html>"
+            if not is_damaged:
+                del s3.objects[request["output"]]
+        return result
+
+    do_all(s3, losing)
+    with pytest.raises(JobIncomplete, match=r"1 of 2 videos failed .(CorruptMedia|SourceNotFound)., 0 of 1"):
+        gathered(s3)
+    assert cut_up(s3)["to_do"] == 1
+    do_all(s3, decode)
+    assert gathered(s3)["reduced"] == 1 + 2 + 4
 
 
 @pytest.fixture
