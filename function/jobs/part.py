@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterable
@@ -77,8 +78,8 @@ def open_part(request: OpenPart, session: Session) -> dict[str, Any]:
     pieces = files.PlannedPart.read(line, store.uri(files.PARTS)).pieces
     before = store.result(files.failed_name(line))
     if before:
-        slow = _slow(before)
-        pieces = tuple(sorted(pieces, key=lambda piece: (piece.request["video"], piece.first, piece.last) in slow))
+        places = _places(before)
+        pieces = tuple(sorted(pieces, key=lambda piece: places.get(_name(piece.request["video"], piece), -1)))
     return OpenedPart(to_do=pieces).document()
 
 
@@ -104,12 +105,18 @@ def close_part(request: ClosePart, session: Session) -> dict[str, Any]:
     return _answer(request, result)
 
 
-def _slow(before: files.PartResult) -> list[tuple[Any, int, int]]:
-    """Video, first and last row of the piece that took all the time of the attempt before; none if there was none."""
-    for piece in before.pieces:
+def _places(before: files.PartResult) -> dict[str, int]:
+    """The places of the pieces in the next attempt: as in this one, but the piece that took all its time comes last."""
+    names = [_name(piece.document()["video"], piece) for piece in before.pieces]
+    places = {name: place for place, name in enumerate(names)}
+    for name, piece in zip(names, before.pieces, strict=True):
         if isinstance(piece, files.PieceFailed) and piece.code == DeadlineExceeded.__name__:
-            return [(piece.document()["video"], piece.first, piece.last)]
-    return []
+            return places | {name: len(names)}
+    return places
+
+
+def _name(video: dict[str, Any], piece: files.PlannedPiece | files.PieceOutcome) -> str:
+    return json.dumps([video, piece.first, piece.last], sort_keys=True)
 
 
 def _line(store: Store, place: PartStep) -> bytes:
