@@ -7,12 +7,14 @@ import os
 import queue
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, Any, Final
 
 from function import s3
@@ -32,10 +34,14 @@ Listener = Callable[[str, int, int, Answer | FunctionError | None], None]
 
 
 class Environment:
-    """A process that answers invocations, started again if it has died."""
+    """A process that answers invocations, started again if it has died.
 
-    def __init__(self, name: str, variables: dict[str, str], log: IO[bytes] | int) -> None:
-        self._variables = {**variables, "AWS_LAMBDA_LOG_STREAM_NAME": name}
+    It has a folder of its own for temporary files: what its worker leaves behind is removed, and nobody else's.
+    """
+
+    def __init__(self, folder: Path, variables: dict[str, str], log: IO[bytes] | int) -> None:
+        folder.mkdir()
+        self._variables = {**variables, "AWS_LAMBDA_LOG_STREAM_NAME": folder.name, "TMPDIR": str(folder)}
         self._log = log
         self._process: subprocess.Popen[str] | None = None
 
@@ -111,10 +117,14 @@ class Runner:
     @contextmanager
     def _environments(self, variables: dict[str, str]) -> Iterator[ThreadPoolExecutor]:
         """Starts processes, and threads that talk to them; both end with the block."""
-        environments = [Environment(f"local-{number}", variables, self.log) for number in range(self.workers)]
-        for environment in environments:
-            self._free.put(environment)
-        with ThreadPoolExecutor(self.workers, "hwang-map") as pool:
+        with (
+            tempfile.TemporaryDirectory(prefix="job-", ignore_cleanup_errors=True) as folder,
+            ThreadPoolExecutor(self.workers, "hwang-map") as pool,
+        ):
+            names = [f"local-{number}" for number in range(self.workers)]
+            environments = [Environment(Path(folder, name), variables, self.log) for name in names]
+            for environment in environments:
+                self._free.put(environment)
             try:
                 yield pool
             finally:
