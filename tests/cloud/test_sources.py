@@ -1,6 +1,6 @@
 """Videos that are missing, denied, replaced or badly served: survived with the exact result, or named.
 
-S1, S2, S3, S12 to S18 and S20 of docs/robustness.md. The request reads most of a video of 1 MB.
+S1, S2, S3, S12 to S18 and S20 to S22 of docs/robustness.md. The request reads most of a video of 1 MB.
 """
 
 from __future__ import annotations
@@ -177,6 +177,7 @@ CASES = {
     "S20-requester-pays": Case(s3_errors.REQUESTER_PAYS, ("SourceForbidden",), cause="AccessDenied"),
     "S20-other-region": Case(s3_errors.OTHER_REGION, ("SourceForbidden",), method="", cause="region"),
     "S20-sse-c": Case(s3_errors.SSE_C, ("SourceForbidden",), cause="SSE-C"),
+    "S21-other-region-once": Case(s3_errors.OTHER_REGION, SURVIVED, times=1),
     "S22-unknown": Case(s3_errors.UNKNOWN, REFUSED, cause="NeverHeardOf"),
     "S20-other-region-signed": Case(s3_errors.OTHER_REGION_SIGNED, ("SourceForbidden",), cause="region"),
 }
