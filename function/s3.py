@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from function.errors import (
@@ -147,15 +147,16 @@ def request_payer() -> str | None:
     return payer
 
 
-def ask(call: Callable[..., T], *, error: type[FunctionError] = OutputUnavailable, **arguments: Any) -> T:
+def ask(call: Callable[..., T], *, error: type[FunctionError] | None = OutputUnavailable, **arguments: Any) -> T:
     """Call S3 and return the answer; retry if S3 is overloaded or the transfer breaks. Raises S3Error.
 
-    A call that does not return ends the worker with `error`.
+    A call that does not return ends the worker with `error`; None lets it take any time.
     """
     limit = _CALL_SECONDS + len(arguments.get("Body", b"")) / _SLOWEST_BYTES_PER_SECOND
     for failures in range(1, MAX_ATTEMPTS + 1):
         try:
-            with s3_failures(), watched(limit, error(f"S3 does not answer within {limit:.0f} s")):
+            guard = watched(limit, error(f"S3 does not answer within {limit:.0f} s")) if error else nullcontext()
+            with s3_failures(), guard:
                 return call(**arguments)
         except S3Error as failure:
             stated = failure.pause_seconds

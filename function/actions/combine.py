@@ -57,9 +57,7 @@ def combine(request: Combine, session: Session) -> dict[str, Any]:
         kind, frames = parts[0].partial.reduce, sum(part.partial.frames for part in parts)
         combined = _combined(client, parts, kind, frames, session)
     with (
-        Publication(
-            client, output, request, Journal(session.run, asked, output.manifest_key, session.record)
-        ) as publication,
+        Publication(client, output, request, Journal.begin(session, asked, output.manifest_key)) as publication,
         session.clock.phase("write"),
     ):
         written = write_npy(publication, output.key, Stream(combined.shape, combined.dtype, [combined]))

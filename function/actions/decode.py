@@ -160,7 +160,7 @@ class _DecodeRun:
         session, place = self._session, self._results[0].request.output
         if place is None:
             return self._whole([self._results[0].answered()])
-        journal = Journal(session.run, self._asked, place.manifest_key, session.record, place.bucket)
+        journal = Journal.begin(session, self._asked, place.manifest_key, place.bucket)
         with Publication(session.client, place, self._request, journal) as publication:
             if self._shared:
                 with session.clock.phase("write"):

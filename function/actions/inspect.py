@@ -73,9 +73,9 @@ def index(request: Index, session: Session) -> dict[str, Any]:
                 problem = {"path": "output", "message": f"is required, as {VARIABLE} is not set"}
                 raise BadRequest(f"output: {problem['message']}", problems=[problem])
             output = Output(bucket=cache.bucket, key=cache.key)
-        journal = Journal(session.run, video.source.etag.strip('"'), output.manifest_key, session.record)
+        journal = Journal.begin(session, video.source.etag.strip('"'), output.manifest_key)
         with session.clock.phase("write"), Publication(session.client, output, request, journal) as publication:
-            written = publication.put(output.key, video.index.serialize(), "application/x-protobuf")
+            written = publication.put_kept(output.key, video.index.serialize(), "application/x-protobuf")
         return _answer(IndexResult(video=video.facts, output=[written], counters=video.counters), session)
 
 

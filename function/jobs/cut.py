@@ -95,6 +95,8 @@ def _planned(videos: Iterator[files.SurveyedVideo], job: Job) -> Iterator[files.
             rows = files.rows_name(video, piece)
             prefix = files.FOLDER + files.PIECES if job.reduce or (job.apply and rows) else ""
             output = f"{job.output.uri}{prefix}{video.name}{rows}{ending}"
+            if prefix:
+                form.pop("storage_class", None)  # the function reads it again
             yield files.PlannedPiece(
                 request={"video": reference, **form, "frames": piece.frames, "output": output},
                 etag=video.etag,

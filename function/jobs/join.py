@@ -47,7 +47,7 @@ def join(store: Store, job: Job, pieces: Sequence[str], key: str, session: Sessi
     piece_of = np.repeat(np.arange(len(pieces)), [len(some) for some in times])
     order = np.argsort(rows, kind="stable")
     name = manifests[0]["applied"]["function"]
-    journal = Journal(session.run, asked, output.manifest_key, session.record)
+    journal = Journal.begin(session, asked, output.manifest_key)
     with ExitStack() as files, Publication(session.client, output, writing, journal) as publication:
         sizes = [int(manifest["output"][0]["bytes"]) for manifest in manifests]
         opened = [_Piece(store, piece, size, job.written_as, files) for piece, size in zip(pieces, sizes, strict=True)]

@@ -97,7 +97,7 @@ class Store:
     def writing(self, name: str, session: Session) -> Iterator[ObjectWriter]:
         """A file too long for memory, written while it is made: visible once the block ends without an error."""
         output = Output(bucket=self.output.bucket, key=self.key(name))
-        journal = Journal(session.run, session.run, output.manifest_key, session.record)
+        journal = Journal.begin(session, session.run, output.manifest_key)
         with Publication(self.client, output, Writing(), journal) as publication:
             file = publication.open(output.key, None, "application/json")
             yield file

@@ -105,8 +105,7 @@ class Publication:
         self._keep = writing.if_exists == "keep"
         self._journal = journal
         self._options: dict[str, Any] = {"Metadata": journal.metadata}
-        if writing.storage_class:
-            self._options["StorageClass"] = writing.storage_class
+        self._storage = {"StorageClass": writing.storage_class} if writing.storage_class else {}
         if writing.kms_key:
             self._options |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": writing.kms_key}
         self._pool = ThreadPoolExecutor(CONNECTIONS, "hwang-write")
@@ -133,14 +132,16 @@ class Publication:
 
     def put(self, key: str, data: bytes, content_type: str) -> Written:
         """Write one object; S3 compares the checksum before the object becomes visible."""
-        digest = hashlib.sha256(data).digest()
-        self._journal.add(Entry(self._bucket, key))
-        sent = {"Body": data, "ContentType": content_type, **_checksum(digest), **self._options}
-        return self._create(key, len(data), digest, self._client.put_object, **sent)
+        self._journal.check_time()
+        return self._put(key, data, content_type, self._storage)
+
+    def put_kept(self, key: str, data: bytes, content_type: str) -> Written:
+        """Write an object that the function reads again: in no storage class of which that needs a restore."""
+        return self._put(key, data, content_type, {})
 
     def put_manifest(self, data: bytes) -> Written:
         """Write the manifest, which must come last: the request counts as finished once it is there."""
-        return self.put(self._manifest_key, data, "application/json")
+        return self.put_kept(self._manifest_key, data, "application/json")
 
     def open(self, key: str, size: int | None, content_type: str, part_bytes: int | None = None) -> ObjectWriter:
         """A writer for an object that comes piece by piece; `size` in bytes if it is known."""
@@ -148,8 +149,9 @@ class Publication:
 
     def begin_parts(self, key: str, content_type: str) -> str:
         """Begin an upload in parts and return its id."""
+        self._journal.check_time()
         self._journal.add(Entry(self._bucket, key, in_parts=True))
-        sent = {"ContentType": content_type, "ChecksumAlgorithm": "SHA256", **self._options}
+        sent = {"ContentType": content_type, "ChecksumAlgorithm": "SHA256", **self._options, **self._storage}
         upload_id: str = self._call(key, self._client.create_multipart_upload, **sent)["UploadId"]
         self._journal.add(Entry(self._bucket, key, in_parts=True, upload_id=upload_id))
         return upload_id
@@ -166,6 +168,12 @@ class Publication:
         sent = {"UploadId": upload_id, "MultipartUpload": {"Parts": parts}}
         return self._create(key, size, digest, self._client.complete_multipart_upload, **sent)
 
+    def _put(self, key: str, data: bytes, content_type: str, storage: dict[str, Any]) -> Written:
+        digest = hashlib.sha256(data).digest()
+        self._journal.add(Entry(self._bucket, key))
+        sent = {"Body": data, "ContentType": content_type, **_checksum(digest), **self._options, **storage}
+        return self._create(key, len(data), digest, self._client.put_object, **sent)
+
     def _create(self, key: str, size: int, digest: bytes, call: Callable[..., Any], **arguments: Any) -> Written:
         """Make the object visible. An equal request's object that is there already is as good."""
         if self._keep:
@@ -174,7 +182,7 @@ class Publication:
         try:
             answer = self._call(key, call, **arguments)
         except (_Exists, OutputNotFound) as error:  # not found: the upload, which has ended if only its answer was lost
-            answer = seen(self._client, self._bucket, key)
+            answer = self._call(key, lambda **place: seen(self._client, place["Bucket"], place["Key"]))
             if answer["Metadata"].get(RUN) != self._journal.run:
                 if isinstance(error, OutputNotFound):
                     raise
@@ -182,9 +190,8 @@ class Publication:
                     raise _conflict(written.uri) from None
                 self._journal.abandon(self._client, self._bucket, key)
                 return written
-        version = answer.get("VersionId")
-        self._journal.add(Entry(self._bucket, key, version_id=version))
-        return written.model_copy(update={"version_id": version})
+        self._journal.add(Entry.confirmed(self._bucket, key, answer))
+        return written.model_copy(update={"version_id": answer.get("VersionId")})
 
     def _call(self, key: str, call: Callable[..., Any], **arguments: Any) -> Any:
         return _call(self._uri(key), call, Bucket=self._bucket, Key=key, **arguments)

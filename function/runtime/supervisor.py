@@ -25,6 +25,7 @@ ANSWER_SECONDS: Final = 0.6
 
 _POLL_SECONDS: Final = 1.0
 _MAX_SILENT_POLLS: Final = 5  # a worker sends two beats in each
+_REPLY_SECONDS: Final = 0.1  # between processes, on a busy machine
 _OWN_BYTES: Final = 32 << 20  # of the function's memory, for this process
 
 
@@ -57,9 +58,9 @@ class Supervisor:
         self._pid = 0
         self._connection: Connection | None = None
         self._sender: threading.Thread | None = None
-        self._leftovers: list[
-            tuple[str, list[dict[str, Any]]]
-        ] = []  # runs that died, and the entries of their journals
+        # Runs whose objects are not known to be gone, and the entries of their journals; those that the worker knows.
+        self._leftovers: dict[str, list[dict[str, Any]]] = {}
+        self._handed_over: set[str] = set()
 
     def start(self) -> None:
         """Start a worker unless one runs, and clear the temporary storage of the last one. Raises LimitExceeded."""
@@ -83,6 +84,7 @@ class Supervisor:
                 os._exit(status)
         theirs.close()
         self._pid, self._connection, self._is_loading = pid, ours, self._loads
+        self._handed_over = set()
 
     def wait_until_loaded(self, seconds: float) -> None:
         """Wait so long for the worker to have loaded own code: part of the function's start, not of a request."""
@@ -103,14 +105,12 @@ class Supervisor:
         Raises, always before that time, the worker's FunctionError, WorkerCrashed or DeadlineExceeded.
         """
         now = time.monotonic()
-        answer_by = now + seconds_left - ANSWER_SECONDS
         run = uuid.uuid4().hex
-        begun: list[dict[str, Any]] = []
+        begun: dict[str, dict[str, Any]] = {}
         try:
-            self.start()
-            self._withdraw(answer_by)
             request = {"event": event, "run": run, "deadline": now + seconds_left - STOP_SECONDS}
             try:
+                self.start()
                 answer = self._ask(request, now + seconds_left - KILL_SECONDS, begun)
             except _Gone as gone:
                 if not gone.untouched:
@@ -119,28 +119,40 @@ class Supervisor:
                 answer = self._ask(request, now + seconds_left - KILL_SECONDS, begun)
         except _Gone as gone:
             if begun:
-                self._leftovers.append((run, begun))
-            with suppress(_Gone, FunctionError):
-                self.start()
-                self._withdraw(answer_by)
+                self._leftovers[run] = list(begun.values())
+                gone.error.detail["objects_left"] = len(begun)
+            self._withdraw(run, gone.error, now + seconds_left - ANSWER_SECONDS)
             raise gone.error from None
         if "error" in answer:
+            if answer.get("left"):
+                self._leftovers[run] = answer["left"]
+                self._handed_over.add(run)
             raise _error(answer["error"])
         result: dict[str, Any] = answer["result"]
         return result
 
-    def _withdraw(self, until: float) -> None:
-        """Have a worker delete the unfinished objects of dead ones; the next request goes on if time runs out."""
-        while self._leftovers:
-            run, entries = self._leftovers[0]
-            answer = self._ask({"withdraw": entries, "run": run}, until, [])
-            if "error" in answer:
-                raise _error(answer["error"])
-            self._leftovers.pop(0)
+    def _withdraw(self, run: str, error: FunctionError, until: float) -> None:
+        """Have a new worker delete what the dead one left; what it cannot by then, it does beside later requests.
 
-    def _ask(self, message: dict[str, Any], until: float, begun: list[dict[str, Any]]) -> dict[str, Any]:
-        """Send a message and return the worker's answer; append its journal entries to `begun`. Raises _Gone."""
+        The number of objects of `run` that are left goes into the error's detail.
+        """
+        with suppress(_Gone, FunctionError):
+            self.start()
+            if self._leftovers:
+                left = self._ask({"until": until - _REPLY_SECONDS}, until, {})["left"]
+                error.detail.pop("objects_left", None)
+                if left.get(run):
+                    error.detail["objects_left"] = left[run]
+
+    def _ask(self, message: dict[str, Any], until: float, begun: dict[str, dict[str, Any]]) -> dict[str, Any]:
+        """Send a message and return the worker's answer; put its last journal entry of each key in `begun`.
+
+        Raises _Gone.
+        """
         assert self._connection
+        leftovers = {run: entries for run, entries in self._leftovers.items() if run not in self._handed_over}
+        self._handed_over |= leftovers.keys()
+        message = {**message, "leftovers": leftovers}
         # In a thread, as a worker that does not read would block this process for ever.
         sender = threading.Thread(target=_send, args=(self._connection, message), daemon=True)
         try:
@@ -176,10 +188,13 @@ class Supervisor:
                 self._reap()
                 raise _Gone(_error(answer["error"]))
             if "journal" in answer:
-                begun.append(answer["journal"])
+                entry = answer["journal"]
+                begun[entry["entry"]["key"]] = entry
             elif "beat" in answer:
                 progress = answer["beat"]
             else:
+                for run in answer.get("undone", ()):
+                    self._leftovers.pop(run, None)
                 return answer
 
     def _has_died(self) -> bool:

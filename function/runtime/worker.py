@@ -22,8 +22,8 @@ from function.deadline import Deadline
 from function.errors import FunctionError, Internal, from_exception
 from function.frames import own_code
 from function.models.event import EVENT
-from function.output.undo_log import Journal
 from function.runtime import dispatch
+from function.runtime.leftovers import Leftovers
 from function.session import Session
 
 BEAT_SECONDS: Final = 0.5
@@ -65,12 +65,16 @@ def main(connection: Connection, memory: int | None, loads: bool, *, local_files
         channel.send({"loaded": True})
     gc.freeze()  # later collections skip the objects that exist now
     watchdog.give_up = lambda error: _leave(channel, error)
+    leftovers = Leftovers()
     with suppress(EOFError, OSError):  # the supervisor is gone
         while True:
             message = channel.receive()
             channel.send({"beat": {}})  # the request has arrived
-            answer = _answer(message, channel, local_files)
-            channel.send(answer)
+            leftovers.add(message.get("leftovers", {}))
+            answer = _answer(message, channel, leftovers, local_files)
+            channel.send({**answer, "undone": leftovers.undone()})
+            if "error" in answer:
+                leftovers.add({message["run"]: answer["left"]})
             del message, answer
             _release_memory()
 
@@ -101,14 +105,17 @@ def _make_client() -> None:
         s3.client()
 
 
-def _answer(message: dict[str, Any], channel: Channel, local_files: bool) -> dict[str, Any]:
+def _answer(message: dict[str, Any], channel: Channel, leftovers: Leftovers, local_files: bool) -> dict[str, Any]:
     try:
         session = _session(message, channel)
         session.local_files = local_files
         with _beating(channel, session):
-            return _withdrawn(message) if "withdraw" in message else _answered(message["event"], session)
+            if "event" not in message:
+                return {"left": leftovers.wait(message["until"])}
+            with leftovers.beside_a_request():
+                return _answered(message["event"], session)
     except (Internal, RuntimeError) as error:  # no S3 client, or no further thread
-        return {"error": _described(from_exception(error))}
+        return {"error": _described(from_exception(error)), "left": []}
 
 
 def _leave(channel: Channel, error: FunctionError) -> None:
@@ -152,7 +159,9 @@ def _beating(channel: Channel, session: Session) -> Iterator[None]:
 
 def _session(message: dict[str, Any], channel: Channel) -> Session:
     deadline = Deadline(message.get("deadline", math.inf))
-    session = Session(s3.late_client(), deadline, lambda entry: channel.send({"journal": entry}), run=message["run"])
+    session = Session(
+        s3.late_client(), deadline, lambda entry: channel.send({"journal": entry}), run=message.get("run", "")
+    )
     session.tell = lambda: channel.send({"beat": session.progress()})
     return session
 
@@ -162,9 +171,11 @@ def _answered(event: object, session: Session) -> dict[str, Any]:
         with scratch.folder():
             return {"result": dispatch.run(event, session)}
     except FunctionError as error:
-        return {"error": _described(error)}
+        if session.objects_left:
+            error.detail["objects_left"] = session.objects_left
+        return {"error": _described(error), "left": session.left}
     except OSError as error:  # no temporary folder could be created
-        return {"error": _described(from_exception(error))}
+        return {"error": _described(from_exception(error)), "left": []}
 
 
 def _described(error: FunctionError) -> dict[str, Any]:
@@ -176,9 +187,3 @@ def _described(error: FunctionError) -> dict[str, Any]:
     elif error.trace:
         described["trace"] = list(error.trace)
     return described
-
-
-def _withdrawn(message: dict[str, Any]) -> dict[str, Any]:
-    """Delete the unfinished objects of a worker that died."""
-    Journal.of(message["run"], message["withdraw"]).withdraw(s3.client())
-    return {"withdrawn": True}

@@ -8,14 +8,18 @@ import base64
 import hashlib
 import io
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any
 
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 OUT = "out"
+_START = datetime.fromtimestamp(1e9, UTC)
 
 
 class Killed(BaseException):
@@ -30,6 +34,12 @@ class Stored:
     metadata: dict[str, str]
     version: str | None = None
     sent: dict[str, Any] = field(default_factory=dict)  # the arguments that made it
+    modified: datetime = _START
+
+    @property
+    def etag(self) -> str:
+        """The ETag, which equal bytes share."""
+        return f'"{hashlib.md5(self.data or b"", usedforsecurity=False).hexdigest()}"'
 
 
 @dataclass
@@ -56,7 +66,8 @@ def unreachable() -> EndpointConnectionError:
 class FakeS3:
     """Objects of one bucket. `before` and `after` are called with each request's number and may raise.
 
-    What `after` raises hides the answer of a request that was carried out.
+    What `after` raises hides the answer of a request that was carried out. `seconds`: what a request takes, beside
+    others. `now`: the time that it tells. `many`: it can delete many objects at once.
     """
 
     versioned: bool = False
@@ -65,6 +76,10 @@ class FakeS3:
     versions: dict[str, list[Stored]] = field(default_factory=dict)
     uploads: dict[str, Upload] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    now: datetime = _START
+    many: bool = True
+    locked: dict[str, str] = field(default_factory=dict)  # codes of the errors of deleting these keys
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
@@ -89,7 +104,8 @@ class FakeS3:
     def head_object(self, Bucket: str, Key: str) -> dict[str, Any]:
         with self._request("head_object", Key):
             found = self._newest(Key, "404")
-        return {"Metadata": found.metadata, **({"VersionId": found.version} if found.version else {})}
+        version = {"VersionId": found.version} if found.version else {}
+        return {"Metadata": found.metadata, "ETag": found.etag, "ContentLength": len(found.data or b""), **version}
 
     def get_object(self, Bucket: str, Key: str, VersionId: str | None = None) -> dict[str, Any]:
         with self._request("get_object", Key):
@@ -149,16 +165,54 @@ class FakeS3:
 
     def delete_object(self, Bucket: str, Key: str, VersionId: str | None = None) -> dict[str, Any]:
         with self._request("delete_object", Key):
-            if self.versioned and not VersionId:
-                self._add(Key, Stored(None, {}, self._new_id("v")))
-            else:
-                self.versions[Key] = [
-                    one for one in self.versions.get(Key, []) if VersionId and VersionId != one.version
-                ]
+            if Key in self.locked:
+                raise refused(403, self.locked[Key])
+            self._delete(Key, VersionId)
         return {}
+
+    def delete_objects(self, Bucket: str, Delete: dict[str, Any]) -> dict[str, Any]:
+        assert 0 < len(Delete["Objects"]) <= 1000
+        errors = []
+        with self._request("delete_objects", " ".join(one["Key"] for one in Delete["Objects"])):
+            if not self.many:
+                raise refused(501, "NotImplemented")
+            for one in Delete["Objects"]:
+                key, etag = one["Key"], one.get("ETag")
+                assert not (etag and one.get("VersionId")), "S3 compares the newest version's alone"
+                if key in self.locked:
+                    errors.append({"Key": key, "Code": self.locked[key]})
+                elif etag and not self._is_there(key):
+                    errors.append({"Key": key, "Code": "NoSuchKey"})
+                elif etag and etag != self.versions[key][-1].etag:
+                    errors.append({"Key": key, "Code": "PreconditionFailed"})
+                else:
+                    self._delete(key, one.get("VersionId"))
+        return {"Errors": errors} if errors else {}
+
+    def list_objects_v2(
+        self, Bucket: str, Prefix: str, MaxKeys: int = 1000, StartAfter: str = "", ContinuationToken: str = ""
+    ) -> dict[str, Any]:
+        with self._request("list_objects_v2", Prefix):
+            start = ContinuationToken or StartAfter
+            keys = [key for key in sorted(self.objects) if key.startswith(Prefix) and key > start]
+            found = [(key, self.versions[key][-1]) for key in keys[:MaxKeys]]
+        contents = [
+            {"Key": key, "ETag": one.etag, "LastModified": one.modified, "Size": len(one.data or b"")}
+            for key, one in found
+        ]
+        more = {"NextContinuationToken": keys[MaxKeys - 1]} if len(keys) > MaxKeys else {}
+        return {"Contents": contents, "IsTruncated": bool(more), **more}
+
+    def _delete(self, key: str, version: str | None) -> None:
+        if self.versioned and not version:
+            self._add(key, Stored(None, {}, self._new_id("v")))
+        else:
+            self.versions[key] = [one for one in self.versions.get(key, []) if version and version != one.version]
 
     @contextmanager
     def _request(self, name: str, key: str) -> Iterator[None]:
+        if self.seconds:
+            time.sleep(self.seconds)
         with self._lock:
             number, self._made = self._made, self._made + 1
             self.log.append(f"{name} {key}".rstrip())
@@ -167,17 +221,23 @@ class FakeS3:
             self.after(number)
 
     def _created(self, key: str, data: bytes, sent: dict[str, Any], if_none_match: str) -> dict[str, Any]:
-        if if_none_match and key in self.objects:
+        if if_none_match and self._is_there(key):
             raise refused(412, "PreconditionFailed")
         version = self._new_id("v") if self.versioned else None
-        self._add(key, Stored(data, sent["Metadata"], version, sent))
-        return {"VersionId": version} if version else {}
+        one = Stored(data, sent["Metadata"], version, sent)
+        self._add(key, one)
+        headers = {"HTTPHeaders": {"date": format_datetime(self.now, usegmt=True)}}
+        return {"ETag": one.etag, "ResponseMetadata": headers, **({"VersionId": version} if version else {})}
 
     def _add(self, key: str, one: Stored) -> None:
-        self.versions[key] = [*(self.versions.get(key, []) if self.versioned else []), one]
+        kept = self.versions.get(key, []) if self.versioned else []
+        self.versions[key] = [*kept, replace(one, modified=self.now)]
+
+    def _is_there(self, key: str) -> bool:
+        return any(one.data is not None for one in self.versions.get(key, [])[-1:])
 
     def _newest(self, key: str, code: str) -> Stored:
-        if key not in self.objects:
+        if not self._is_there(key):
             raise refused(404, code)
         return self.versions[key][-1]
 

@@ -17,6 +17,11 @@ NEEDS: Final = {
     "copy_object": {*OBJECT, "s3:PutObject"},
     "create_multipart_upload": {"s3:PutObject"},
     "delete_object": {"s3:DeleteObject", "s3:DeleteObjectVersion"},
+    "delete_objects": {
+        "s3:DeleteObject",
+        "s3:DeleteObjectVersion",
+        "s3:GetObject",
+    },  # GetObject: as an ETag is its condition
     "generate_presigned_url": OBJECT,
     "get_object": OBJECT,
     "head_bucket": {"s3:ListBucket"},

@@ -20,6 +20,12 @@ from function.runtime import supervisor
 from function.runtime.supervisor import Supervisor
 
 LONG = 100.0
+_SLOW = "slow"
+known: dict[str, list[dict[str, Any]]] = {}  # in a worker: what it was told of the objects that others left
+
+
+def known_keys() -> list[str]:
+    return [one["entry"]["key"] for entries in known.values() for one in entries]
 
 
 def work(connection: Connection, memory: int | None, loads: bool) -> None:  # noqa: ARG001
@@ -37,21 +43,29 @@ def work(connection: Connection, memory: int | None, loads: bool) -> None:  # no
 
 
 def _does(message: dict[str, Any], memory: int | None) -> Iterator[dict[str, Any]]:
-    if "withdraw" in message:
-        Path(message["withdraw"][0]["file"]).write_text(json.dumps(message["withdraw"]))
-        yield {"withdrawn": True}
+    known.update(message.get("leftovers", {}))
+    if "event" not in message:
+        time.sleep(max(0.0, message["until"] - time.monotonic()) if _SLOW in known_keys() else 0)
+        left = {run: len(entries) for run, entries in known.items() if _SLOW in known_keys()}
+        yield {"left": left, "undone": [run for run in known if run not in left]}
         return
     match message["event"]:
         case "who" | {"die_unseen_once": _}:
             yield {"beat": {"done": 7}}
             yield {"result": {"pid": os.getpid(), "memory": memory, "run": message["run"]}}
+        case "known":
+            yield {"result": {"known": known_keys()}, "undone": list(known)}
+        case {"leave": key}:
+            error = {"code": "DeadlineExceeded", "message": "late", "detail": {"objects_left": 1}, "retryable": True}
+            yield {"error": error, "left": [{"entry": {"key": key}}]}
         case "files":
             links = [link for link in Path("/proc/self/fd").iterdir() if link.exists()]
             yield {"result": {"open": [str(link.readlink()) for link in links]}}
         case "refuse":
             yield {"error": {"code": "BadRequest", "message": "no", "detail": {"a": 1}, "retryable": False}}
         case {"begin": file, "then": signal_number}:
-            yield {"journal": {"file": file, "key": "part1.npy"}}
+            yield {"journal": {"entry": {"key": file}}}
+            yield {"journal": {"entry": {"key": file, "version_id": "v1"}}}
             os.kill(os.getpid(), signal_number)
         case {"apply": name, "then": then}:
             yield {"beat": {"apply": name, "rows": [0, 1]}}
@@ -157,11 +171,41 @@ def test_a_worker_that_does_not_stop_in_time_is_ended(watched: Supervisor) -> No
     assert watched.run("who", LONG)
 
 
-def test_what_a_dead_worker_began_is_taken_back_by_the_next(watched: Supervisor, tmp_path: Path) -> None:
-    file = tmp_path / "taken-back"
-    with pytest.raises(WorkerCrashed):
-        watched.run({"begin": str(file), "then": signal.SIGKILL}, LONG)
-    assert json.loads(file.read_text()) == [{"file": str(file), "key": "part1.npy"}]
+def test_what_a_dead_worker_began_is_taken_back_by_the_next(watched: Supervisor) -> None:
+    with pytest.raises(WorkerCrashed) as caught:
+        watched.run({"begin": "part1.npy", "then": signal.SIGKILL}, LONG)
+    assert "objects_left" not in caught.value.detail
+    assert watched.run("known", LONG) == {"known": ["part1.npy"]}
+    os.kill(watched.run("who", LONG)["pid"], signal.SIGKILL)
+    time.sleep(0.05)
+    assert watched.run("known", LONG) == {"known": []}  # the next has nothing more to do
+
+
+def test_what_is_not_taken_back_in_time_is_told_and_left_to_the_next_workers(watched: Supervisor) -> None:
+    start = time.monotonic()
+    with pytest.raises(WorkerCrashed) as caught:
+        watched.run({"begin": _SLOW, "then": signal.SIGKILL}, 2.0)
+    assert time.monotonic() - start < 2 - supervisor.ANSWER_SECONDS
+    assert caught.value.detail["objects_left"] == 1
+    pid = watched.run("who", LONG)["pid"]
+    os.kill(pid, signal.SIGKILL)
+    time.sleep(0.05)
+    start = time.monotonic()
+    assert watched.run("known", LONG) == {"known": [_SLOW]}
+    assert time.monotonic() - start < 0.5  # the request does not wait for it
+    watched.stop()
+    watched.start()
+    assert watched.run("known", LONG) == {"known": []}
+
+
+def test_what_a_living_worker_leaves_is_told_to_the_next_only_if_it_dies(watched: Supervisor) -> None:
+    with pytest.raises(DeadlineExceeded) as caught:
+        watched.run({"leave": "x"}, LONG)
+    assert caught.value.detail == {"objects_left": 1}
+    assert watched.run("known", LONG) == {"known": []}
+    watched.stop()
+    watched.start()
+    assert watched.run("known", LONG) == {"known": ["x"]}
 
 
 def test_temporary_files_of_a_dead_worker_go(watched: Supervisor, tmp_path: Path) -> None:
