@@ -184,6 +184,7 @@ _BY_HWANG_ERROR: Final[tuple[tuple[type[hwang.errors.HwangError], type[FunctionE
     (hwang.errors.CorruptFrameError, FrameCorrupt),
     (hwang.errors.CorruptMediaError, CorruptMedia),
     (hwang.errors.LimitExceededError, LimitExceeded),
+    (hwang.errors.StorageFullError, StorageFull),
     (hwang.errors.SourceNotFoundError, SourceNotFound),
     (hwang.errors.SourceForbiddenError, SourceForbidden),
     (hwang.errors.SourceError, SourceUnavailable),
@@ -199,8 +200,8 @@ def from_exception(error: Exception, source: str = "") -> FunctionError:
         return error
     if isinstance(error, MemoryError):
         return LimitExceeded("the request needs more memory than the function has", limit="memory")
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return StorageFull("the temporary storage is full")
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC and not isinstance(error, hwang.errors.HwangError):
+        return StorageFull("the temporary storage is full; give the function more (ephemeral storage)")
     if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
         return LimitExceeded("the function may not have more files and connections open", limit="files")
     if isinstance(error, BlockingIOError) or (isinstance(error, RuntimeError) and _NO_THREAD in str(error)):
@@ -212,5 +213,7 @@ def from_exception(error: Exception, source: str = "") -> FunctionError:
         detail: dict[str, object] = {"video": source} if source else {}
         if isinstance(error, hwang.errors.CorruptFrameError):
             detail["rows"] = [int(row) for row in error.rows[:_MAX_ROWS_LISTED]]
+        elif isinstance(error, hwang.errors.StorageFullError):
+            detail |= error.detail
         return code(f"{source}: {error}" if source else str(error), **detail)
     return Internal("the function failed in an unexpected way")

@@ -22,6 +22,7 @@ from hwang.errors import (
     SourceForbiddenError,
     SourceNotFoundError,
     StoppedError,
+    StorageFullError,
     UnsupportedMediaError,
 )
 from hwang.index import VideoIndex
@@ -84,6 +85,7 @@ __all__ = [
     "Spread",
     "Stats",
     "StoppedError",
+    "StorageFullError",
     "TimedFrames",
     "Times",
     "UnsupportedMediaError",

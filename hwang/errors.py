@@ -22,6 +22,7 @@ __all__ = [
     "SourceForbiddenError",
     "SourceNotFoundError",
     "StoppedError",
+    "StorageFullError",
     "UnsupportedMediaError",
 ]
 
@@ -91,6 +92,15 @@ class SourceForbiddenError(SourceError, PermissionError):
     """Access is denied or has expired, a certificate is not valid, or S3 hides that the object is missing."""
 
     errno = errno.EACCES
+
+
+class StorageFullError(HwangError, OSError):
+    """What has to be stored does not fit into temporary storage; `detail` has the bytes `wanted` and `free`.
+
+    Raised before anything is fetched, unless the storage fills up meanwhile.
+    """
+
+    errno = errno.ENOSPC
 
 
 class StoppedError(HwangError):

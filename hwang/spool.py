@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from hwang import _core
+from hwang.errors import StorageFullError
 from hwang.fork import Lock
 from hwang.ranges import FETCH_MEMORY_BYTES, ByteRange
 from hwang.sources import CountingSource, FileSource
@@ -57,19 +60,26 @@ class Spool:
     def _file(self, ranges: list[ByteRange]) -> _core.Bytes:
         """Return the source's own file, or a sparse temporary one with these ranges, fetched a few blocks at a time.
 
-        The space is free again when the core releases it.
+        The space is reserved before anything is fetched, and free again when the core releases it. Raises
+        StorageFullError.
         """
         if isinstance(self._source.source, FileSource):
             self._source.count(len(ranges), sum(length for _, length in ranges))
             return _core.file_bytes(self._source.source.fileno(), self._source.size)
-        import tempfile  # slow to import, rarely needed
+        import shutil  # slow to import, rarely needed
+        import tempfile
 
         blocks = [
             (start, min(_BLOCK_BYTES, offset + length - start))
             for offset, length in ranges
             for start in range(offset, offset + length, _BLOCK_BYTES)
         ]
+        wanted, free = sum(length for _, length in ranges), shutil.disk_usage(tempfile.gettempdir()).free
+        if wanted > free:
+            raise _full(wanted, free)
         with tempfile.TemporaryFile() as file:
+            for offset, length in ranges:
+                _reserve(file.fileno(), offset, length, wanted, free)
             for first in range(0, len(blocks), _BLOCKS_AT_ONCE):
                 group = blocks[first : first + _BLOCKS_AT_ONCE]
                 for (offset, _), data in zip(group, self._source.read_ranges(group), strict=True):
@@ -81,3 +91,23 @@ class Spool:
     def close(self) -> None:
         """Release the bytes of whole()."""
         self._whole = None
+
+
+def _reserve(descriptor: int, offset: int, length: int, wanted: int, free: int) -> None:
+    """Reserve space for a range of a file: others write beside it. Raises StorageFullError."""
+    try:
+        os.posix_fallocate(descriptor, offset, length)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise _full(wanted, free) from error
+        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):  # a file system that reserves nothing
+            raise
+
+
+def _full(wanted: int, free: int) -> StorageFullError:
+    return StorageFullError(
+        f"{wanted} bytes of temporary storage are needed, and {free} are free: make it larger (on Lambda: ephemeral "
+        "storage), or use an index that was made elsewhere, as then only what is decoded is fetched",
+        wanted=wanted,
+        free=free,
+    )

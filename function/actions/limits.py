@@ -153,7 +153,8 @@ def _check_storage(estimate: DecodeEstimate) -> None:
     wanted, free = estimate.fetched_bytes, shutil.disk_usage(tempfile.gettempdir()).free
     if wanted > max(free, FETCH_MEMORY_BYTES):
         raise StorageFull(
-            f"the request needs {wanted} bytes of temporary storage, which has {free} bytes free",
+            f"the request needs {wanted} bytes of temporary storage, which has {free} bytes free; "
+            "give the function more (ephemeral storage), or ask for fewer frames at a time",
             wanted=wanted,
             free=free,
         )

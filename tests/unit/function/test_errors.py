@@ -62,6 +62,7 @@ def test_every_decoder_error_has_its_own_code() -> None:
         "SourceError": "SourceUnavailable",
         "SourceForbiddenError": "SourceForbidden",
         "SourceNotFoundError": "SourceNotFound",
+        "StorageFullError": "StorageFull",
         "StoppedError": "Internal",
         "DecodeTimeoutError": "DeadlineExceeded",
         "HwangError": "Internal",
