@@ -51,7 +51,7 @@ def combine(request: Combine, session: Session) -> dict[str, Any]:
         check_bucket(client, output.bucket)
         parts = _parts(client, request.parts)
     asked = fingerprint(request, [part.request for part in parts])
-    if before := finished(client, output, request, asked):
+    if before := finished(client, output, request, asked, CombineResult):
         return returned(before) | {"kept": True}
     with session.clock.phase("combine"):
         kind, frames = parts[0].partial.reduce, sum(part.partial.frames for part in parts)

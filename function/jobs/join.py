@@ -22,6 +22,7 @@ from function.models.fingerprint import digest
 from function.models.formats import FORMATS, Format
 from function.models.job import Job
 from function.models.places import MANIFEST_SUFFIX, Output
+from function.models.result import DecodeResult
 from function.output.applied import MEMBER, Results, write_applied
 from function.output.publish import Publication, finished
 from function.output.undo_log import Journal
@@ -40,7 +41,7 @@ def join(store: Store, job: Job, pieces: Sequence[str], key: str, session: Sessi
     manifests = [store.json(piece + MANIFEST_SUFFIX) for piece in pieces]
     asked = digest([manifest["request"] for manifest in manifests])
     output, writing = Output(bucket=store.output.bucket, key=key), job.model_copy(update={"if_exists": "reuse"})
-    if before := finished(session.client, output, writing, asked):
+    if before := finished(session.client, output, writing, asked, DecodeResult):
         return before
     rows = np.concatenate([np.array(manifest["frames"]["rows"], np.int64) for manifest in manifests])
     times = [_times(manifest) for manifest in manifests]

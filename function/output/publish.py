@@ -6,6 +6,7 @@ import base64
 import copy
 import hashlib
 import json
+import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -16,19 +17,21 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from function.errors import FunctionError, OutputConflict, OutputForbidden, OutputNotFound, OutputUnavailable
 from function.models.form import Writing
 from function.models.places import Output
-from function.models.result import Written
-from function.output.undo_log import REQUEST, RUN, Entry, Journal, seen
-from function.s3 import CONNECTIONS, S3Error, ask
+from function.models.result import CombineResult, DecodeResult, Written
+from function.output.undo_log import MAX_BATCH, REQUEST, RUN, Entry, Journal, listing, seen
+from function.s3 import CONNECTIONS, S3Error, ask, get
 from hwang.sources.faults import Fault
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 T = TypeVar("T")
+Kind = TypeVar("Kind", DecodeResult, CombineResult)
 MIB: Final = 2**20
 PART_BYTES: Final = 8 * MIB
 MAX_PUT_BYTES: Final = 4 * PART_BYTES  # an object known to be no larger is written by one request
 MAX_UPLOAD_PARTS: Final = 10_000
+_LOOKED_AT: Final = 8  # objects of a manifest that is to be reused
 _MAX_UNDER_WAY: Final = 3  # parts of one object
 OUTPUT_ERRORS: Final[dict[Fault, type[FunctionError]]] = {
     Fault.NOT_FOUND: OutputNotFound,
@@ -39,6 +42,7 @@ OUTPUT_ERRORS: Final[dict[Fault, type[FunctionError]]] = {
     Fault.CHANGED: OutputUnavailable,
     Fault.UNAVAILABLE: OutputUnavailable,
 }
+_LOG = logging.getLogger(__name__)
 
 
 class _Exists(Exception):  # noqa: N818 - an answer, not an error
@@ -61,24 +65,56 @@ def check_bucket(client: S3Client, bucket: str) -> None:
     _call(f"bucket {bucket}", client.head_bucket, Bucket=bucket)
 
 
-def finished(client: S3Client, output: Output, writing: Writing, request: str) -> dict[str, Any] | None:
+def finished(
+    client: S3Client, output: Output, writing: Writing, request: str, kind: type[Kind]
+) -> dict[str, Any] | None:
     """The manifest of an equal request that has finished; None if there is none or `if_exists` is `replace`.
 
+    One that is no result of this `kind` and version, or names objects that are not there any more, is as none.
     Raises OutputConflict if it is another request's and `if_exists` is `keep`.
     """
     uri = f"s3://{output.bucket}/{output.manifest_key}"
     if writing.if_exists == "replace":
         return None
     try:
-        answer = _call(uri, client.get_object, Bucket=output.bucket, Key=output.manifest_key)
+        metadata = _call(uri, client.head_object, Bucket=output.bucket, Key=output.manifest_key)["Metadata"]
     except OutputNotFound:
         return None
-    if answer["Metadata"].get(REQUEST) != request:
+    if metadata.get(REQUEST) != request:
         if writing.if_exists == "keep":
             raise _conflict(uri)
         return None
-    manifest: dict[str, Any] = json.loads(answer["Body"].read())
-    return manifest
+    try:
+        manifest: dict[str, Any] = json.loads(get(client, output.bucket, output.manifest_key))
+        result = kind.model_validate(manifest)
+        if result.request == request and _are_there(client, output.bucket, result.output, request):
+            return manifest
+    except (ValueError, RecursionError):
+        pass
+    except S3Error as failure:  # in a storage class that needs a restore, for one
+        if failure.fault is Fault.UNAVAILABLE:
+            raise OutputUnavailable(f"output: {uri} {failure}", output=uri, cause=failure.cause) from failure
+    _LOG.warning("the manifest at %s does not hold any more; the request is done again", uri)
+    return None
+
+
+def _are_there(client: S3Client, bucket: str, written: list[Written], request: str) -> bool:
+    """True if all these objects are there in their size, as listings have them; a few are looked at more closely."""
+    start = len(f"s3://{bucket}/")
+    sizes = {one.uri[start:]: one.bytes for one in written}
+    keys = sorted(sizes)
+    is_many = len(keys) > _LOOKED_AT
+    sample = [keys[place * (len(keys) - 1) // (_LOOKED_AT - 1)] for place in range(_LOOKED_AT)] if is_many else keys
+    with ThreadPoolExecutor(_LOOKED_AT, "hwang-look") as pool:
+        for key, there in zip(sample, pool.map(lambda key: seen(client, bucket, key), sample), strict=True):
+            if there["Metadata"].get(REQUEST) != request or there["ContentLength"] != sizes[key]:
+                return False
+    for first in range(0, len(keys) if is_many else 0, MAX_BATCH):
+        some = keys[first : first + MAX_BATCH]
+        listed, end = listing(ask, client, bucket, some)
+        if any(listed[key]["Size"] != sizes[key] if key in listed else key <= end for key in some):
+            return False
+    return True
 
 
 def _checksum(digest: bytes) -> dict[str, str]:
@@ -188,8 +224,11 @@ class Publication:
                     raise
                 if answer["Metadata"].get(REQUEST) != self._journal.request:
                     raise _conflict(written.uri) from None
-                self._journal.abandon(self._client, self._bucket, key)
-                return written
+                if key != self._manifest_key:
+                    self._journal.abandon(self._client, self._bucket, key)
+                    return written
+                del arguments["IfNoneMatch"]  # one that does not hold any more, or says the same
+                answer = self._call(key, call, **arguments)
         self._journal.add(Entry.confirmed(self._bucket, key, answer))
         return written.model_copy(update={"version_id": answer.get("VersionId")})
 

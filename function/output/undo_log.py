@@ -29,7 +29,7 @@ RUN: Final = "hwang-run"  # metadata of every object: the run of a request that 
 REQUEST: Final = "hwang-request"  # and the request's fingerprint, so that equal requests know each other's objects
 UNDO_SECONDS: Final = 0.3  # after a request's deadline, before the worker is killed
 _SECONDS_PER_OBJECT: Final = 0.0004  # to delete many
-_MAX_BATCH: Final = 500  # objects of one deletion; S3 takes 1,000
+MAX_BATCH: Final = 500  # objects of one deletion; S3 takes 1,000
 _MAX_PAGES: Final = 3  # of a listing that finds the objects of a batch
 _NULL_VERSION: Final = "null"  # of every object that is written while a bucket's versioning is suspended
 _NO_SUCH: Final = ("NoSuchKey", "NoSuchVersion")
@@ -77,8 +77,9 @@ class Entry:
 class Journal:
     """The entries of one run, the last one of each object. Each is passed to `record` first. Thread-safe.
 
-    `manifest_bucket`: where the manifest lies; by default where the objects do. `deadline`: on the monotonic clock. No object is begun so late that removing all would take longer. `leave` is
-    called with the messages of the objects that could not be removed in time, and the number of all that remain.
+    `manifest_bucket`: where the manifest lies; by default where the objects do. `deadline`: on the monotonic clock. No
+    object is begun so late that removing all would take longer. `leave` is called with the messages of the objects that
+    could not be removed in time, and the number of all that remain.
     """
 
     def __init__(
@@ -161,9 +162,9 @@ class Journal:
         if _each(partial(self._abort, undo, turn or nullcontext), uploads, until):
             entries = sorted(self._entries.values(), key=lambda entry: entry.place)
             batches = [
-                some[start : start + _MAX_BATCH]
+                some[start : start + MAX_BATCH]
                 for some in (list(group) for _, group in groupby(entries, key=lambda entry: entry.bucket))
-                for start in range(0, len(some), _MAX_BATCH)
+                for start in range(0, len(some), MAX_BATCH)
             ]
             _each(partial(self._take_back, undo, turn or nullcontext), batches, until)
         if self.objects_left:
@@ -264,14 +265,14 @@ class _Undo:
 
         An object is, if a listing has it as it was written and no later; else its metadata tells.
         """
-        listed, end = self._listed(bucket, [entry.key for entry in entries if entry.etag and entry.written])
+        listed, end = listing(self._ask, self.client, bucket, [one.key for one in entries if one.etag and one.written])
         own: list[dict[str, str]] = []
         doubtful: list[Entry] = []
         for entry in entries:
-            etag, modified = listed.get(entry.key, ("", math.inf))
-            if entry.etag and etag == entry.etag and modified <= (entry.written or 0):
+            found = listed.get(entry.key)
+            if found and found["ETag"] == entry.etag and found["LastModified"].timestamp() <= (entry.written or 0):
                 own.append(_named(entry.key, entry.etag, entry.version_id))
-            elif not (entry.etag and entry.written and entry.key <= end and not etag):  # else it is gone
+            elif found or not (entry.etag and entry.written and entry.key <= end):  # else it is gone
                 doubtful.append(entry)
 
         def look(entry: Entry) -> None:
@@ -281,31 +282,6 @@ class _Undo:
 
         _each(look, doubtful, math.inf)
         return own
-
-    def _listed(self, bucket: str, keys: list[str]) -> tuple[dict[str, tuple[str, float]], str]:
-        """ETag and time (seconds) of the objects from the first of these ascending keys on, and the last key known."""
-        found: dict[str, tuple[str, float]] = {}
-        if not keys:
-            return found, ""
-        start = {"StartAfter": keys[0][:-1]} if len(keys[0]) > 1 else {}
-        same = takewhile(lambda pair: pair[0] == pair[1], zip(keys[0], keys[-1], strict=False))
-        prefix = "".join(one for one, _ in same)
-        for _ in range(_MAX_PAGES):
-            try:
-                page: Any = self._ask(
-                    self.client.list_objects_v2, Bucket=bucket, Prefix=prefix, MaxKeys=len(keys) + 1, **start
-                )
-            except S3Error as failure:
-                if failure.fault is Fault.UNAVAILABLE:
-                    raise
-                return found, ""
-            found |= {one["Key"]: (one["ETag"], one["LastModified"].timestamp()) for one in page.get("Contents", [])}
-            if not page.get("IsTruncated"):
-                return found, keys[-1]
-            start = {"ContinuationToken": page["NextContinuationToken"]}
-            if max(found) >= keys[-1]:
-                break
-        return found, max(found)
 
     def _ask(self, call: Callable[..., Any], **arguments: Any) -> Any:
         return ask(call, error=OutputUnavailable if self.is_watched else None, **arguments)
@@ -317,6 +293,35 @@ def seen(client: S3Client, bucket: str, key: str) -> dict[str, Any]:
     Raises S3Error if S3 does not answer for now.
     """
     return _Undo(client, "").seen(bucket, key)
+
+
+def listing(
+    call: Callable[..., Any], client: S3Client, bucket: str, keys: list[str]
+) -> tuple[dict[str, dict[str, Any]], str]:
+    """The objects of these ascending keys as a listing has them, and the last key up to which all are known.
+
+    `call` asks S3. Where it may not be listed, nothing is known. Raises S3Error if S3 does not answer for now.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    if not keys:
+        return found, ""
+    start = {"StartAfter": keys[0][:-1]} if len(keys[0]) > 1 else {}
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(keys[0], keys[-1], strict=False))
+    prefix = "".join(one for one, _ in same)
+    for _ in range(_MAX_PAGES):
+        try:
+            page = call(client.list_objects_v2, Bucket=bucket, Prefix=prefix, MaxKeys=len(keys) + 1, **start)
+        except S3Error as failure:
+            if failure.fault is Fault.UNAVAILABLE:
+                raise
+            return found, ""
+        found |= {one["Key"]: one for one in page.get("Contents", [])}
+        if not page.get("IsTruncated"):
+            return found, keys[-1]
+        if max(found) >= keys[-1]:
+            break
+        start = {"ContinuationToken": page["NextContinuationToken"]}
+    return found, max(found)
 
 
 def _named(key: str, etag: str | None, version: str | None) -> dict[str, str]:

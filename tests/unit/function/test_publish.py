@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import pytest
 from function.errors import FunctionError, OutputConflict, OutputForbidden, OutputNotFound, OutputUnavailable
 from function.models.form import Writing
 from function.models.places import Output
+from function.models.result import CombineResult
 from function.output import publish
 from function.output.publish import Publication, check_bucket, finished
 from function.output.undo_log import REQUEST, RUN, Journal
@@ -348,19 +350,35 @@ def test_an_object_whose_answer_was_lost_is_known_to_be_ours(key: str) -> None:
     assert client.objects == {}
 
 
-def manifest_of(request: str) -> FakeS3:
+def manifest_of(request: str, objects: int = 3) -> FakeS3:
+    """A finished request's objects and manifest."""
     client = FakeS3()
-    client.store(MANIFEST, b'{"frames": 3}', **{RUN: "another", REQUEST: request})
+    kept = {RUN: "another", REQUEST: request}
+    keys = [f"run/{row:03d}.jpg" for row in range(objects)]
+    for key in keys:
+        client.store(key, SMALL, **kept)
+    client.store(MANIFEST, json.dumps(result_of(keys, request)).encode(), **kept)
     return client
 
 
-def is_finished(client: FakeS3, if_exists: Any) -> dict[str, Any] | None:
-    return finished(cast("Any", client), OUTPUT, Writing(if_exists=if_exists), "asked")
+def result_of(keys: list[str], request: str = "asked") -> dict[str, Any]:
+    written = [{"uri": f"s3://{OUT}/{key}", "bytes": len(SMALL), "sha256": "0" * 64} for key in keys]
+    result = {"request": request, "partial": {"reduce": "sum", "frames": 3}, "parts": 2, "output": written}
+    return {**result, "manifest": f"s3://{OUT}/{MANIFEST}"}
 
 
+def is_finished(client: FakeS3, if_exists: Any = "reuse") -> dict[str, Any] | None:
+    return finished(cast("Any", client), OUTPUT, Writing(if_exists=if_exists), "asked", CombineResult)
+
+
+@pytest.mark.parametrize("objects", [1, 3, 8, 9, 1200])
 @pytest.mark.parametrize("if_exists", ["reuse", "keep"])
-def test_the_result_of_an_equal_request_is_the_answer(if_exists: str) -> None:
-    assert is_finished(manifest_of("asked"), if_exists) == {"frames": 3}
+def test_the_result_of_an_equal_request_is_the_answer(if_exists: str, objects: int) -> None:
+    client = manifest_of("asked", objects)
+    found = is_finished(client, if_exists)
+    assert found
+    assert len(found["output"]) == objects
+    assert len(client.log) <= 2 + 8 + 4  # few requests, whatever the number of objects
     assert is_finished(FakeS3(), if_exists) is None
 
 
@@ -374,3 +392,68 @@ def test_another_requests_result_is_replaced_or_in_the_way() -> None:
     assert is_finished(manifest_of("another"), "reuse") is None
     with pytest.raises(OutputConflict, match=MANIFEST):
         is_finished(manifest_of("another"), "keep")
+
+
+@pytest.mark.parametrize("gone", ["deleted", "cut", "another's"])
+@pytest.mark.parametrize(("objects", "place"), [(1, 0), (3, 1), (1200, 0), (1200, 777), (1200, 1199)])
+def test_a_result_whose_objects_are_not_there_any_more_is_made_again(objects: int, place: int, gone: str) -> None:
+    client = manifest_of("asked", objects)
+    key = f"run/{place:03d}.jpg"
+    if gone == "deleted":
+        del client.versions[key]
+    else:
+        data, request = (SMALL[:-1], "asked") if gone == "cut" else (SMALL + b"!", "another")
+        client.store(key, data, **{REQUEST: request})
+    assert is_finished(client) is None
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        b"",
+        b"\xff\xfe",
+        b"{",
+        b"[" * 100_000,
+        b"[]",
+        b"null",
+        b'{"frames": 3}',
+        json.dumps({**result_of([]), "unheard_of": 1}).encode(),
+        json.dumps({**result_of([]), "parts": "two"}).encode(),
+        json.dumps({**result_of([]), "request": "another"}).encode(),
+    ],
+    ids=["empty", "binary", "cut", "deep", "list", "null", "older", "newer", "other-type", "other-request"],
+)
+@pytest.mark.parametrize("if_exists", ["reuse", "keep"])
+def test_a_manifest_that_is_damaged_or_of_another_version_is_as_none_and_replaced(
+    manifest: bytes, if_exists: str
+) -> None:
+    client = FakeS3()
+    client.store(MANIFEST, manifest, **{RUN: "another", REQUEST: "asked"})
+    assert is_finished(client, if_exists) is None
+    with publication(client, if_exists=if_exists) as target:
+        write_all(target)
+    assert client.objects == WRITTEN
+
+
+def test_a_manifest_in_an_archive_is_as_none() -> None:
+    client = manifest_of("asked")
+
+    def before(_: int) -> None:
+        if client.log[-1].startswith("get_object"):
+            raise refused(403, "InvalidObjectState")
+
+    client.before = before
+    assert is_finished(client) is None
+
+
+@pytest.mark.parametrize("asked", ["head_object", "get_object"])
+def test_a_result_that_cannot_be_looked_at_for_now_is_not_made_again(asked: str) -> None:
+    client = manifest_of("asked")
+
+    def before(_: int) -> None:
+        if client.log[-1].startswith(asked):
+            raise refused(503, "SlowDown")
+
+    client.before = before
+    with pytest.raises(OutputUnavailable):
+        is_finished(client)
