@@ -106,11 +106,17 @@ def large_video(bad_media: BadMedia, seconds: float) -> bytes:
 
 
 @pytest.mark.limits(tmp_mb=TMP_MB)
-def test_a_video_that_does_not_fit_into_tmp_is_named(asked: Asked, tmp_path: Path) -> None:
+def test_a_video_that_does_not_fit_into_tmp_is_named_before_it_is_fetched(
+    asked: Asked, tmp_path: Path, faults: Faults
+) -> None:
     """R3"""
     data = large_video(BadMedia(tmp_path, tmp_path), 10)
     assert len(data) > TMP_MB * MIB
-    asked.refused(asked.frames(asked.video(data, "noise.mkv"), [3]), FULL)
+    answer = asked.frames(asked.video(data, "noise.mkv"), [3])
+    detail = answer.report["detail"]
+    assert detail["wanted"] == len(data) > detail["free"]
+    assert sum(exchange.response_bytes for exchange in faults.log() if "noise.mkv" in exchange.path) < MIB
+    asked.refused(answer, FULL, "ephemeral storage", "index")
 
 
 @pytest.mark.limits(tmp_mb=TMP_MB)
