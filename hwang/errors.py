@@ -95,7 +95,7 @@ class SourceForbiddenError(SourceError, PermissionError):
 
 
 class StorageFullError(HwangError, OSError):
-    """What has to be stored does not fit into temporary storage; `detail` has the bytes `wanted` and `free`.
+    """Temporary storage has no room for what must be stored; `detail` has the bytes `wanted` and `free`.
 
     Raised before anything is fetched, unless the storage fills up meanwhile.
     """
