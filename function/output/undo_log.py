@@ -30,6 +30,7 @@ REQUEST: Final = "hwang-request"  # and the request's fingerprint, so that equal
 UNDO_SECONDS: Final = 0.3  # after a request's deadline, before the worker is killed
 _SECONDS_PER_OBJECT: Final = 0.0004  # to delete many
 MAX_BATCH: Final = 500  # objects of one deletion; S3 takes 1,000
+_BATCHES_AT_ONCE: Final = 4  # S3 writes and deletes 3,500 objects of a prefix in a second
 _MAX_PAGES: Final = 3  # of a listing that finds the objects of a batch
 _NULL_VERSION: Final = "null"  # of every object that is written while a bucket's versioning is suspended
 _NO_SUCH: Final = ("NoSuchKey", "NoSuchVersion")
@@ -166,7 +167,7 @@ class Journal:
                 for some in (list(group) for _, group in groupby(entries, key=lambda entry: entry.bucket))
                 for start in range(0, len(some), MAX_BATCH)
             ]
-            _each(partial(self._take_back, undo, turn or nullcontext), batches, until)
+            _each(partial(self._take_back, undo, turn or nullcontext), batches, until, _BATCHES_AT_ONCE)
         if self.objects_left:
             self._leave(self.messages, self.objects_left)
 
@@ -331,15 +332,15 @@ def _named(key: str, etag: str | None, version: str | None) -> dict[str, str]:
     return {"Key": key, "ETag": etag} if etag else {"Key": key}
 
 
-def _each(work: Callable[[Any], None], items: list[Any], until: float) -> bool:
-    """Do the work with all items, several at once, and return whether that was done by `until`.
+def _each(work: Callable[[Any], None], items: list[Any], until: float, at_once: int = CONNECTIONS) -> bool:
+    """Do the work with all items, some at once, and return whether that was done by `until`.
 
     An S3Error is logged, and its item is left as it is.
     """
     if not items:
         return True
     try:
-        pool = ThreadPoolExecutor(min(len(items), CONNECTIONS), "hwang-withdraw")
+        pool = ThreadPoolExecutor(min(len(items), at_once), "hwang-withdraw")
         futures = [pool.submit(_logged, work, item) for item in items]
     except RuntimeError:  # there are no more threads to be had
         for item in items:

@@ -31,6 +31,8 @@ def run(event: object, session: Session) -> dict[str, Any]:
             failure = DeadlineExceeded(TOO_LATE)  # the deadline made it fail
         if isinstance(failure, DeadlineExceeded):
             failure.detail |= session.progress()
+        if session.objects_left:
+            failure.detail["objects_left"] = session.objects_left
         if failure is error:
             raise
         raise failure from error

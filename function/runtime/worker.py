@@ -171,8 +171,6 @@ def _answered(event: object, session: Session) -> dict[str, Any]:
         with scratch.folder():
             return {"result": dispatch.run(event, session)}
     except FunctionError as error:
-        if session.objects_left:
-            error.detail["objects_left"] = session.objects_left
         return {"error": _described(error), "left": session.left}
     except OSError as error:  # no temporary folder could be created
         return {"error": _described(from_exception(error)), "left": []}

@@ -18,9 +18,10 @@ from tests.decoder.hostile import LAVFI
 from tests.support.faults import rules
 from tests.support.faults.client import Faults
 
+pytestmark = pytest.mark.alone
 EARLY_SECONDS = 0.5
 BUSY_SECONDS = 0.3  # by which a request may take longer here, where containers share two cores
-FRAMES = 6500
+FRAMES = 9500
 SLOWLY, NEVER = rules.Delay(0.25), rules.Delay(120)
 
 
@@ -50,7 +51,7 @@ def keys(stack: FaultStack, prefix: str) -> list[str]:
 
 
 def cases() -> Iterator[object]:
-    for count, timeouts in ((60, (3, 4, 6, 8)), (600, (8, 10, 12, 14)), (6000, (60, 70, 80, 90))):
+    for count, timeouts in ((60, (6, 7, 8, 10)), (600, (10, 12, 14, 16)), (6000, (60, 70, 80, 90))):
         for timeout in timeouts:
             yield pytest.param(count, timeout, SLOWLY, id=f"{count}-objects-{timeout}-s-slow")
         yield pytest.param(count, timeouts[0], NEVER, id=f"{count}-objects-{timeouts[0]}-s-stuck")

@@ -12,7 +12,15 @@ import pytest
 
 import hwang.errors
 from function.deadline import NEVER, Deadline
-from function.errors import BadRequest, CorruptMedia, DeadlineExceeded, Internal, LimitExceeded, StorageFull
+from function.errors import (
+    BadRequest,
+    CorruptMedia,
+    DeadlineExceeded,
+    FunctionError,
+    Internal,
+    LimitExceeded,
+    StorageFull,
+)
 from function.models.event import ACTIONS, Decode, Probe, SelfTest
 from function.session import Session
 from hwang.errors import HwangError
@@ -172,3 +180,17 @@ def test_a_typed_failure_after_the_deadline_keeps_its_type(dispatch: Any, monkey
     with pytest.raises(CorruptMedia) as raised:
         dispatch.run({"action": "selftest"}, session(Deadline(time.monotonic() - 1), progress=lambda: {"frames": 7}))
     assert raised.value.detail == {}
+
+
+@pytest.mark.parametrize("error", [CorruptMedia("it is cut off"), KeyError("x")])
+def test_any_failure_says_how_many_objects_are_left(
+    dispatch: Any, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def probe(_request: Probe, of: Session) -> dict[str, Any]:
+        of.leave([{"entry": {}}], 3)
+        raise error
+
+    monkeypatch.setattr(dispatch, "probe", probe)
+    with pytest.raises(FunctionError) as raised:
+        dispatch.run({**EVENTS["probe"], "action": "probe"}, session())
+    assert raised.value.detail["objects_left"] == 3
