@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -60,8 +60,10 @@ class Entry:
     @classmethod
     def confirmed(cls, bucket: str, key: str, answer: dict[str, Any]) -> Self:
         """The entry of an object whose write S3 has answered."""
-        date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
-        written = parsedate_to_datetime(date).timestamp() if date else None
+        date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
+        written = None
+        with suppress(ValueError):  # without a date the object is looked at
+            written = parsedate_to_datetime(date).timestamp()
         return cls(bucket, key, version_id=answer.get("VersionId"), etag=answer.get("ETag"), written=written)
 
     @property

@@ -71,7 +71,7 @@ def test_many_objects_are_taken_back_in_time_and_at_nobodys_cost(
     with faults.rule(then, method="PUT", path=f"{prefix}x/", skip=count):
         answer = function.invoke(event)
     faults.clear()
-    check_report(answer, ["DeadlineExceeded"])
+    check_report(answer, ["DeadlineExceeded", "OutputUnavailable"])  # the bucket is given up after 6 s
     assert answer.seconds < timeout - EARLY_SECONDS + 0.1
     left = len(keys(function.stack, f"{prefix}x/"))
     told = answer.report["detail"].get("objects_left", 0)
