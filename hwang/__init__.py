@@ -31,7 +31,9 @@ from hwang.rows import (
     Between,
     Every,
     Keyframes,
+    Last,
     NearestKeyframes,
+    Refined,
     RowList,
     RowRange,
     Selection,
@@ -42,7 +44,9 @@ from hwang.rows import (
     count,
     every,
     keyframes,
+    last,
     nearest_keyframe,
+    refined,
 )
 
 if TYPE_CHECKING:
@@ -69,12 +73,14 @@ __all__ = [
     "FrameIndexError",
     "HwangError",
     "Keyframes",
+    "Last",
     "LimitExceededError",
     "Mp4Writer",
     "NearestKeyframes",
     "Plan",
     "Planes",
     "RangeSource",
+    "Refined",
     "RowList",
     "RowRange",
     "Run",
@@ -100,8 +106,10 @@ __all__ = [
     "every",
     "index_video",
     "keyframes",
+    "last",
     "make_plan",
     "nearest_keyframe",
+    "refined",
     "slice_into_video_intervals",
 ]
 

@@ -6,19 +6,22 @@ import math
 import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, SupportsIndex, assert_never
+from typing import NamedTuple, Protocol, SupportsIndex, assert_never
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hwang.errors import FrameIndexError, LimitExceededError
-from hwang.timeline import TOLERANCE_SECONDS, Timeline, begun_by, display_seconds, rows_on_display, times_of
+from hwang.timeline import TOLERANCE_SECONDS, Timeline, begun_by, display_seconds, row_times, rows_on_display, times_of
 
 __all__ = [
     "Between",
     "Every",
     "Keyframes",
+    "Last",
     "NearestKeyframes",
+    "Refined",
+    "Resolved",
     "RowList",
     "RowRange",
     "Rows",
@@ -31,14 +34,22 @@ __all__ = [
     "subscripted",
 ]
 
+MAX_RESOLVED = 10_000_000
+"""The most rows that are resolved to be thinned out afterwards."""
+
 Rows = Sequence[SupportsIndex] | Iterable[SupportsIndex] | range | NDArray[np.integer]
 
 
 @dataclass(frozen=True, slots=True)
-class RowList:
-    """These rows, in this order, duplicates kept."""
+class Last:
+    """The last row."""
 
-    rows: Rows
+
+@dataclass(frozen=True, slots=True)
+class RowList:
+    """These rows, in this order, duplicates kept. In a list or a tuple `Last()` may stand for a row."""
+
+    rows: Rows | Sequence[SupportsIndex | Last]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +120,50 @@ class Spread:
             raise ValueError(f"count is {_shown(self.count)}; the least is 1")
 
 
-Selection = RowList | RowRange | Times | Between | Every | Keyframes | NearestKeyframes | Spread
+@dataclass(frozen=True, slots=True)
+class Refined:
+    """`selection` within some seconds of the video, thinned out, moved to key frames, or filled with what is there.
+
+    start_seconds, stop_seconds: only what is on display from start until before stop; negative: from the end of the
+        video. Intervals begin at start, a count is spread over that part, and other times outside it are left out.
+    most: at most so many rows (at least 1), evenly spread over the others: the middles of as many equal parts.
+    snap: instead of each row the last key frame that appears no later, which decodes without any other; the first key
+        frame if there is none.
+    strict: a time or a count that the video does not have is an error. Otherwise times before the first row mean that,
+        times behind the last one the last; a count is at most all rows, each once; a range ends with the video; and
+        a part of the video that holds no row is the one on display at its start. Rows by number have to be there.
+    Raises ValueError if both seconds count from the same end and do not ascend, or for a `most` below 1.
+    """
+
+    selection: RowList | RowRange | Last | Times | Between | Every | Keyframes | NearestKeyframes | Spread
+    start_seconds: float | None = None
+    stop_seconds: float | None = None
+    most: int | None = None
+    snap: bool = False
+    strict: bool = True
+
+    def __post_init__(self) -> None:
+        start, stop = self.start_seconds, self.stop_seconds
+        if not all(math.isfinite(seconds or 0) for seconds in (start, stop)):
+            raise ValueError(f"from {start} s to {stop} s: both must be finite")
+        if start is not None and stop is not None and (start < 0) == (stop < 0) and stop <= start:
+            raise ValueError(f"from {start} s to {stop} s: stop must be behind start")
+        if self.most is not None and operator.index(self.most) < 1:
+            raise ValueError(f"most is {_shown(self.most)}; it must be 1 or more")
+
+
+class Resolved(NamedTuple):
+    """The rows of a selection, int64 [n], and the seconds asked for, float64 [n]; None if it names no times."""
+
+    rows: NDArray[np.int64]
+    asked: NDArray[np.float64] | None
+
+
+Selection = RowList | RowRange | Last | Times | Between | Every | Keyframes | NearestKeyframes | Spread | Refined
 
 # short names, for hwang.every(2.0)
 at, between, every, keyframes, nearest_keyframe, count = Times, Between, Every, Keyframes, NearestKeyframes, Spread
+last, refined = Last, Refined
 
 
 class _Index(Timeline, Protocol):
@@ -132,39 +183,156 @@ def resolve(selection: Selection, index: _Index, max_rows: int) -> NDArray[np.in
     or the video has no such row, LimitExceededError for more than `max_rows`; `detail` of both holds the numbers.
     Raises ClockError for times in a video without.
     """
-    count = len(index)
-    if count == 0:
+    return resolve_with_times(selection, index, max_rows).rows
+
+
+def resolve_with_times(selection: Selection, index: _Index, max_rows: int) -> Resolved:
+    """The rows as from resolve(), which raises the same, and for each the time that the selection asked for.
+
+    Rows that were moved to a key frame were asked for at the time of the frame that was there.
+    """
+    if len(index) == 0:
         raise FrameIndexError("the video has no frames", frames=0)
+    refined = selection if isinstance(selection, Refined) else Refined(selection)
+    part = _Part.of(refined, index)
+    rows, asked = _resolved(refined, part, index, max_rows if refined.most is None else MAX_RESOLVED)
+    if len(rows) == 0 and part.is_bounded:
+        raise FrameIndexError(f"{part} has none of the frames asked for", frames=len(index))
+    if refined.most is not None and refined.most < len(rows):
+        kept = _middles(refined.most, len(rows))
+        rows, asked = rows[kept], None if asked is None else asked[kept]
+    _check_amount(len(rows), max_rows)
+    if refined.snap:
+        asked = row_times(rows, index)[0] if asked is None and not index.clockless else asked
+        keys = _keyframes(index)
+        rows = keys[np.maximum(np.searchsorted(keys, rows, "right") - 1, 0)]
+    return Resolved(rows, asked)
+
+
+class _Part(NamedTuple):
+    """A part of the video: rows [first, stop), and its seconds as timestamps() counts; None: as far as there are any.
+
+    `start` and `stop_seconds` are as they were asked for, also outside the video.
+    """
+
+    first: int
+    stop: int
+    start: float | None
+    stop_seconds: float | None
+
+    @property
+    def is_bounded(self) -> bool:
+        return self.start is not None or self.stop_seconds is not None
+
+    def __str__(self) -> str:
+        start, stop = (None if seconds is None else f"{seconds:.6g} s" for seconds in (self.start, self.stop_seconds))
+        return f"the part from {start or 'the start'} to {stop or 'the end'}"
+
+    @classmethod
+    def of(cls, refined: Refined, index: _Index) -> _Part:
+        """The part of the video that is asked for. Raises FrameIndexError if it is outside and that is an error."""
+        start, stop = refined.start_seconds, refined.stop_seconds
+        if start is None and stop is None:
+            return cls(0, len(index), None, None)
+        first, end = display_seconds(index)
+        start, stop = (None if at is None else at + end if at < 0 else at for at in (start, stop))
+        inside = [first if start is None else start, end if stop is None else stop]
+        if refined.strict:
+            rows_on_display(np.array(inside), index)
+            if inside[1] <= inside[0]:
+                raise FrameIndexError(f"from {inside[0]:.6g} s to {inside[1]:.6g} s there is no frame")
+        inside[0] = min(max(inside[0], first), end)
+        inside[1] = max(min(inside[1], end), inside[0])
+        to_the_end = stop is None or stop >= end
+        rows = _between(Between(inside[0], None if to_the_end else inside[1]), index, MAX_RESOLVED)
+        row = int(rows[0]) if len(rows) else int(rows_on_display(np.array(inside[:1]), index)[0])
+        return cls(row, row + max(1, len(rows)), start, stop)
+
+    def holds(self, seconds: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """A mask of the times in the part."""
+        behind_start = seconds >= (-math.inf if self.start is None else self.start - TOLERANCE_SECONDS)
+        return behind_start & (
+            seconds < (math.inf if self.stop_seconds is None else self.stop_seconds - TOLERANCE_SECONDS)
+        )
+
+
+def _resolved(refined: Refined, part: _Part, index: _Index, max_rows: int) -> Resolved:
+    """The rows of the selection within a part of the video, neither thinned nor moved."""
+    count, selection, strict = len(index), refined.selection, refined.strict
     match selection:
         case RowList():
-            rows = check_rows(selection.rows, count)
+            rows = check_rows(_with_last(selection.rows, count), count)
+        case Last():
+            rows = np.array([part.stop - 1])
         case RowRange():
             stop = count if selection.stop is None else selection.stop
-            _check_bounds(selection.start, stop - 1, count)
-            rows = np.arange(selection.start, stop, selection.step, dtype=np.int64)
-        case Times():
-            rows = rows_on_display(times_of(selection.seconds), index)
+            _check_bounds(selection.start, stop - 1 if strict else selection.start, count)
+            rows = np.arange(selection.start, min(stop, count), selection.step, dtype=np.int64)
+        case Times() | NearestKeyframes():
+            asked = times_of(selection.seconds)
+            if strict or not np.isfinite(asked).all():
+                rows_on_display(asked, index)  # raises for a time outside
+            asked = asked[part.holds(asked)]
+            first, end = display_seconds(index)
+            inside = np.clip(asked, first, end)
+            nearest = isinstance(selection, NearestKeyframes)
+            rows = _nearest_keyframes(inside, index) if nearest else rows_on_display(inside, index)
+            return Resolved(rows, asked)
         case Between():
-            rows = _between(selection, index, max_rows)
+            rows = _between(selection if strict else _clipped(selection, index), index, max_rows)
         case Every():
-            numerator, denominator = index.time_base
-            last = (int(index.row_pts[-1]) - int(index.row_pts[0])) * numerator / denominator
-            steps = math.floor(min(max(0.0, last + TOLERANCE_SECONDS) / selection.seconds, 1e18))
-            _check_amount(steps + 1, max_rows)
-            rows = begun_by(selection.seconds * np.arange(steps + 1, dtype=np.float64), index)
+            return _every(selection.seconds, part, index, max_rows)
         case Keyframes():
             rows = _keyframes(index)
-        case NearestKeyframes():
-            rows = _nearest_keyframes(times_of(selection.seconds), index)
         case Spread():
-            if selection.count > count:
+            there = part.stop - part.first
+            if selection.count > there and strict:
                 wanted = _shown(selection.count)
-                raise FrameIndexError(f"the video has {count} frames, fewer than the {wanted} asked for", frames=count)
-            rows = (2 * np.arange(selection.count, dtype=np.int64) + 1) * count // (2 * selection.count)
+                where = f"{part}" if part.is_bounded else "the video"
+                raise FrameIndexError(f"{where} has {there} frames, fewer than the {wanted} asked for", frames=there)
+            rows = part.first + _middles(min(selection.count, there), there)
         case _:
             assert_never(selection)
-    _check_amount(len(rows), max_rows)
-    return rows
+    if part.is_bounded:
+        rows = rows[(rows >= part.first) & (rows < part.stop)]
+    return Resolved(rows, None)
+
+
+def _every(seconds: float, part: _Part, index: _Index, max_rows: int) -> Resolved:
+    """The rows on display every `seconds` from the start of the part on, up to the one at which the last row begins."""
+    first, _ = display_seconds(index)
+    numerator, denominator = index.time_base
+    last = (int(index.row_pts[-1]) - int(index.row_pts[0])) * numerator / denominator  # after the first
+    start = 0.0 if part.start is None else min(max(part.start - first, 0.0), last)
+    shown = last - start
+    if part.stop_seconds is not None:
+        shown = min(shown, part.stop_seconds - first - start - 2 * TOLERANCE_SECONDS)
+    steps = math.floor(min(max(0.0, shown + TOLERANCE_SECONDS) / seconds, 1e18))
+    _check_amount(steps + 1, max_rows)
+    after_first = start + seconds * np.arange(steps + 1, dtype=np.float64)
+    return Resolved(begun_by(after_first, index), first + after_first)
+
+
+def _middles(wanted: int, count: int) -> NDArray[np.int64]:
+    """The middles of `wanted` equal parts of [0, count), int64 [wanted]."""
+    return (2 * np.arange(wanted, dtype=np.int64) + 1) * count // (2 * wanted)
+
+
+def _with_last(rows: Rows | Sequence[SupportsIndex | Last], count: int) -> Rows:
+    """`rows` with the number of the last row in the places of Last()."""
+    if isinstance(rows, list | tuple):
+        return [count - 1 if isinstance(row, Last) else row for row in rows]
+    return rows  # type: ignore[return-value]
+
+
+def _clipped(selection: Between, index: _Index) -> Between:
+    """The part of the interval in which the video is on display."""
+    first, end = display_seconds(index)
+    start, stop = (
+        None if seconds is None else min(max(seconds, first), end)
+        for seconds in (selection.start_seconds, selection.stop_seconds)
+    )
+    return Between(first if start is None else start, stop, selection.fps)
 
 
 def rows_of(rows: Rows | Selection, index: _Index, max_rows: int) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ from function.errors import FrameOutOfRange, LimitExceeded, UnsupportedMedia
 from function.models.selection import Frames, selection_of
 from hwang.errors import ClockError, FrameIndexError, LimitExceededError
 from hwang.index import VideoIndex
-from hwang.rows import resolve
+from hwang.rows import Resolved, resolve_with_times
 
 Rows = NDArray[np.int64]
 
@@ -19,13 +19,19 @@ MAX_FRAMES: Final = 10_000_000
 
 
 def resolve_rows(frames: Frames, index: VideoIndex) -> Rows:
-    """int64 [n], n ≥ 1, in the order asked for, duplicates kept, each in [0, len(index)).
+    """int64 [n], n ≥ 1, in the order asked for, duplicates kept, each in [0, len(index)). Raises as resolve_frames."""
+    return resolve_frames(frames, index).rows
 
-    Nothing is expanded before its bounds are checked. Raises FrameOutOfRange for the first row or time outside the
-    video, LimitExceeded above MAX_FRAMES, UnsupportedMedia for times in a raw stream, which states none.
+
+def resolve_frames(frames: Frames, index: VideoIndex) -> Resolved:
+    """The rows, n ≥ 1, in the order asked for, duplicates kept, and the seconds at which they were asked for, if any.
+
+    Nothing is expanded before its bounds are checked. Raises FrameOutOfRange for a row outside the video, for the
+    first time outside if the selection is strict, and for nothing in what was asked for; LimitExceeded above
+    MAX_FRAMES, UnsupportedMedia for times in a raw stream, which states none.
     """
     try:
-        return resolve(selection_of(frames), index, MAX_FRAMES)
+        return resolve_with_times(selection_of(frames), index, MAX_FRAMES)
     except FrameIndexError as error:
         path = f"frames.timestamps[{error.detail['position']}]" if "position" in error.detail else "frames"
         raise FrameOutOfRange(f"{path}: {error}", **error.detail) from None

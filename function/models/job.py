@@ -114,11 +114,9 @@ class Job(Form):
     def frames_document(self) -> Any:
         """The frames as an event has them."""
         frames = self.frames
-        if isinstance(frames, list):
+        if isinstance(frames, list | str):
             return frames
-        if isinstance(frames, Range):
-            return f"{frames.start}:{'' if frames.stop is None else frames.stop}:{frames.step}"
-        return frames.model_dump()
+        return frames.text if isinstance(frames, Range) else frames.document()
 
     def _videos(self) -> Any:
         match self.videos:

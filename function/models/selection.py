@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final, Literal, assert_never
+from typing import Annotated, Any, Final, Literal, assert_never
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, FiniteFloat, Tag, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    FiniteFloat,
+    Tag,
+    WithJsonSchema,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from hwang import rows
@@ -19,14 +30,46 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
-class Timestamps(Model):
-    """The frames on display at these times, in seconds."""
+class Refined(Model):
+    """Fields that every selection has which is an object. `from`, `to`: seconds; negative: from the video's end."""
+
+    start: Annotated[
+        FiniteFloat | None, Field(alias="from", description="seconds on display; negative: from the end")
+    ] = None
+    stop: Annotated[FiniteFloat | None, Field(alias="to", description="as `from`; what appears then is left out")] = (
+        None
+    )
+    most: Annotated[int | None, Field(alias="max", ge=1, description="at most so many frames, evenly thinned")] = None
+    snap: Annotated[
+        Literal["keyframe"] | None, Field(description="instead of each frame the last keyframe no later")
+    ] = None
+    strict: Annotated[bool, Field(description="refuse what the video cannot fill, as version 1 did")] = False
+
+    @model_validator(mode="after")
+    def _ascends(self) -> Refined:
+        start, stop = self.start, self.stop
+        if start is not None and stop is not None and (start < 0) == (stop < 0) and stop <= start:
+            raise PydanticCustomError("selection", "has no frames: its `to` must be behind its `from`")
+        return self
+
+    @model_serializer
+    def document(self) -> dict[str, Any]:
+        """The fields that were given a value, by their names in an event."""
+        return {
+            field.alias or name: value
+            for name, field in type(self).model_fields.items()
+            if (value := getattr(self, name)) is not None and value is not False
+        }
+
+
+class Timestamps(Refined):
+    """The frames on display at these times, in seconds: before the first frame that one, behind the last the last."""
 
     timestamps: Annotated[list[FiniteFloat], Field(min_length=1, fail_fast=True)]
 
 
-class EverySeconds(Model):
-    """The frames on display at 0, s, 2 s, … after the first."""
+class EverySeconds(Refined):
+    """The frames on display at `from` (by default when the first one appears) and each so many seconds after that."""
 
     every_seconds: Annotated[FiniteFloat, Field(gt=0)]
 
@@ -37,14 +80,14 @@ def _only_true(value: object) -> object:
     return value
 
 
-class Keyframes(Model):
+class Keyframes(Refined):
     """The frames that decode without any other."""
 
     keyframes: Annotated[Literal[True], BeforeValidator(_only_true)]
 
 
-class Count(Model):
-    """This many frames, spread evenly: the middles of as many equal parts."""
+class Count(Refined):
+    """This many frames, spread evenly: the middles of as many equal parts. A shorter video: all, each once."""
 
     count: Annotated[int, Field(ge=1)]
 
@@ -55,6 +98,11 @@ class Range(Model):
     start: int
     stop: int | None
     step: int
+
+    @property
+    def text(self) -> str:
+        """The range as an event has it."""
+        return f"{self.start}:{'' if self.stop is None else self.stop}:{self.step}"
 
 
 def _parse_range(text: object) -> Range:
@@ -78,39 +126,97 @@ _RANGE_SCHEMA: Final = {
     "description": "rows as in Python: start:stop or start:stop:step; all of them",
     "examples": ["0:100", "0:1000:10", "all"],
 }
+_LAST: Final = "last"
+RowList = Annotated[list[int], Field(min_length=1, fail_fast=True)]
+_Row = Annotated[
+    Annotated[int, Tag("<row>")] | Annotated[Literal["last"], Tag("<last>")],
+    Discriminator(lambda row: "<last>" if row == _LAST else "<row>"),
+]
+RowsWithLast = Annotated[list[_Row], Field(min_length=1, fail_fast=True)]  # apart: it takes longer to validate
+RowRange = Annotated[Range, BeforeValidator(_parse_range), WithJsonSchema(_RANGE_SCHEMA)]
+
+
+def _rows_kind(value: object) -> str | None:
+    if isinstance(value, list):
+        return "<rows with last>" if _LAST in value else "<rows>"
+    if value == _LAST:
+        return "<last>"
+    return "<range>" if isinstance(value, str | Range) else None
+
+
+class SomeRows(Refined):
+    """The rows of a list or a range, by default all, where `from`, `to` and the like are asked of them."""
+
+    rows: Annotated[
+        Annotated[RowList, Tag("<rows>")]
+        | Annotated[RowsWithLast, Tag("<rows with last>")]
+        | Annotated[RowRange, Tag("<range>")]
+        | Annotated[Literal["last"], Tag("<last>")],
+        Discriminator(
+            _rows_kind,
+            custom_error_type="rows",
+            custom_error_message='must be a list of rows, a range like "0:100", "all" or "last"',
+        ),
+    ] = Range(start=0, stop=None, step=1)
+
+    @model_serializer
+    def document(self) -> dict[str, Any]:
+        """The fields that were given a value, by their names in an event."""
+        return {**Refined.document(self), "rows": self.rows.text if isinstance(self.rows, Range) else self.rows}
+
+
 SELECTIONS: Final = ("timestamps", "every_seconds", "keyframes", "count")
+REFINEMENTS: Final = tuple(field.alias or name for name, field in Refined.model_fields.items())
 
 
 def _frames_kind(value: object) -> str | None:
-    if isinstance(value, list):
-        return "<rows>"
-    if isinstance(value, str | Range):
-        return "<range>"
-    names = type(value).model_fields if isinstance(value, Model) else value if isinstance(value, dict) else ()
-    return next((f"<{name}>" for name in SELECTIONS if name in names), None)
+    if isinstance(value, dict):
+        kind = next((f"<{name}>" for name in SELECTIONS if name in value), None)
+        return kind or ("<some>" if any(name in value for name in ("rows", *REFINEMENTS)) else None)
+    return _rows_kind(value)
 
 
 Frames = Annotated[
-    Annotated[list[int], Field(min_length=1, fail_fast=True), Tag("<rows>")]
-    | Annotated[Range, BeforeValidator(_parse_range), Tag("<range>"), WithJsonSchema(_RANGE_SCHEMA)]
+    Annotated[RowList, Tag("<rows>")]
+    | Annotated[RowsWithLast, Tag("<rows with last>")]
+    | Annotated[RowRange, Tag("<range>")]
+    | Annotated[Literal["last"], Tag("<last>")]
     | Annotated[Timestamps, Tag("<timestamps>")]
     | Annotated[EverySeconds, Tag("<every_seconds>")]
     | Annotated[Keyframes, Tag("<keyframes>")]
-    | Annotated[Count, Tag("<count>")],
+    | Annotated[Count, Tag("<count>")]
+    | Annotated[SomeRows, Tag("<some>")],
     Discriminator(
         _frames_kind,
         custom_error_type="frames",
-        custom_error_message='must be a list of rows, a range like "0:100", "all", or an object with '
-        "timestamps, every_seconds, keyframes or count",
+        custom_error_message='must be a list of rows, a range like "0:100", "all", "last", or an object with '
+        "timestamps, every_seconds, keyframes, count, or from and to",
     ),
 ]
 
 
-def selection_of(frames: Frames) -> rows.Selection:
+def selection_of(frames: Frames) -> rows.Refined:
     """The same selection in the types of hwang.rows."""
+    if not isinstance(frames, Refined):
+        return rows.Refined(_plain(frames), strict=False)
+    return rows.Refined(
+        _plain(frames),
+        frames.start,
+        frames.stop,
+        most=frames.most,
+        snap=frames.snap is not None,
+        strict=frames.strict,
+    )
+
+
+def _plain(
+    frames: Frames,
+) -> rows.RowList | rows.RowRange | rows.Last | rows.Times | rows.Every | rows.Keyframes | rows.Spread:
     match frames:
         case list():
-            return rows.RowList(frames)
+            return rows.RowList([rows.Last() if row == _LAST else row for row in frames])
+        case "last":
+            return rows.Last()
         case Range():
             return rows.RowRange(frames.start, frames.stop, frames.step)
         case Timestamps():
@@ -121,5 +227,7 @@ def selection_of(frames: Frames) -> rows.Selection:
             return rows.Keyframes()
         case Count():
             return rows.Spread(frames.count)
+        case SomeRows():
+            return _plain(frames.rows)
         case _:
             assert_never(frames)
