@@ -15,6 +15,7 @@ __all__ = [
     "begun_by",
     "credible_duration",
     "display_seconds",
+    "played_ticks",
     "row_times",
     "rows_on_display",
     "times_of",
@@ -22,6 +23,10 @@ __all__ = [
 
 TOLERANCE_SECONDS = 1e-6
 """Times are written with a few decimals: 0.041667 means the frame at 1/24 s."""
+
+
+_UNKNOWN_FPS = 25
+"""Frames per second of a lone frame that states no duration, where it has to have one."""
 
 
 class Timeline(Protocol):
@@ -110,6 +115,34 @@ def row_times(rows: NDArray[np.int64], index: Timeline) -> tuple[NDArray[np.floa
     second = index.time_base[0] / index.time_base[1]
     ticks = (pts[np.minimum(rows + 1, last)] - pts[rows]).astype(np.float64)
     return pts[rows].astype(np.float64) * second, np.where(rows == last, mean_interval(index), ticks * second)
+
+
+def played_ticks(rows: NDArray[np.int64], index: Timeline, max_ticks: int) -> tuple[NDArray[np.int64], int]:
+    """The ticks for which each of `rows` ([n]) is shown so that they keep their times, int64 [n], and ticks per second.
+
+    A row is shown until the one asked for next appears, the last row, and one that is followed by an earlier one, as
+    long as in the video; rows that repeat share that time. Ticks are those of the video, or finer where rows repeat,
+    and coarser if they were finer than a microsecond, or if a row were shown for more than `max_ticks`. A row lasts a
+    tick at least. Raises ClockError if the rows have no times.
+    """
+    _check_clock(index)
+    numerator, denominator = index.time_base
+    starts = np.flatnonzero(np.append(True, rows[1:] != rows[:-1]))  # of rows that repeat
+    repeats = np.diff(np.append(starts, len(rows)))
+    shown = rows[starts]
+    begins = index.row_pts[shown]
+    own = row_times(shown, index)[1] * (denominator / numerator)
+    until_next = np.append(np.diff(begins), 0)
+    own = np.nan_to_num(own, nan=denominator / numerator / _UNKNOWN_FPS)
+    ticks = np.maximum(np.where(until_next > 0, until_next, own), 1)
+    per_second = denominator * int(repeats.max())
+    longest = float((ticks / repeats).max()) * numerator / denominator  # seconds
+    scale = max(1, min(per_second, max(1_000_000, denominator), int(max_ticks / longest)))
+    place = np.arange(len(rows)) - np.repeat(starts, repeats)
+    before = np.repeat(np.cumsum(ticks) - ticks, repeats)
+    edges = np.append(before + np.repeat(ticks / repeats, repeats) * place, ticks.sum())
+    durations = np.diff(np.rint(edges * (numerator * scale / denominator)))
+    return np.clip(durations, 1, max_ticks).astype(np.int64), scale
 
 
 def mean_interval(index: Timeline) -> float:

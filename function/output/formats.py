@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -22,10 +22,12 @@ from function.output.decoded import DecodedFrames, encode
 from function.output.publish import Publication
 from function.output.shards import write_shards
 from hwang.index import UNKNOWN_COLOR, Color, VideoIndex
+from hwang.isobmff.retime import MAX_FRAME_TICKS
+from hwang.timeline import played_ticks
 
 _COPY_BYTES: Final = 1 << 20
 _CRF: Final = 20
-_FPS: Final = 25.0  # of a clip of a video that has no rate
+_FPS: Final = 25.0  # of a clip of a video that states no times
 
 
 def write(publication: Publication, frames: DecodedFrames) -> list[Written]:
@@ -78,16 +80,20 @@ def _write_contact_sheet(publication: Publication, frames: DecodedFrames) -> lis
 
 
 def _write_clip(publication: Publication, frames: DecodedFrames) -> list[Written]:
-    """An MP4 of the frames one after another, H.264; made in temporary storage."""
+    """An MP4 of the frames one after another, H.264, at their own times or a rate; made in temporary storage."""
     from hwang.mp4writer import Mp4Writer
 
     request, index = frames.request, frames.pictures.decoder.video_index
-    rate = Fraction(request.fps or index.fps() or _FPS).limit_denominator(1001)
+    times: dict[str, Any] = {}
+    if request.fps or index.clockless:
+        rate = Fraction(request.fps or _FPS).limit_denominator(1001)
+        times["fps"] = rate.numerator, rate.denominator
+    else:
+        times["durations"], times["timescale"] = played_ticks(frames.pictures.rows, index, MAX_FRAME_TICKS)
     crf = _CRF if request.quality is None else round(51 - request.quality / 2)
     count, height, width, _ = frames.shape
-    fps = rate.numerator, rate.denominator
     with tempfile.TemporaryFile() as file:
-        with Mp4Writer(file, width, height, frames=count, fps=fps, crf=crf, color=_color(index)) as clip:
+        with Mp4Writer(file, width, height, frames=count, crf=crf, color=_color(index), **times) as clip:
             for _, planes in frames.pictures.planes(frames.pictures.rows):
                 clip.write(planes)
         size = file.seek(0, io.SEEK_END)

@@ -23,6 +23,6 @@ def noise(count: int, width: int, height: int) -> hwang.Planes:
 
 def write_mp4(path: Path, pictures: hwang.Planes, **options: Any) -> Path:
     count, height, width = pictures.y.shape
-    with path.open("wb") as file, hwang.Mp4Writer(file, width, height, **{"frames": count, **options}) as writer:
+    with path.open("w+b") as file, hwang.Mp4Writer(file, width, height, **{"frames": count, **options}) as writer:
         writer.write(pictures)
     return path
