@@ -20,7 +20,7 @@ from function.errors import ApplyFailed, BadRequest, LimitExceeded, UnsupportedM
 from function.frames import own_code
 from function.frames.pictures import Pictures, Shape, SizeMisstatedError
 from function.frames.reduce import REDUCTIONS, Reduced
-from function.frames.rows import Rows, resolve_rows
+from function.frames.rows import Rows, frame_list, resolve_frames
 from function.frames.shared import SharedDecode
 from function.models.event import Decode
 from function.models.fingerprint import fingerprint
@@ -30,7 +30,6 @@ from function.models.result import (
     MAX_ANSWER_BYTES,
     Applied,
     DecodeResult,
-    FrameList,
     Inline,
     OneResult,
     Partial,
@@ -142,7 +141,8 @@ class _DecodeRun:
 
     def __init__(self, request: Decode, session: Session, video: OpenVideo, asked: str) -> None:
         self._request, self._session, self._video, self._asked = request, session, video, asked
-        self._rows = resolve_rows(request.frames, video.index)
+        self._found = resolve_frames(request.frames, video.index)
+        self._rows = self._found.rows
         self._shared = SharedDecode(video.decoder, session.clock) if request.outputs else None
         decoder = self._shared or video.decoder
         plan = make_plan(video.index, self._rows)
@@ -179,7 +179,7 @@ class _DecodeRun:
         result = DecodeResult(
             request=self._asked,
             video=self._video.facts,
-            frames=FrameList.of(self._rows.tolist(), self._video.index.timestamps()[self._rows].tolist()),
+            frames=frame_list(self._found, self._video.index),
             output=[written for one in made for written in one.written],
             objects=sum(len(one.written) for one in made),
             manifest=f"s3://{place.bucket}/{place.manifest_key}" if place else None,

@@ -9,11 +9,11 @@ from function.actions.cost import BYTES_PER_SECOND, REQUEST_SECONDS, Rates, core
 from function.actions.limits import DecodeEstimate, function_memory
 from function.errors import BadRequest
 from function.frames.pictures import Shape
-from function.frames.rows import resolve_rows
+from function.frames.rows import frame_list, resolve_frames
 from function.models.event import Index, Plan, Probe
 from function.models.formats import REDUCTION_FORMAT
 from function.models.places import Output
-from function.models.result import Cost, FrameList, IndexResult, PlanResult, ProbeResult, Result, as_json, returned
+from function.models.result import Cost, IndexResult, PlanResult, ProbeResult, Result, as_json, returned
 from function.output.publish import Publication
 from function.output.undo_log import Journal
 from function.s3 import CONNECTIONS
@@ -33,12 +33,12 @@ def plan(request: Plan, session: Session) -> dict[str, Any]:
     """Return the cost of a decode with the same fields: requests, bytes, memory, time."""
     with OpenVideo.of(session, request.video) as video:
         index = video.index
-        rows = resolve_rows(request.frames, index)
+        found = resolve_frames(request.frames, index)
         size = (index.width, index.height)
         written_as = request.format if request.format and request.makes_frames else REDUCTION_FORMAT
         estimate = DecodeEstimate(
             index,
-            make_plan(index, rows),
+            make_plan(index, found.rows),
             Shape.of(size, request.size, 0),
             written_as,
             request,
@@ -47,7 +47,7 @@ def plan(request: Plan, session: Session) -> dict[str, Any]:
         memory = function_memory()
         result = PlanResult(
             video=video.facts,
-            frames=FrameList.of(rows.tolist(), index.timestamps()[rows].tolist()),
+            frames=frame_list(found, index),
             cost=Cost(
                 requests=len(estimate.plan.ranges),
                 bytes=estimate.plan.bytes_to_read,

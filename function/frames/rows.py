@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from function.errors import FrameOutOfRange, LimitExceeded, UnsupportedMedia
+from function.models.result import FrameList
 from function.models.selection import Frames, selection_of
 from hwang.errors import ClockError, FrameIndexError, LimitExceededError
 from hwang.index import VideoIndex
@@ -16,6 +17,12 @@ from hwang.rows import Resolved, resolve_with_times
 Rows = NDArray[np.int64]
 
 MAX_FRAMES: Final = 10_000_000
+
+
+def frame_list(found: Resolved, index: VideoIndex) -> FrameList:
+    """The rows and their times as results state them."""
+    seconds = index.timestamps()[found.rows].tolist()
+    return FrameList.of(found.rows.tolist(), seconds, None if found.asked is None else found.asked.tolist())
 
 
 def resolve_rows(frames: Frames, index: VideoIndex) -> Rows:

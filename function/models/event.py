@@ -107,6 +107,12 @@ class Decode(Form, _Asked):
         takes = "takes_apply" if self.apply else "takes_frames"
         return [name for name in formats_of(extension) if getattr(FORMATS[name], takes)]
 
+    @property
+    def keeps_times(self) -> bool:
+        """True for a clip whose frames are shown at their own times: since version 2, unless `fps` is given."""
+        fitting = [self.format] if self.format else self._fitting(self.output.extension) if self.output else []
+        return self.fps is None and any(FORMATS[name].writer == "clip" for name in fitting)
+
     def resolved_format(self, frame_count: int) -> Format:
         """The format to write: the stated one, or that of the output's extension, which for one frame is a picture's.
 

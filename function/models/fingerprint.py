@@ -22,6 +22,8 @@ def fingerprint(request: Model, versions: list[str]) -> str:
     """Return 32 hexadecimal digits. `versions`: ETags of the inputs. How the result is stored does not count."""
     question = request.model_dump(mode="json", exclude=_HOW)
     question = {name: value for name, value in question.items() if value is not None or name not in _LATER}
+    if getattr(request, "keeps_times", False):
+        question["times"] = "kept"  # those of version 1 were not
     return digest([question, versions])
 
 

@@ -34,16 +34,21 @@ class Written(Model):
 
 
 class FrameList(Model):
-    """The frames in the order asked for: rows, and the seconds at which they are on display."""
+    """The frames in the order asked for: rows, the seconds at which they are on display, and those asked for.
+
+    `asked` is there if the selection names times, or has moved its frames to keyframes.
+    """
 
     count: int
     rows: list[int] | None = None
     timestamps: list[float] | None = None
+    asked: list[float] | None = None
 
     @classmethod
-    def of(cls, rows: list[int], seconds: list[float]) -> FrameList:
+    def of(cls, rows: list[int], seconds: list[float], asked: list[float] | None = None) -> FrameList:
         """The list of these rows; seconds that are NaN are left out, as JSON has no such number."""
-        return cls(count=len(rows), rows=rows, timestamps=None if any(map(math.isnan, seconds)) else seconds)
+        timestamps = None if any(map(math.isnan, seconds)) else seconds
+        return cls(count=len(rows), rows=rows, timestamps=timestamps, asked=asked)
 
 
 class VideoFacts(Model):

@@ -170,6 +170,9 @@ REFINEMENTS: Final = tuple(field.alias or name for name, field in Refined.model_
 
 
 def _frames_kind(value: object) -> str | None:
+    """The tag of the member of Frames, for its value in an event, and for the model when it is written again."""
+    if isinstance(value, Refined):
+        return next((f"<{name}>" for name in SELECTIONS if hasattr(value, name)), "<some>")
     if isinstance(value, dict):
         kind = next((f"<{name}>" for name in SELECTIONS if name in value), None)
         return kind or ("<some>" if any(name in value for name in ("rows", *REFINEMENTS)) else None)

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from hwang.cli import frames, inspect
 from hwang.cli.text import row_list
-from hwang.cli.video import ROWS_HELP, UsageError, parse_every, parse_rate, parse_rows
+from hwang.cli.video import ROWS_HELP, UsageError, parse_every, parse_rate, parse_rows, parse_seconds
 from hwang.errors import ClockError, CorruptFrameError, FrameIndexError, HwangError
 from hwang.plan import REQUEST_COST_BYTES
 
@@ -104,6 +104,18 @@ def make_parser() -> argparse.ArgumentParser:
     either = rows.add_mutually_exclusive_group(required=True)
     either.add_argument("rows", metavar="ROWS", nargs="?", type=parse_rows, help="such as 0,100,5000; see below")
     either.add_argument("--every", metavar="SECONDS", type=parse_every, help="instead of ROWS: one frame each SECONDS")
+    until = "negative: from the end, as in"
+    rows.add_argument(
+        "--from",
+        dest="start",
+        type=parse_seconds,
+        metavar="SECONDS",
+        help=f"only what is shown from then on; {until} --from=-9",
+    )
+    rows.add_argument(
+        "--to", dest="stop", type=parse_seconds, metavar="SECONDS", help=f"only what is shown before; {until} --to=-5"
+    )
+    rows.add_argument("--snap", action="store_true", help="instead of each frame the last key frame no later: cheap")
     rows.add_argument("--index", metavar="INDEX", help="the index of FILE, as written by the command 'index'")
     writing = _Parser(add_help=False)
     writing.add_argument("--force", action="store_true", help="overwrite existing files")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from hwang.errors import LimitExceededError
 from hwang.index import MAX_SAMPLES, VideoIndex, rate_of
 from hwang.isobmff.file import read_index
-from hwang.rows import Every, Keyframes, RowList, RowRange, Selection, Times, resolve
+from hwang.rows import Every, Keyframes, Last, Refined, RowList, RowRange, Times, resolve
 from hwang.sources import CountingSource, open_source
 
 if TYPE_CHECKING:
@@ -28,11 +28,15 @@ ROWS is a list of any of these, with commas between them; order and duplicates a
   0:1000:10    rows 0, 10, ... 990: START:STOP[:STEP], below STOP; without one from the first, to the last row
   1.5s         the frame on display at that time
   keyframes    rows that decoding can start at
+  last         the last row
   all          every row
 """
 
 _RANGE = re.compile(r"(\d*):(\d*)(?::(\d*))?", re.ASCII)
 _TIME = re.compile(r"(-?(?:\d+\.?\d*|\.\d+))s", re.ASCII)
+
+
+_Item = RowList | RowRange | Last | Times | Every | Keyframes
 
 
 class UsageError(Exception):
@@ -73,7 +77,7 @@ def index_video(video: str | bytes, arguments: Namespace) -> tuple[VideoIndex, d
     return index, {"bytes": read.bytes_read, "requests": read.requests, "milliseconds": milliseconds}
 
 
-def parse_rows(text: str) -> tuple[Selection, ...]:
+def parse_rows(text: str) -> tuple[_Item, ...]:
     """ROWS as selections. Raises ArgumentTypeError for anything else."""
     return tuple(_parse_item(item.strip()) for item in text.split(","))
 
@@ -87,7 +91,7 @@ def parse_rate(text: str) -> tuple[int, int]:
         raise ArgumentTypeError(f"'{text}' is no rate; it is like 25 or 30000/1001") from None
 
 
-def parse_every(text: str) -> tuple[Selection, ...]:
+def parse_every(text: str) -> tuple[_Item, ...]:
     """The SECONDS of --every as a selection. Raises ArgumentTypeError or ValueError for anything else."""
     seconds = float(text.removesuffix("s"))
     if not 0 < seconds < math.inf:
@@ -95,19 +99,31 @@ def parse_every(text: str) -> tuple[Selection, ...]:
     return (Every(seconds),)
 
 
+def parse_seconds(text: str) -> float:
+    """The SECONDS of --from and --to. Raises ValueError for anything else."""
+    return float(text.removesuffix("s"))
+
+
 def selected_rows(arguments: Namespace, index: VideoIndex) -> NDArray[np.int64]:
     """int64 [n], n > 0, of ROWS or --every. Raises UsageError for too many, FrameIndexError outside the video."""
+    start, stop, snap = arguments.start, arguments.stop, arguments.snap
     try:
-        return np.concatenate([resolve(item, index, MAX_SAMPLES) for item in arguments.rows or arguments.every])
+        refined = [Refined(item, start, stop, snap=snap) for item in arguments.rows or arguments.every]
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    try:
+        return np.concatenate([resolve(item, index, MAX_SAMPLES) for item in refined])
     except LimitExceededError as error:
         raise UsageError(f"{error}; take a longer interval") from None
 
 
-def _parse_item(item: str) -> Selection:
+def _parse_item(item: str) -> _Item:
     if item == "all":
         return RowRange()
     if item == "keyframes":
         return Keyframes()
+    if item == "last":
+        return Last()
     if item.isascii() and item.isdigit():
         return RowList((int(item),))
     if match := _TIME.fullmatch(item):
@@ -118,7 +134,11 @@ def _parse_item(item: str) -> Selection:
         if rows.step == 0 or (rows.stop is not None and rows.stop <= rows.start):
             raise ArgumentTypeError(f"'{item}' selects no rows")
         return rows
-    hint = "rows do not count from the end" if item.startswith("-") else "rows are like 7, 0:1000:10, 1.5s, keyframes"
+    hint = (
+        "rows do not count from the end"
+        if item.startswith("-")
+        else "rows are like 7, 0:1000:10, 1.5s, keyframes, last"
+    )
     raise ArgumentTypeError(f"'{item}' is no row; {hint}")
 
 
