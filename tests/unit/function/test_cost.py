@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 import pytest
@@ -10,14 +10,18 @@ import pytest
 from function.actions import cost
 from function.actions.cost import Rates, cores_of
 from function.frames.pictures import Shape
+from function.models.event import Plan, parse_event
 from function.models.form import Reduce, Size, Treatment
 from function.models.formats import FORMATS, Format
+from function.session import Session
 from hwang.plan import make_plan
-from tests.unit.function.fakedecoder import index_of
+from tests.support.fakes3 import FakeS3
+from tests.unit.function.fakedecoder import VIDEO, index_of, install
 
 HD = (1280, 720)
 MEGAPIXELS = 0.9216
 CONVERT = 0.0015  # seconds a megapixel
+OPEN_MS = 180
 # Seconds of one core to make a megapixel of each format, measured on the machine that docs/jobs.md speaks of. Others
 # are faster or slower by a factor of three, all formats alike.
 MEASURED: dict[Format, float] = {
@@ -141,3 +145,24 @@ def test_own_code_costs_what_is_known_of_it_nothing() -> None:
     made = Treatment.model_validate({"frames": "all", "apply": "embed"})
     of_results = Rates.of(index_of(10, HD), Shape.of(HD, None, 0), "npz", made, 1)
     assert of_results.frame == exactly((CONVERT + 0.002) * MEGAPIXELS)
+
+
+def test_a_plan_shows_that_snapped_frames_cost_less_than_a_tenth(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, index_of(15_000, HD, gop=250))
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1769")
+    asked = {"action": "plan", "video": VIDEO, "format": "jpeg", "size": {"max_side": 320}}
+    exact, snapped = (
+        plan_of({**asked, "frames": {"every_seconds": 10, "from": 5, **snap}}) for snap in ({}, {"snap": "keyframe"})
+    )
+    assert (exact["cost"]["samples"], snapped["cost"]["samples"]) == (60 * 126, 60)
+    assert snapped["cost"]["milliseconds"] - OPEN_MS < (exact["cost"]["milliseconds"] - OPEN_MS) / 10
+    assert snapped["frames"]["timestamps"] == [10.0 * n for n in range(60)]
+    assert snapped["frames"]["asked"] == exact["frames"]["asked"] == [10.0 * n + 5 for n in range(60)]
+
+
+def plan_of(event: dict[str, Any]) -> dict[str, Any]:
+    from function.actions.inspect import plan as action
+
+    request = parse_event(event)
+    assert isinstance(request, Plan)
+    return action(request, Session(cast("Any", FakeS3())))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
 import json
 import time
@@ -168,11 +169,29 @@ def test_a_clip_has_the_frames_at_the_videos_rate(video: FakeVideo) -> None:
     np.testing.assert_array_equal(clip.pictures, frames([4, 3, 4])[..., 0])
     assert (clip.width, clip.height) == (WIDTH, HEIGHT)
     assert clip.arguments["frames"] == 3
-    assert clip.arguments["fps"] == (25, 1)
+    assert (list(clip.arguments["durations"]), clip.arguments["timescale"]) == ([1, 1, 1], 25)
     assert clip.arguments["crf"] == 20
     assert client.objects["a.mp4"] == frames([4, 3, 4])[..., 0].tobytes()
     assert client.versions["a.mp4"][-1].sent["ContentType"] == "video/mp4"
     assert result["output"][0]["shape"] == [3, HEIGHT, WIDTH, 3]
+
+
+def test_a_clip_shows_each_frame_until_the_next_one_of_it_appears(monkeypatch: pytest.MonkeyPatch) -> None:
+    index = dataclasses.replace(index_of(5, (WIDTH, HEIGHT)), row_pts=np.array([0, 10, 11, 40, 42]))
+    video = install(monkeypatch, index)
+    decode(FakeS3(), frames="all", output="s3://out/a.mp4")
+    decode(FakeS3(), frames=[0, 3, 4], output="s3://out/a.mp4")
+    decode(FakeS3(), frames="all", output="s3://out/a.mp4", fps=10)
+    whole, some, constant = (clip.arguments for clip in video.clips)
+    assert list(whole["durations"]) == [10, 1, 29, 2, 10]
+    assert list(some["durations"]) == [40, 2, 10]
+    assert (constant["fps"], "durations" in constant) == ((10, 1), False)
+
+
+def test_a_clip_of_a_video_without_times_has_a_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    video = install(monkeypatch, index_of(5, (WIDTH, HEIGHT), clockless=True, duration_ticks=0))
+    decode(FakeS3(), frames="all", output="s3://out/a.mp4")
+    assert (video.clips[0].arguments["fps"], "durations" in video.clips[0].arguments) == ((25, 1), False)
 
 
 @pytest.mark.parametrize(
@@ -321,6 +340,29 @@ def test_the_manifest_is_the_whole_answer(video: FakeVideo) -> None:
     assert client.log[-1] == "put_object a.npy.manifest.json"
     assert video.source.closed
     assert {"open", "decode", "write", "total"} <= set(result["milliseconds"])
+
+
+@pytest.mark.usefixtures("video")
+def test_the_answer_tells_which_time_got_which_picture() -> None:
+    client = FakeS3()
+    result = decode(client, frames={"every_seconds": 0.03, "to": 0.2}, output="s3://out/run/")
+    frames = result["frames"]
+    assert frames["asked"] == pytest.approx([0, 0.03, 0.06, 0.09, 0.12, 0.15, 0.18])
+    assert frames["rows"] == [0, 0, 1, 2, 3, 3, 4]
+    assert frames["timestamps"] == pytest.approx([0, 0, 0.04, 0.08, 0.12, 0.12, 0.16])
+    picture_of = {written["row"]: written["uri"] for written in result["output"]}
+    assert [picture_of[row] for row in frames["rows"]] == [
+        f"s3://out/run/frame-{row:06d}.jpg" for row in (0, 0, 1, 2, 3, 3, 4)
+    ]
+    assert json.loads(client.objects["run/_manifest.json"])["frames"] == frames
+    assert "asked" not in decode(client, frames=[3, 4], output="s3://out/run/")["frames"]
+
+
+def test_a_snapped_frame_costs_a_sample_and_has_its_own_time(video: FakeVideo) -> None:
+    result = decode(FakeS3(), frames={"timestamps": [0.5, 1.1], "snap": "keyframe"}, output="s3://out/a.npz")
+    assert result["frames"] == {"count": 2, "rows": [10, 25], "timestamps": [0.4, 1.0], "asked": [0.5, 1.1]}
+    assert result["counters"]["samples_decoded"] == 2
+    assert video.decoder.decoded == [10, 25]
 
 
 def test_a_long_answer_is_cut_and_its_manifest_is_not(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,12 @@ FRAMES: list[Any] = [
     {"every_seconds": 0.5},
     {"keyframes": True},
     {"count": 16},
+    "last",
+    [0, "last"],
+    {"count": 16, "from": 10, "to": -5, "max": 7, "snap": "keyframe", "strict": True},
+    {"from": 10},
+    {"rows": [0, "last"], "to": 3},
+    {"rows": "::5", "max": 3},
 ]
 
 

@@ -15,7 +15,7 @@ from function.frames.rows import MAX_FRAMES, resolve_rows
 from function.models.event import Decode, parse_event
 from function.models.selection import Frames
 from hwang.cli.main import make_parser
-from hwang.cli.video import selected_rows
+from hwang.cli.video import UsageError, selected_rows
 from hwang.index import VideoIndex
 from tests.unit.hwang.timelines import constant_rate, timelines
 
@@ -29,6 +29,13 @@ def _frames(frames: object) -> Frames:
 def rows(frames: object, index: VideoIndex) -> list[int]:
     found: list[int] = resolve_rows(_frames(frames), index).tolist()
     return found
+
+
+def strictly(frames: Any) -> Any:
+    """The same frames, refused if the video cannot fill them."""
+    if isinstance(frames, list):
+        return frames
+    return {**(frames if isinstance(frames, dict) else {"rows": frames}), "strict": True}
 
 
 @pytest.mark.parametrize(
@@ -51,6 +58,18 @@ def rows(frames: object, index: VideoIndex) -> list[int]:
         ({"every_seconds": 0.5}, [0, 12, 24, 36, 48]),
         ({"every_seconds": 1e9}, [0]),
         ({"timestamps": [0, 0.04, 0.0417, 1, 2.05]}, [0, 0, 1, 24, 49]),
+        ("last", [49]),
+        ([0, "last", 3], [0, 49, 3]),
+        ({"rows": "last"}, [49]),
+        ({"from": 1, "to": 1.125}, [24, 25, 26]),
+        ({"rows": "::10", "to": 1}, [0, 10, 20]),
+        ({"rows": [7, "last", 48], "from": 1}, [49, 48]),
+        ({"every_seconds": 0.5, "from": 0.75, "to": -0.4}, [18, 30]),
+        ({"count": 2, "from": 1}, [30, 43]),
+        ({"keyframes": True, "to": 1}, [0, 12]),
+        ({"timestamps": [0, 1.1], "snap": "keyframe"}, [0, 24]),
+        ({"rows": "all", "max": 2}, [12, 37]),
+        ({"keyframes": True, "max": 1}, [24]),
     ],
 )
 def test_frames_mean_rows(frames: object, expected: list[int]) -> None:
@@ -68,14 +87,16 @@ def test_frames_mean_rows(frames: object, expected: list[int]) -> None:
         ([10**30], "1e+30"),
         ([10**400], "300 digits"),
         ([-(10**30)], "-1e+30"),
-        ("0:51", "50"),
-        ("0:100", "99"),
         ("50:", "50"),
-        ("0:1000000000000", "999999999999"),
-        ({"count": 51}, "51"),
-        ({"count": 10**40}, "1e+40"),
-        ({"timestamps": [0, -0.5]}, "timestamps[1]"),
-        ({"timestamps": [2.2]}, "timestamps[0]"),
+        ({"rows": "50:", "strict": True}, "50"),
+        ({"rows": "0:51", "strict": True}, "50"),
+        ({"rows": "0:100", "strict": True}, "99"),
+        ({"rows": "0:1000000000000", "strict": True}, "999999999999"),
+        ({"count": 51, "strict": True}, "51"),
+        ({"count": 10**40, "strict": True}, "1e+40"),
+        ({"timestamps": [0, -0.5], "strict": True}, "timestamps[1]"),
+        ({"timestamps": [2.2], "strict": True}, "timestamps[0]"),
+        ({"every_seconds": 1, "from": 2.2, "strict": True}, "2.2 s"),
     ],
 )
 def test_a_frame_outside_the_video_is_named_with_the_count(frames: object, named: str) -> None:
@@ -83,6 +104,26 @@ def test_a_frame_outside_the_video_is_named_with_the_count(frames: object, named
         rows(frames, constant_rate(50))
     assert named in caught.value.message
     assert "50" in caught.value.message or "2.08333 s" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("frames", "expected"),
+    [
+        ("48:100", [48, 49]),
+        ("0:1000000000000:40", [0, 40]),
+        ({"count": 51}, list(range(50))),
+        ({"count": 10**40}, list(range(50))),
+        ({"timestamps": [0, -0.5, 2.2, 1e300]}, [0, 0, 49, 49]),
+        ({"every_seconds": 1, "from": 9}, [49]),
+        ({"count": 3, "from": 1, "to": -1.5}, [24]),
+    ],
+)
+def test_what_a_short_video_cannot_fill_gives_what_is_there_unless_it_is_strict(
+    frames: Any, expected: list[int]
+) -> None:
+    assert rows(frames, constant_rate(50)) == expected
+    with pytest.raises(FrameOutOfRange):
+        rows(strictly(frames), constant_rate(50))
 
 
 def test_a_video_without_frames_is_out_of_range() -> None:
@@ -96,10 +137,11 @@ def test_a_tiny_interval_is_refused_by_arithmetic() -> None:
             rows({"every_seconds": interval}, constant_rate(50))
 
 
-def test_a_time_before_a_late_first_frame_is_out_of_range_but_intervals_start_there() -> None:
+def test_a_time_before_a_late_first_frame_means_that_and_intervals_start_there() -> None:
     late = constant_rate(50, first=24)
+    assert rows({"timestamps": [0.5]}, late) == [0]
     with pytest.raises(FrameOutOfRange):
-        rows({"timestamps": [0.5]}, late)
+        rows({"timestamps": [0.5], "strict": True}, late)
     assert rows({"every_seconds": 1}, late) == [0, 24, 48]
 
 
@@ -127,7 +169,7 @@ def test_an_event_and_the_command_line_mean_the_same_rows(index: VideoIndex, dat
     frames: Any = data.draw(
         st.lists(row, min_size=1)
         | ranges.filter(lambda text: _is_range(text))
-        | st.just("all")
+        | st.sampled_from(["all", "last"])
         | st.just({"keyframes": True})
         | st.builds(lambda times: {"timestamps": times}, st.lists(time, min_size=1, max_size=9))
         | st.builds(lambda interval: {"every_seconds": interval}, seconds)
@@ -143,7 +185,7 @@ def test_an_event_and_the_command_line_mean_the_same_rows(index: VideoIndex, dat
             arguments = [frames]
         case numbers:
             arguments = [",".join(map(str, numbers))]
-    expected = outcome(lambda: rows(frames, index))
+    expected = outcome(lambda: rows(strictly(frames), index))
     assert outcome(lambda: on_the_command_line(arguments, index)) == expected
     if "timestamps" in frames:
         assert outcome(lambda: index.rows_at(frames["timestamps"]).tolist()) == expected
@@ -161,12 +203,24 @@ def test_ten_frames_at_thirty_a_second_are_four_tenths_of_a_second_apart() -> No
     assert index.rows_at([0, 0.1, 0.2, 0.3]).tolist() == [0, 3, 6, 9]
 
 
+def test_parts_and_key_frames_mean_the_same_on_the_command_line() -> None:
+    index = constant_rate(50)
+    for frames, arguments in (
+        ({"rows": "all", "from": 0.5, "to": 1}, ["all", "--from", "0.5", "--to", "1s"]),
+        ({"every_seconds": 0.5, "from": -1.5}, ["--every", "0.5", "--from=-1.5"]),
+        ({"timestamps": [0.3, 1.9], "snap": "keyframe"}, ["0.3s,1.9s", "--snap"]),
+    ):
+        assert on_the_command_line(arguments, index) == rows(strictly(frames), index) == rows(frames, index)
+    with pytest.raises(UsageError, match="must be behind"):
+        on_the_command_line(["all", "--from", "2", "--to", "1"], index)
+
+
 def test_the_facts_of_a_refusal_are_in_its_detail() -> None:
     index = constant_rate(50)
     for frames, detail in (
         ([7, 50], {"row": 50, "frames": 50}),
         (
-            {"timestamps": [0, 9]},
+            {"timestamps": [0, 9], "strict": True},
             {"position": 1, "seconds": 9, "first_seconds": 0, "end_seconds": pytest.approx(50 / 24)},
         ),
     ):
