@@ -132,7 +132,8 @@ _Row = Annotated[
     Annotated[int, Tag("<row>")] | Annotated[Literal["last"], Tag("<last>")],
     Discriminator(lambda row: "<last>" if row == _LAST else "<row>"),
 ]
-RowsWithLast = Annotated[list[_Row], Field(min_length=1, fail_fast=True)]  # apart: it takes longer to validate
+_WITH_LAST: Final[dict[str, Any]] = {"contains": {"const": _LAST}}
+RowsWithLast = Annotated[list[_Row], Field(fail_fast=True, json_schema_extra=_WITH_LAST)]  # it takes longer to validate
 RowRange = Annotated[Range, BeforeValidator(_parse_range), WithJsonSchema(_RANGE_SCHEMA)]
 
 
@@ -147,6 +148,8 @@ def _rows_kind(value: object) -> str | None:
 class SomeRows(Refined):
     """The rows of a list or a range, by default all, where `from`, `to` and the like are asked of them."""
 
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
     rows: Annotated[
         Annotated[RowList, Tag("<rows>")]
         | Annotated[RowsWithLast, Tag("<rows with last>")]
@@ -157,7 +160,7 @@ class SomeRows(Refined):
             custom_error_type="rows",
             custom_error_message='must be a list of rows, a range like "0:100", "all" or "last"',
         ),
-    ] = Range(start=0, stop=None, step=1)
+    ] = Field(default_factory=lambda: Range(start=0, stop=None, step=1))
 
     @model_serializer
     def document(self) -> dict[str, Any]:

@@ -60,23 +60,27 @@ REFUSED: dict[str, list[tuple[object, str, str]]] = {
         ("\u0661:\u0665", BAD, "frames"),  # digits to Python, not to this
         ("ALL", BAD, "frames"),
         ("40:", OUTSIDE, "40"),
-        ("0:41", OUTSIDE, "40"),
-        ("39:41", OUTSIDE, "40"),
+        ({"rows": "0:41", "strict": True}, OUTSIDE, "40"),
+        ({"rows": "39:41", "strict": True}, OUTSIDE, "40"),
+        ({"from": 2, "to": 1}, BAD, "frames"),
+        ({"rows": "40:", "from": 1}, OUTSIDE, "40"),
     ],
     "F7-huge": [
-        ("0:1000000000000", OUTSIDE, "40 frames"),
-        (f"0:{10**90}", OUTSIDE, "40 frames"),
+        ({"rows": "0:1000000000000", "strict": True}, OUTSIDE, "40 frames"),
+        ({"rows": f"0:{10**90}", "strict": True}, OUTSIDE, "40 frames"),
         (f"{10**90}:", OUTSIDE, "40 frames"),
-        ({"count": 10**12}, OUTSIDE, "40"),
-        ({"count": 41}, OUTSIDE, "40"),
+        ({"count": 10**12, "strict": True}, OUTSIDE, "40"),
+        ({"count": 41, "strict": True}, OUTSIDE, "40"),
         ({"every_seconds": 1e-9}, "LimitExceeded", "frames"),
         ({"every_seconds": 5e-324}, "LimitExceeded", "frames"),
     ],
     "F8-time": [
         ({"timestamps": [0, None]}, BAD, "frames.timestamps[1]"),  # what is no number is E7
-        ({"timestamps": [-0.01]}, OUTSIDE, "frames.timestamps[0]"),
-        ({"timestamps": [0, 1.61]}, OUTSIDE, "frames.timestamps[1]"),
-        ({"timestamps": [1e300]}, OUTSIDE, "frames.timestamps[0]"),
+        ({"timestamps": [-0.01], "strict": True}, OUTSIDE, "frames.timestamps[0]"),
+        ({"timestamps": [0, 1.61], "strict": True}, OUTSIDE, "frames.timestamps[1]"),
+        ({"timestamps": [1e300], "strict": True}, OUTSIDE, "frames.timestamps[0]"),
+        ({"every_seconds": 1, "from": 1.61, "strict": True}, OUTSIDE, "1.61 s"),
+        ({"every_seconds": 1, "from": "1"}, BAD, "frames.from"),
         ({"timestamps": ["1.5"]}, BAD, "frames.timestamps[0]"),
         ({"timestamps": [True]}, BAD, "frames.timestamps[0]"),
         ({"timestamps": 1.5}, BAD, "frames.timestamps"),
@@ -88,7 +92,9 @@ REFUSED: dict[str, list[tuple[object, str, str]]] = {
         ({"keyframes": True, "every_seconds": 1}, BAD, "frames"),
         ([0, "3:5"], BAD, "frames[1]"),
         ([0, {"timestamps": [1]}], BAD, "frames[1]"),
-        ({"rows": [0]}, BAD, "frames"),
+        ({"row": [0]}, BAD, "frames"),
+        ({"rows": [0], "count": 2}, BAD, "frames.rows"),
+        ({"count": 2, "snap": "nearest"}, BAD, "frames.snap"),
         ({}, BAD, "frames"),
         ({"keyframes": False}, BAD, "frames.keyframes"),
         ({"count": 0}, BAD, "frames.count"),
@@ -121,6 +127,15 @@ SHOWN: dict[str, tuple[object, list[int]]] = {
     "F8-rounded": ({"timestamps": [0.0399999, 1.5599995]}, [1, 39]),
     "F8-every": ({"every_seconds": 0.5}, [0, 12, 25, 37]),
     "F8-every-long": ({"every_seconds": 1e300}, [0]),
+    "F6-behind": ("39:1000000000000", [39]),
+    "F6-last": ([0, "last", 5], [0, 39, 5]),
+    "F6-part": ({"from": 0.4, "to": 0.52}, [10, 11, 12]),
+    "F6-part-behind": ({"from": 9}, [39]),
+    "F8-outside": ({"timestamps": [-1, 0.04, 9]}, [0, 1, 39]),
+    "F8-every-from": ({"every_seconds": 0.5, "from": 0.4, "to": -0.5}, [10, 22]),
+    "F9-count-more": ({"count": 41}, ALL),
+    "F9-count-from": ({"count": 2, "from": -0.4}, [32, 37]),
+    "F9-thinned": ({"rows": "all", "max": 4}, [5, 15, 25, 35]),
     "F9-count": ({"count": 4}, [5, 15, 25, 35]),
     "F9-count-all": ({"count": 40}, ALL),
 }
@@ -142,6 +157,19 @@ def test_key_frames_are_where_decoding_starts(asked: Asked) -> None:
     assert rows[0] == 0
     assert answer.value["counters"]["samples_decoded"] == len(rows) == answer.value["video"]["keyframes"] > 1
     asked.exact(answer, asked.truth()[rows])
+
+
+def test_snapped_frames_decode_one_sample_each_and_have_their_own_times(asked: Asked) -> None:
+    """F8"""
+    keys = asked.frames(SMALL_URI, {"keyframes": True}).value["frames"]
+    answer = asked.frames(SMALL_URI, {"timestamps": [1.2, 0.1], "snap": "keyframe"})
+    frames = answer.value["frames"]
+    expected = [
+        max(row for row, at in zip(keys["rows"], keys["timestamps"], strict=True) if at <= t) for t in (1.2, 0.1)
+    ]
+    assert (frames["rows"], frames["asked"]) == (expected, [1.2, 0.1])
+    assert answer.value["counters"]["samples_decoded"] == len(set(expected)) == 2
+    asked.exact(answer, asked.truth()[expected])
 
 
 def reduced(kind: str, frames: NDArray[np.uint8]) -> NDArray[np.generic]:
