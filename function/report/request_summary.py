@@ -49,8 +49,12 @@ def as_given(request: Mapping[str, Any]) -> str:
 def _frames(frames: object, each: str) -> str:
     """With the word before the videos; `each` is put where there are so many frames of every video."""
     match frames:
+        case "last":
+            return f"the last frame of {each}".rstrip()
         case str():
             return f"{_range(frames)} of"
+        case dict() if len(frames) > 1:  # the part of the videos, and how many at most
+            return f"{_given(frames)} of"
         case {"every_seconds": int() | float() as seconds}:
             return "a frame every second of" if seconds == 1 else f"a frame every {seconds:g} s of"
         case {"count": int(number)}:

@@ -112,6 +112,8 @@ def test_an_axis_has_at_most_its_number_of_marks_and_reaches_over_it(longest: fl
             "16 frames, evenly spread, of each of 3 videos, 640 px wide.",
         ),
         ({"frames": [1, 2, 3], "reduce": "mean"}, "The mean of 3 given frames of each of 3 videos."),
+        ({"frames": "last"}, "The last frame of each of 3 videos."),
+        ({"frames": {"keyframes": True, "to": -5}}, '{"keyframes": true, "to": -5} of 3 videos.'),
         ({"frames": {"timestamps": [1.5]}}, "The frames at 1 time of each of 3 videos."),
         ({"frames": {"odd": [1]}, "size": 7, "format": "x"}, '{"odd": [1]} of 3 videos, as x, size 7.'),
     ],
