@@ -49,7 +49,7 @@ class Last:
 class RowList:
     """These rows, in this order, duplicates kept. In a list or a tuple `Last()` may stand for a row."""
 
-    rows: Rows | Sequence[SupportsIndex | Last]
+    rows: Iterable[SupportsIndex | Last] | NDArray[np.integer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,7 +318,7 @@ def _middles(wanted: int, count: int) -> NDArray[np.int64]:
     return (2 * np.arange(wanted, dtype=np.int64) + 1) * count // (2 * wanted)
 
 
-def _with_last(rows: Rows | Sequence[SupportsIndex | Last], count: int) -> Rows:
+def _with_last(rows: Iterable[SupportsIndex | Last] | NDArray[np.integer], count: int) -> Rows:
     """`rows` with the number of the last row in the places of Last()."""
     if isinstance(rows, list | tuple):
         return [count - 1 if isinstance(row, Last) else row for row in rows]
