@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -125,6 +126,8 @@ def test_a_part_holds_what_is_on_display_in_it(index: VideoIndex, start: float, 
     assume(from_ >= 0 and to > from_)  # below 0 they count from the end
     exact = [min(max(Fraction(seconds), first), end) for seconds in (from_, to)]
     assume(all(abs(begun - at) > 5 * MICROSECOND for at in exact for begun in times if at not in (first, end)))
+    assume(all(later - begun > 5 * MICROSECOND for begun, later in pairwise([*times, end]) if later > begun))
+    assume(exact[0] < end or times[-1] < end)  # rows that stay for no time at all
     shown = on_display(times, exact[0], MICROSECOND)
     expected = [row for row, begun in enumerate(times) if row == shown or exact[0] <= begun < max(exact)]
     if exact[1] == end:
