@@ -14,7 +14,7 @@ The document of `check --json`:
     entrypoint, cmd, working_dir, handler ("" if it is unclear), labels
     stand_in                whether it stands on the stand-in for Lambda's base
     verified                null, or of the report that its build left: verified, licence, redistributable, ffmpeg,
-                            needs, added, cve; and bytes_on_top, the size of layers over the verified ones, replaced, the
+                            needs, added, cve; bytes_on_top, the size of layers over the verified ones; and replaced,
                             files that are not as the build left them (null if it listed none)
     findings                for each level ("ok", "note", "warning", "refused"), subject, what, why, next
 """

@@ -64,7 +64,8 @@ def decode(request: Decode, session: Session) -> dict[str, Any]:
             checked()
         asked = fingerprint(request, [video.source.etag, *([own_code.content()] if functions else [])])
         place = request.results[0].output
-        if place and (before := finished(session.client, place, request, asked, DecodeResult)):
+        buckets = [one.output.bucket for one in request.results if one.output]
+        if place and (before := finished(session.client, place, request, asked, DecodeResult, buckets)):
             return returned(before) | {"kept": True}
         try:
             whole = _run(request, session, video, asked)

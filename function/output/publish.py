@@ -7,7 +7,7 @@ import copy
 import hashlib
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from http import HTTPStatus
@@ -66,12 +66,12 @@ def check_bucket(client: S3Client, bucket: str) -> None:
 
 
 def finished(
-    client: S3Client, output: Output, writing: Writing, request: str, kind: type[Kind]
+    client: S3Client, output: Output, writing: Writing, request: str, kind: type[Kind], buckets: Iterable[str] = ()
 ) -> dict[str, Any] | None:
     """The manifest of an equal request that has finished; None if there is none or `if_exists` is `replace`.
 
-    One that is no result of this `kind` and version, or names objects that are not there any more, is as none.
-    Raises OutputConflict if it is another request's and `if_exists` is `keep`.
+    `buckets`: others that objects may lie in. A manifest that is no result of this `kind` and version, or names objects
+    that are not there any more, is as none. Raises OutputConflict if it is another request's and `if_exists` is `keep`.
     """
     uri = f"s3://{output.bucket}/{output.manifest_key}"
     if writing.if_exists == "replace":
@@ -87,7 +87,10 @@ def finished(
     try:
         manifest: dict[str, Any] = json.loads(get(client, output.bucket, output.manifest_key))
         result = kind.model_validate(manifest)
-        if result.request == request and _are_there(client, output.bucket, result.output, request):
+        if result.request == request and all(
+            _are_there(client, bucket, some, request)
+            for bucket, some in _by_bucket({output.bucket, *buckets}, result.output)
+        ):
             return manifest
     except (ValueError, RecursionError):
         pass
@@ -98,8 +101,20 @@ def finished(
     return None
 
 
+def _by_bucket(buckets: set[str], written: list[Written]) -> Iterator[tuple[str, list[Written]]]:
+    """Yield the objects of each of these buckets, and under "" those of none."""
+    names = sorted(buckets, key=len, reverse=True)  # of an access point, with slashes, before what it may begin with
+    found: dict[str, list[Written]] = {}
+    for one in written:
+        name = next((name for name in names if one.uri.startswith(f"s3://{name}/")), "")
+        found.setdefault(name, []).append(one)
+    yield from found.items()
+
+
 def _are_there(client: S3Client, bucket: str, written: list[Written], request: str) -> bool:
     """True if all these objects are there in their size, as listings have them; a few are looked at more closely."""
+    if not bucket:
+        return False
     start = len(f"s3://{bucket}/")
     sizes = {one.uri[start:]: one.bytes for one in written}
     keys = sorted(sizes)

@@ -15,6 +15,7 @@ class MemoryS3:
 
     def __init__(self, objects: dict[str, bytes] | None = None) -> None:
         self.objects = dict(objects or {})
+        self.metadata: dict[str, dict[str, str]] = {}
         self.reads: list[str] = []
 
     def get_object(self, *, Bucket: str, Key: str, Range: str = "", **_: Any) -> dict[str, Any]:  # noqa: N803
@@ -27,8 +28,23 @@ class MemoryS3:
             data = data[int(match[1]) : int(match[2]) + 1]
         return {"Body": io.BytesIO(data), "Metadata": {}, "ETag": f'"{etag_of(data)}"'}
 
-    def put_object(self, *, Bucket: str, Key: str, Body: bytes, **_: Any) -> dict[str, Any]:  # noqa: N803
+    def head_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
+        uri = f"s3://{Bucket}/{Key}"
+        if uri not in self.objects:
+            raise _error("HeadObject", "404", 404)
+        return {"Metadata": self.metadata.get(uri, {}), "ContentLength": len(self.objects[uri])}
+
+    def put_object(
+        self,
+        *,
+        Bucket: str,  # noqa: N803
+        Key: str,  # noqa: N803
+        Body: bytes,  # noqa: N803
+        Metadata: dict[str, str] | None = None,  # noqa: N803
+        **_: Any,
+    ) -> dict[str, Any]:
         self.objects[f"s3://{Bucket}/{Key}"] = bytes(Body)
+        self.metadata[f"s3://{Bucket}/{Key}"] = Metadata or {}
         return {}
 
     def copy_object(self, *, Bucket: str, Key: str, CopySource: dict[str, str], **_: Any) -> dict[str, Any]:  # noqa: N803

@@ -226,7 +226,8 @@ def test_what_a_dead_process_left_in_all_buckets_is_taken_back_by_the_next() -> 
             decode(client, session, outputs=IN_BOTH)
         assert client.objects
         client.before = lambda _: None
-        Journal.of(session.run, json.loads(json.dumps(told))).withdraw(cast("Any", client))
+        for journal in Journal.of(session.run, json.loads(json.dumps(told))):
+            journal.withdraw(cast("Any", client))
         assert client.objects == {}, number
 
 
@@ -238,12 +239,13 @@ def test_nothing_is_taken_back_that_an_equal_request_has_finished() -> None:
     asked = decode(client, outputs=outputs)["request"]
     there = client.objects
     told: list[dict[str, Any]] = []
-    journal = Journal("ours", asked, "small/_manifest.json", told.append, "more")
+    journal = Journal("ours", asked, "small/_manifest.json", told.append, manifest_bucket="more")
     for uri in there:
         bucket, _, key = uri.removeprefix("s3://").partition("/")
         client.named[bucket].versions[key][-1].metadata.update({RUN: "ours", REQUEST: asked})
     journal.add(Entry("out", "wide/frame-000003.jpg"))
-    Journal.of("ours", told).withdraw(cast("Any", client))
+    for left in Journal.of("ours", told):
+        left.withdraw(cast("Any", client))
     assert client.objects == there
 
 

@@ -46,7 +46,7 @@ def spool(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
 
 
 def whole(spool: ModuleType, remote: Remote) -> Any:
-    return spool.Spool(CountingSource(remote)).whole()  # type: ignore[arg-type]
+    return spool.Spool(CountingSource(remote)).whole()
 
 
 def test_a_video_that_fits_is_fetched_once(spool: ModuleType) -> None:
