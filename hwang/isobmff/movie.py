@@ -203,6 +203,9 @@ def _last_stay(samples: Samples, rows: Presentation) -> int:
     later = samples.pts[samples.pts > shown]
     if len(later):
         return int(later.min()) - int(shown)
+    offsets = samples.pts - samples.dts
+    if (offsets != offsets[0]).any():  # reordered: how long samples last in decode order says nothing of the last row
+        return 0
     late = max(0, int(samples.dts[0]))  # of fragments: a recording that goes on
     return max(0, samples.duration - late - (int(shown) - int(samples.pts.min())))
 
