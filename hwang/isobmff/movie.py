@@ -135,6 +135,7 @@ class Movie:
 
     def _table(self, samples: Samples, rows: Presentation, descriptions: list[tuple[int, SampleEntry]]) -> VideoIndex:
         known = [ticks for ticks in (self._track.duration, samples.duration, rows.duration) if ticks > 0]
+        stated = min(known, default=0)
         # The ffmpeg tool does not decode empty packets.
         shown = slice(None) if samples.size.all() else samples.size[rows.order] > 0
         entry = descriptions[0][1]
@@ -151,7 +152,7 @@ class Movie:
             width=width,
             height=height,
             time_base=(1, self._media_timescale),
-            duration_ticks=credible_duration(min(known, default=0), rows.pts, _last_stay(samples, rows)),
+            duration_ticks=credible_duration(stated, rows.pts, _last_stay(samples, rows, stated)),
             container="mov",
             codec=entry.codec,
             codec_tag=entry.tag,
@@ -195,8 +196,11 @@ class Movie:
         return begin is not None and begins_with_parameter_sets(entry.codec, entry.extradata, begin)
 
 
-def _last_stay(samples: Samples, rows: Presentation) -> int:
-    """Return the ticks for which the sample of the last row is on display, 0 if the tables do not say it."""
+def _last_stay(samples: Samples, rows: Presentation, stated: int) -> int:
+    """Return the ticks for which the sample of the last row is on display, 0 if the tables do not say it.
+
+    stated: ticks that all rows last, as a header has it.
+    """
     if not len(rows.order):
         return 0
     shown = samples.pts[rows.order[-1]]
@@ -204,8 +208,9 @@ def _last_stay(samples: Samples, rows: Presentation) -> int:
     if len(later):
         return int(later.min()) - int(shown)
     offsets = samples.pts - samples.dts
-    if (offsets != offsets[0]).any():  # reordered: how long samples last in decode order says nothing of the last row
-        return 0
+    if (offsets != offsets[0]).any():  # reordered: samples last so long in decode order, so it is the header's to say
+        stay = stated - (int(rows.pts[-1]) - int(rows.pts[0]))
+        return stay if 0 < stay <= samples.duration else 0
     late = max(0, int(samples.dts[0]))  # of fragments: a recording that goes on
     return max(0, samples.duration - late - (int(shown) - int(samples.pts.min())))
 
