@@ -414,8 +414,8 @@ FROM compiler AS layer-archive
 COPY --from=packages /installed /installed
 COPY --from=code /installed /installed
 COPY --from=libraries /opt /tree
-RUN --network=none mkdir /tree/python && cd "/installed$(cat site-packages)" \
-    && mv hwang hwang-*.dist-info numpy numpy.libs numpy-*.dist-info /tree/python
+RUN --network=none mkdir /tree/python && site=/installed$(cat site-packages) \
+    && mv "$site"/hwang "$site"/hwang-*.dist-info "$site"/numpy "$site"/numpy.libs "$site"/numpy-*.dist-info /tree/python
 RUN --network=none --mount=type=bind,source=build_stages/archive.py,target=archive.py \
     python3 archive.py /tree /hwang-lambda-layer.zip
 
