@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from function.frames.pictures import Shape
 from function.frames.reduce import REDUCTIONS
+from function.frames.tone import may_apply
 from function.models.form import Treatment
 from function.models.formats import FORMATS, Format
 from hwang.index import VideoIndex
@@ -30,6 +31,7 @@ _SAMPLE: Final = {"h264": 0.0013, "hevc": 0.0014, "vp9": 0.0016, "av1": 0.0016} 
 _OTHER_SAMPLE: Final = 0.003
 _MEGABYTE: Final = 0.05  # of samples that are decoded
 _CONVERT: Final = 0.0015  # a megapixel that is wanted
+_TONE: Final = 0.025  # a megapixel of HDR that is shown as SDR
 _OBJECT: Final = 0.003
 
 
@@ -53,6 +55,7 @@ class Rates:
         frame = (
             _CONVERT * coded
             + facts.seconds_per_megapixel * shown
+            + (_TONE * shown if treatment.tone == "sdr" and may_apply(index) else 0.0)
             + (_OBJECT if FORMATS[written_as].is_picture else 0.0)
         )
         sent_with_a_frame = shape.frame_bytes if facts.is_streamed and treatment.makes_frames else 0

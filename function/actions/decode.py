@@ -14,13 +14,14 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 import hwang
-from function.actions.limits import DecodeEstimate, batch_bytes, check, function_memory
+from function.actions.limits import DecodeEstimate, batch_bytes, check, check_memory, function_memory
 from function.clock import Clock
 from function.errors import ApplyFailed, BadRequest, LimitExceeded, UnsupportedMedia
 from function.frames import own_code
-from function.frames.pictures import Pictures, Shape, SizeMisstatedError
+from function.frames.pictures import Pictures, Shape, SizeMisstatedError, pixel_aspect_ratio, tone_map
 from function.frames.reduce import REDUCTIONS, Reduced
 from function.frames.rows import Rows, frame_list, resolve_frames
+from function.frames.scenes import find
 from function.frames.shared import SharedDecode
 from function.models.event import Decode
 from function.models.fingerprint import fingerprint
@@ -37,6 +38,7 @@ from function.models.result import (
     as_json,
     returned,
 )
+from function.models.selection import Searched
 from function.output.applied import Results, inline_applied, write_applied
 from function.output.arrays import Stream, inline, inline_picture, write_npy
 from function.output.decoded import DecodedFrames, encode, require_own_keys
@@ -47,6 +49,7 @@ from function.session import Session
 from function.source.video import OpenVideo
 from hwang.decoder import Decoder
 from hwang.plan import Plan, make_plan
+from hwang.rows import Resolved
 
 MAX_UNDONE_LISTED: Final = 1000
 _OWN_CODE: Final = threading.Lock()  # it is called by one thread at a time
@@ -54,6 +57,8 @@ _OWN_CODE: Final = threading.Lock()  # it is called by one thread at a time
 
 def decode(request: Decode, session: Session) -> dict[str, Any]:
     """Decode, write, and return the result. Raises FunctionError; then nothing of the request is left in the output."""
+    if request.outputs is None:
+        request = request.results[0]  # which has the defaults of its format
     functions = [one.apply for one in request.results if one.apply]
     for at, one in enumerate(request.results):
         if one.apply:
@@ -142,7 +147,7 @@ class _DecodeRun:
 
     def __init__(self, request: Decode, session: Session, video: OpenVideo, asked: str) -> None:
         self._request, self._session, self._video, self._asked = request, session, video, asked
-        self._found = resolve_frames(request.frames, video.index)
+        self._found = self._resolved()
         self._rows = self._found.rows
         self._shared = SharedDecode(video.decoder, session.clock) if request.outputs else None
         decoder = self._shared or video.decoder
@@ -151,10 +156,24 @@ class _DecodeRun:
         for at, one in enumerate(request.results):
             with _named(request, at):
                 self._results.append(_Result(one, session, video, self._rows, plan, decoder))
-        first, *others = [result.estimate for result in self._results]
-        self.estimate = replace(first, beside=tuple(others))
+        self.estimate = _together([result.estimate for result in self._results])
         if request.outputs:
             require_own_keys([result.frames for result in self._results])
+
+    def _resolved(self) -> Resolved:
+        """The rows asked for, looked for in the video if need be. Raises LimitExceeded, also of memory for that."""
+        video, frames = self._video, self._request.frames
+        found = resolve_frames(frames, video.index)
+        if not isinstance(frames, Searched):
+            return found
+        estimates = []
+        for at, one in enumerate(self._request.results):
+            with _named(self._request, at):
+                shape = Shape.of_request(video.index, one)
+            plan, written_as = make_plan(video.index, found.rows[:1]), one.resolved_format(1)
+            estimates.append(DecodeEstimate(video.index, plan, shape, written_as, one, video.source.size))
+        check_memory(_together(estimates), function_memory())
+        return Resolved(find(frames, video.decoder, self._session.clock), None)
 
     def whole(self) -> dict[str, Any]:
         """Make all results and return the whole result, which is the manifest; that is written last."""
@@ -215,6 +234,11 @@ class _DecodeRun:
         return {"done": done, "undone": len(undone), "undone_rows": undone[:MAX_UNDONE_LISTED].tolist(), **applying}
 
 
+def _together(estimates: list[DecodeEstimate]) -> DecodeEstimate:
+    first, *others = estimates
+    return replace(first, beside=tuple(others))
+
+
 class _Result:
     """One result of a decode. `request` is the decode that has this result alone."""
 
@@ -231,7 +255,8 @@ class _Result:
         if index.clockless and any(field == "seconds" for _, field, _ in request.template.parts):
             raise UnsupportedMedia("name: {seconds} needs times, and this raw stream states none: use {row}")
         written_as = request.resolved_format(len(rows))
-        shape = Shape.of((index.width, index.height), request.size, index.rotation if request.rotate else 0)
+        tone = tone_map(video.decoder) if request.tone == "sdr" else None
+        shape = Shape.of_request(index, request, pixel_aspect_ratio(video.decoder) if request.square_pixels else None)
         if FORMATS[written_as].writer == "clip":
             _require_encoder()
             shape = shape.even()
@@ -241,7 +266,7 @@ class _Result:
         is_alone = decoder is video.decoder
         self._clock = session.clock if is_alone else Clock()  # in a thread of its own
         max_bytes = batch_bytes(shape, request.batch)
-        self._pictures = Pictures(decoder, rows, shape, request.size is not None, self._clock, max_bytes)
+        self._pictures = Pictures(decoder, rows, shape, request.size is not None, self._clock, max_bytes, tone)
         self.frames = DecodedFrames(
             request, written_as, self._pictures, index.timestamps()[rows].tolist(), video.source.uri
         )

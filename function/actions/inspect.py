@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 from function.actions.cost import BYTES_PER_SECOND, REQUEST_SECONDS, Rates, cores_of
 from function.actions.limits import DecodeEstimate, function_memory
 from function.errors import BadRequest
 from function.frames.pictures import Shape
-from function.frames.rows import frame_list, resolve_frames
+from function.frames.rows import frame_list, most_found, resolve_frames
 from function.models.event import Index, Plan, Probe
 from function.models.formats import REDUCTION_FORMAT
 from function.models.places import Output
-from function.models.result import Cost, IndexResult, PlanResult, ProbeResult, Result, as_json, returned
+from function.models.result import Cost, FrameList, IndexResult, PlanResult, ProbeResult, Result, as_json, returned
+from function.models.selection import Searched
 from function.output.publish import Publication
 from function.output.undo_log import Journal
 from function.s3 import CONNECTIONS
@@ -34,27 +36,25 @@ def plan(request: Plan, session: Session) -> dict[str, Any]:
     with OpenVideo.of(session, request.video) as video:
         index = video.index
         found = resolve_frames(request.frames, index)
-        size = (index.width, index.height)
         written_as = request.format if request.format and request.makes_frames else REDUCTION_FORMAT
-        estimate = DecodeEstimate(
-            index,
-            make_plan(index, found.rows),
-            Shape.of(size, request.size, 0),
-            written_as,
-            request,
-            video.source.size,
-        )
+        treatment = request.settled(written_as)
+        shape = Shape.of_request(index, treatment)
+        whole = DecodeEstimate(index, make_plan(index, found.rows), shape, written_as, treatment, video.source.size)
+        estimate, passes, frames = whole, 1, frame_list(found, index)
+        if isinstance(request.frames, Searched):  # what is found is some of the rows looked at, decoded once more
+            passes, frames = 2, FrameList(count=most_found(request.frames, len(found.rows)))
+            estimate = replace(whole, plan=make_plan(index, found.rows[: frames.count]))
         memory = function_memory()
         result = PlanResult(
             video=video.facts,
-            frames=frame_list(found, index),
+            frames=frames,
             cost=Cost(
-                requests=len(estimate.plan.ranges),
-                bytes=estimate.plan.bytes_to_read,
-                runs=len(estimate.plan.runs),
-                samples=estimate.plan.samples_decoded,
+                requests=passes * len(whole.plan.ranges),
+                bytes=passes * whole.plan.bytes_to_read,
+                runs=passes * len(whole.plan.runs),
+                samples=passes * whole.plan.samples_decoded,
                 memory_mb=estimate.memory_mb,
-                milliseconds=math.ceil(_seconds(estimate, memory) * 1000),
+                milliseconds=math.ceil(passes * _seconds(whole, memory) * 1000),
                 output_bytes=estimate.output_bytes,
             ),
             fits=memory is None or estimate.memory_bytes <= memory,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from function.errors import LimitExceeded, StorageFull
+from function.frames import tone
 from function.frames.own_code import declared_bytes
 from function.frames.pictures import Shape
 from function.frames.reduce import REDUCTIONS
@@ -33,7 +34,8 @@ _HEADER_BYTES: Final = 128  # of a .npy file
 class DecodeEstimate:
     """A decode before it begins, and what it will read, hold and write. `plan` covers all its rows.
 
-    `treatment`: the request, whose other fields do not count. `beside`: the other results of the same decode.
+    `treatment`: the request, settled for the format; its other fields do not count. `beside`: the other results of the
+    same decode.
     """
 
     index: VideoIndex
@@ -77,6 +79,8 @@ class DecodeEstimate:
         # One batch in use while the next is decoded, and one more while it is turned.
         batch = batch_bytes(self.shape, self.treatment.batch)
         needed = (3 if self.shape.rotation else 2) * batch
+        if self.treatment.tone == "sdr" and tone.may_apply(self.index):
+            needed += tone.BYTES
         if self.treatment.apply:
             needed += 2 * batch + MAX_PUT_BYTES + declared_bytes()  # a batch put together, own code's copy, results
         if self.treatment.reduce:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import repeat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from function.clock import Clock
+from function.errors import BadRequest
 from function.frames.rows import Rows
-from function.models.form import Size
+from function.frames.tone import ToneMap, is_known
+from function.models.form import Size, Treatment
+from hwang.errors import CorruptMediaError
+from hwang.index import VideoIndex
+from hwang.metadata import VideoMetadata, color_names
 from hwang.picture import PixelFormat, Planes, picture_layout
 
 if TYPE_CHECKING:
@@ -31,13 +37,25 @@ class Shape:
     rotation: int
 
     @classmethod
-    def of(cls, video_size: tuple[int, int], size: Size | None, rotation: int) -> Shape:
-        """The shape for a video of (width, height). `size` is that of the turned frame."""
+    def of(cls, video_size: tuple[int, int], size: Size | None, rotation: int) -> Self:
+        """The shape for a video of (width, height). `size` is that of the turned frame. Raises BadRequest."""
         size = size or Size.model_construct()
         sides = (size.width, size.height)
         width, height = sides[::-1] if rotation % 180 else sides
-        layout = picture_layout(video_size, width, height, size.max_side, "rgb24")
+        try:
+            layout = picture_layout(video_size, width, height, size.max_side, "rgb24")
+        except ValueError as error:
+            raise BadRequest(f"size: {error}", problems=[{"path": "size", "message": str(error)}]) from None
         return cls(layout.width, layout.height, rotation)
+
+    @classmethod
+    def of_request(cls, index: VideoIndex, treatment: Treatment, aspect_ratio: Fraction | None = None) -> Self:
+        """The shape that a settled request asks for. `aspect_ratio`: of a pixel, if the index does not state it."""
+        width, (across, down) = index.width, index.sample_aspect_ratio
+        if treatment.square_pixels:
+            ratio = Fraction(across, down) if across and down else aspect_ratio or 1
+            width = max(1, round(width * ratio))
+        return cls.of((width, index.height), treatment.size, index.rotation if treatment.rotate else 0)
 
     def even(self) -> Shape:
         """The shape with even sides, as clips need; odd sides get a pixel smaller."""
@@ -63,6 +81,41 @@ class SizeMisstatedError(Exception):
     """The pictures have another size than the container states. The decoder's index has it now."""
 
 
+def tone_map(decoder: Decoder) -> ToneMap | None:
+    """The conversion to SDR of the video's frames; None if they are not of HDR. Raises SizeMisstatedError.
+
+    If the container does not state the colors of a video that may be of HDR, a picture is decoded for them.
+    """
+    index = decoder.video_index
+    stated = None if is_known(index) else _metadata(decoder)
+    colors = stated.color if stated else color_names(index.color)
+    return ToneMap.of(colors.transfer, colors.primaries)
+
+
+def pixel_aspect_ratio(decoder: Decoder) -> Fraction | None:
+    """The width of a pixel by its height, for which a picture is decoded if no container states it; None if unknown.
+
+    Raises SizeMisstatedError.
+    """
+    index = decoder.video_index
+    if all(index.sample_aspect_ratio):
+        return Fraction(*index.sample_aspect_ratio)
+    stated = _metadata(decoder)
+    return stated.sample_aspect_ratio if stated else None
+
+
+def _metadata(decoder: Decoder) -> VideoMetadata | None:
+    """What a picture states; None if the first ones cannot be decoded. Raises SizeMisstatedError."""
+    index = decoder.video_index
+    try:
+        metadata = decoder.metadata
+    except CorruptMediaError:
+        return None
+    if (metadata.width, metadata.height) != (index.width, index.height):
+        raise SizeMisstatedError
+    return metadata
+
+
 @dataclass
 class Pictures:
     """Frames of `rows`, decoded when they are iterated over. Raises SizeMisstatedError before the first one."""
@@ -73,6 +126,7 @@ class Pictures:
     is_sized: bool  # the size was asked for: frames of another one are scaled, else they are errors
     clock: Clock
     max_bytes: int  # of frames decoded at a time
+    tone: ToneMap | None = None
 
     def __post_init__(self) -> None:
         self._order, self._handed_out = self.rows, 0
@@ -131,6 +185,9 @@ class Pictures:
             if (index.width, index.height) != stated:
                 raise SizeMisstatedError
             self._handed_out = part.start
+            if self.tone:
+                with self.clock.phase("tone"):
+                    self.tone.convert(frames)
             yield part, self._turned(frames)
         self._handed_out = len(rows)
 

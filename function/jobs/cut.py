@@ -84,7 +84,9 @@ def _planned(videos: Iterator[files.SurveyedVideo], job: Job) -> Iterator[files.
     form = job.document()
     for name in ("videos", "output", "part_seconds", "concurrency", "tolerated_failure_percentage"):
         form.pop(name, None)
-    form |= {"format": job.written_as, "if_exists": "reuse"}
+    settled = job.settled(job.written_as)
+    form |= {name: getattr(settled, name) for name in files.EARLIER}
+    form = files.as_earlier(form) | {"format": job.written_as, "if_exists": "reuse"}
     if job.apply:
         form["apply"] = f"{job.apply.partition('@')[0]}@{own_code.content()}"  # another image makes other results
     facts = FORMATS[job.written_as]

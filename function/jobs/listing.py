@@ -17,6 +17,8 @@ from function.models.incoming import json_object, wrong
 from function.models.job import VIDEO_EXTENSIONS, Job, Prefix, VideoList
 from function.models.job_files import (
     CUT,
+    EARLIER,
+    EVENTS,
     FOLDER,
     JOB,
     LISTING,
@@ -25,6 +27,7 @@ from function.models.job_files import (
     ListedVideo,
     Listing,
     address_of,
+    as_earlier,
     videos_name,
 )
 from function.models.job_steps import List, Survey
@@ -80,12 +83,18 @@ def list_videos(request: List, session: Session) -> dict[str, Any]:
 
 
 def _keep_job(store: Store, job: Job) -> None:
-    if store.find(JOB) is not None and _question(job) != _question(store.job()):
-        raise OutputConflict(
-            f"output: {store.output.uri} has the results of another job ({store.uri(JOB)}); choose another output",
-            output=store.output.uri,
-        )
-    store.put_json(JOB, {"job": job.document()})
+    kept: dict[str, Any] = {"job": job.document(), "events": EVENTS}
+    if store.find(JOB) is not None:
+        begun = store.job()
+        if "events" not in store.json(JOB):  # goes on as version 1 has begun it
+            job = Job.model_validate({**EARLIER, **job.document()})
+            kept = {"job": as_earlier(job.document())}
+        if _question(job) != _question(begun):
+            raise OutputConflict(
+                f"output: {store.output.uri} has the results of another job ({store.uri(JOB)}); choose another output",
+                output=store.output.uri,
+            )
+    store.put_json(JOB, kept)
 
 
 def _question(job: Job) -> dict[str, Any]:

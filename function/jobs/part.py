@@ -53,12 +53,13 @@ def do_part(part: Part, ask: Ask) -> dict[str, Any]:
     outcomes: list[files.PieceOutcome] = []
     passing: FunctionError | None = None
     for piece in OpenedPart.model_validate(opened).to_do:
+        request = {**files.EARLIER, **piece.request}
         if isinstance(passing, DeadlineExceeded):
             outcome: Outcome = DeadlineExceeded("the time of the part was up before this piece was begun")
         else:
-            outcome = ask(piece.request, _CLOSE_SECONDS)
+            outcome = ask(request, _CLOSE_SECONDS)
             if isinstance(outcome, WorkerCrashed):
-                outcome = ask(piece.request, _CLOSE_SECONDS)
+                outcome = ask(request, _CLOSE_SECONDS)
             if isinstance(outcome, FunctionError) and outcome.retryable:
                 passing = outcome
         outcomes.append(_outcome(piece, outcome))

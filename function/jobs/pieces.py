@@ -13,9 +13,9 @@ from function.actions.cost import Rates, cores_of
 from function.actions.limits import DecodeEstimate, check_memory
 from function.frames.pictures import Shape
 from function.frames.rows import Rows, resolve_rows
-from function.models.formats import FORMATS
 from function.models.job import Job
 from function.models.job_files import PlannedPiece, SurveyedPiece
+from function.models.selection import Searched
 from hwang.index import VideoIndex
 from hwang.plan import make_plan
 
@@ -85,18 +85,21 @@ class VideoCost:
 def pieces_of(index: VideoIndex, source_bytes: int, job: Job, memory: int | None) -> list[Piece]:
     """The wanted rows of a video in pieces; `memory`: bytes of the function. Raises FrameOutOfRange, LimitExceeded."""
     rows = resolve_rows(job.frames, index)
+    treatment = job.settled(job.written_as)
     shape = shape_of(index, job)
-    rates = Rates.of(index, shape, job.written_as, job, cores_of(memory))
-    check_memory(DecodeEstimate(index, make_plan(index, rows[:1]), shape, job.written_as, job, source_bytes), memory)
+    rates = Rates.of(index, shape, job.written_as, treatment, cores_of(memory))
+    plan = make_plan(index, rows[:1])
+    check_memory(DecodeEstimate(index, plan, shape, job.written_as, treatment, source_bytes), memory)
     cost = VideoCost.of(index, rows, rates)
-    if not FORMATS[job.written_as].divisible:
-        return [Piece(rows, rates.request + cost.seconds)]
+    if not job.is_divisible:
+        passes = 2 if isinstance(job.frames, Searched) else 1
+        return [Piece(rows, rates.request + passes * cost.seconds)]
     return cost.pieces(job.piece_seconds, rates.request)
 
 
 def shape_of(index: VideoIndex, job: Job) -> Shape:
     """The size of the video's frames in the job."""
-    return Shape.of((index.width, index.height), job.size, index.rotation if job.rotate else 0)
+    return Shape.of_request(index, job.settled(job.written_as))
 
 
 def evenly(costs: np.ndarray[tuple[int], np.dtype[np.float64]], shares: int) -> Rows:

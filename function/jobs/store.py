@@ -23,6 +23,7 @@ from function.errors import (
 from function.models.form import Writing
 from function.models.job import Job
 from function.models.job_files import (
+    EARLIER,
     FOLDER,
     JOB,
     KeptModel,
@@ -130,7 +131,7 @@ class Store:
         """The job as its first step has kept it. Raises SourceNotFound, BadRequest."""
         document = self.json(JOB)
         try:
-            return Job.model_validate(document["job"])
+            return Job.model_validate({**({} if "events" in document else EARLIER), **document["job"]})
         except (ValidationError, KeyError, TypeError):
             message = f"job: {self.uri(JOB)} is not a job of this version; start it again"
             raise BadRequest(message, problems=[]) from None

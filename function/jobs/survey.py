@@ -22,9 +22,8 @@ from function.errors import (
 from function.frames.reduce import REDUCTIONS
 from function.jobs.pieces import pieces_of, shape_of
 from function.jobs.store import NOT_SURVEYED, Store
-from function.models.formats import FORMATS
 from function.models.job import Job
-from function.models.job_files import ListedVideo, SurveyedVideo, SurveySummary, VideoFailure, survey_name
+from function.models.job_files import ListedVideo, SurveyedVideo, SurveySummary, VideoFailure, as_earlier, survey_name
 from function.models.part_messages import SurveyAnswer, SurveyRange
 from function.session import Session
 from function.source.index_cache import IndexCache
@@ -44,7 +43,8 @@ def survey_range(request: SurveyRange, session: Session) -> dict[str, Any]:
     store = Store(session.client, request.job)
     job = store.job()
     chunk, listed = store.listed(request.chunk)
-    version = hashlib.sha256(json.dumps(job.document(), sort_keys=True).encode() + chunk).hexdigest()[:32]
+    question = json.dumps(as_earlier(job.document()), sort_keys=True).encode()
+    version = hashlib.sha256(question + chunk).hexdigest()[:32]
     kept = _kept(store, request.chunk, version)
     videos = kept or [_failed(video, NOT_SURVEYED) for video in listed]
     numbers = range(request.start, min(request.stop, len(listed)))
@@ -119,7 +119,7 @@ def _surveyed(listed: ListedVideo, job: Job, session: Session, until: Deadline, 
     try:
         index, etag, size = _indexed(listed, Session(session.client, deadline))  # a clock is of one thread
         pieces = [piece.surveyed() for piece in pieces_of(index, size, job, function_memory())]
-        if not FORMATS[job.written_as].divisible:
+        if not job.is_divisible:
             pieces[0] = pieces[0].model_copy(update={"frames": job.frames_document()})
         facts: dict[str, Any] = {"etag": etag, "bytes": size, "pieces": pieces}
         if job.reduce and not REDUCTIONS[job.reduce].is_number:

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter, Validat
 from pydantic_core import PydanticCustomError
 
 from function.errors import BadRequest
-from function.models.form import Form, Treatment, Writing
+from function.models.form import STATED_TONE, Form, Treatment, Writing
 from function.models.formats import APPLIED_FORMAT, FORMATS, PREFIX_FORMAT, REDUCTION_FORMAT, Format, formats_of
 from function.models.job_steps import Cut, Gather, List, Part, Survey
 from function.models.places import MAX_KEY_BYTES, OutputUri, S3Uri, Video
@@ -31,7 +31,7 @@ class _Asked(Model):
     output: OutputUri | None = None
 
 
-_SHARED: Final = {"frames", "rotate", *Writing.model_fields}  # by all results of one decode
+_SHARED: Final = {"frames", *Writing.model_fields}  # by all results of one decode
 if TYPE_CHECKING:
     OneOutput = Model
 else:
@@ -59,7 +59,11 @@ class Decode(Form, _Asked):
 
     @property
     def results(self) -> list[Decode]:
-        """The requests for each of the results alone: this one itself, or one for each of `outputs`."""
+        """The requests for each of the results alone, settled for its format: this one, or those of `outputs`."""
+        return [one.settled(one.resolved_format(1)) for one in self._alone]
+
+    @property
+    def _alone(self) -> list[Decode]:
         if self.outputs is None:
             return [self]
         stated = [{name: getattr(one, name) for name in one.model_fields_set} for one in self.outputs]
@@ -67,7 +71,7 @@ class Decode(Form, _Asked):
 
     def _disagreement(self) -> str | None:
         if self.outputs is not None:
-            problems = ((at, one._disagreement()) for at, one in enumerate(self.results))
+            problems = ((at, one._disagreement()) for at, one in enumerate(self._alone))
             found = next((f"outputs[{at}].{problem}" for at, problem in problems if problem), None)
             return "output: does not go with outputs, which each have their own" if self.output else found
         problem = self._form_disagreement()
@@ -95,6 +99,8 @@ class Decode(Form, _Asked):
                 else None
             )
         fitting = self._fitting(extension)
+        if self.tone == "sdr" and any(FORMATS[one].states_tone for one in fitting if wanted in (None, one)):
+            return STATED_TONE
         if wanted is None:
             return None if fitting else "format: must be given, as no format is known by the output's extension"
         if wanted in fitting or not (fitting or FORMATS[wanted].needs_extension):

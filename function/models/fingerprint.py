@@ -8,7 +8,16 @@ from typing import Any, Final
 
 from function.models.selection import Model
 
-_LATER = frozenset({"apply", "batch", "picture", "shard_mb", "outputs"})  # left out unless given, as before they came
+_LATER: Final = {
+    "apply": None,
+    "batch": None,
+    "picture": None,
+    "shard_mb": None,
+    "outputs": None,
+    "square_pixels": False,
+    "tone": "stored",
+}
+"""Left out if they have these values, as before they came."""
 _HOW: Final[dict[str, Any]] = {
     "if_exists": True,
     "storage_class": True,
@@ -21,7 +30,7 @@ _HOW: Final[dict[str, Any]] = {
 def fingerprint(request: Model, versions: list[str]) -> str:
     """Return 32 hexadecimal digits. `versions`: ETags of the inputs. How the result is stored does not count."""
     question = request.model_dump(mode="json", exclude=_HOW)
-    question = {name: value for name, value in question.items() if value is not None or name not in _LATER}
+    question = {name: value for name, value in question.items() if name not in _LATER or value != _LATER[name]}
     if getattr(request, "keeps_times", False):
         question["times"] = "kept"  # those of version 1 were not
     return digest([question, versions])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, FiniteFloat, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
@@ -27,6 +27,7 @@ MAX_SIDE_PX: Final = 16_384
 MAX_BATCH: Final = 4096
 MAX_SHARD_MB: Final = 100_000
 SHARD_MB: Final = 256
+STATED_TONE: Final = "tone: does not apply to clips, which state the video's own"
 APPLY_PATTERN: Final = r"^[A-Za-z_][A-Za-z0-9_-]{0,63}(@[0-9a-f]{32})?$"
 Side = Annotated[int, Field(ge=1, le=MAX_SIDE_PX)]
 
@@ -68,6 +69,25 @@ class Treatment(Model):
     ] = None
     picture: Annotated[Picture | None, Field(description="format of the pictures in a tar")] = None
     batch: Annotated[int | None, Field(ge=1, le=MAX_BATCH, description="frames that `apply` gets at a time")] = None
+    rotate: Annotated[
+        bool | None, Field(description="turn the frames as the video says; by default true of pictures and clips")
+    ] = None
+    square_pixels: Annotated[bool, Field(description="scale the width by the video's sample aspect ratio")] = False
+    tone: Annotated[
+        Literal["sdr", "stored"] | None,
+        Field(description="sdr: PQ and HLG as a screen without HDR shows them; by default of pictures"),
+    ] = None
+
+    def settled(self, written_as: Format) -> Self:
+        """The same with what is the default for this format in `rotate` and `tone`.
+
+        What is made to be looked at is as a player shows it, arrays are as the video stores them.
+        """
+        facts = FORMATS[written_as]
+        is_viewed = self.makes_frames and facts.is_viewed
+        rotate = is_viewed if self.rotate is None else self.rotate
+        tone = self.tone or ("sdr" if is_viewed and not facts.states_tone else "stored")
+        return self.model_copy(update={"rotate": rotate, "tone": tone})
 
     @property
     def makes_frames(self) -> bool:
@@ -83,7 +103,6 @@ class Treatment(Model):
 class Form(Writing, Treatment):
     """Fields that say which frames are wanted, and in which form they are written."""
 
-    rotate: Annotated[bool, Field(description="turn the frames as the video's metadata says")] = False
     quality: Annotated[int, Field(ge=1, le=100)] | None = None
     fps: Annotated[FiniteFloat, Field(gt=0, le=1000, description="of an mp4; by default the video's")] | None = None
     shard_mb: Annotated[int | None, Field(ge=1, le=MAX_SHARD_MB, description="size of each tar")] = None
@@ -129,4 +148,6 @@ class Form(Writing, Treatment):
             return f"quality: does not apply to {self.format}"
         if self.fps is not None and not facts.takes_fps:
             return f"fps: does not apply to {self.format}"
+        if self.tone == "sdr" and facts.states_tone:
+            return STATED_TONE
         return None

@@ -50,6 +50,16 @@ class OutputFormat:
         return self.writer == "pictures"
 
     @property
+    def is_viewed(self) -> bool:
+        """True if it is made to be looked at, False for arrays and numbers."""
+        return self.writer in ("pictures", "shards", "contact_sheet", "clip")
+
+    @property
+    def states_tone(self) -> bool:
+        """True if it carries the video's transfer function, so that players show PQ and HLG as what they are."""
+        return self.writer == "clip"
+
+    @property
     def is_streamed(self) -> bool:
         """True if the frames' bytes go to S3 as they come."""
         return self.raw and self.is_stored

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from function.models.form import Form
 from function.models.formats import APPLIED_FORMAT, FORMATS, PREFIX_FORMAT, REDUCTION_FORMAT, Format
 from function.models.places import OutputUri, S3Uri, Video
-from function.models.selection import Model, Range
+from function.models.selection import Model, Range, Searched
 from hwang.sources.buckets import BUCKET
 
 MAX_LISTED: Final = 10_000  # in the job itself; a manifest or a prefix may have any number
@@ -99,6 +99,11 @@ class Job(Form):
         return self.format or (APPLIED_FORMAT if self.apply else PREFIX_FORMAT)
 
     @property
+    def is_divisible(self) -> bool:
+        """True if a video's frames may come in several pieces; not if they are to be found by looking at all of it."""
+        return FORMATS[self.written_as].divisible and not isinstance(self.frames, Searched)
+
+    @property
     def piece_seconds(self) -> float:
         """The most that a piece of a video takes, so that parts made of pieces come out equal.
 
@@ -116,7 +121,7 @@ class Job(Form):
         frames = self.frames
         if isinstance(frames, list | str):
             return frames
-        return frames.text if isinstance(frames, Range) else frames.document()
+        return frames.text if isinstance(frames, Range) else frames.model_dump()
 
     def _videos(self) -> Any:
         match self.videos:

@@ -19,6 +19,7 @@
 
 All are of version 1, which no file names: fields are only ever added, with a default, and unknown ones are ignored, so
 that a job goes on under an earlier or a later version of the function. Anything else needs another FOLDER.
+What changed with version 2 of the events is EARLIER: a job that version 1 has begun goes on as it would have.
 A part is done if there is a result under the digest of its line, so PlannedPart's bytes must not change either. What a
 part with failed pieces has done is kept below failed/, so that another run of the job tries those pieces again.
 """
@@ -49,6 +50,10 @@ SUMMARY: Final = "summary.json"
 MANIFEST: Final = "_manifest.json"  # beside FOLDER, among the results
 REPORT: Final = "report.html"  # likewise
 
+EVENTS: Final = 2  # version of the events that a job's file is of; version 1 does not name it
+EARLIER: Final = {"rotate": False, "tone": "stored"}
+"""What a job, or a piece's request, means by fields that it leaves out if it is of version 1, and so goes on."""
+
 _END_OF_DATES: Final = 253_402_300_800  # the year 10,000
 Moment = Annotated[float, Field(ge=0, lt=_END_OF_DATES)]  # seconds since 1970
 Amount = Annotated[float, Field(ge=0, le=1e15)]
@@ -64,6 +69,11 @@ def videos_name(chunk: int) -> str:
 def survey_name(chunk: int) -> str:
     """The file of what a chunk's survey has found."""
     return f"surveys/{chunk:06d}.jsonl"
+
+
+def as_earlier(job: dict[str, Any]) -> dict[str, Any]:
+    """The document of a job as version 1 wrote it."""
+    return {name: value for name, value in job.items() if name not in EARLIER or value != EARLIER[name]}
 
 
 def rows_name(video: SurveyedVideo, piece: SurveyedPiece) -> str:

@@ -92,6 +92,39 @@ class Count(Refined):
     count: Annotated[int, Field(ge=1)]
 
 
+class SceneOptions(Model):
+    """`threshold`: how much two pictures differ at a cut, from 0 to 1; `max`: the longest scenes only."""
+
+    threshold: Annotated[FiniteFloat, Field(gt=0, le=1)] = 0.06
+    max: Annotated[int | None, Field(ge=1)] = None
+
+
+class _Search(Model):
+    @model_validator(mode="before")
+    @classmethod
+    def _stands_alone(cls, value: object) -> object:
+        name = next((name for name in REFINEMENTS if isinstance(value, dict) and name in value), None)
+        if name:
+            message = "scenes and representative look at the whole video, and take no {name} beside them"
+            raise PydanticCustomError("selection", message, {"name": name})
+        return value
+
+
+class Scenes(_Search):
+    """The first good frame of each scene, found by looking at the video."""
+
+    scenes: SceneOptions
+
+
+class Representative(_Search):
+    """Up to this many frames that represent the video, found by looking at it: not black, not blurred, none twice."""
+
+    representative: Annotated[int, Field(ge=1, le=100)]
+
+
+Searched = Scenes | Representative
+
+
 class Range(Model):
     """Rows start, start + step, … before stop, as in Python; stop None is the end. In an event `"0:100"`, `"all"`."""
 
@@ -168,13 +201,13 @@ class SomeRows(Refined):
         return {**Refined.document(self), "rows": self.rows.text if isinstance(self.rows, Range) else self.rows}
 
 
-SELECTIONS: Final = ("timestamps", "every_seconds", "keyframes", "count")
+SELECTIONS: Final = ("timestamps", "every_seconds", "keyframes", "count", "scenes", "representative")
 REFINEMENTS: Final = tuple(field.alias or name for name, field in Refined.model_fields.items())
 
 
 def _frames_kind(value: object) -> str | None:
     """The tag of the member of Frames, for its value in an event, and for the model when it is written again."""
-    if isinstance(value, Refined):
+    if isinstance(value, Refined | Searched):
         return next((f"<{name}>" for name in SELECTIONS if hasattr(value, name)), "<some>")
     if isinstance(value, dict):
         kind = next((f"<{name}>" for name in SELECTIONS if name in value), None)
@@ -191,12 +224,14 @@ Frames = Annotated[
     | Annotated[EverySeconds, Tag("<every_seconds>")]
     | Annotated[Keyframes, Tag("<keyframes>")]
     | Annotated[Count, Tag("<count>")]
+    | Annotated[Scenes, Tag("<scenes>")]
+    | Annotated[Representative, Tag("<representative>")]
     | Annotated[SomeRows, Tag("<some>")],
     Discriminator(
         _frames_kind,
         custom_error_type="frames",
         custom_error_message='must be a list of rows, a range like "0:100", "all", "last", or an object with '
-        "timestamps, every_seconds, keyframes, count, or from and to",
+        "timestamps, every_seconds, keyframes, count, scenes, representative, or from and to",
     ),
 ]
 
@@ -235,5 +270,7 @@ def _plain(
             return rows.Spread(frames.count)
         case SomeRows():
             return _plain(frames.rows)
+        case Scenes() | Representative():
+            raise TypeError("the rows of a search are found by looking at the video")
         case _:
             assert_never(frames)

@@ -61,6 +61,10 @@ def _frames(frames: object, each: str) -> str:
             return f"{count(number, 'frame')}, evenly spread, of {each}".rstrip()
         case {"keyframes": True}:
             return "every keyframe of"
+        case {"scenes": dict()}:
+            return f"a frame of each scene of {each}".rstrip()
+        case {"representative": int(number)}:
+            return f"{count(number, 'representative frame')} of {each}".rstrip()
         case {"timestamps": list(times)}:
             return f"the frames at {count(len(times), 'time')} of {each}".rstrip()
         case list():
