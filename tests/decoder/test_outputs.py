@@ -118,10 +118,11 @@ def test_each_of_several_results_has_the_bytes_of_its_request_alone(
         {"output": "s3://out/21/", "format": "jpeg", "size": {"width": 21}},
         {"output": "s3://out/sheet.png"},
         {"output": "s3://out/whole.npy"},
+        {"output": "s3://out/upright.npy", "rotate": True, "tone": "sdr"},
         {"output": "s3://out/mean.npy", "reduce": "mean", "size": {"height": 33}},
         {"output": "s3://out/clip.mp4", "size": {"max_side": 64}},
     ]
-    shared = {"video": _File.uri, "frames": frames, "rotate": True}
+    shared = {"video": _File.uri, "frames": frames}
 
     def objects(*requests: dict[str, Any]) -> dict[str, bytes]:
         client = FakeS3()
@@ -133,4 +134,4 @@ def test_each_of_several_results_has_the_bytes_of_its_request_alone(
 
     together = objects({"outputs": outputs})
     assert together == objects(*outputs)
-    assert len(together) == 3 * len({*(ROWS if frames is ROWS else range(0, 40, 3))}) + 4
+    assert len(together) == 3 * len({*(ROWS if frames is ROWS else range(0, 40, 3))}) + 5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -69,6 +69,8 @@ class FakeDecoder:
     video_index: VideoIndex
     fails: tuple[int, Exception] | None = None
     true_size: tuple[int, int] | None = None  # of the pictures, where the index has another one
+    metadata: Any = None  # what a picture states
+    draw: Callable[[int, int, int], NDArray[np.uint8]] = frame
     decoded: list[int] = field(default_factory=list)
     batch_sizes: list[int] = field(default_factory=list)
 
@@ -105,7 +107,7 @@ class FakeDecoder:
             if pixel_format == "yuv420p":
                 yield part, planes(wanted, width, height)
             else:
-                yield part, np.stack([frame(row, width, height) for row in wanted.tolist()])
+                yield part, np.stack([self.draw(row, width, height) for row in wanted.tolist()])
 
     def batches_in(
         self, forms: list[Any], rows: NDArray[np.int64], max_bytes: int

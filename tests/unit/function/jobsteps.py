@@ -66,7 +66,7 @@ def surveyed(*pieces: list[float], **job: Any) -> MemoryS3:
     """A job whose videos were surveyed: the predicted seconds of each video's pieces."""
     s3 = MemoryS3()
     kept = store(s3)
-    kept.put_json(files.JOB, {"job": Job.model_validate(JOB | job).document()})
+    kept.put_json(files.JOB, {"job": Job.model_validate(JOB | job).document(), "events": 2})
     kept.put_json(files.SURVEY_EVENTS, [{"action": "survey", "job": OUTPUT, "chunk": chunk} for chunk in range(2)])
     videos = [_surveyed(f"v{number}.mp4", seconds) for number, seconds in enumerate(pieces)]
     for chunk, some in enumerate((videos[:1], videos[1:])):

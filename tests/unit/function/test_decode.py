@@ -8,6 +8,8 @@ import io
 import json
 import time
 import zipfile
+from fractions import Fraction
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -19,11 +21,14 @@ from function.actions import limits
 from function.deadline import Deadline
 from function.errors import BadRequest, DeadlineExceeded, FrameCorrupt, LimitExceeded, OutputConflict, OutputNotFound
 from function.frames.sheet import layout
+from function.frames.tone import ToneMap
 from function.models.event import Decode, parse_event
+from function.models.fingerprint import digest
 from function.models.result import MAX_LISTED
 from function.output.undo_log import REQUEST
 from function.session import Session
 from hwang.errors import CorruptFrameError
+from hwang.metadata import color_names
 from tests.support.fakes3 import FakeS3, refused
 from tests.unit.function.fakedecoder import VIDEO, FakeVideo, frame, index_of, install
 
@@ -244,6 +249,143 @@ def test_the_planes_of_a_clip_are_turned(monkeypatch: pytest.MonkeyPatch) -> Non
     decode(FakeS3(), frames=[3], output="s3://out/a.mp4", rotate=True)
     np.testing.assert_array_equal(video.clips[0].pictures[0], np.rot90(frame(3, WIDTH, HEIGHT)[..., 0], -1))
     assert (video.clips[0].width, video.clips[0].height) == (HEIGHT, WIDTH)
+
+
+UPRIGHT = np.rot90(frame(3, WIDTH, HEIGHT), -1)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, UPRIGHT),
+        ({"rotate": True}, UPRIGHT),
+        ({"rotate": False}, frame(3, WIDTH, HEIGHT)),
+    ],
+)
+def test_pictures_are_upright_unless_the_rows_as_stored_are_asked_for(
+    fields: dict[str, Any], expected: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = turned(monkeypatch)
+    client = FakeS3()
+    decode(client, frames=[3], output="s3://out/a.png", **fields)
+    np.testing.assert_array_equal(picture(client.objects["a.png"]), expected)
+    result = decode(client, frames=[3], output="s3://out/a.tar", picture="png", format="tar", **fields)
+    [member] = json.loads(client.objects["a.tar.manifest.json"])["output"][0]["members"]
+    data = client.objects["a.tar"][member["offset"] :][: member["bytes"]]
+    np.testing.assert_array_equal(picture(data), expected)
+    assert result["video"]["rotation"] == 90
+    decode(client, frames=[3], output="s3://out/a.mp4", **fields)
+    assert (video.clips[0].height, video.clips[0].width) == expected.shape[:2]
+
+
+@pytest.mark.parametrize("fields", [{"output": "s3://out/a.npy"}, {"format": "inline"}, {"output": "s3://out/a.npz"}])
+def test_arrays_are_as_stored(fields: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    turned(monkeypatch)
+    result = decode(FakeS3(), frames=[3], **fields)
+    described = result.get("inline") or result["output"][0]
+    assert described["shape"] == [1, HEIGHT, WIDTH, 3]
+
+
+def test_a_result_of_the_old_default_is_not_taken_for_one_of_the_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fingerprints of version 1 had `rotate` false by default, and no `tone`."""
+    turned(monkeypatch)
+    before = decode(FakeS3(), frames=[3], output="s3://out/a.png", rotate=False, tone="stored")["request"]
+    assert before == fingerprint_of_version_1("png", rotate=False)
+    assert decode(FakeS3(), frames=[3], output="s3://out/a.png")["request"] != before
+    array_before = fingerprint_of_version_1("npy", rotate=False)
+    assert decode(FakeS3(), frames=[3], output="s3://out/a.npy")["request"] == array_before
+    turned_before = fingerprint_of_version_1("npy", rotate=True)
+    assert decode(FakeS3(), frames=[3], output="s3://out/a.npy", rotate=True)["request"] == turned_before
+
+
+def fingerprint_of_version_1(extension: str, *, rotate: bool) -> str:
+    question = {
+        "video": {"bucket": "films", "key": "clip.mp4", "version_id": None},
+        "frames": [3],
+        "output": {"bucket": "out", "key": f"a.{extension}"},
+        **dict.fromkeys(("format", "size", "reduce", "quality", "fps")),
+        "rotate": rotate,
+        "name": "frame-{row:06d}.{ext}",
+        "action": "decode",
+    }
+    return digest([question, ['"e1"']])
+
+
+@pytest.mark.parametrize(
+    ("ratio", "fields", "expected"),
+    [
+        ((4, 3), {}, (18, 43)),
+        ((1, 2), {}, (18, 16)),
+        ((0, 1), {}, (18, 32)),
+        ((4, 3), {"size": {"max_side": 20}}, (8, 20)),
+        ((4, 3), {"size": {"width": 10, "height": 10}}, (10, 10)),
+        ((4, 3), {"size": {"height": 9}}, (9, 22)),
+    ],
+)
+def test_pixels_are_made_square_on_wish(
+    ratio: tuple[int, int], fields: dict[str, Any], expected: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = install(monkeypatch, index_of(COUNT, (WIDTH, HEIGHT), sample_aspect_ratio=ratio))
+    video.decoder.metadata = SimpleNamespace(width=WIDTH, height=HEIGHT, sample_aspect_ratio=None)
+    client = FakeS3()
+    decode(client, frames=[3], output="s3://out/a.png", square_pixels=True, **fields)
+    np.testing.assert_array_equal(picture(client.objects["a.png"]), frame(3, *expected[::-1]))
+    plain = decode(client, frames=[3], output="s3://out/b.png")
+    assert plain["output"][0]["shape"] == [HEIGHT, WIDTH, 3]
+
+
+def test_pixels_of_a_shape_that_only_a_picture_states_are_made_square(video: FakeVideo) -> None:
+    video.decoder.metadata = SimpleNamespace(width=WIDTH, height=HEIGHT, sample_aspect_ratio=Fraction(3, 2))
+    result = decode(FakeS3(), frames=[3], output="s3://out/a.png", square_pixels=True)
+    assert result["output"][0]["shape"] == [HEIGHT, WIDTH * 3 // 2, 3]
+
+
+def test_a_size_that_no_picture_can_have_is_a_mistake_of_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, index_of(COUNT, (WIDTH, HEIGHT), sample_aspect_ratio=(4000, 1)))
+    with pytest.raises(BadRequest, match="size: pictures of 128000x18 pixels"):
+        decode(FakeS3(), frames=[3], output="s3://out/a.png", square_pixels=True)
+    with pytest.raises(BadRequest, match="size: pictures of 28444x16000 pixels"):
+        decode(FakeS3(), frames=[3], output="s3://out/a.png", size={"height": 16_000})
+
+
+PQ_COLOR, HLG_COLOR, NO_COLOR = (9, 16, 9, 1), (9, 18, 9, 1), (2, 2, 2, 0)
+
+
+@pytest.mark.parametrize("color", [PQ_COLOR, HLG_COLOR])
+def test_pictures_of_hdr_are_shown_as_sdr_and_arrays_on_wish(color: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    video = install(monkeypatch, index_of(COUNT, (WIDTH, HEIGHT), color=color, rotation=90))
+    stored = frame(3, WIDTH, HEIGHT)
+    tone = ToneMap.of("smpte2084" if color == PQ_COLOR else "arib-std-b67", "bt2020")
+    assert tone
+    toned = stored[np.newaxis].copy()
+    tone.convert(toned)
+    client = FakeS3()
+    decode(client, frames=[3], output="s3://out/a.png")
+    np.testing.assert_array_equal(picture(client.objects["a.png"]), np.rot90(toned[0], -1))
+    decode(client, frames=[3], output="s3://out/b.png", tone="stored", rotate=False)
+    np.testing.assert_array_equal(picture(client.objects["b.png"]), stored)
+    decode(client, frames=[3], output="s3://out/a.npy")
+    np.testing.assert_array_equal(array(client.objects["a.npy"])[0], stored)
+    decode(client, frames=[3], output="s3://out/b.npy", tone="sdr")
+    np.testing.assert_array_equal(array(client.objects["b.npy"])[0], toned[0])
+    decode(client, frames=[3], output="s3://out/a.mp4")
+    assert video.clips[0].arguments["color"] == color
+    for kind in (None, "mp4"):
+        with pytest.raises(BadRequest, match="tone: does not apply to clips"):
+            decode(client, frames=[3], tone="sdr", output="s3://out/c.mp4", format=kind)
+
+
+@pytest.mark.parametrize(("codec", "asked"), [("hevc", True), ("av1", True), ("vp9", True), ("h264", False)])
+def test_the_colors_that_no_container_states_are_a_pictures(
+    codec: str, asked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = install(monkeypatch, index_of(COUNT, (WIDTH, HEIGHT), color=NO_COLOR, codec=codec))
+    video.decoder.metadata = SimpleNamespace(width=WIDTH, height=HEIGHT, color=color_names(HLG_COLOR))
+    client = FakeS3()
+    result = decode(client, frames=[3], output="s3://out/a.png")
+    assert ("tone" in result["milliseconds"]) is asked
+    is_stored = bool((picture(client.objects["a.png"]) == frame(3, WIDTH, HEIGHT)).all())
+    assert is_stored is not asked
 
 
 REDUCED: dict[str, Any] = {

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from function.models.event import parse_event
+from function.models.event import Decode, parse_event
 from function.models.fingerprint import fingerprint
 
 EARLIER: list[tuple[Any, str]] = [
@@ -22,7 +22,10 @@ EARLIER: list[tuple[Any, str]] = [
 
 def of(frames: Any, output: str = "s3://out/a.npz", **more: Any) -> str:
     event = {"video": "s3://films/clip.mp4", "frames": frames, "output": output, **more}
-    return fingerprint(parse_event(event), ["e1"])
+    request = parse_event(event)
+    assert isinstance(request, Decode)
+    [settled] = request.results
+    return fingerprint(settled, ["e1"])
 
 
 @pytest.mark.parametrize(("frames", "digest"), EARLIER, ids=str)
@@ -40,5 +43,16 @@ def test_each_field_of_a_selection_is_another_question() -> None:
 
 
 def test_a_clip_at_the_rate_of_the_video_is_not_one_at_its_times() -> None:
-    assert of([0, 5], "s3://out/a.mp4") != "38f23a49b7bd03a17320534aa114749c"  # version 1
-    assert of([0, 5], "s3://out/a.mp4", format="mp4", fps=24.0) == "953106ff402c9a1056e09734864b34c0"
+    assert of([0, 5], "s3://out/a.mp4", rotate=False) != "38f23a49b7bd03a17320534aa114749c"  # version 1
+    before = "953106ff402c9a1056e09734864b34c0"
+    assert of([0, 5], "s3://out/a.mp4", format="mp4", fps=24.0, rotate=False) == before
+    assert of([0, 5], "s3://out/a.mp4", format="mp4", fps=24.0) != before
+
+
+def test_a_default_and_the_same_value_stated_are_one_question() -> None:
+    assert of([0], "s3://out/a.npz") == of([0], "s3://out/a.npz", rotate=False, tone="stored", square_pixels=False)
+    assert of([0], "s3://out/a.png") == of([0], "s3://out/a.png", rotate=True, tone="sdr")
+    fields: list[dict[str, Any]] = [{}, {"rotate": False}, {"tone": "stored"}, {"square_pixels": True}]
+    assert len({of([0], "s3://out/a.png", **more) for more in fields}) == len(fields)
+    searches: list[dict[str, Any]] = [{"scenes": {}}, {"scenes": {"max": 2}}, {"representative": 2}]
+    assert len({of(frames) for frames in searches}) == len(searches)

@@ -141,7 +141,7 @@ def test_each_request_of_a_part_reaches_the_worker_alone(capsys: pytest.CaptureF
     assert answer({**PART, "attempt": 1}, worker) == {"part": 3, "failed": 1}
     opened, first, second, closed = (cast("dict[str, Any]", event) for event, _ in worker.asked)
     assert opened == {**PART, "action": "open_part", "attempt": 1}
-    assert first == second == piece["request"]
+    assert first == second == {"rotate": False, "tone": "stored", **cast("dict[str, Any]", piece["request"])}
     assert (closed["action"], closed["attempt"], closed["job"]) == ("close_part", 1, "s3://results/run/")
     assert [outcome["code"] for outcome in closed["outcomes"]] == ["WorkerCrashed"]
     codes = [(line["action"], line["Code"]) for line in lines(capsys)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from function.errors import (
@@ -22,6 +24,7 @@ from tests.unit.function.jobsteps import (
     gathered,
     lines,
     parts_of,
+    store,
     surveyed,
 )
 
@@ -42,7 +45,7 @@ def test_parts_hold_all_pieces_in_order_with_decodes_of_their_own() -> None:
     }
     assert document(s3, "cut.json") == answer
     first, second = lines(s3, "parts.jsonl")
-    form = {"frames": "0:10:1", "format": "jpeg", "if_exists": "reuse"}
+    form = {"frames": "0:10:1", "format": "jpeg", "if_exists": "reuse", "rotate": True, "tone": "sdr"}
     assert first == {
         "seconds": 0.406,
         "pieces": [
@@ -119,9 +122,41 @@ def test_a_decode_has_the_form_of_the_job_and_nothing_of_its_running() -> None:
     answer = cut_up(s3)
     (part,) = lines(s3, "parts.jsonl")
     request = part["pieces"][0]["request"]
-    assert set(request) == {"video", "frames", "size", "quality", "format", "if_exists", "output"}
+    assert set(request) == {"video", "frames", "size", "quality", "format", "if_exists", "output", "rotate", "tone"}
     assert request["size"] == {"max_side": 64}
     assert (answer["concurrency"], answer["tolerated_failure_percentage"]) == (3, 5)
+
+
+@pytest.mark.parametrize(
+    ("job", "stated"),
+    [
+        ({}, {"rotate": True, "tone": "sdr"}),
+        ({"rotate": False, "tone": "stored"}, {}),
+        ({"format": "npy"}, {}),
+        ({"format": "npy", "rotate": True, "tone": "sdr"}, {"rotate": True, "tone": "sdr"}),
+        ({"format": "mp4"}, {"rotate": True}),
+        ({"reduce": "mean"}, {}),
+    ],
+)
+def test_a_decode_states_how_its_frames_are_turned_and_toned_unless_they_are_as_stored(job: Any, stated: Any) -> None:
+    s3 = surveyed([0.4], **job)
+    cut_up(s3)
+    (part,) = lines(s3, "parts.jsonl")
+    request = part["pieces"][0]["request"]
+    assert {name: request[name] for name in ("rotate", "tone") if name in request} == stated
+
+
+def test_the_line_of_a_part_of_version_1_is_the_same_to_the_byte() -> None:
+    """Results of its parts are found by the digests of these lines."""
+    s3 = surveyed([0.4], rotate=True, format="jpeg", size={"max_side": 64}, quality=80)
+    store(s3).put_json("job.json", {"job": document(s3, "job.json")["job"]})
+    cut_up(s3)
+    assert s3.objects[f"{OUTPUT}_job/parts.jsonl"] == (
+        b'{"seconds": 0.4, "pieces": [{"request": {"video": {"bucket": "films", "key": "2024/v0.mp4"}, '
+        b'"format": "jpeg", "size": {"max_side": 64}, "rotate": true, "quality": 80, '
+        b'"frames": "0:10:1", "if_exists": "reuse", '
+        b'"output": "s3://results/run/v0.mp4/"}, "etag": "e1", "first": 0, "last": 9, "seconds": 0.4}]}\n'
+    )
 
 
 def test_a_job_of_too_many_parts_is_refused_before_any_is_written() -> None:

@@ -41,6 +41,7 @@ from tests.unit.function.jobsteps import (
     keep_index,
     lines,
     listed,
+    store,
     survey_step,
     surveyed,
 )
@@ -152,6 +153,25 @@ def test_another_job_does_not_take_the_place_of_the_first() -> None:
     listed(s3, JOB | {"part_seconds": 7, "concurrency": 3, "videos": ["s3://films/2024/a.mp4"]})
     with pytest.raises(OutputConflict, match="results of another job"):
         listed(s3, JOB | {"frames": "all"})
+
+
+def test_a_job_says_which_events_it_was_begun_with_and_one_of_version_1_goes_on_so() -> None:
+    s3 = films(a=10)
+    listed(s3, JOB)
+    kept = document(s3, "job.json")
+    assert (kept["events"], "rotate" in kept["job"]) == (2, False)
+    assert store(s3).job().settled("jpeg").rotate is True
+    with pytest.raises(OutputConflict):
+        listed(s3, JOB | {"rotate": False})
+
+    store(s3).put_json("job.json", {"job": kept["job"]})  # as version 1 kept it
+    for again in (JOB, JOB | {"rotate": False, "tone": "stored"}):
+        listed(s3, again)
+        assert document(s3, "job.json") == {"job": kept["job"]}
+        begun = store(s3).job()
+        assert (begun.rotate, begun.tone) == (False, "stored")
+    with pytest.raises(OutputConflict):
+        listed(s3, JOB | {"rotate": True})
 
 
 def test_a_survey_finds_pieces_by_the_index_alone(monkeypatch: pytest.MonkeyPatch) -> None:

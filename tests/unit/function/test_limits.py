@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, get_args
 from unittest.mock import Mock
 
@@ -80,6 +81,17 @@ def test_a_process_at_rest_and_its_decoders_are_counted_whatever_is_asked_for() 
 @pytest.mark.parametrize("rotation", [90, 180, 270])
 def test_turned_frames_are_a_batch_more(size: tuple[int, int], batch: int, rotation: int) -> None:
     assert memory(size, 10, rotation=rotation) - memory(size, 10) == batch
+
+
+def test_a_tone_takes_its_tables_and_blocks_if_the_video_is_of_hdr_or_may_be() -> None:
+    def toned(**changes: Any) -> int:
+        estimate = work(HD, 10, "png", **changes)
+        settled = estimate.treatment.settled("png")
+        return replace(estimate, treatment=settled).memory_bytes - estimate.memory_bytes
+
+    assert toned(color=(9, 16, 9, 1)) == toned(color=(9, 18, 9, 1)) == 20 * MIB
+    assert toned(codec="hevc") == 20 * MIB
+    assert toned(color=(1, 1, 1, 1), codec="hevc") == toned(codec="h264") == 0
 
 
 def test_the_next_batch_is_decoded_while_one_is_in_use() -> None:

@@ -244,7 +244,7 @@ def test_what_the_job_asks_for_is_in_the_prediction() -> None:
     assert seconds(reduce="sum") < jpeg
     assert seconds(memory=2 * MEMORY) < jpeg
     # turned, a frame of the same width has other pixels
-    assert seconds(rotation=90, rotate=True, size={"width": 320}) > seconds(rotation=90, size={"width": 320})
+    assert seconds(rotation=90, size={"width": 320}) > seconds(rotation=90, rotate=False, size={"width": 320})
 
 
 def test_a_video_whose_frames_do_not_fit_into_the_function_is_refused() -> None:

@@ -112,6 +112,8 @@ def test_an_axis_has_at_most_its_number_of_marks_and_reaches_over_it(longest: fl
             "16 frames, evenly spread, of each of 3 videos, 640 px wide.",
         ),
         ({"frames": [1, 2, 3], "reduce": "mean"}, "The mean of 3 given frames of each of 3 videos."),
+        ({"frames": {"scenes": {"threshold": 0.06, "max": 20}}}, "A frame of each scene of each of 3 videos."),
+        ({"frames": {"representative": 2}}, "2 representative frames of each of 3 videos."),
         ({"frames": "last"}, "The last frame of each of 3 videos."),
         ({"frames": {"keyframes": True, "to": -5}}, '{"keyframes": true, "to": -5} of 3 videos.'),
         ({"frames": {"timestamps": [1.5]}}, "The frames at 1 time of each of 3 videos."),

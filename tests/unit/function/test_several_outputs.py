@@ -10,6 +10,7 @@ from functools import partial
 from itertools import chain
 from typing import Any, cast
 
+import numpy as np
 import pytest
 
 from function.actions import limits
@@ -23,6 +24,7 @@ from function.errors import (
     OutputNotFound,
 )
 from function.frames import own_code
+from function.frames.tone import ToneMap
 from function.models.event import MAX_FIELDS, Decode, parse_event
 from function.output.undo_log import REQUEST, RUN, Entry, Journal
 from function.session import Session
@@ -161,6 +163,64 @@ def test_pictures_are_turned_and_fields_beside_outputs_hold_for_each(monkeypatch
     result = decode(client, rotate=True, quality=40, format="webp", outputs=outputs)
     assert without_manifests(client.objects) == objects
     assert [one["shape"] for one in result["output"][::5]] == [[32, 18, 3], [8, 4, 3]]
+
+
+PQ = (9, 16, 9, 1)
+
+
+def test_each_result_is_turned_and_toned_by_its_own_format_and_fields(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, index_of(COUNT, (32, 18), rotation=90, color=PQ, sample_aspect_ratio=(3, 2)))
+    outputs: list[dict[str, Any]] = [
+        {"output": "s3://out/viewed.png"},
+        {"output": "s3://out/stored.png", "rotate": False, "tone": "stored"},
+        {"output": "s3://out/square.png", "square_pixels": True},
+        {"output": "s3://out/stored.npy"},
+        {"output": "s3://out/viewed.npy", "rotate": True, "tone": "sdr"},
+        {"output": "s3://out/clip.mp4"},
+    ]
+    objects, _ = alone(outputs, frames=[5])
+    client = Buckets()
+    result = decode(client, frames=[5], outputs=outputs)
+    assert without_manifests(client.objects) == objects
+    shapes = [[32, 18, 3], [18, 32, 3], [48, 18, 3], [1, 18, 32, 3], [1, 32, 18, 3]]
+    assert [one["shape"] for one in result["output"][:5]] == shapes
+    viewed, stored = (client.objects[f"s3://out/{name}.npy"][-32 * 18 * 3 :] for name in ("viewed", "stored"))
+    frames = np.frombuffer(stored, np.uint8).reshape(1, 18, 32, 3).copy()
+    tone = ToneMap.of("smpte2084", "bt2020")
+    assert tone
+    tone.convert(frames)
+    assert viewed == np.rot90(frames[0], -1).tobytes()
+
+
+@pytest.mark.usefixtures("video")
+def test_a_wish_that_an_entry_cannot_have_is_named_with_it() -> None:
+    outputs = [THUMBNAILS[0], {"output": "s3://out/clip.mp4"}]
+    with pytest.raises(BadRequest, match=r"outputs\[1\].tone: does not apply to clips"):
+        decode(Buckets(), outputs=outputs, tone="sdr")
+    wide = {"output": "s3://out/wide.png", "size": {"height": 16_000}}
+    with pytest.raises(BadRequest, match=r"outputs\[1\].size: pictures of"):
+        decode(Buckets(), frames={"scenes": {}}, outputs=[THUMBNAILS[0], wide])
+
+
+def test_frames_are_looked_for_once_for_all_results(video: FakeVideo) -> None:
+    objects, _ = alone(THUMBNAILS, frames={"representative": 2})
+    video.decoder.decoded.clear()
+    client = Buckets()
+    result = decode(client, frames={"representative": 2}, outputs=THUMBNAILS)
+    assert without_manifests(client.objects) == objects
+    assert video.decoder.decoded == [*range(COUNT), *result["frames"]["rows"]]
+
+
+def test_what_does_not_fit_together_is_refused_before_looking(
+    video: FakeVideo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs = [{"output": f"s3://out/{name}/", "format": "tar"} for name in "abc"]
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512")
+    decode(Buckets(), frames={"representative": 2}, outputs=outputs[:1])
+    video.decoder.decoded.clear()
+    with pytest.raises(LimitExceeded):
+        decode(Buckets(), frames={"representative": 2}, outputs=outputs)
+    assert video.decoder.decoded == []
 
 
 def test_a_size_that_the_container_misstates_is_learnt_for_all(video: FakeVideo) -> None:
