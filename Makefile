@@ -96,6 +96,7 @@ test-long: images venv ## what is slow and rarely broken: sanitizers, add-ons, r
 	@local/fuzz.sh --iterations 2000 --seed 1
 	@$(call suite,image,0,-long) -m long
 	@$(call suite,deploy,3,-long) -m long
+	@$(call suite,cloud,0,-long) -m long
 	@$(call suite,soak,0)
 
 slowest: venv ## the slowest tests of the last runs, as the table of CONTRIBUTING.md

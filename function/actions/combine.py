@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections import deque
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from function.errors import BadRequest, CorruptMedia, SourceNotFound
+from function.frames.reduce import REDUCTIONS
 from function.models.event import Combine
 from function.models.fingerprint import fingerprint
 from function.models.places import MANIFEST_SUFFIX, S3Object
@@ -39,6 +41,7 @@ class _Part:
     place: S3Object
     partial: Partial
     request: str
+    sha256: str  # of its object, in hexadecimal
 
 
 def combine(request: Combine, session: Session) -> dict[str, Any]:
@@ -97,9 +100,12 @@ def _part(client: S3Client, place: S3Object) -> _Part | None:
         return None
     try:
         manifest = json.loads(data)
-        return _Part(place, Partial.model_validate(manifest["partial"]), str(manifest["request"]))
-    except (ValueError, KeyError, TypeError):
-        raise BadRequest(f"parts: {place.uri} is not the result of a reduction", problems=[]) from None
+        partial = Partial.model_validate(manifest["partial"])
+        if partial.reduce in REDUCTIONS and partial.frames > 0:
+            return _Part(place, partial, str(manifest["request"]), str(manifest["output"][0]["sha256"]))
+    except (ValueError, LookupError, TypeError, RecursionError):
+        pass
+    raise BadRequest(f"parts: {place.uri} is not the result of a reduction", problems=[], video=place.uri)
 
 
 def _combined(client: S3Client, parts: list[_Part], kind: str, frames: int, session: Session) -> NDArray[Any]:
@@ -139,6 +145,9 @@ def _values(client: S3Client, part: _Part) -> NDArray[Any]:
     data = _read(client, part.place)
     if data is None:
         raise SourceNotFound(f"parts: {part.place.uri} is missing", missing=[part.place.uri])
+    if hashlib.sha256(data).hexdigest() != part.sha256:
+        message = f"parts: {part.place.uri} is not what its manifest describes; make it again"
+        raise CorruptMedia(message, video=part.place.uri)
     try:
         values: NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
     except (ValueError, EOFError, OSError):

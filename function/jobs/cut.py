@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from function.errors import LimitExceeded, SourceNotFound
 from function.frames import own_code
 from function.jobs.pieces import bundles
-from function.jobs.store import Store
+from function.jobs.store import Store, batched
 from function.models import job_files as files
 from function.models.formats import FORMATS
 from function.models.job import Job
 from function.models.job_steps import Cut, Part
+from function.s3 import MAX_CONNECTIONS
 from function.session import Session
 
 MAX_PARTS: Final = 100_000
+_LOOK_AHEAD: Final = 1000
 
 
 def cut(request: Cut, session: Session) -> dict[str, Any]:
@@ -38,7 +41,7 @@ def cut(request: Cut, session: Session) -> dict[str, Any]:
             wanted=parts,
             maximum=MAX_PARTS,
         )
-    done = set(store.names(files.DONE))
+    done = _done(store, session)
     made = to_do = offset = count = 0
     with store.writing(files.PARTS, session) as lines, store.writing(files.PART_EVENTS, session) as events:
         for pieces in bundles(_planned(store.surveyed(chunks), job), seconds, parts):
@@ -65,6 +68,16 @@ def cut(request: Cut, session: Session) -> dict[str, Any]:
     )
     store.put(files.CUT, summary.line())
     return summary.document()
+
+
+def _done(store: Store, session: Session) -> set[str]:
+    """The files of the results of parts, without those that do not hold any more."""
+    done: set[str] = set()
+    with ThreadPoolExecutor(MAX_CONNECTIONS, "hwang-cut") as pool:
+        for some in batched(store.names(files.DONE), _LOOK_AHEAD):
+            session.deadline.check()
+            done |= {name for name, result in zip(some, pool.map(store.result, some), strict=True) if result}
+    return done
 
 
 def _seconds(store: Store, chunks: int) -> float:
@@ -97,10 +110,11 @@ def _planned(videos: Iterator[files.SurveyedVideo], job: Job) -> Iterator[files.
             rows = files.rows_name(video, piece)
             prefix = files.FOLDER + files.PIECES if job.reduce or (job.apply and rows) else ""
             output = f"{job.output.uri}{prefix}{video.name}{rows}{ending}"
+            request = {"video": reference, **form, "frames": piece.frames, "output": output}
             if prefix:
-                form.pop("storage_class", None)  # the function reads it again
+                request.pop("storage_class", None)  # the function reads it again
             yield files.PlannedPiece(
-                request={"video": reference, **form, "frames": piece.frames, "output": output},
+                request=request,
                 etag=video.etag,
                 first=piece.first,
                 last=piece.last,

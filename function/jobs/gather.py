@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from function.actions.combine import combine
 from function.errors import (
+    BadRequest,
     CorruptMedia,
     DeadlineExceeded,
     FunctionError,
@@ -66,7 +67,7 @@ def gather(request: Gather, session: Session) -> dict[str, Any]:
                 combined = _reduced(store, job, totals.partials, session)
                 facts = {name: getattr(combined, name) for name in combined.model_fields_set}
                 manifest = manifest.model_copy(update=facts)
-            except (SourceNotFound, CorruptMedia) as error:
+            except (SourceNotFound, CorruptMedia, BadRequest) as error:
                 missing = (*manifest.missing, *_lost(store, lost_results(error)))
                 manifest = manifest.model_copy(
                     update={"complete": False, "missing": missing, "missing_parts": len(missing)}

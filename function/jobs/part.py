@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 
 from function.actions.combine import combine
 from function.errors import (
+    BadRequest,
     CorruptMedia,
     DeadlineExceeded,
     FunctionError,
@@ -163,7 +164,7 @@ def _combined(
     request = {"action": "combine", "parts": [piece.output[0] for piece in done], "output": output}
     try:
         combined = combine(Combine.model_validate({**request, "if_exists": "reuse"}), session)
-    except (SourceNotFound, CorruptMedia) as error:
+    except (SourceNotFound, CorruptMedia, BadRequest) as error:
         lost = lost_results(error)
         left = [_lost(piece, error) if piece in done and piece.output[0] in lost else piece for piece in outcomes]
         if left == outcomes:

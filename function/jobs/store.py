@@ -6,7 +6,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -29,6 +29,7 @@ from function.models.job_files import (
     KeptModel,
     ListedVideo,
     PartResult,
+    PieceDone,
     SurveyedVideo,
     SurveySummary,
     VideoFailure,
@@ -137,15 +138,35 @@ class Store:
             raise BadRequest(message, problems=[]) from None
 
     def result(self, name: str) -> PartResult | None:
-        """A part's result; None if it is not there. One that cannot be read is deleted: another run makes it again."""
+        """A part's result; None if it is not there. One that does not hold is deleted: another run makes it again.
+
+        It holds while it can be read, and the manifests of its first and last piece and its share of a reduction are
+        there. Raises the Source… errors.
+        """
         data = self.find(name)
         if data is None:
             return None
+        with suppress(CorruptMedia):
+            result = PartResult.read(data, self.uri(name))
+            manifests = [piece.manifest for piece in result.pieces if isinstance(piece, PieceDone)]
+            if all(map(self._is_there, {*manifests[:1], *manifests[-1:], *(one.uri for one in result.output)})):
+                return result
+        self.delete(name)
+        return None
+
+    def _is_there(self, uri: str) -> bool:
         try:
-            return PartResult.read(data, self.uri(name))
-        except CorruptMedia:
-            self.delete(name)
-            return None
+            ask(
+                self.client.head_object,
+                error=SourceUnavailable,
+                Bucket=self.output.bucket,
+                Key=uri.removeprefix(f"s3://{self.output.bucket}/"),
+            )
+        except S3Error as failure:
+            if failure.fault is Fault.NOT_FOUND:
+                return False
+            raise failure.as_source(f"job: {uri}") from failure
+        return True
 
     def delete(self, name: str) -> None:
         """Deletes a file of the job. One that cannot be deleted stays, with a line in the log."""

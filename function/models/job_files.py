@@ -20,8 +20,9 @@
 All are of version 1, which no file names: fields are only ever added, with a default, and unknown ones are ignored, so
 that a job goes on under an earlier or a later version of the function. Anything else needs another FOLDER.
 What changed with version 2 of the events is EARLIER: a job that version 1 has begun goes on as it would have.
-A part is done if there is a result under the digest of its line, so PlannedPart's bytes must not change either. What a
-part with failed pieces has done is kept below failed/, so that another run of the job tries those pieces again.
+A part is done if there is a result under the digest of its line, so PlannedPart's bytes must not change either, and if
+what that names is there: Store.result. What a part with failed pieces has done is kept below failed/, so that another
+run of the job tries those pieces again.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from tests.decoder.hostile import LAVFI
 from tests.support.faults import rules
 from tests.support.faults.client import Faults
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.long
 EARLY_SECONDS = 0.5
 BUSY_SECONDS = 0.3  # by which a request may take longer here, where containers share two cores
 FRAMES = 9500

@@ -121,9 +121,12 @@ def asker(s3: MemoryS3, decode: Decoding = decoded) -> Ask:
                     return open_part(parse_as(event, OpenPart), session(s3))
                 case "close_part":
                     return close_part(parse_as(event, ClosePart), session(s3))
-            return decode(event)
+            outcome = decode(event)
         except FunctionError as error:
             return error
+        if isinstance(outcome, dict):
+            s3.objects.setdefault(outcome["manifest"], b"{}")
+        return outcome
 
     return ask
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import time
@@ -44,7 +45,13 @@ def store(client: FakeS3, key: str, values: NDArray[Any], partial: dict[str, Any
     data = io.BytesIO()
     np.save(data, values)
     client.store(key, data.getvalue())
-    client.store(f"{key}.manifest.json", json.dumps({"request": request or key, "partial": partial}).encode())
+    describe(client, key, {"request": request or key, "partial": partial})
+
+
+def describe(client: FakeS3, key: str, manifest: dict[str, Any]) -> None:
+    """A manifest of the object that is there."""
+    output = [{"uri": f"s3://out/{key}", "sha256": hashlib.sha256(client.objects[key]).hexdigest()}]
+    client.store(f"{key}.manifest.json", json.dumps({**manifest, "output": output}).encode())
 
 
 def combine(client: FakeS3, parts: list[Any], session: Session | None = None, **fields: Any) -> dict[str, Any]:
@@ -131,13 +138,25 @@ def test_a_part_whose_object_is_gone_is_named(client: FakeS3) -> None:
     [
         (b"nothing", "not the result of a reduction"),
         (b"[]", "not the result of a reduction"),
-        (b'{"request": "r"}', "not the result of a reduction"),
-        (b'{"request": "r", "partial": {"reduce": 3}}', "not the result of a reduction"),
-        (b'{"request": "r", "partial": {"reduce": "sum", "frames": 1}}', "one kind of reduction, not mean, sum"),
+        (b"[" * 100_000, "not the result of a reduction"),
+        (
+            b'{"request": "r", "partial": {"reduce": "mean", "frames": 1}, "output": []}',
+            "not the result of a reduction",
+        ),
+        ({"request": "r"}, "not the result of a reduction"),
+        ({"request": "r", "partial": {"reduce": 3}}, "not the result of a reduction"),
+        ({"request": "r", "partial": {"reduce": "median", "frames": 1}}, "not the result of a reduction"),
+        ({"request": "r", "partial": {"reduce": "mean", "frames": 0}}, "not the result of a reduction"),
+        ({"request": "r", "partial": {"reduce": "sum", "frames": 1}}, "one kind of reduction, not mean, sum"),
     ],
 )
-def test_a_part_that_is_none_or_of_another_kind_is_refused(client: FakeS3, manifest: bytes, said: str) -> None:
-    client.store("b.npy.manifest.json", manifest)
+def test_a_part_that_is_none_or_of_another_kind_is_refused(
+    client: FakeS3, manifest: bytes | dict[str, Any], said: str
+) -> None:
+    if isinstance(manifest, bytes):
+        client.store("b.npy.manifest.json", manifest)
+    else:
+        describe(client, "b.npy", manifest)
     with pytest.raises(BadRequest, match=said):
         combine(client, ["a.npy", "b.npy"])
     assert "all.npy" not in client.objects
@@ -146,8 +165,17 @@ def test_a_part_that_is_none_or_of_another_kind_is_refused(client: FakeS3, manif
 @pytest.mark.parametrize("data", [b"", b"no array", b"\x93NUMPY\x01\x00v\x00{"])
 def test_a_part_that_is_no_array_is_corrupt(client: FakeS3, data: bytes) -> None:
     client.store("b.npy", data)
-    with pytest.raises(CorruptMedia, match=r"b\.npy"):
+    describe(client, "b.npy", {"request": "r", "partial": {"reduce": "mean", "frames": 2}})
+    with pytest.raises(CorruptMedia, match=r"b\.npy is not a .npy file"):
         combine(client, ["a.npy", "b.npy"])
+
+
+def test_a_part_that_is_another_than_its_manifest_describes_is_named(client: FakeS3) -> None:
+    client.store("b.npy", client.objects["a.npy"])
+    with pytest.raises(CorruptMedia, match=r"s3://out/b\.npy is not what its manifest describes") as raised:
+        combine(client, ["a.npy", "b.npy"])
+    assert raised.value.detail["video"] == "s3://out/b.npy"
+    assert "all.npy" not in client.objects
 
 
 def test_parts_of_different_shapes_are_refused_with_both(client: FakeS3) -> None:
@@ -160,9 +188,14 @@ def test_a_version_of_a_part_is_read_as_it_is_named() -> None:
     client = FakeS3(versioned=True)
     for value in (10, 40):
         store_part(client, "a.npy", "max", np.full((1, 1, 1, 3), value, np.uint8))
-    version = client.versions["a.npy"][0].version
-    combine(client, [{"bucket": "out", "key": "a.npy", "version_id": version}])
-    assert combined(client).tolist() == [[[10] * 3]]
+    client.store("a.npy", b"written since")
+    older, described, _ = (
+        {"bucket": "out", "key": "a.npy", "version_id": one.version} for one in client.versions["a.npy"]
+    )
+    combine(client, [described])
+    assert combined(client).tolist() == [[[40] * 3]]
+    with pytest.raises(CorruptMedia, match="is not what its manifest describes"):
+        combine(client, [older])
 
 
 def test_a_refused_part_is_named_with_what_s3_answers(client: FakeS3) -> None:

@@ -11,6 +11,7 @@ from function.errors import (
     LimitExceeded,
     SourceNotFound,
 )
+from function.frames import own_code
 from function.jobs.part import do_part
 from function.models import job_files as files
 from function.models.event import parse_event
@@ -157,6 +158,23 @@ def test_the_line_of_a_part_of_version_1_is_the_same_to_the_byte() -> None:
         b'"frames": "0:10:1", "if_exists": "reuse", '
         b'"output": "s3://results/run/v0.mp4/"}, "etag": "e1", "first": 0, "last": 9, "seconds": 0.4}]}\n'
     )
+
+
+def test_the_storage_class_is_that_of_the_results_and_not_of_what_is_read_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(own_code, "content", lambda: "c" * 32)
+
+    def storage_classes(**job: Any) -> list[Any]:
+        s3 = surveyed([0.4, 0.4], [0.4], storage_class="GLACIER", kms_key="alias/mine", **job)
+        cut_up(s3)
+        requests = [piece["request"] for part in lines(s3, "parts.jsonl") for piece in part["pieces"]]
+        assert {request["kms_key"] for request in requests} == {"alias/mine"}
+        return [request.get("storage_class") for request in requests]
+
+    assert storage_classes() == ["GLACIER"] * 3
+    assert storage_classes(reduce="sum") == [None] * 3
+    assert storage_classes(apply="embed") == [None, None, "GLACIER"]  # the first video's pieces are joined
 
 
 def test_a_job_of_too_many_parts_is_refused_before_any_is_written() -> None:

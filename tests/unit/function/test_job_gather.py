@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 
 import numpy as np
 import pytest
 
-from function.errors import FunctionError, JobIncomplete
+from function.errors import CorruptMedia, FunctionError, JobIncomplete, SourceForbidden, SourceUnavailable
 from function.jobs import gather as gather_module
 from function.jobs.part import do_part
+from function.models import job_files as files
 from function.models.job import Job
+from tests.support.fakes3 import refused
 from tests.support.memory_s3 import MemoryS3
 from tests.unit.function.jobsteps import (
     COUNTERS,
@@ -28,6 +31,7 @@ from tests.unit.function.jobsteps import (
     lines,
     listed,
     parts_of,
+    store,
     survey_step,
     surveyed,
 )
@@ -107,11 +111,13 @@ def summing(s3: MemoryS3) -> Decoding:
         if f"{uri}.manifest.json" not in s3.objects:
             file = io.BytesIO()
             np.save(file, np.array(next(values), np.uint64))
-            written = {"uri": uri, "bytes": len(file.getvalue()), "sha256": "0" * 64, "shape": [], "dtype": "uint64"}
+            digest = hashlib.sha256(file.getvalue()).hexdigest()
+            written = {"uri": uri, "bytes": len(file.getvalue()), "sha256": digest, "shape": [], "dtype": "uint64"}
             manifest = {"request": uri, "partial": partial, "output": [written]}
             s3.objects |= {uri: file.getvalue(), f"{uri}.manifest.json": json.dumps(manifest).encode()}
         written = json.loads(s3.objects[f"{uri}.manifest.json"])["output"][0]
-        return {**decoded(request), "partial": partial, "output": [written], "objects": 1}
+        more = {"manifest": f"{uri}.manifest.json", "partial": partial, "output": [written], "objects": 1}
+        return decoded(request) | more
 
     return decode
 
@@ -130,17 +136,18 @@ def partials(s3: MemoryS3) -> list[str]:
     return sorted(uri for uri in s3.objects if "_job/partials/" in uri and uri.endswith(".npy"))
 
 
-@pytest.mark.parametrize("is_damaged", [True, False])
-def test_a_partial_result_that_is_lost_is_made_again_by_another_run(is_damaged: bool) -> None:
+@pytest.mark.parametrize("damage", ["<html>", "swapped", None])
+@pytest.mark.parametrize("ending", ["", ".manifest.json"])
+def test_a_partial_result_that_is_lost_is_made_again_by_another_run(damage: str | None, ending: str) -> None:
     s3 = surveyed([0.4, 0.4], [0.4], reduce="sum")
     decode = summing(s3)
     cut_up(s3)
     do_all(s3, decode)
-    lost = partials(s3)[0]
-    if is_damaged:
-        s3.objects[lost] = b"<html>"
-    else:
+    lost, other = (f"{partial}{ending}" for partial in partials(s3))
+    if damage is None:
         del s3.objects[lost]
+    else:
+        s3.objects[lost] = s3.objects[other] if damage == "swapped" else damage.encode()
     with pytest.raises(JobIncomplete, match="1 of 2 parts are missing; run the job again for what is missing"):
         gathered(s3)
     assert b"Incomplete" in s3.objects[f"{OUTPUT}report.html"]
@@ -150,7 +157,8 @@ def test_a_partial_result_that_is_lost_is_made_again_by_another_run(is_damaged: 
 
 
 @pytest.mark.parametrize("is_damaged", [True, False])
-def test_a_piece_of_a_reduction_that_is_lost_fails_alone_and_is_made_again(is_damaged: bool) -> None:
+@pytest.mark.parametrize("ending", ["", ".manifest.json"])
+def test_a_piece_of_a_reduction_that_is_lost_fails_alone_and_is_made_again(is_damaged: bool, ending: str) -> None:
     s3 = surveyed([0.2, 0.2], [0.2], reduce="sum", part_seconds=2)
     decode = summing(s3)
     cut_up(s3)
@@ -158,13 +166,13 @@ def test_a_piece_of_a_reduction_that_is_lost_fails_alone_and_is_made_again(is_da
     def losing(request: Json) -> Json | FunctionError:
         result = decode(request)
         if request["output"].endswith("v1.mp4.npy"):
-            s3.objects[request["output"]] = b"<html>"
+            s3.objects[request["output"] + ending] = b"<html>"
             if not is_damaged:
-                del s3.objects[request["output"]]
+                del s3.objects[request["output"] + ending]
         return result
 
     do_all(s3, losing)
-    with pytest.raises(JobIncomplete, match=r"1 of 2 videos failed .(CorruptMedia|SourceNotFound)., 0 of 1"):
+    with pytest.raises(JobIncomplete, match=r"1 of 2 videos failed .(CorruptMedia|SourceNotFound|BadRequest)., 0 of 1"):
         gathered(s3)
     assert cut_up(s3)["to_do"] == 1
     do_all(s3, decode)
@@ -178,7 +186,65 @@ def earlier() -> MemoryS3:
     for name, size in {"a": 1_000_000, "b": 8_000_000, "c": 250_000}.items():
         s3.objects[f"s3://films/2024/{name}.mp4"] = b"v" * size
     s3.objects["s3://films/2024/d.mp4"] = b"broken"
+    for name, text in EARLIER.items():
+        if "/done/" in name:
+            s3.objects |= {piece["manifest"]: b"{}" for piece in json.loads(text)["pieces"]}
     return s3
+
+
+@pytest.mark.parametrize("marker", [b"", b"{", b"[1]", b'{"pieces": []}', b"[" * 100_000])
+def test_a_damaged_result_of_a_part_is_made_again(marker: bytes) -> None:
+    s3 = surveyed([0.4, 0.4], [0.4])
+    cut_up(s3)
+    do_all(s3)
+    (name, _) = store(s3).names(files.DONE)
+    s3.objects[f"{OUTPUT}_job/{name}"] = marker
+    assert cut_up(s3)["to_do"] == 1
+    do_all(s3)
+    assert gathered(s3)["complete"]
+
+
+@pytest.mark.parametrize("place", ["v0.mp4/rows-00000000", "v0.mp4/rows-00000010", "v1.mp4"])
+@pytest.mark.parametrize("is_gathered", [True, False])
+def test_a_part_whose_results_are_gone_is_missing_and_made_again(place: str, is_gathered: bool) -> None:
+    s3 = surveyed([0.4, 0.4], [0.4])
+    cut_up(s3)
+    do_all(s3)
+    assert cut_up(s3)["to_do"] == 0
+    del s3.objects[f"{OUTPUT}{place}/_manifest.json"]
+    if is_gathered:
+        with pytest.raises(JobIncomplete, match="1 of 2 parts are missing"):
+            gathered(s3)
+    assert cut_up(s3)["to_do"] == 1
+    do_all(s3)
+    assert gathered(s3)["complete"]
+
+
+@pytest.mark.parametrize(("status", "error"), [(503, SourceUnavailable), (403, SourceForbidden)])
+def test_a_part_is_not_given_up_while_s3_does_not_say_what_is_there(
+    status: int, error: type[FunctionError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def head_object(**_: object) -> None:
+        raise refused(status, str(status))
+
+    s3 = surveyed([0.4])
+    cut_up(s3)
+    do_all(s3)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    with monkeypatch.context() as patch:
+        patch.setattr(s3, "head_object", head_object)
+        with pytest.raises(error, match=r"v0\.mp4/_manifest\.json"):
+            cut_up(s3)
+    assert cut_up(s3)["to_do"] == 0
+
+
+def test_a_part_that_failed_is_missing_once_the_results_of_its_other_pieces_are_gone() -> None:
+    s3 = surveyed([0.4], [0.4], part_seconds=2)
+    cut_up(s3)
+    do_all(s3, lambda request: CorruptMedia("cut off") if "v1" in request["output"] else decoded(request))
+    del s3.objects[f"{OUTPUT}v0.mp4/_manifest.json"]
+    with pytest.raises(JobIncomplete, match="1 of 1 parts are missing"):
+        gathered(s3)
 
 
 def test_a_job_begun_by_an_earlier_version_goes_on(earlier: MemoryS3, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,6 +84,16 @@ def test_a_part_that_is_done_is_not_done_again() -> None:
     assert again == {**first, "kept": True}
 
 
+def test_a_part_whose_results_are_gone_is_done_again() -> None:
+    s3 = surveyed([0.4])
+    cut_up(s3)
+    (part,) = parts_of(s3)
+    do_part(part, asker(s3))
+    del s3.objects[f"{OUTPUT}v0.mp4/_manifest.json"]
+    assert "kept" not in do_part(part, asker(s3))
+    assert do_part(part, asker(s3))["kept"]
+
+
 def test_a_piece_that_crashes_the_worker_is_tried_twice_and_fails_alone() -> None:
     s3 = surveyed([0.2, 0.2], [0.2], part_seconds=2)
     cut_up(s3)
