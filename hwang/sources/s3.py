@@ -83,6 +83,9 @@ class S3Origin:
             if len(_regions) >= _MAX_REGIONS:
                 _regions.clear()
             self._region = _regions[self._bucket] = region
+        elif region:
+            _regions.pop(self._bucket, None)  # it did not help: the next video of the bucket asks again
+            return False
         elif self._signed_again or refusal.fault[0] is not Fault.EXPIRED:
             return False
         else:

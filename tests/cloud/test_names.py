@@ -56,7 +56,7 @@ def test_a_key_is_asked_for_as_it_is(key: str, asked: Asked, faults: Faults) -> 
     """E9: S3 has such keys; the server here does not, so what counts is what it was asked for."""
     answer = asked.frames(f"s3://{VIDEOS}/{key}", [0])
     assert {urllib.parse.unquote(entry.path) for entry in faults.log("GET")} == {f"/{VIDEOS}/{key}"}
-    asked.refused(answer, ["SourceNotFound", "SourceForbidden"], key)
+    asked.refused(answer, ["SourceNotFound", "SourceForbidden", "SourceRefused"], key)
 
 
 HOSTILE = [

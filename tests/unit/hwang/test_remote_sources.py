@@ -304,6 +304,8 @@ def test_a_bucket_of_another_region_is_found(bucket: FlakyServer) -> None:
     bucket.script += [answer("301 Moved Permanently", x_amz_bucket_region="eu-west-3")] * 2
     with pytest.raises(SourceForbiddenError, match="another region"):
         _ = opened("s3://films/clip.mp4").size
+    bucket.script.append(answer("301 Moved Permanently", x_amz_bucket_region="eu-west-3"))
+    assert opened("s3://films/clip.mp4").size == len(CONTENT)
 
 
 def test_refusals_of_s3_are_named_by_its_codes(bucket: FlakyServer) -> None:
