@@ -135,7 +135,7 @@ def _require_own_code(apply: str, session: Session) -> None:
 
 
 class _Made(NamedTuple):
-    """What became of a result: objects, a reduction, or a part of the answer."""
+    """The outcome of a result: objects, a reduction, or a part of the answer."""
 
     written: list[Written]
     reduced: Reduced | None = None
@@ -211,7 +211,7 @@ class _DecodeRun:
         return as_json(result)
 
     def _parted(self, made: list[_Made], facts: list[dict[str, Any]]) -> list[OneResult]:
-        """What the manifest says of each of several results."""
+        """The manifest's entry for each of several results."""
         return [
             OneResult(
                 output=result.frames.output.uri,
@@ -296,7 +296,7 @@ class _Result:
         return _Made([], reduced, self._inline(reduced))
 
     def facts(self, made: _Made) -> dict[str, Any]:
-        """What it is beside frames: fields of a DecodeResult, or of a OneResult."""
+        """The answer beside frames: fields of a DecodeResult, or of a OneResult."""
         request, reduced = self.request, made.reduced
         return {
             "reduced": int(reduced) if reduced is not None and reduced.ndim == 0 else None,

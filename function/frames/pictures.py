@@ -105,7 +105,7 @@ def pixel_aspect_ratio(decoder: Decoder) -> Fraction | None:
 
 
 def _metadata(decoder: Decoder) -> VideoMetadata | None:
-    """What a picture states; None if the first ones cannot be decoded. Raises SizeMisstatedError."""
+    """The properties that a picture states; None if the first ones cannot be decoded. Raises SizeMisstatedError."""
     index = decoder.video_index
     try:
         metadata = decoder.metadata
