@@ -7,8 +7,14 @@ own modules, so that `--help` answers at once.
 
 from __future__ import annotations
 
-import json
 import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036 - a system's own python3 may be older
+    print(f"Library: Python 3.11 or later is needed, and {sys.executable} is older", file=sys.stderr)
+    sys.exit(4)
+
+import json
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
@@ -17,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from deploy import cli
 from deploy.console import Reporter
-from deploy.errors import DeployError, JournalError, StoppedError, UsageError
+from deploy.errors import DefectError, DeployError, JournalError, StoppedError, UsageError
 from deploy.journal import Journal
 from deploy.output_streams import take_any_text
 from deploy.signals import stoppable
@@ -271,10 +277,16 @@ def _smoke(options: Any, start: ContainerConfig | None) -> Smoke | None:
 
 
 def _json_file(path: Path) -> Any:
+    """Read a document in UTF-8, UTF-16 or UTF-32, with a byte-order mark or without, as shells and editors write it."""
     try:
-        return json.loads(sys.stdin.read() if str(path) == "-" else path.read_text())
-    except (OSError, ValueError) as error:
+        data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+        return json.loads(data, parse_constant=_no_json)
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path} is no JSON: {error}", then="give a JSON file, or - for standard input") from error
+
+
+def _no_json(constant: str) -> None:
+    raise ValueError(f"JSON has no {constant}")
 
 
 def _confirm(question: str) -> None:
@@ -288,12 +300,14 @@ def _confirm(question: str) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit code: 0, or the error's own (docs/deploy.md)."""
     take_any_text()
-    options = cli.parse(arguments)
-    report = Reporter(as_json=options.json, dry_run=options.dry_run, verbose=options.verbose)
+    given = sys.argv[1:] if arguments is None else arguments
+    report = Reporter(as_json="--json" in given)
     try:
+        options = cli.parse(given)
+        report = Reporter(as_json=options.json, dry_run=options.dry_run, verbose=options.verbose)
         with Journal.at(options.journal) as report.journal:
             return _run(options, report)
-    except JournalError as error:
+    except (UsageError, JournalError) as error:
         return report.failed(error)
 
 
@@ -305,12 +319,21 @@ def _run(options: Any, report: Reporter) -> int:
     except DeployError as error:
         return report.failed(error)
     except Exception as error:
-        # only a command that asks AWS can have raised an error of the SDK, and has imported what explains it
-        aws = sys.modules.get("deploy.aws")
-        if aws is None or not isinstance(error, aws.SDK_ERRORS):
-            raise
-        return report.failed(aws.explained(error))
+        return report.failed(_explained(error))
     return 0
+
+
+def _explained(error: Exception) -> DeployError:
+    """Return this tool's error for one of the SDK's, for a package that is missing or too old, or for a defect."""
+    aws = sys.modules.get("deploy.aws")  # imported by every command that can raise an error of the SDK
+    if aws and isinstance(error, aws.SDK_ERRORS):
+        return cast(DeployError, aws.explained(error))
+    from deploy import libraries
+
+    if lacking := libraries.lacking(error):
+        return lacking
+    then = "report it, with the traceback that --json and --journal FILE have"
+    return DefectError(f"{type(error).__name__}: {error}", then=then, traceback=traceback.format_exception(error))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import os
 import re
+import ssl
+import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +21,7 @@ import botocore.exceptions as sdk
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.config import Config
+from botocore.parsers import ResponseParserError
 
 from deploy import errors
 from deploy.dry_run import DryRun
@@ -70,6 +74,37 @@ def _shown(name: str, value: object) -> object:
 SDK_ERRORS: Final = (sdk.BotoCoreError, sdk.ClientError)
 
 
+class _Client:
+    """Base of all clients: a call raises errors of the SDK or of this tool alone."""
+
+    def _make_api_call(self, operation: str, parameters: dict[str, Any]) -> Any:
+        with _sdk_errors_only():
+            return super()._make_api_call(operation, parameters)  # type: ignore[misc]
+
+
+@contextmanager
+def _sdk_errors_only() -> Iterator[None]:
+    """Raise CredentialsError for other errors that the SDK lets through: those of files, commands and addresses.
+
+    An error of this tool's own, which the SDK called back, is a defect and stays one.
+    """
+    try:
+        yield
+    except (errors.DeployError, *SDK_ERRORS):
+        raise
+    except ResponseParserError as error:
+        then = "check --endpoint-url and the proxy settings; then again"
+        raise errors.AwsUnavailableError(f"the answer is not AWS's: {error}", then=then) from error
+    except Exception as error:
+        rooms = [str(frame.f_globals.get("__name__", "")) for frame, _ in traceback.walk_tb(error.__traceback__)]
+        callers = [room for room in rooms if room.startswith(("deploy.", "boto"))]
+        if callers[-1].startswith("deploy."):
+            raise
+        what = f"the AWS SDK fails with {type(error).__name__}: {error}"
+        then = "correct ~/.aws/config and ~/.aws/credentials, or what they and the AWS_… variables name"
+        raise errors.CredentialsError(what, then=then) from error
+
+
 class Account:
     """The clients. `listener` gets every call before it is made, and in a dry run also those that would be made.
 
@@ -86,7 +121,12 @@ class Account:
         dry_run: bool = False,
         listener: Callable[[Call], None] = lambda _: None,
     ) -> None:
-        self._session = boto3.Session(profile_name=profile, region_name=region or os.environ.get("AWS_REGION") or None)
+        with _sdk_errors_only():
+            named = region or os.environ.get("AWS_REGION") or None
+            self._session = boto3.Session(profile_name=profile, region_name=named)
+        self._session.events.register(
+            "creating-client-class", lambda base_classes, **_: base_classes.insert(0, _Client)
+        )
         self._url = endpoint_url
         self._dry_run = DryRun(self._identity) if dry_run else None
         self._listener = listener
@@ -132,10 +172,14 @@ class Account:
         return partition, identities.meta.region_name, account
 
     def _client(self, service: Any, config: Config = _CALLS) -> Any:
-        try:
-            client = self._session.client(service, endpoint_url=self._url, config=config)
-        except ValueError as error:  # a malformed address
-            raise errors.UsageError(str(error), then="check --endpoint-url, AWS_ENDPOINT_URL and --region") from error
+        with _sdk_errors_only():
+            try:
+                client = self._session.client(service, endpoint_url=self._url, config=config)
+            except ValueError as error:
+                if self._url or isinstance(error, SDK_ERRORS):  # a malformed address or region
+                    then = "check --endpoint-url, AWS_ENDPOINT_URL and --region"
+                    raise errors.UsageError(str(error), then=then) from error
+                raise
         client.meta.events.register_last("before-parameter-build", self._asked)
         client.meta.events.register_first("before-call", self._before)
         client.meta.events.register_last("after-call", self._after)
@@ -259,22 +303,33 @@ def explained(error: sdk.BotoCoreError | sdk.ClientError) -> errors.DeployError:
         case sdk.NoRegionError():
             return errors.UsageError("no region is set", then="give --region, set AWS_REGION, or run `aws configure`")
         case sdk.ParamValidationError():
-            return errors.UsageError(str(error), then="check the arguments of the command")
+            return errors.UsageError(str(error), then="check the arguments of the command, and role_arn of the profile")
+        case sdk.MissingDependencyException():
+            then = f"{sys.executable} -m pip install 'botocore[crt]'"
+            return errors.LibraryError(f"these credentials need a package: {error}", then=then)
         case sdk.ProfileNotFound():
             return errors.CredentialsError(str(error), then="list the profiles: aws configure list-profiles")
-        case sdk.ConfigParseError() | sdk.ConfigNotFound() | sdk.InvalidConfigError():
-            what, then = (f"the AWS configuration is wrong: {error}", "correct ~/.aws/config; see aws configure list")
-            return errors.CredentialsError(what, then=then)
-        case sdk.UnauthorizedSSOTokenError() | sdk.SSOTokenLoadError() | sdk.TokenRetrievalError():
-            then = "aws sso login, with --profile if you use one; then again"
-            return errors.CredentialsError("the single sign-on session has expired", then=then)
+        case sdk.SSOError() | sdk.TokenRetrievalError():
+            return errors.CredentialsError("the single sign-on session has expired", then="`aws sso login`, then again")
+        case sdk.LoginError():
+            return errors.CredentialsError(str(error), then="`aws login`, then again")
         case sdk.NoCredentialsError() | sdk.PartialCredentialsError() | sdk.CredentialRetrievalError():
             then = "aws configure, aws sso login, or --profile NAME"
             return errors.CredentialsError(f"no usable AWS credentials: {error}", then=then)
         case sdk.HTTPClientError() | sdk.ConnectionError():
-            then = "check the network, the proxy settings and --region; then again"
+            cause = errors.innermost(error)
+            if isinstance(cause, ValueError) and "header" in str(cause):  # it would show a session token
+                what = "the credentials have characters that cannot be sent, such as a line end"
+                return errors.CredentialsError(what, then="copy them again, each on one line")
+            if isinstance(cause, (FileNotFoundError, ssl.SSLError)):
+                then = "name the file of your authority's certificates in AWS_CA_BUNDLE, or as ca_bundle in the profile"
+            else:
+                then = "check the network, the proxy settings, --region and --endpoint-url; then again"
             return errors.AwsUnavailableError(f"AWS cannot be reached: {error}", then=then)
-    return errors.AwsRefusedError(str(error), then="check the arguments of the command")
+        case sdk.WaiterError() | sdk.IncompleteReadError():
+            return errors.AwsUnavailableError(str(error), then="wait a minute; the same command goes on")
+    what, then = f"the AWS configuration is wrong: {error}", "correct ~/.aws/config; see aws configure list"
+    return errors.CredentialsError(what, then=then)
 
 
 def _explained_refusal(error: sdk.ClientError) -> errors.DeployError:

@@ -6,7 +6,9 @@ import argparse
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from deploy.errors import UsageError
 
 if TYPE_CHECKING:
     from deploy.roles import S3Prefix
@@ -22,13 +24,33 @@ Credentials and region are the AWS SDK's: its environment variables, profiles, s
 Exit codes and all else: docs/deploy.md."""
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_MAX_SECONDS: Final = 100_000 * 86400
+
+
+class _Parser(argparse.ArgumentParser):
+    """Parser that raises UsageError instead of ending the program."""
+
+    def error(self, message: str) -> NoReturn:
+        command = self.prog.partition(" ")[2]
+        raise UsageError(message, then=f"`ecr_push.py {command} --help`".replace("  ", " ") + " shows what it takes")
+
+
+class _Version(argparse.Action):
+    """Option that prints the version and ends the program."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from deploy.libraries import own_version
+
+        print(f"ecr-push {own_version()}")
+        parser.exit()
 
 
 def _duration(text: str) -> int:
     found = re.fullmatch(r"(\d+)([smhd]?)", text)
-    if not found:
+    seconds = int(found[1]) * _UNITS[found[2] or "s"] if found else _MAX_SECONDS + 1
+    if seconds > _MAX_SECONDS:
         raise argparse.ArgumentTypeError(f"{text} is not a duration such as 90s, 10m, 2h or 1d")
-    return int(found[1]) * _UNITS[found[2] or "s"]
+    return seconds
 
 
 def _share(text: str) -> float:
@@ -75,14 +97,14 @@ def _place(text: str) -> S3Prefix:
     return S3Prefix(found[1], found[2] or "")
 
 
-def _parents() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
+def _parents() -> tuple[_Parser, _Parser]:
     """Return the options of every command, and those of every command that calls AWS."""
-    common = argparse.ArgumentParser(add_help=False)
+    common = _Parser(add_help=False)
     common.add_argument("--json", action="store_true", help="the result as one JSON document on standard output")
     common.add_argument("--dry-run", action="store_true", help="read only, and show the calls that would be made")
     common.add_argument("--verbose", action="store_true", help="show every API call")
     common.add_argument("--journal", type=Path, metavar="FILE", help="append every step to this file, a JSON line each")
-    aws = argparse.ArgumentParser(add_help=False, parents=[common])
+    aws = _Parser(add_help=False, parents=[common])
     aws.add_argument("--profile", help="a profile of the AWS configuration")
     aws.add_argument("--region", help="the AWS region")
     aws.add_argument("--endpoint-url", metavar="URL", help="another address of AWS, such as an emulator's")
@@ -121,13 +143,12 @@ def _smoke_options(parser: argparse.ArgumentParser) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
-    top = argparse.ArgumentParser(
-        description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    top = _Parser(description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
+    top.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     common, aws = _parents()
 
-    def command(name: str, text: str, parent: argparse.ArgumentParser = aws) -> argparse.ArgumentParser:
+    def command(name: str, text: str, parent: _Parser = aws) -> _Parser:
         return commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", parents=[parent])
 
     check = command("check", "judge whether Lambda would take an image; calls neither AWS nor a registry", common)
@@ -207,7 +228,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def parse(arguments: list[str] | None) -> Any:
-    """Parse the command line. Exits with 2 and a message if it makes no sense."""
+    """Parse the command line. Raises UsageError if it makes no sense."""
     top = parser()
     options = top.parse_args(arguments)
     if options.command == "deploy":

@@ -11,7 +11,7 @@ class DeployError(Exception):
     `detail` holds the facts of the message as JSON values, for programs.
     """
 
-    exit_code: ClassVar[int] = 1
+    exit_code: ClassVar[int]
 
     def __init__(self, what: str, *, then: str, **detail: object) -> None:
         super().__init__(what)
@@ -43,6 +43,12 @@ def innermost(error: BaseException) -> BaseException:
     return error
 
 
+class DefectError(DeployError):
+    """A defect of this program."""
+
+    exit_code = 1
+
+
 class UsageError(DeployError):
     """The command line makes no sense."""
 
@@ -53,6 +59,12 @@ class JournalError(DeployError):
     """The journal cannot be written, so nothing more was begun, and all changes are put back."""
 
     exit_code = 3
+
+
+class LibraryError(DeployError):
+    """Python or a package that the tool needs is missing or too old."""
+
+    exit_code = 4
 
 
 # The image, on this machine.

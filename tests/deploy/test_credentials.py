@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.errors import CredentialsError, DeployError, UsageError
+from deploy.errors import AwsUnavailableError, CredentialsError, DeployError, LibraryError, UsageError
+from tests.deploy.each import cases
 from tests.deploy.tool import Tool
 from tests.deploy.trial import Trial
 from tests.support.aws import StrictAws
@@ -21,6 +22,10 @@ from tests.support.aws import StrictAws
 STATUS = ("status", "--function", "frames")
 MAX_SECONDS = 15
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+SECRETS = dict(zip(KEYS, ("AKIA0000000000000000", "a secret that is wrong"), strict=True))
+KEYED = "\n".join(f"{name.lower()} = {value}" for name, value in SECRETS.items())
+ROLE = "role_arn = arn:aws:iam::123456789012:role/deployer"
+GOOD = {"Version": 1, "AccessKeyId": "a", "SecretAccessKey": "b", "SessionToken": "c"}
 CONFIG = """
 [default]
 region = us-east-1
@@ -47,6 +52,8 @@ role_arn = arn:aws:iam::123456789012:role/deployer
 source_profile = circle
 [profile process]
 credential_process = false
+[profile login]
+login_session = arn:aws:iam::123456789012:user/me
 """
 
 
@@ -154,6 +161,7 @@ class Broken:
 
 
 BROKEN = [
+    Broken("login", "", "pip install 'botocore[crt]'"),
     Broken("sso", "single sign-on session has expired", "aws sso login"),
     Broken("old-sso", "single sign-on session has expired", "aws sso login"),
     Broken("nowhere", "the AWS configuration is wrong", "correct ~/.aws/config"),
@@ -164,7 +172,68 @@ BROKEN = [
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.profile)
 def test_a_profile_that_leads_to_nothing(with_profiles: Trial, broken: Broken) -> None:
-    check(with_profiles, CredentialsError, *STATUS, "--profile", broken.profile, what=broken.what, then=broken.then)
+    error = LibraryError if broken.profile == "login" else CredentialsError
+    check(with_profiles, error, *STATUS, "--profile", broken.profile, what=broken.what, then=broken.then)
+
+
+# Errors that the SDK lets through from files, commands and variables: setting of a profile, and words of the cause.
+LINES = {
+    "a command that is not there": ("credential_process = /no/such/command", "No such file"),
+    "a command that is a directory": ("credential_process = /tmp", "Permission denied"),
+    "an open quotation mark": ('credential_process = "echo', "No closing quotation"),
+    "no JSON": ("credential_process = echo hello", "JSONDecodeError"),
+    "another kind of JSON": ("credential_process = echo []", "AttributeError"),
+    "a version to come": ("""credential_process = echo '{"Version": 7}'""", "Unsupported version"),
+    "keys that are numbers": (
+        """credential_process = echo '{"Version": 1, "AccessKeyId": 5, "SecretAccessKey": 6}'""",
+        "",
+    ),
+    "an end that is no time": (f"credential_process = echo '{json.dumps({**GOOD, 'Expiration': 'soon'})}'", "soon"),
+    "an end in the past": (
+        f"credential_process = echo '{json.dumps({**GOOD, 'Expiration': '2001-01-01T00:00:00Z'})}'",
+        "still expired",
+    ),
+    "no token file": (f"{ROLE}\nweb_identity_token_file = /no/file", "No such file"),
+    "a source of another planet": (f"{ROLE}\ncredential_source = Mars", "Mars"),
+    "a number that is none": ("metadata_service_timeout = x", "invalid literal"),
+    "a mode that is none": (f"{KEYED}\ndefaults_mode = perhaps", "perhaps"),
+    "versions of an API that are none": (f"{KEYED}\napi_versions =\n  lambda = 1999-01-01", "Unable to load data"),
+}
+
+
+@cases("line", LINES)
+def test_a_setting_that_the_sdk_fails_on(trial: Trial, tmp_path: Path, name: str, line: tuple[str, str]) -> None:  # noqa: ARG001
+    (tmp_path / "config").write_text(f"[default]\n{KEYED}\n[profile odd]\n{line[0]}\n")
+    tried = changed(trial, KEYS, {"AWS_CONFIG_FILE": str(tmp_path / "config")})
+    check(tried, CredentialsError, *STATUS, "--profile", "odd", what=line[1], then="")
+
+
+VARIABLES = {
+    "no token file": {"AWS_WEB_IDENTITY_TOKEN_FILE": "/no/file", "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/x"},
+    "a relative address": {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "nonsense"},
+    "a token of two lines": {
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:1/",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN": "a\nb",
+    },
+    "a time that is none": {"AWS_METADATA_SERVICE_TIMEOUT": "x"},
+    "a mode that is none": {"AWS_EC2_METADATA_DISABLED": "", "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE": "x"},
+    "a session of two lines": {**SECRETS, "AWS_SESSION_TOKEN": "session\ntoken"},
+    "a secret that is no text": {**SECRETS, "AWS_SECRET_ACCESS_KEY": "\udcffsecret"},
+    "half an address": {**SECRETS, "AWS_ENDPOINT_URL_LAMBDA": "http://[x"},
+}
+
+
+@cases("variables", VARIABLES)
+def test_a_variable_that_the_sdk_fails_on(trial: Trial, name: str, variables: Mapping[str, str]) -> None:  # noqa: ARG001
+    check(changed(trial, KEYS, variables), CredentialsError, what="", then="")
+
+
+def test_the_authorities_of_a_profile_that_are_not_there(trial: Trial, tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("[default]\nca_bundle = /no/such/file")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"https://127.0.0.1:{server.getsockname()[1]}"
+        there = {"AWS_CONFIG_FILE": str(tmp_path / "config"), "AWS_ENDPOINT_URL": address}
+        check(changed(trial, (), there), AwsUnavailableError, what="", then="AWS_CA_BUNDLE, or as ca_bundle in")
 
 
 def test_a_single_sign_on_that_has_expired(with_profiles: Trial) -> None:

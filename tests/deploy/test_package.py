@@ -39,7 +39,8 @@ def test_the_wheel_has_the_tool_and_nothing_else(wheel: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "shown"),
     [
-        (["--help"], "usage: ecr-push [-h] COMMAND"),
+        (["--help"], "usage: ecr-push [-h] [--version] COMMAND"),
+        (["--version"], "ecr-push 1."),
         (["policy", "prune", "--repository", "frames"], '"ecr:BatchDeleteImage"'),
     ],
 )
