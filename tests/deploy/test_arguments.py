@@ -146,10 +146,10 @@ def test_the_version_is_that_of_the_product(tool: Tool) -> None:
 
 
 def test_a_defect_is_one_line_and_its_place_is_in_the_document(account: dict[str, str], tmp_path: Path) -> None:
-    with mock.patch.dict(ecr_push.COMMANDS, status=lambda *_: os.environ["x"]):
+    with mock.patch.dict(ecr_push.COMMANDS, status=lambda *_: os.environ["NONE"]):
         code, out, err = run(["status", "--function", "frames", "--json"], account, tmp_path)
     assert code == DefectError.exit_code == 1
-    assert err.splitlines()[0] == "Defect: KeyError: 'x'"
+    assert err.splitlines()[0] == "Defect: KeyError: 'NONE'"
     assert "Traceback" not in err
     assert "in _run" in "".join(json.loads(out)["error"]["detail"]["traceback"])
 
