@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from deploy.image.oci import ContainerConfig
     from deploy.registry.ecr import Repository
     from deploy.registry.push import Pushed
+    from deploy.release.function import Settings
     from deploy.release.smoke import Smoke
 
 T = TypeVar("T")
@@ -78,25 +79,25 @@ def deploy(options: Any, report: Reporter) -> None:
     from deploy.registry import ecr
     from deploy.registry.push import Stored, resolve
     from deploy.release.canary import Canary
-    from deploy.release.function import Settings
     from deploy.release.transaction import Release, ReleaseTarget
 
     account = _account(options, report)
-    settings = Settings(
-        memory_mb=options.memory,
-        timeout_seconds=options.timeout,
-        ephemeral_storage_mb=options.ephemeral_storage,
-        snapstart=None if options.snapstart is None else options.snapstart == "on",
-        environment=dict(options.env),
-        unset=frozenset(options.unset_env),
-    )
     canary = Canary(options.canary, options.canary_for, options.canary_errors) if options.canary else None
     with _acceptable(options, report) if options.image else nullcontext() as image:
         repository = ecr.find(account.images, options.repository)
         found = image or resolve(repository, options.digest, options.architecture)
         smoke = _smoke(options, found.start)
         target = ReleaseTarget(
-            options.function, options.alias, found.architecture, settings, options.role, options.wait
+            options.function,
+            options.alias,
+            found.architecture,
+            _settings(options),
+            options.role,
+            options.wait,
+            tags=dict(options.function_tag),
+            moves=options.architecture is not None,
+            from_live=options.settings_from == "live",
+            force=options.force,
         )
         with Release(account, report, target) as release, stoppable():
             release.read()
@@ -264,6 +265,24 @@ def _attached(
         attached = attach(document, name, pushed, repository)
         note("it was there already" if attached.already_there else f"{len(document) / 1e3:.0f} kB")
     return attached.digest
+
+
+def _settings(options: Any) -> Settings:
+    """Return the settings that are given, by Lambda's names."""
+    from deploy.release.function import Settings
+
+    image = {"EntryPoint": options.entrypoint, "Command": options.command_line, "WorkingDirectory": options.workdir}
+    image = {name: value for name, value in image.items() if value is not None}
+    values = {
+        "MemorySize": options.memory,
+        "Timeout": options.timeout,
+        "EphemeralStorage": options.ephemeral_storage and {"Size": options.ephemeral_storage},
+        "SnapStart": options.snapstart and {"ApplyOn": "PublishedVersions" if options.snapstart == "on" else "None"},
+        "KMSKeyArn": options.kms_key,
+        "ImageConfig": image or None,
+    }
+    given = {name: value for name, value in values.items() if value is not None}
+    return Settings(given, {**options.env_file, **dict(options.env)}, frozenset(options.unset_env))
 
 
 def _smoke(options: Any, start: ContainerConfig | None) -> Smoke | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -60,11 +62,30 @@ def _share(text: str) -> float:
     return float(found[1]) / 100
 
 
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f"{text} is not NAME=VALUE")
+    return name, value
+
+
 def _variable(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not re.fullmatch(r"[a-zA-Z]\w+", name):
-        raise argparse.ArgumentTypeError(f"{text} is not NAME=VALUE (a name is two letters, digits or _ at least)")
+        shown = f"{name}=…" if equals else f"{name[:8]}…"  # the rest may be a secret
+        raise argparse.ArgumentTypeError(f"{shown} is not NAME=VALUE (a name is two letters, digits or _ at least)")
     return name, value
+
+
+def _variables(path: str) -> dict[str, str]:
+    """Read a JSON object of strings, or lines NAME=VALUE as `docker run --env-file` takes them."""
+    try:
+        text = Path("/dev/stdin" if path == "-" else path).read_text(encoding="utf-8-sig")
+        if text.lstrip().startswith("{"):
+            return dict(_variable(f"{name}={value}") for name, value in json.loads(text).items())
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"{path} cannot be read: {error}") from error
+    return dict(_variable(line) for line in text.splitlines() if line.strip() and not line.startswith("#"))
 
 
 def _within(least: int, most: int, unit: str) -> Callable[[str], int]:
@@ -175,7 +196,21 @@ def parser() -> argparse.ArgumentParser:
     deploy.add_argument("--ephemeral-storage", type=_within(512, 10240, "MB"), metavar="MB", help="size of /tmp")
     deploy.add_argument("--env", type=_variable, action="append", default=[], metavar="NAME=VALUE", help="repeatable")
     deploy.add_argument("--unset-env", action="append", default=[], metavar="NAME", help="repeatable")
+    deploy.add_argument("--env-file", type=_variables, default={}, metavar="FILE", help="lines NAME=VALUE, or JSON")
     deploy.add_argument("--snapstart", choices=("on", "off"))
+    deploy.add_argument("--kms-key", metavar="ARN", help="key that encrypts the variables; '' for Lambda's own")
+    image = deploy.add_argument_group("instead of the image's own ('' for the image's again)")
+    image.add_argument("--command", type=shlex.split, dest="command_line", metavar="HANDLER", help="instead of CMD")
+    image.add_argument("--entrypoint", type=shlex.split, metavar="WORDS", help="instead of ENTRYPOINT")
+    image.add_argument("--workdir", metavar="PATH", help="instead of WORKDIR")
+    deploy.add_argument("--function-tag", type=_pair, action="append", default=[], metavar="NAME=VALUE")
+    deploy.add_argument(
+        "--settings-from",
+        choices=("latest", "live"),
+        default="latest",
+        help="settings that are not given are those of $LATEST (the default) or of the live version",
+    )
+    deploy.add_argument("--force", action="store_true", help="publish another version, even if nothing differs")
     _smoke_options(deploy)
     deploy.add_argument("--canary", type=_share, metavar="SHARE", help="first give it this share, such as 10%%")
     deploy.add_argument("--for", type=_duration, default=300, dest="canary_for", metavar="TIME", help="watch it (5m)")
@@ -216,11 +251,11 @@ def parser() -> argparse.ArgumentParser:
     policy.add_argument("--account", default="*", metavar="NUMBER")
     policy.add_argument("--create", action="store_true", help="add the rights that --create needs")
     policy.add_argument("--role", metavar="ARN", help="role that deploy --create gives the function")
+    policy.add_argument("--kms-key", metavar="ARN", help="key that encrypts variables (deploy), videos or results")
     roles = policy.add_argument_group("function, states")
     roles.add_argument("--videos", type=_place, metavar="BUCKET[/PREFIX]", help="place of videos")
     roles.add_argument("--results", type=_place, metavar="BUCKET[/PREFIX]", help="place of results")
     roles.add_argument("--alias", type=_alias, help="alias that jobs invoke")
-    roles.add_argument("--kms-key", metavar="ARN", help="key that encrypts either")
     roles.add_argument("--index-beside", action="store_true", help="indexes are kept beside the videos")
     roles.add_argument("--uploads", action="store_true", help="there is a queue of uploads")
     roles.add_argument("--tracing", action="store_true", help="X-Ray traces both")

@@ -35,7 +35,10 @@ def action_of(operation: str) -> str:
 
 @dataclass(frozen=True)
 class Scope:
-    """Scope of a policy; `*` is any. `create`: with the rights that --create needs, `role` is for the function."""
+    """Scope of a policy; `*` is any. `create`: with the rights that --create needs, `role` is for the function.
+
+    `kms_key`: the ARN of the key that encrypts the function's variables.
+    """
 
     repository: str = "*"
     function: str = "*"
@@ -43,6 +46,7 @@ class Scope:
     account: str = "*"
     role: str | None = None
     create: bool = False
+    kms_key: str | None = None
 
     @property
     def _repository_arn(self) -> str:
@@ -66,7 +70,8 @@ class Scope:
     def deploy(self) -> dict[str, Any]:
         """Return the policy for `deploy` (beside `push` if an image is pushed) and `rollback`."""
         names = "CreateAlias DeleteAlias GetAlias GetFunction GetProvisionedConcurrencyConfig InvokeFunction "
-        names += "ListVersionsByFunction PublishVersion UpdateAlias UpdateFunctionCode UpdateFunctionConfiguration"
+        names += "ListTags ListVersionsByFunction PublishVersion TagResource UntagResource UpdateAlias "
+        names += "UpdateFunctionCode UpdateFunctionConfiguration"
         actions = actions_of("lambda", names)
         statements = [
             _LOG_IN,
@@ -79,6 +84,8 @@ class Scope:
             passing = allow("Role", ["iam:PassRole"], self.role or "*")
             passing["Condition"] = {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}
             statements.append(passing)
+        if self.kms_key:
+            statements.append(allow("Key", actions_of("kms", "CreateGrant Decrypt Encrypt"), self.kms_key))
         return document(*statements)
 
     def prune(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError, WaiterError
 from pydantic import BaseModel, ConfigDict, Field
 
+from deploy import errors
 from deploy.aws import translated
 from deploy.errors import ConflictError, FunctionNotFoundError, FunctionNotReadyError, UpdateFailedError
 from deploy.release import reasons
@@ -18,46 +19,57 @@ if TYPE_CHECKING:
 
 LATEST: Final = "$LATEST"
 
-# Settings that a release may change, by the names of UpdateFunctionConfiguration; publishing fixes them in a version.
-# A new function gets these unless others are given: decoding wants more than Lambda's 128 MB and 3 s.
-DEFAULT_SETTINGS: Final[dict[str, Any]] = {
-    "MemorySize": 3008,
-    "Timeout": 300,
+# What publishing makes permanent, beside the code: by the names of UpdateFunctionConfiguration, with the value that
+# unsets it. Every setting is compared, put back and shown alike; settings of a kind that is not here are left alone.
+SETTINGS: Final[dict[str, Any]] = {
+    "MemorySize": 128,
+    "Timeout": 3,
     "EphemeralStorage": {"Size": 512},
     "Environment": {"Variables": {}},
     "SnapStart": {"ApplyOn": "None"},
+    "ImageConfig": {},
+    "KMSKeyArn": "",
+    "Role": "",
+    "VpcConfig": {"SubnetIds": [], "SecurityGroupIds": []},
+    "DeadLetterConfig": {"TargetArn": ""},
+    "TracingConfig": {"Mode": "PassThrough"},
+    "FileSystemConfigs": [],
+    "LoggingConfig": {},
+    "CapacityProviderConfig": {},
+    "DurableConfig": {},
+    "AcceleratorConfig": {},
 }
-# Everything else that would end up in a version, so nobody may have changed it while a release was under way.
-_PUBLISHED: Final = (
-    "Role", "Architectures", "VpcConfig", "DeadLetterConfig", "KMSKeyArn", "TracingConfig", "FileSystemConfigs",
-    "ImageConfigResponse", "LoggingConfig",
-)  # fmt: skip
+_OF_NEW_FUNCTIONS: Final = {"MemorySize": 3008, "Timeout": 300}  # decoding wants more than Lambda's 128 MB and 3 s
+_ONLY_IN_ANSWERS: Final = {"Error", "OptimizationStatus", "VpcId"}
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Wanted settings. None, and variables that are not named, mean no change."""
+    """Wanted settings, by the names of SETTINGS. A setting, a variable or a member of ImageConfig not named stays."""
 
-    memory_mb: int | None = None
-    timeout_seconds: int | None = None
-    ephemeral_storage_mb: int | None = None
-    snapstart: bool | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     unset: frozenset[str] = frozenset()
 
     def over(self, current: Mapping[str, Any]) -> dict[str, Any]:
-        """Lay these over the current settings and return all, by the names of UpdateFunctionConfiguration."""
-        kept = {k: v for k, v in current["Environment"]["Variables"].items() if k not in self.unset}
-        wanted: dict[str, Any] = {**current, "Environment": {"Variables": {**kept, **self.environment}}}
-        if self.memory_mb is not None:
-            wanted["MemorySize"] = self.memory_mb
-        if self.timeout_seconds is not None:
-            wanted["Timeout"] = self.timeout_seconds
-        if self.ephemeral_storage_mb is not None:
-            wanted["EphemeralStorage"] = {"Size": self.ephemeral_storage_mb}
-        if self.snapstart is not None:
-            wanted["SnapStart"] = {"ApplyOn": "PublishedVersions" if self.snapstart else "None"}
+        """Lay these over current settings and return all."""
+        wanted = {**current, **self.values}
+        if "ImageConfig" in self.values:
+            image = {**current["ImageConfig"], **self.values["ImageConfig"]}
+            wanted["ImageConfig"] = {name: value for name, value in image.items() if value}
+        if self.environment or self.unset:
+            kept = {k: v for k, v in current["Environment"]["Variables"].items() if k not in self.unset}
+            wanted["Environment"] = {"Variables": {**kept, **self.environment}}
         return wanted
+
+    def of_new_function(self) -> dict[str, Any]:
+        """Return the settings that a new function gets, without those that are Lambda's own."""
+        return changed(SETTINGS, self.over(SETTINGS | _OF_NEW_FUNCTIONS))
+
+    @property
+    def need_whole(self) -> set[str]:
+        """Settings that can only be changed by writing all of their present members again."""
+        return {"ImageConfig"} & self.values.keys() | ({"Environment"} if self.environment or self.unset else set())
 
 
 def changed(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,13 +83,17 @@ def digest_of(image_uri: str) -> str:
 
 
 class FunctionState(BaseModel):
-    """A version of a function, or $LATEST, in GetFunction's answer; `image_uri` is by digest."""
+    """A version of a function, or $LATEST, in GetFunction's answer.
+
+    `image_uri` is by digest; empty, and `tags` None, if Lambda does not return them.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     name: str
     image_uri: str
     configuration: Mapping[str, Any] = Field(repr=False)
+    tags: Mapping[str, str] | None
     version: str = Field(LATEST, alias="Version")
     arn: str = Field("", alias="FunctionArn")
     package_type: str = Field("Zip", alias="PackageType")
@@ -115,19 +131,40 @@ class FunctionState(BaseModel):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Settings that a release may change, in the form of UpdateFunctionConfiguration's parameters."""
-        return {name: self._setting(name, default) for name, default in DEFAULT_SETTINGS.items()}
+        """All of SETTINGS in the form of UpdateFunctionConfiguration's parameters; None if Lambda cannot return it."""
+        return {name: self._setting(name, unset) for name, unset in SETTINGS.items()}
 
     @property
     def published(self) -> dict[str, Any]:
-        """Everything but the code that publishing would make permanent."""
-        return self.settings | {name: self.configuration.get(name) or None for name in _PUBLISHED}
+        """Everything but the image that publishing makes permanent."""
+        return {**self.settings, "Architectures": list(self.architectures)}
 
-    def _setting(self, name: str, default: Any) -> Any:
-        value = self.configuration.get(name)
-        if not isinstance(default, dict):
-            return value
-        return {key: (value or {}).get(key, usual) for key, usual in default.items()}
+    def _setting(self, name: str, unset: Any) -> Any:
+        value = self._answered(name)
+        if name == "ImageConfig" and "Error" not in value:
+            value = value.get("ImageConfig") or {}
+        if not isinstance(unset, dict):
+            return value or unset
+        return None if "Error" in value else unset | {k: v for k, v in value.items() if k not in _ONLY_IN_ANSWERS}
+
+    def _answered(self, name: str) -> Any:
+        return self.configuration.get("ImageConfigResponse" if name == "ImageConfig" else name) or {}
+
+    def require_whole(self, names: set[str]) -> None:
+        """Raises PermissionDeniedError or AwsRefusedError if Lambda could not return one of these settings."""
+        for name in sorted(names):
+            if self.settings[name] is not None:
+                continue
+            error = self._answered(name)["Error"]
+            key = self.configuration.get("KMSKeyArn") or "the function's key"
+            kind = errors.PermissionDeniedError if "Denied" in str(error) else errors.AwsRefusedError
+            raise kind(
+                f"Lambda cannot return the {name} of {self.name}, so the rest of it would be lost: "
+                f"{error.get('Message') or error.get('ErrorCode')}",
+                then=f"these credentials need kms:Decrypt on {key}; a deploy that changes nothing of it does not",
+                code=error.get("ErrorCode"),
+                action="kms:Decrypt",
+            )
 
 
 def read(functions: LambdaClient, name: str, qualifier: str = LATEST) -> FunctionState:
@@ -141,7 +178,9 @@ def read(functions: LambdaClient, name: str, qualifier: str = LATEST) -> Functio
     configuration, code = answer["Configuration"], answer.get("Code", {})
     image_uri = code.get("ResolvedImageUri") or code.get("ImageUri") or ""
     known = {key: value for key, value in configuration.items() if value}
-    return FunctionState.model_validate({**known, "name": name, "image_uri": image_uri, "configuration": configuration})
+    tags = None if "TagsError" in answer else answer.get("Tags") or {}
+    more = {"name": name, "image_uri": image_uri, "configuration": configuration, "tags": tags}
+    return FunctionState.model_validate({**known, **more})
 
 
 def _asked(name: str, qualifier: str) -> Any:

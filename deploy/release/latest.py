@@ -65,7 +65,7 @@ class Latest:
         """Read, after waiting for changes that are under way. Raises FunctionNotFoundError, FunctionNotReadyError."""
         self._state = function.settled(self._functions, self.name, self._wait_seconds)
 
-    def create(self, image_uri: str, role: str, architecture: Any, settings: Mapping[str, Any]) -> None:
+    def create(self, image_uri: str, architecture: Any, more: Any) -> None:
         """Make the function, which stays if a later step fails. Raises ConflictError if another caller makes it."""
         with self._report.step(f"Make function {self.name}"):
             deadline = time.monotonic() + _ROLE_SECONDS
@@ -74,11 +74,10 @@ class Latest:
                     with postponed():
                         self._functions.create_function(
                             FunctionName=self.name,
-                            Role=role,
                             PackageType="Image",
                             Code={"ImageUri": image_uri},
                             Architectures=[architecture],
-                            **settings,
+                            **more,
                         )
                     break
                 except ClientError as error:
@@ -93,21 +92,24 @@ class Latest:
             self.read()
             function.require_success(self.state, f"making {self.name}")
 
-    def set_code(self, image_uri: str) -> None:
-        """Set the image, by digest, unless it is set."""
+    def set_code(self, image_uri: str, architecture: str) -> None:
+        """Set the image, by digest, and its architecture, unless they are set."""
         before, ours = self.state, function.digest_of(image_uri)
         if before.digest == ours and before.update != "Failed" and before.state != "Failed":
             return
+        anew = {} if architecture == before.architecture else {"Architectures": [architecture]}
 
         def back(seen: FunctionState) -> dict[str, Any]:
-            return {"ImageUri": before.image_uri} if seen.digest == ours != before.digest else {}
+            old = {name: before.published[name] for name in anew}
+            return {"ImageUri": before.image_uri, **old} if seen.digest == ours != before.digest else {}
 
         with self._report.step("Update the code of $LATEST"):
+            parameters = {"ImageUri": image_uri, **anew}
             self._change(
-                _Change("the code of $LATEST", self._functions.update_function_code, {"ImageUri": image_uri}, back),
+                _Change("the code of $LATEST", self._functions.update_function_code, parameters, back),
                 lambda seen: seen.digest == ours,
             )
-            self._require(ours, before.published)
+            self._require(ours, before.published | anew)
 
     def set_settings(self, wanted: Mapping[str, Any]) -> None:
         """Change the settings that differ from `wanted`, which are complete."""
@@ -127,12 +129,33 @@ class Latest:
             )
             self._require(before.digest, before.published | ours)
 
-    def publish(self, description: str) -> FunctionState:
-        """Publish $LATEST and return the version; an earlier one if it is the same and has not failed."""
+    def set_tags(self, wanted: Mapping[str, str]) -> None:
+        """Set tags; others stay. No version has any."""
+        before = self.state.tags or {}
+        ours = changed(before, wanted)
+        if not ours:
+            return
+
+        def back() -> None:
+            self.read()
+            mine = [name for name, value in ours.items() if (self.state.tags or {}).get(name) == value]
+            if old := {name: before[name] for name in mine if name in before}:
+                self._functions.tag_resource(Resource=self.state.arn, Tags=old)
+            if new := [name for name in mine if name not in before]:
+                self._functions.untag_resource(Resource=self.state.arn, TagKeys=new)
+
+        with self._report.step(f"Tag {self.name}"), postponed():
+            self._undo_stack.push("tags", back)
+            self._functions.tag_resource(Resource=self.state.arn, Tags=ours)
+
+    def publish(self, description: str, *, other_than: str = "") -> FunctionState:
+        """Publish $LATEST and return the version; an earlier one if it is the same, has not failed and may be it."""
         with self._report.step("Publish a version") as note:
             answer = self._publish(description)
             if answer.get("State") == "Failed":
-                answer = self._publish_again(answer["Version"], description)
+                answer = self._publish_again(f"without version {answer['Version']}, which failed", description)
+            elif answer["Version"] == other_than:
+                answer = self._publish_again(f"after version {other_than}, which is the same", description)
             version = function.settled(self._functions, self.name, self._wait_seconds, answer["Version"])
             function.require_success(version, f"publishing version {version.version}")
             if version.digest != self.state.digest or version.published != self.state.published:
@@ -148,9 +171,9 @@ class Latest:
             lambda _: False,  # publishing once more gives the version that was published
         )
 
-    def _publish_again(self, failed: str, description: str) -> Any:
-        """Publish under another description, because Lambda publishes the same only once, though it has failed."""
-        before, ours = self.state.description, f"without version {failed}, which failed"
+    def _publish_again(self, ours: str, description: str) -> Any:
+        """Publish with $LATEST described by `ours` meanwhile, because Lambda publishes the same only once."""
+        before = self.state.description
         apart = _Change(
             "the description of $LATEST",
             self._functions.update_function_configuration,

@@ -7,9 +7,10 @@ stays, so that its failure can be examined. Of two releases at once, one ends wi
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
@@ -29,7 +30,12 @@ _MENDED_BY_CODE: Final = {"ImageDeleted", "ImageAccessDenied", "InvalidImage"}
 
 @dataclass(frozen=True)
 class ReleaseTarget:
-    """Function, alias and settings of a release. `role` makes the function, if it is missing."""
+    """Function, alias and settings of a release.
+
+    `architecture`: the image's, which the function gets only if `moves` is True. `role` makes the function, if it is
+    missing. `from_live`: settings that are not given are those of the live version, not those of $LATEST. `force`:
+    publish another version, even if nothing differs.
+    """
 
     function: str
     alias: str
@@ -37,6 +43,10 @@ class ReleaseTarget:
     settings: Settings = field(default_factory=Settings)
     role: str | None = None
     wait_seconds: int = 300
+    tags: Mapping[str, str] = field(default_factory=dict)
+    moves: bool = False
+    from_live: bool = False
+    force: bool = False
 
 
 class Release(AliasTransaction):
@@ -46,6 +56,7 @@ class Release(AliasTransaction):
         super().__init__(account, report, target.function, target.alias)
         self._target = target
         self._latest = Latest(account, report, self._undo_stack, target.function, target.wait_seconds)
+        self._live: FunctionState | None = None
         self._version: FunctionState | None = None
 
     @property
@@ -69,8 +80,26 @@ class Release(AliasTransaction):
                 note("it is not there and will be made")
                 return
             self._require_suitable(self._latest.state)
+            self._require_readable(self._latest.state)
             self._alias_move.read()
+            self._read_live()
             note(f"alias {self._target.alias}: {self.before or 'not there yet'}")
+        role = self._latest.state.settings["Role"]
+        if self._target.role not in {None, role}:
+            self._report.say(f"  --role is for a new function: {self._function} keeps {role}")
+
+    def _read_live(self) -> None:
+        """Read the version that gets all traffic."""
+        if self.before and not self.before.version.startswith(LATEST):
+            self._live = function.read(self._account.functions, self._function, self.before.version)
+        if self._target.from_live:
+            if self._live is None:
+                raise errors.UsageError(
+                    f"alias {self._target.alias} is at no version whose settings could be taken",
+                    then="leave --settings-from out",
+                )
+            self._live.require_whole({*function.SETTINGS})
+            self._latest.state.require_whole({*function.SETTINGS})
 
     def _require_suitable(self, seen: FunctionState) -> None:
         if seen.package_type != "Image":
@@ -79,15 +108,31 @@ class Release(AliasTransaction):
                 then="deploy to a new function (--create --role ARN), or serve this one by `make bundle`: "
                 "docs/from-the-zip.md",
             )
-        if seen.architecture != self._target.architecture:
+        if seen.architecture != self._target.architecture and not self._target.moves:
             raise errors.FunctionUnsuitableError(
                 f"the image is for {self._target.architecture}, the function {seen.name} is {seen.architecture}",
-                then=f"build the image for {seen.architecture}, or deploy to another function",
+                then=f"build the image for {seen.architecture}, or change the function: "
+                f"--architecture {self._target.architecture}",
             )
         if seen.state == "Failed" and seen.state_code not in _MENDED_BY_CODE:
             function.require_success(seen, f"making {seen.name}")
         if seen.state in {"Deleting", "Deactivating", "Deactivated"}:
             raise errors.FunctionNotReadyError(f"{seen.name} is {seen.state.lower()}", then="deploy to another one")
+
+    def _require_readable(self, seen: FunctionState) -> None:
+        """Require to be told everything that would have to be put back."""
+        seen.require_whole(self._target.settings.need_whole)
+        if not seen.image_uri and seen.state_code not in _MENDED_BY_CODE:
+            raise errors.AwsRefusedError(
+                f"Lambda does not return the image of {seen.name}, so it could not be put back",
+                then="look at the function in Lambda's console",
+            )
+        if self._target.tags and seen.tags is None:
+            raise errors.PermissionDeniedError(
+                f"these credentials may not see the tags of {seen.name}, so they could not be put back",
+                then="ask for lambda:ListTags, or leave --function-tag out",
+                action="lambda:ListTags",
+            )
 
     def require_place(self, repository_arn: str) -> None:
         """Require the function in the repository's region and account: Lambda takes images from nowhere else."""
@@ -101,14 +146,22 @@ class Release(AliasTransaction):
                     then=f"use a repository of the function's {what} (--region, --profile)",
                 )
 
+    @property
+    def _wanted(self) -> dict[str, Any]:
+        """Settings that the version is to have."""
+        base = self._live if self._target.from_live and self._live else self._latest.state
+        return self._target.settings.over(base.settings)
+
     def is_live(self, image_uri: str) -> bool:
-        """Return whether the alias sends all traffic to this image with these settings already."""
-        if self.before is None or self.before.weights or self.before.version == LATEST:
+        """Return whether the alias sends all traffic to this image with the wanted settings already."""
+        if self._live is None or self.before is None or self.before.weights or self._target.force:
             return False
-        live = function.read(self._account.functions, self._function, self.before.version)
-        self._version = live
-        same = live.digest == function.digest_of(image_uri)
-        return same and not changed(live.settings, self._target.settings.over(live.settings))
+        differing = changed(self._live.settings, self._wanted)
+        if differing:
+            self._report.say(f"  changes from version {self._live.version}: {', '.join(differing)}")
+        tagged = not changed(self._latest.state.tags or {}, self._target.tags)
+        self._version = self._live
+        return not differing and tagged and self._live.digest == function.digest_of(image_uri)
 
     def require_free_alias(self, image_uri: str, canary: Canary | None) -> None:
         """Raises ConflictError if another image's canary is under way; one of this image is started again."""
@@ -131,17 +184,21 @@ class Release(AliasTransaction):
 
     def update(self, image_uri: str) -> None:
         """Give $LATEST the image (by digest) and the settings; the function is made if it is missing."""
-        settings = self._target.settings
+        target = self._target
         if not self._latest.is_known:
-            wanted = settings.over(function.DEFAULT_SETTINGS)
-            role = self._target.role or ""
-            self._latest.create(image_uri, role, self._target.architecture, wanted)
-        self._latest.set_code(image_uri)
-        self._latest.set_settings(settings.over(self._latest.state.settings))
+            more = target.settings.of_new_function() | {"Role": target.role}
+            more |= {"Tags": target.tags} if target.tags else {}
+            self._latest.create(image_uri, target.architecture, more)
+        wanted = self._wanted
+        self._latest.set_code(image_uri, target.architecture)
+        self._latest.set_settings(wanted)
+        self._latest.set_tags(target.tags)
 
     def publish(self) -> None:
         """Publish $LATEST as a version."""
-        self._version = self._latest.publish(description(self._latest.state.digest, self.before))
+        other_than = self._live.version if self._live and self._target.force else ""
+        text = description(self._latest.state.digest, self.before)
+        self._version = self._latest.publish(text, other_than=other_than)
 
     def ask_version(self, asked: Smoke) -> None:
         """Run the smoke test, while the version gets no traffic."""

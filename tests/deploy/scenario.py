@@ -48,8 +48,12 @@ class State:
             alias = aws.do("GetAlias", FunctionName=NAME, Name="live")
         except AwsError:
             alias = {}
-        names = ("MemorySize", "Timeout", "EphemeralStorage", "Environment", "Description", "Role")
-        settings = {name: function["Configuration"].get(name) for name in names}
+        names = (
+            "MemorySize", "Timeout", "EphemeralStorage", "Environment", "Description", "Role", "Architectures",
+            "ImageConfigResponse", "KMSKeyArn", "VpcConfig",
+        )  # fmt: skip
+        settings = {name: function["Configuration"].get(name) or None for name in names}
+        settings["Tags"] = function.get("Tags", {})
         settings["SnapStart"] = function["Configuration"]["SnapStart"]["ApplyOn"]
         return cls(
             alias.get("FunctionVersion"),

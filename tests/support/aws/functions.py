@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from tests.support.aws.errors import AwsError
 from tests.support.aws.identities import Identity
-from tests.support.aws.rights import function_arn, require
+from tests.support.aws.rights import allows, function_arn, refusal, require
 from tests.support.aws.settling import Failure, Pace
 from tests.support.aws.shared_state import SharedState
 from tests.support.aws.source import Sources
@@ -66,12 +66,27 @@ class Functions:
             "StateReasonCode": "Creating",
         }
         latest.settling = self._pace.begin("CreateFunction", lambda failure: self._created(latest, failure))
-        self._store.functions[name] = Function(name, latest)
+        self._store.functions[name] = Function(name, latest, tags=dict(asked.get("Tags", {})))
         return dict(configuration)
 
     def get_function(self, asked: Mapping[str, Any], caller: Identity) -> dict[str, Any]:
+        """Tags that the caller may not list are left out, with the error."""
         version, configuration = self._read(asked, caller)
-        return {"Configuration": configuration, "Code": dict(version.code)}
+        function = self._store.function(asked)
+        answer = {"Configuration": configuration, "Code": dict(version.code)}
+        if not allows(caller, "lambda:ListTags", function_arn(function.name)):
+            message = refusal(caller, "lambda:ListTags", function_arn(function.name))
+            return answer | {"TagsError": {"ErrorCode": "AccessDeniedException", "Message": message}}
+        return answer | ({"Tags": dict(function.tags)} if function.tags else {})
+
+    def tag_resource(self, asked: Mapping[str, Any], caller: Identity) -> dict[str, Any]:  # noqa: ARG002
+        self._store.function({"FunctionName": asked["Resource"]}).tags.update(asked["Tags"])
+        return {}
+
+    def untag_resource(self, asked: Mapping[str, Any], caller: Identity) -> dict[str, Any]:  # noqa: ARG002
+        for key in asked["TagKeys"]:
+            self._store.function({"FunctionName": asked["Resource"]}).tags.pop(key, None)
+        return {}
 
     def get_function_configuration(self, asked: Mapping[str, Any], caller: Identity) -> dict[str, Any]:
         return self._read(asked, caller)[1]
@@ -79,7 +94,7 @@ class Functions:
     def _read(self, asked: Mapping[str, Any], caller: Identity) -> tuple[Version, dict[str, Any]]:
         function, qualifier = self._store.find(asked)
         version = function.version(qualifier)
-        seen = dict(version.configuration)
+        seen = _decrypted(version.configuration, caller)
         if not caller.is_root:
             version.look()
         if qualifier in function.aliases:
@@ -172,7 +187,9 @@ class Functions:
         if "SnapStart" in asked:
             configuration["SnapStart"] = {"ApplyOn": asked["SnapStart"]["ApplyOn"], "OptimizationStatus": "Off"}
         if "ImageConfig" in asked:
-            configuration["ImageConfigResponse"] = {"ImageConfig": dict(asked["ImageConfig"])}
+            configuration.pop("ImageConfigResponse", None)
+            if asked["ImageConfig"]:
+                configuration["ImageConfigResponse"] = {"ImageConfig": dict(asked["ImageConfig"])}
         if "VpcConfig" in asked:
             wanted = {key: asked["VpcConfig"].get(key, []) for key in ("SubnetIds", "SecurityGroupIds")}
             configuration["VpcConfig"] = wanted | {"VpcId": "vpc-0" if wanted["SubnetIds"] else ""}
@@ -202,6 +219,19 @@ class Functions:
 
     def _changed(self, latest: Version) -> None:
         latest.configuration |= {"RevisionId": new_revision(), "LastModified": stamp(self._world.now())}
+
+
+def _decrypted(configuration: Mapping[str, Any], caller: Identity) -> dict[str, Any]:
+    """The configuration as the caller sees it: variables whose key it may not use are an error, inside an answer."""
+    key = configuration.get("KMSKeyArn")
+    if not key or "Environment" not in configuration or allows(caller, "kms:Decrypt", key):
+        return dict(configuration)
+    message = (
+        "Lambda was unable to decrypt the environment variables because KMS access was denied. Please check the "
+        f"function's KMS key settings. KMS Exception: AccessDeniedException KMS Message: "
+        f"{refusal(caller, 'kms:Decrypt', key)}"
+    )
+    return {**configuration, "Environment": {"Error": {"ErrorCode": "AccessDeniedException", "Message": message}}}
 
 
 def targets(alias: Mapping[str, Any]) -> set[str]:

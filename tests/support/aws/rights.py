@@ -42,6 +42,8 @@ def resource_of(service: str, operation: str, asked: Mapping[str, Any]) -> str:
         name, _, qualifier = plain_name(asked["FunctionName"]).partition(":")
         qualified = asked.get("Qualifier", qualifier) if operation in _OF_QUALIFIED else ""
         return function_arn(name, qualified)
+    if service == "lambda" and "Resource" in asked:
+        return str(asked["Resource"])
     if service == "ecr" and "repositoryName" in asked:
         return repository_arn(asked["repositoryName"])
     if service == "ecr" and len(asked.get("repositoryNames", [])) == 1:

@@ -96,6 +96,7 @@ class Function:
     aliases: dict[str, dict[str, Any]] = field(default_factory=dict)
     provisioned: dict[str, Provisioned] = field(default_factory=dict)
     next_number: int = 1
+    tags: dict[str, str] = field(default_factory=dict)
 
     def version(self, qualifier: str) -> Version:
         """Of a number, $LATEST or an alias, which is at its first version then. Raises AwsError."""

@@ -51,15 +51,6 @@ def test_environment_variables_are_merged_and_unset() -> None:
     assert changed(CURRENT, wanted) == {"Environment": {"Variables": {"B": "3", "C": "4"}}}
 
 
-def test_only_settings_that_differ_are_changed() -> None:
-    wanted = Settings(memory_mb=512, timeout_seconds=900, ephemeral_storage_mb=1024, snapstart=True).over(CURRENT)
-    assert changed(CURRENT, wanted) == {
-        "Timeout": 900,
-        "EphemeralStorage": {"Size": 1024},
-        "SnapStart": {"ApplyOn": "PublishedVersions"},
-    }
-
-
 @pytest.mark.parametrize(
     ("expected", "found", "where"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import botocore.session
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from rich.text import Text
@@ -15,7 +16,7 @@ from deploy.image.oci import ContainerConfig
 from deploy.release import alias, canary, function, reasons, smoke, versions
 from deploy.release.alias import AliasState
 from deploy.release.canary import Canary
-from deploy.release.function import DEFAULT_SETTINGS, FunctionState, Settings, changed
+from deploy.release.function import SETTINGS, FunctionState, Settings, changed
 from deploy.release.undo_stack import UndoStack
 
 
@@ -110,7 +111,7 @@ def test_a_function_with_nothing_but_a_name_has_lambdas_defaults() -> None:
     assert (found.state, found.update, found.state_code, found.update_code) == ("Active", "Successful", "", "")
     assert (found.revision, found.description, found.modified, found.arn) == ("", "", "", "")
     assert (found.digest, found.timeout_seconds) == ("sha256:1", 900)
-    assert found.settings == {**DEFAULT_SETTINGS, "MemorySize": None, "Timeout": None}
+    assert found.settings == SETTINGS
 
 
 def test_a_function_is_read_whole() -> None:
@@ -145,18 +146,24 @@ def test_a_function_is_read_whole() -> None:
     assert (found.state, found.state_code, found.state_reason) == ("Failed", "C", "why")
     assert (found.update, found.update_code, found.update_reason) == ("InProgress", "D", "because")
     assert found.timeout_seconds == 7
-    assert found.settings == {
+    assert changed(SETTINGS, found.settings) == {
         "MemorySize": 512,
         "Timeout": 7,
         "EphemeralStorage": {"Size": 1024},
         "Environment": {"Variables": {"A": "1"}},
         "SnapStart": {"ApplyOn": "PublishedVersions"},
+        "Role": "role",
     }
-    assert found.published["Role"] == "role"
-    assert found.published["VpcConfig"] is None
-    assert found.published["Architectures"] == ["arm64"]
-    assert set(found.published) >= {"KMSKeyArn", "TracingConfig", "DeadLetterConfig", "FileSystemConfigs"}
-    assert set(found.published) >= {"ImageConfigResponse", "LoggingConfig", *found.settings}
+    assert found.published == {**found.settings, "Architectures": ["arm64"]}
+
+
+def test_every_setting_that_lambda_can_change_is_compared() -> None:
+    """A member of a newer model has to be looked at: is it of a version, and how is it put back?"""
+    model = botocore.session.get_session().get_service_model("lambda")
+    update = model.operation_model("UpdateFunctionConfiguration").input_shape
+    assert update is not None
+    others = {"FunctionName", "RevisionId", "Description", "Handler", "Runtime", "Layers", "RuntimeConfig"}
+    assert set(update.members) == {*SETTINGS, *others}
 
 
 def test_the_resolved_image_counts() -> None:
@@ -215,26 +222,34 @@ def test_a_reason_is_explained_with_its_code_and_lambdas_message() -> None:
 # Settings.
 
 
+NEW: dict[str, Any] = {"MemorySize": 3008, "Timeout": 300}
+
+
 def test_no_setting_changes_unless_it_is_named() -> None:
-    assert changed(DEFAULT_SETTINGS, Settings().over(DEFAULT_SETTINGS)) == {}
+    assert changed(SETTINGS, Settings().over(SETTINGS)) == {}
+    assert Settings().of_new_function() == NEW
 
 
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        (Settings(memory_mb=1), {"MemorySize": 1}),
-        (Settings(memory_mb=0), {"MemorySize": 0}),
-        (Settings(timeout_seconds=1), {"Timeout": 1}),
-        (Settings(ephemeral_storage_mb=1), {"EphemeralStorage": {"Size": 1}}),
-        (Settings(snapstart=True), {"SnapStart": {"ApplyOn": "PublishedVersions"}}),
-        (Settings(snapstart=False), {}),
+        (Settings({"MemorySize": 1}), {"MemorySize": 1}),
+        (Settings({"SnapStart": {"ApplyOn": "None"}}), {}),
+        (Settings({"ImageConfig": {"Command": ["a.b"], "EntryPoint": []}}), {"ImageConfig": {"Command": ["a.b"]}}),
         (Settings(environment={"A": "1"}), {"Environment": {"Variables": {"A": "1"}}}),
         (Settings(environment={"A": "1"}, unset=frozenset("A")), {"Environment": {"Variables": {"A": "1"}}}),
         (Settings(unset=frozenset("A")), {}),
     ],
 )
-def test_each_setting_is_named_as_lambda_names_it(settings: Settings, expected: dict[str, Any]) -> None:
-    assert changed(DEFAULT_SETTINGS, settings.over(DEFAULT_SETTINGS)) == expected
+def test_settings_are_laid_over_others(settings: Settings, expected: dict[str, Any]) -> None:
+    assert changed(SETTINGS, settings.over(SETTINGS)) == expected
+    assert settings.of_new_function() == NEW | expected
+
+
+def test_members_of_image_config_that_are_not_named_stay() -> None:
+    current = {**SETTINGS, "ImageConfig": {"Command": ["a.b"], "WorkingDirectory": "/x"}}
+    wanted = Settings({"ImageConfig": {"Command": ["c.d"], "WorkingDirectory": ""}}).over(current)
+    assert wanted["ImageConfig"] == {"Command": ["c.d"]}
 
 
 def test_a_member_that_is_missing_has_changed() -> None:

@@ -124,9 +124,6 @@ def test_a_function_that_is_missing_is_made_with_settings_for_decoding(scenario:
             "Architectures": ["x86_64"],
             "MemorySize": 3008,
             "Timeout": 60,
-            "EphemeralStorage": {"Size": 512},
-            "Environment": {"Variables": {}},
-            "SnapStart": {"ApplyOn": "None"},
         }
     ]
     assert ended.steps[0] == ("Read function frames", "it is not there and will be made")
@@ -304,6 +301,6 @@ def test_an_architecture_of_an_index_is_chosen(scenario: Scenario) -> None:
     assert ended.failure == (
         "FunctionUnsuitable",
         "the image is for arm64, the function frames is x86_64",
-        "build the image for x86_64, or deploy to another function",
+        "build the image for x86_64, or change the function: --architecture arm64",
     )
     assert scenario.aws.changes() == []
