@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from function.actions.limits import DecodeEstimate
 from function.frames.pictures import Shape
 from function.frames.reduce import REDUCTIONS
 from function.frames.tone import may_apply
@@ -66,6 +67,18 @@ class Rates:
             frame / cores + sent_with_a_frame / BYTES_PER_SECOND,
             OPEN_SECONDS + sent_at_the_end / BYTES_PER_SECOND,
         )
+
+    @classmethod
+    def of_results(cls, estimate: DecodeEstimate, cores: float) -> list[Self]:
+        """Rates for each result of the estimated decode alone."""
+        return [cls.of(one.index, one.shape, one.written_as, one.treatment, cores) for one in estimate.results]
+
+    @classmethod
+    def of_decode(cls, estimate: DecodeEstimate, cores: float) -> Self:
+        """Rates for the estimated decode, with all its results."""
+        alone = cls.of_results(estimate, cores)
+        frame = sum(one.frame for one in alone)
+        return replace(alone[0], frame=frame, request=OPEN_SECONDS + sum(one.request - OPEN_SECONDS for one in alone))
 
     def of_runs(self, index: VideoIndex, plan: Plan) -> Seconds:
         """Seconds of each run of the plan with its wanted frames, duplicates counted once; float64 [runs]."""

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -26,7 +25,7 @@ from function.frames.shared import SharedDecode
 from function.models.event import Decode
 from function.models.fingerprint import fingerprint
 from function.models.formats import FORMATS
-from function.models.problems import Problem, summary
+from function.models.problems import below
 from function.models.result import (
     MAX_ANSWER_BYTES,
     Applied,
@@ -62,7 +61,7 @@ def decode(request: Decode, session: Session) -> dict[str, Any]:
     functions = [one.apply for one in request.results if one.apply]
     for at, one in enumerate(request.results):
         if one.apply:
-            with _named(request, at):
+            with below(request.path_of(at)):
                 _require_own_code(one.apply, session)
     with _buckets_checked(session, request) as checked, OpenVideo.of(session, request.video) as video:
         with session.clock.phase("open"):
@@ -98,21 +97,6 @@ def _buckets_checked(session: Session, request: Decode) -> Iterator[Callable[[],
     with ThreadPoolExecutor(len(buckets), "hwang-bucket") as threads:
         checks = [threads.submit(check_bucket, session.client, bucket) for bucket in buckets]
         yield lambda: [check.result() for check in checks][-1]
-
-
-@contextmanager
-def _named(request: Decode, at: int) -> Iterator[None]:
-    """Let a BadRequest about one of several outputs say which."""
-    try:
-        yield
-    except BadRequest as error:
-        if request.outputs is None:
-            raise
-        found: Any = error.detail["problems"]
-        problems: list[Problem] = [
-            {"path": f"outputs[{at}].{problem['path']}", "message": problem["message"]} for problem in found
-        ]
-        raise BadRequest(summary(problems), problems=problems) from None
 
 
 def _require_encoder() -> None:
@@ -154,9 +138,9 @@ class _DecodeRun:
         plan = make_plan(video.index, self._rows)
         self._results: list[_Result] = []
         for at, one in enumerate(request.results):
-            with _named(request, at):
+            with below(request.path_of(at)):
                 self._results.append(_Result(one, session, video, self._rows, plan, decoder))
-        self.estimate = _together([result.estimate for result in self._results])
+        self.estimate = DecodeEstimate.together([result.estimate for result in self._results])
         if request.outputs:
             require_own_keys([result.frames for result in self._results])
 
@@ -168,11 +152,11 @@ class _DecodeRun:
             return found
         estimates = []
         for at, one in enumerate(self._request.results):
-            with _named(self._request, at):
+            with below(self._request.path_of(at)):
                 shape = Shape.of_request(video.index, one)
             plan, written_as = make_plan(video.index, found.rows[:1]), one.resolved_format(1)
             estimates.append(DecodeEstimate(video.index, plan, shape, written_as, one, video.source.size))
-        check_memory(_together(estimates), function_memory())
+        check_memory(DecodeEstimate.together(estimates), function_memory())
         return Resolved(find(frames, video.decoder, self._session.clock), None)
 
     def whole(self) -> dict[str, Any]:
@@ -202,6 +186,7 @@ class _DecodeRun:
             frames=frame_list(self._found, self._video.index),
             output=[written for one in made for written in one.written],
             objects=sum(len(one.written) for one in made),
+            bytes_written=sum(written.bytes for one in made for written in one.written),
             manifest=f"s3://{place.bucket}/{place.manifest_key}" if place else None,
             inline=answer if isinstance(answer, Inline) else None,
             values=answer if isinstance(answer, list) else None,
@@ -232,11 +217,6 @@ class _DecodeRun:
         applying: dict[str, Any] = next((result.applying for result in self._results if result.applying), {})
         done = len(self._rows) - len(undone)
         return {"done": done, "undone": len(undone), "undone_rows": undone[:MAX_UNDONE_LISTED].tolist(), **applying}
-
-
-def _together(estimates: list[DecodeEstimate]) -> DecodeEstimate:
-    first, *others = estimates
-    return replace(first, beside=tuple(others))
 
 
 class _Result:

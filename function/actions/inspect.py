@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Any
 
-from function.actions.cost import BYTES_PER_SECOND, REQUEST_SECONDS, Rates, cores_of
+from function.actions.cost import BYTES_PER_SECOND, OPEN_SECONDS, REQUEST_SECONDS, Rates, cores_of
 from function.actions.limits import DecodeEstimate, function_memory
 from function.errors import BadRequest
 from function.frames.pictures import Shape
-from function.frames.rows import frame_list, most_found, resolve_frames
+from function.frames.rows import Rows, frame_list, most_found, resolve_frames
 from function.models.event import Index, Plan, Probe
-from function.models.formats import REDUCTION_FORMAT
 from function.models.places import Output
-from function.models.result import Cost, FrameList, IndexResult, PlanResult, ProbeResult, Result, as_json, returned
+from function.models.problems import below
+from function.models.result import (
+    Cost,
+    FrameList,
+    IndexResult,
+    OneCost,
+    PlanResult,
+    ProbeResult,
+    Result,
+    as_json,
+    returned,
+)
 from function.models.selection import Searched
 from function.output.publish import Publication
 from function.output.undo_log import Journal
@@ -36,15 +45,13 @@ def plan(request: Plan, session: Session) -> dict[str, Any]:
     with OpenVideo.of(session, request.video) as video:
         index = video.index
         found = resolve_frames(request.frames, index)
-        written_as = request.format if request.format and request.makes_frames else REDUCTION_FORMAT
-        treatment = request.settled(written_as)
-        shape = Shape.of_request(index, treatment)
-        whole = DecodeEstimate(index, make_plan(index, found.rows), shape, written_as, treatment, video.source.size)
+        whole = _estimate(request, video, found.rows)
         estimate, passes, frames = whole, 1, frame_list(found, index)
         if isinstance(request.frames, Searched):  # what is found is some of the rows looked at, decoded once more
             passes, frames = 2, FrameList(count=most_found(request.frames, len(found.rows)))
-            estimate = replace(whole, plan=make_plan(index, found.rows[: frames.count]))
+            estimate = _estimate(request, video, found.rows[: frames.count])
         memory = function_memory()
+        sizes = [one.output_bytes for one in estimate.results]
         result = PlanResult(
             video=video.facts,
             frames=frames,
@@ -55,7 +62,8 @@ def plan(request: Plan, session: Session) -> dict[str, Any]:
                 samples=passes * whole.plan.samples_decoded,
                 memory_mb=estimate.memory_mb,
                 milliseconds=math.ceil(passes * _seconds(whole, memory) * 1000),
-                output_bytes=estimate.output_bytes,
+                output_bytes=None if None in sizes else sum(size or 0 for size in sizes),
+                outputs=_costs(request, estimate, memory) if request.outputs else None,
             ),
             fits=memory is None or estimate.memory_bytes <= memory,
             counters=video.counters,
@@ -79,10 +87,42 @@ def index(request: Index, session: Session) -> dict[str, Any]:
         return _answer(IndexResult(video=video.facts, output=[written], counters=video.counters), session)
 
 
+def _estimate(request: Plan, video: OpenVideo, rows: Rows) -> DecodeEstimate:
+    """The estimate of a decode of these rows. Raises BadRequest."""
+    index, plan = video.index, make_plan(video.index, rows)
+    estimates = []
+    for at, one in enumerate(request.results):
+        with below(request.path_of(at)):
+            written_as, shape = one.resolved_format(len(rows)), Shape.of_request(index, one)
+            estimates.append(DecodeEstimate(index, plan, shape, written_as, one, video.source.size))
+    return DecodeEstimate.together(estimates)
+
+
+def _costs(request: Plan, estimate: DecodeEstimate, memory: int | None) -> list[OneCost]:
+    """The share of each of several results."""
+    wanted = sum(len(run.wanted) for run in estimate.plan.runs)
+    rates = Rates.of_results(estimate, _at_once(estimate, memory))
+    return [
+        OneCost(
+            output=one.output.uri if one.output else "",
+            format=result.written_as,
+            width=result.shape.width,
+            height=result.shape.height,
+            milliseconds=math.ceil(1000 * (wanted * rate.frame + rate.request - OPEN_SECONDS)),
+            output_bytes=result.output_bytes,
+        )
+        for one, result, rate in zip(request.results, estimate.results, rates, strict=True)
+    ]
+
+
+def _at_once(estimate: DecodeEstimate, memory: int | None) -> float:
+    """The cores that share the decode."""
+    return min(cores_of(memory), max(1, len(estimate.plan.runs)))
+
+
 def _seconds(estimate: DecodeEstimate, memory: int | None) -> float:
     """Predict the seconds of a decode: fetching and decoding overlap, so the longer one counts."""
-    at_once = min(cores_of(memory), max(1, len(estimate.plan.runs)))
-    rates = Rates.of(estimate.index, estimate.shape, estimate.written_as, estimate.treatment, at_once)
+    rates = Rates.of_decode(estimate, _at_once(estimate, memory))
     fetch = (
         REQUEST_SECONDS * math.ceil(len(estimate.plan.ranges) / CONNECTIONS) + estimate.fetched_bytes / BYTES_PER_SECOND
     )

@@ -6,7 +6,8 @@ import math
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from function.errors import LimitExceeded, StorageFull
@@ -46,6 +47,16 @@ class DecodeEstimate:
     source_bytes: int
     beside: tuple[DecodeEstimate, ...] = ()
 
+    @classmethod
+    def together(cls, estimates: Sequence[DecodeEstimate]) -> DecodeEstimate:
+        """The estimate of one decode for all these results, at least one."""
+        return replace(estimates[0], beside=tuple(estimates[1:]))
+
+    @property
+    def results(self) -> tuple[DecodeEstimate, ...]:
+        """The estimates of all results of the decode."""
+        return (self, *self.beside)
+
     @property
     def count(self) -> int:
         """The number of frames that the result holds, duplicates included."""
@@ -70,7 +81,7 @@ class DecodeEstimate:
         """Memory of all processes of the function, at most."""
         needed = _AT_REST_BYTES + self.index.width * self.index.height * _DECODER_BYTES_PER_PIXEL
         needed += min(self.fetched_bytes, FETCH_MEMORY_BYTES + WINDOW_BYTES)
-        return int(needed) + sum(one._own_bytes for one in (self, *self.beside))
+        return int(needed) + sum(one._own_bytes for one in self.results)
 
     @property
     def _own_bytes(self) -> int:
@@ -112,7 +123,7 @@ def batch_bytes(shape: Shape, frames: int | None = None) -> int:
 
 def check(estimate: DecodeEstimate, memory: int | None) -> None:
     """Raises LimitExceeded for too much memory (in bytes), too many frames, too large an answer; StorageFull."""
-    for one in (estimate, *estimate.beside):
+    for one in estimate.results:
         _check_result(one)
     check_memory(estimate, memory)
     _check_storage(estimate)

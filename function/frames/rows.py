@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from function.errors import FrameOutOfRange, LimitExceeded, UnsupportedMedia
 from function.models.result import FrameList
-from function.models.selection import Frames, Representative, Searched, selection_of
+from function.models.selection import Frames, Representative, Searched, SomeRows, selection_of
 from hwang.errors import ClockError, FrameIndexError, LimitExceededError
 from hwang.index import VideoIndex
 from hwang.rows import Every, Resolved, resolve, resolve_with_times
@@ -46,7 +46,7 @@ def resolve_frames(frames: Frames, index: VideoIndex) -> Resolved:
     if isinstance(frames, Searched):
         return Resolved(looks(frames, index), None)
     try:
-        return resolve_with_times(selection_of(frames), index, MAX_FRAMES)
+        found = resolve_with_times(selection_of(frames), index, MAX_FRAMES)
     except FrameIndexError as error:
         path = f"frames.timestamps[{error.detail['position']}]" if "position" in error.detail else "frames"
         raise FrameOutOfRange(f"{path}: {error}", **error.detail) from None
@@ -54,6 +54,11 @@ def resolve_frames(frames: Frames, index: VideoIndex) -> Resolved:
         raise UnsupportedMedia("frames: this raw stream states no times: ask for rows, keyframes or a count") from None
     except LimitExceededError as error:
         raise LimitExceeded(f"frames: {error}", **error.detail) from None
+    if isinstance(frames, SomeRows) and frames.asked:
+        if len(frames.asked) != len(found.rows):
+            raise FrameOutOfRange(f"frames.asked: has {len(frames.asked)} seconds for {len(found.rows)} rows")
+        return Resolved(found.rows, np.array(frames.asked, np.float64))
+    return found
 
 
 def looks(wanted: Searched, index: VideoIndex) -> Rows:

@@ -16,6 +16,7 @@ from function.models import job_files as files
 from function.models.formats import FORMATS
 from function.models.job import Job
 from function.models.job_steps import Cut, Part
+from function.models.outputs import SHARED
 from function.s3 import MAX_CONNECTIONS
 from function.session import Session
 
@@ -29,7 +30,7 @@ def cut(request: Cut, session: Session) -> dict[str, Any]:
     Returns the CutSummary. Raises LimitExceeded for more than 100,000 parts, SourceNotFound if there is no survey.
     """
     store = Store(session.client, request.job)
-    job = store.job()
+    job, with_asked = store.job(), "events" in store.json(files.JOB)  # a job of version 1 goes on without
     chunks = len(store.json(files.SURVEY_EVENTS))
     seconds = _seconds(store, chunks)
     parts = math.ceil(seconds / job.part_seconds)
@@ -44,7 +45,7 @@ def cut(request: Cut, session: Session) -> dict[str, Any]:
     done = _done(store, session)
     made = to_do = offset = count = 0
     with store.writing(files.PARTS, session) as lines, store.writing(files.PART_EVENTS, session) as events:
-        for pieces in bundles(_planned(store.surveyed(chunks), job), seconds, parts):
+        for pieces in bundles(_planned(store.surveyed(chunks), job, with_asked=with_asked), seconds, parts):
             session.deadline.check()
             cost = round(sum(piece.seconds for piece in pieces), 3)
             line = files.PlannedPart(seconds=cost, pieces=tuple(pieces)).line()
@@ -92,26 +93,21 @@ def _seconds(store: Store, chunks: int) -> float:
     return sum(found)
 
 
-def _planned(videos: Iterator[files.SurveyedVideo], job: Job) -> Iterator[files.PlannedPiece]:
-    """The pieces of all videos, each with the decode that does it: the job's form, a place of its own in the output."""
-    form = job.document()
-    for name in ("videos", "output", "part_seconds", "concurrency", "tolerated_failure_percentage"):
-        form.pop(name, None)
-    settled = job.settled(job.written_as)
-    form |= {name: getattr(settled, name) for name in files.EARLIER}
-    form = files.as_earlier(form) | {"format": job.written_as, "if_exists": "reuse"}
-    if job.apply:
-        form["apply"] = f"{job.apply.partition('@')[0]}@{own_code.content()}"  # another image makes other results
-    facts = FORMATS[job.written_as]
-    ending = "/" if facts.many else f".{facts.extensions[0]}"
+def _planned(videos: Iterator[files.SurveyedVideo], job: Job, *, with_asked: bool) -> Iterator[files.PlannedPiece]:
+    """The pieces of all videos, each with the decode that does it: the job's form, places of its own in the output."""
+    forms = [(one, _form(one)) for one in job.results]
     for video in videos:
         reference = video.video.model_dump(exclude_none=True)
         for piece in video.pieces:
             rows = files.rows_name(video, piece)
-            prefix = files.FOLDER + files.PIECES if job.reduce or (job.apply and rows) else ""
-            output = f"{job.output.uri}{prefix}{video.name}{rows}{ending}"
-            request = {"video": reference, **form, "frames": piece.frames, "output": output}
-            if prefix:
+            is_kept = job.reduce is not None or (job.is_joined and rows != "")  # for a later step
+            folder = files.FOLDER + files.PIECES if is_kept else ""
+            results = [
+                {**form, "output": f"{one.output.uri}{folder}{video.name}{rows}{_ending(one)}"} for one, form in forms
+            ]
+            frames = {"rows": piece.frames, "asked": piece.asked} if with_asked and piece.asked else piece.frames
+            request = {"video": reference, **_together(job, results, frames)}
+            if is_kept:
                 request.pop("storage_class", None)  # the function reads it again
             yield files.PlannedPiece(
                 request=request,
@@ -120,3 +116,31 @@ def _planned(videos: Iterator[files.SurveyedVideo], job: Job) -> Iterator[files.
                 last=piece.last,
                 seconds=piece.seconds,
             )
+
+
+def _form(one: Job) -> dict[str, Any]:
+    """The fields of a decode that makes this result alone, without its place."""
+    form = one.document()
+    for name in ("videos", "output", "part_seconds", "concurrency", "tolerated_failure_percentage"):
+        form.pop(name, None)
+    form |= {name: getattr(one, name) for name in files.EARLIER}
+    form = files.as_earlier(form) | {"format": one.written_as, "if_exists": "reuse"}
+    if one.apply:
+        form["apply"] = f"{one.apply.partition('@')[0]}@{own_code.content()}"  # another image makes other results
+    return form
+
+
+def _together(job: Job, results: list[dict[str, Any]], frames: Any) -> dict[str, Any]:
+    """The fields of the decode that makes these results."""
+    if job.outputs is None:
+        (one,) = results
+        place = one.pop("output")
+        return {**one, "frames": frames, "output": place}
+    shared = {name: value for name, value in results[0].items() if name in SHARED}
+    own = [{name: value for name, value in one.items() if name not in SHARED} for one in results]
+    return {**shared, "frames": frames, "outputs": [{**files.EARLIER, **one} for one in own]}
+
+
+def _ending(one: Job) -> str:
+    facts = FORMATS[one.written_as]
+    return "/" if facts.many else f".{facts.extensions[0]}"

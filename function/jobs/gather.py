@@ -57,7 +57,7 @@ def gather(request: Gather, session: Session) -> dict[str, Any]:
         totals.add_video(video)
     with store.writing(files.SUMMARY, session) as file:
         results = _results(store, totals, session)
-        if job.apply:
+        if job.is_joined:
             results = _joined(store, job, plan.chunks, results, totals, session)
         shown = _write_results(file, results, plan.pieces)
         manifest = totals.manifest(plan, job.document(), shown)

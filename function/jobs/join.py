@@ -65,6 +65,9 @@ def join(store: Store, job: Job, pieces: Sequence[str], key: str, session: Sessi
         }
         if np.isnan(results.seconds).any():
             del whole["frames"]["timestamps"]
+        if all("asked" in manifest["frames"] for manifest in manifests):
+            seconds = np.concatenate([manifest["frames"]["asked"] for manifest in manifests])
+            whole["frames"]["asked"] = seconds[order].tolist()
         publication.put_manifest(json.dumps(whole).encode())
     return whole
 

@@ -56,7 +56,8 @@ def list_videos(request: List, session: Session) -> dict[str, Any]:
     """
     job = request.job
     store = Store(session.client, job.output)
-    check_bucket(session.client, job.output.bucket)
+    for bucket in dict.fromkeys(place.bucket for place in job.places):
+        check_bucket(session.client, bucket)
     _keep_job(store, job)
     store.put(CUT, b"")  # what an earlier run says of the parts holds no more
     chunks = videos = 0
@@ -154,10 +155,10 @@ class _Search:
 
     def _below(self, prefix: Prefix) -> Iterator[ListedVideo]:
         """The videos in the order of their keys, without those that this job writes."""
-        own = self.job.output.key if self.job.output.bucket == prefix.bucket else None
+        own = tuple(place.key for place in self.job.places if place.bucket == prefix.bucket)
         for item in listed(self.client, prefix.bucket, prefix.prefix):
             key: str = item["Key"]
-            if own is not None and key.startswith(own):
+            if key.startswith(own):
                 continue
             if key.rpartition(".")[2].lower() not in VIDEO_EXTENSIONS:
                 if not key.endswith("/"):  # the mark of an empty folder

@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterable
+from itertools import accumulate
 from typing import Any, Final, Protocol
 
 from function.actions.combine import combine
@@ -145,10 +146,19 @@ def _outcome(piece: files.PlannedPiece, outcome: Outcome) -> files.PieceOutcome:
             **outcome,
             **about,
             "frames": result.frames.count,
-            "output": [written.uri for written in result.output[:_MAX_OBJECTS_LISTED]],
-            "bytes_written": sum(written.bytes for written in result.output),
+            "output": _shown(result),
+            "bytes_written": result.bytes_written or sum(written.bytes for written in result.output),
         }
     )
+
+
+def _shown(result: DecodeResult) -> list[str]:
+    """The addresses of the first objects, of several results of each one's first."""
+    uris = [written.uri for written in result.output]
+    if not result.outputs:
+        return uris[:_MAX_OBJECTS_LISTED]
+    firsts = [0, *accumulate(one.objects for one in result.outputs[:-1])]
+    return [uris[first] for first in firsts if first < len(uris)]
 
 
 def _combined(

@@ -9,10 +9,10 @@ from typing import Self
 
 import numpy as np
 
-from function.actions.cost import Rates, cores_of
+from function.actions.cost import Rates, Seconds, cores_of
 from function.actions.limits import DecodeEstimate, check_memory
 from function.frames.pictures import Shape
-from function.frames.rows import Rows, resolve_rows
+from function.frames.rows import Rows, resolve_frames
 from function.models.job import Job
 from function.models.job_files import PlannedPiece, SurveyedPiece
 from function.models.selection import Searched
@@ -26,6 +26,7 @@ class Piece:
 
     rows: Rows
     seconds: float
+    asked: Seconds | None = None  # [n], if the selection names times
 
     @property
     def frames(self) -> str | list[int]:
@@ -41,7 +42,8 @@ class Piece:
         """The piece as a survey describes it."""
         first, last = int(self.rows[0]), int(self.rows[-1])
         seconds = round(self.seconds, 4)
-        return SurveyedPiece(frames=self.frames, first=first, last=last, count=len(self.rows), seconds=seconds)
+        asked = {} if self.asked is None else {"asked": self.asked.tolist()}
+        return SurveyedPiece(frames=self.frames, first=first, last=last, count=len(self.rows), seconds=seconds, **asked)
 
 
 @dataclass(frozen=True)
@@ -50,17 +52,20 @@ class VideoCost:
 
     rows: Rows
     run_of_row: Rows  # [n] ascending
-    seconds_of_run: np.ndarray[tuple[int], np.dtype[np.float64]]
+    seconds_of_run: Seconds
+    asked: Seconds | None = None
 
     @classmethod
-    def of(cls, index: VideoIndex, rows: Rows, rates: Rates) -> Self:
-        """The cost of these rows, in any order, duplicates kept."""
-        rows = np.sort(rows)
+    def of(cls, index: VideoIndex, rows: Rows, rates: Rates, asked: Seconds | None = None) -> Self:
+        """The cost of these rows, in any order, duplicates kept. `asked`: seconds of each that its piece repeats."""
+        ascending = np.argsort(rows, kind="stable")
+        rows = rows[ascending]
         plan = make_plan(index, rows)
         starts = np.array([run.samples[0] for run in plan.runs], np.int64)
         run_of_row = np.searchsorted(starts, plan.sample_of_position, "right") - 1
         in_order = np.argsort(run_of_row, kind="stable")  # open GOPs and edit lists mix rows of different runs
-        return cls(rows[in_order], run_of_row[in_order], rates.of_runs(index, plan))
+        asked = None if asked is None else asked[ascending][in_order]
+        return cls(rows[in_order], run_of_row[in_order], rates.of_runs(index, plan), asked)
 
     @property
     def seconds(self) -> float:
@@ -76,33 +81,35 @@ class VideoCost:
         piece_of_run = evenly(self.seconds_of_run, wanted)
         cuts = np.flatnonzero(np.diff(piece_of_run[self.run_of_row])) + 1
         seconds = np.bincount(piece_of_run, self.seconds_of_run, minlength=wanted)
-        return [
-            Piece(np.sort(rows), request_seconds + float(seconds[piece_of_run[runs[0]]]))
-            for rows, runs in zip(np.split(self.rows, cuts), np.split(self.run_of_row, cuts), strict=True)
-        ]
+        pieces = []
+        for places in np.split(np.arange(len(self.rows)), cuts):
+            ascending = places[np.argsort(self.rows[places], kind="stable")]
+            asked = None if self.asked is None else self.asked[ascending]
+            its_seconds = float(seconds[piece_of_run[self.run_of_row[places[0]]]])
+            pieces.append(Piece(self.rows[ascending], request_seconds + its_seconds, asked))
+        return pieces
 
 
 def pieces_of(index: VideoIndex, source_bytes: int, job: Job, memory: int | None) -> list[Piece]:
     """The wanted rows of a video in pieces; `memory`: bytes of the function. Raises FrameOutOfRange, LimitExceeded."""
-    rows = resolve_rows(job.frames, index)
-    treatment = job.settled(job.written_as)
-    shape = shape_of(index, job)
-    rates = Rates.of(index, shape, job.written_as, treatment, cores_of(memory))
-    plan = make_plan(index, rows[:1])
-    check_memory(DecodeEstimate(index, plan, shape, job.written_as, treatment, source_bytes), memory)
-    cost = VideoCost.of(index, rows, rates)
+    found = resolve_frames(job.frames, index)
+    plan = make_plan(index, found.rows[:1])
+    estimate = DecodeEstimate.together(
+        [
+            DecodeEstimate(index, plan, Shape.of_request(index, one), one.written_as, one, source_bytes)
+            for one in job.results
+        ]
+    )
+    check_memory(estimate, memory)
+    rates = Rates.of_decode(estimate, cores_of(memory))
+    cost = VideoCost.of(index, found.rows, rates, None if job.reduce else found.asked)
     if not job.is_divisible:
         passes = 2 if isinstance(job.frames, Searched) else 1
-        return [Piece(rows, rates.request + passes * cost.seconds)]
+        return [Piece(found.rows, rates.request + passes * cost.seconds)]
     return cost.pieces(job.piece_seconds, rates.request)
 
 
-def shape_of(index: VideoIndex, job: Job) -> Shape:
-    """The size of the video's frames in the job."""
-    return Shape.of_request(index, job.settled(job.written_as))
-
-
-def evenly(costs: np.ndarray[tuple[int], np.dtype[np.float64]], shares: int) -> Rows:
+def evenly(costs: Seconds, shares: int) -> Rows:
     """int64 [n], ascending: the share, of `shares` equal ones, that holds the middle of each cost as they follow."""
     total = float(costs.sum())
     if not total:

@@ -19,8 +19,9 @@ from function.errors import (
     StorageFull,
     from_exception,
 )
+from function.frames.pictures import Shape
 from function.frames.reduce import REDUCTIONS
-from function.jobs.pieces import pieces_of, shape_of
+from function.jobs.pieces import pieces_of
 from function.jobs.store import NOT_SURVEYED, Store
 from function.models.job import Job
 from function.models.job_files import ListedVideo, SurveyedVideo, SurveySummary, VideoFailure, as_earlier, survey_name
@@ -123,7 +124,7 @@ def _surveyed(listed: ListedVideo, job: Job, session: Session, until: Deadline, 
             pieces[0] = pieces[0].model_copy(update={"frames": job.frames_document()})
         facts: dict[str, Any] = {"etag": etag, "bytes": size, "pieces": pieces}
         if job.reduce and not REDUCTIONS[job.reduce].is_number:
-            shape = shape_of(index, job)
+            shape = Shape.of_request(index, job.results[0])
             facts["frame"] = (shape.width, shape.height)
         return SurveyedVideo.model_validate({**listed.document(), **facts})
     except Exception as error:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar, Union, get_args
+from typing import Annotated, Any, Final, Literal, Self, TypeVar, Union, get_args
 
-from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError, create_model, model_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from function.errors import BadRequest
-from function.models.form import STATED_TONE, Form, Treatment, Writing
+from function.models.form import STATED_TONE, Writing
 from function.models.formats import APPLIED_FORMAT, FORMATS, PREFIX_FORMAT, REDUCTION_FORMAT, Format, formats_of
 from function.models.job_steps import Cut, Gather, List, Part, Survey
+from function.models.outputs import ONE_ANSWER, Results
 from function.models.places import MAX_KEY_BYTES, OutputUri, S3Uri, Video
 from function.models.problems import json_type, problem_list, summary
 from function.models.selection import Frames, Model
@@ -19,61 +20,35 @@ from function.models.selection import Frames, Model
 T = TypeVar("T")
 M = TypeVar("M", bound=Model)
 MAX_PARTS: Final = 10_000
-MAX_OUTPUTS: Final = 16  # of one decode
 MAX_FIELDS: Final = 10_000  # of one object: naming hundreds of thousands of unknown ones takes seconds
 
 
 class _Asked(Model):
-    """The fields of a decode that messages list first."""
+    """The fields of a request for frames that messages list first."""
 
     video: Video
     frames: Frames
     output: OutputUri | None = None
 
 
-_SHARED: Final = {"frames", *Writing.model_fields}  # by all results of one decode
-if TYPE_CHECKING:
-    OneOutput = Model
-else:
-    OneOutput = create_model(
-        "OneOutput",
-        __base__=Model,
-        __doc__="One of several results of a decode: the fields that are its own; the others are the decode's.",
-        output=(OutputUri, ...),
-        **{name: (field.annotation, field) for name, field in Form.model_fields.items() if name not in _SHARED},
-    )
-
-
-class Decode(Form, _Asked):
-    """Frames of a video, written as objects or returned."""
-
-    action: Literal["decode"] = "decode"
-    outputs: Annotated[list[OneOutput], Field(min_length=1, max_length=MAX_OUTPUTS)] | None = None
+class _Request(Results, _Asked):
+    """Frames of a video, in one form or several."""
 
     @model_validator(mode="after")
-    def _fields_agree(self) -> Decode:
+    def _fields_agree(self) -> Self:
         problem = self._disagreement()
         if problem:
             raise PydanticCustomError("output", "{problem}", {"problem": problem})
         return self
 
     @property
-    def results(self) -> list[Decode]:
+    def results(self) -> list[Self]:
         """The requests for each of the results alone, settled for its format: this one, or those of `outputs`."""
-        return [one.settled(one.resolved_format(1)) for one in self._alone]
-
-    @property
-    def _alone(self) -> list[Decode]:
-        if self.outputs is None:
-            return [self]
-        stated = [{name: getattr(one, name) for name in one.model_fields_set} for one in self.outputs]
-        return [self.model_copy(update={**fields, "outputs": None}) for fields in stated]
+        return [one.settled(one.resolved_format(1)) for one in self.alone]
 
     def _disagreement(self) -> str | None:
         if self.outputs is not None:
-            problems = ((at, one._disagreement()) for at, one in enumerate(self._alone))
-            found = next((f"outputs[{at}].{problem}" for at, problem in problems if problem), None)
-            return "output: does not go with outputs, which each have their own" if self.output else found
+            return "output: does not go with outputs, which each have their own" if self.output else self._in_outputs()
         problem = self._form_disagreement()
         if problem:
             return problem
@@ -81,9 +56,18 @@ class Decode(Form, _Asked):
             return f"output: must be left out if the format is {self.format}" if self.output else None
         return self._output_disagreement()
 
+    def _in_outputs(self) -> str | None:
+        for at, one in enumerate(self.alone):
+            is_answer = one.format and not FORMATS[one.format].is_stored
+            problem = f"format: {one.format} is an answer: {ONE_ANSWER}" if is_answer else one._disagreement()
+            if problem:
+                return f"outputs[{at}].{problem}"
+        return None
+
     def _output_disagreement(self) -> str | None:
         if self.output is None:
-            return None if self.format and FORMATS[self.format].is_answer else "output: is required"
+            is_complete = isinstance(self, Plan) or (self.format and FORMATS[self.format].is_answer)
+            return None if is_complete else "output: is required"
         output, extension = self.output, self.output.extension
         if output.uri == getattr(self.video, "uri", None):
             return "output: is the video itself"
@@ -124,6 +108,8 @@ class Decode(Form, _Asked):
 
         Raises BadRequest for several pictures in one object or in the answer.
         """
+        if self.output is None and isinstance(self, Plan):
+            return self.format if self.format and self.makes_frames else REDUCTION_FORMAT
         if self.output is None:
             assert self.format, "the validation asks for an output or a format that needs none"
             if FORMATS[self.format].is_picture and frame_count > 1:
@@ -145,10 +131,15 @@ class Decode(Form, _Asked):
         return written_as
 
 
-class Plan(Treatment):
-    """Predict the cost of a decode without decoding."""
+class Decode(_Request):
+    """Frames of a video, written as objects or returned."""
 
-    video: Video
+    action: Literal["decode"] = "decode"
+
+
+class Plan(_Request):
+    """Predict the cost of a decode without decoding. It may leave `output` out."""
+
     action: Literal["plan"]
 
 

@@ -8,9 +8,10 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator, Discriminator, Field, FiniteFloat, Tag, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from function.models.form import Form
 from function.models.formats import APPLIED_FORMAT, FORMATS, PREFIX_FORMAT, REDUCTION_FORMAT, Format
-from function.models.places import OutputUri, S3Uri, Video
+from function.models.job_files import FOLDER
+from function.models.outputs import Results
+from function.models.places import Output, OutputUri, S3Uri, Video
 from function.models.selection import Model, Range, Searched
 from hwang.sources.buckets import BUCKET
 
@@ -65,8 +66,11 @@ Videos = Annotated[
 ]
 
 
-class Job(Form):
-    """Frames of many videos. `frames` means the same as in a decode, of each video."""
+class Job(Results):
+    """Frames of many videos. `frames` means the same as in a decode, of each video.
+
+    With `outputs` its own `output` has what it keeps, its manifest and its report; each of these is a prefix too.
+    """
 
     videos: Videos
     output: OutputUri
@@ -80,16 +84,54 @@ class Job(Form):
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Job:
-        problem = self._form_disagreement()
-        if not self.output.is_prefix:
-            problem = "output: of a job is a prefix and ends with a slash"
-        elif self.format and not FORMATS[self.format].is_stored:
-            problem = f"format: {self.format} answers are lost in a job; choose one that is written"
-        elif self.if_exists != "replace":
+        problem = self._result_problem()
+        if self.if_exists != "replace":
             problem = "if_exists: does not apply to a job, which always goes on where it was"
+        if self.outputs and not problem:
+            problem = self._outputs_problem()
         if problem:
             raise PydanticCustomError("job", "{problem}", {"problem": problem})
         return self
+
+    def _result_problem(self) -> str | None:
+        if not self.output.is_prefix:
+            return "output: of a job is a prefix and ends with a slash"
+        if self.outputs:
+            return None
+        if self.format and not FORMATS[self.format].is_stored:
+            return f"format: {self.format} answers are lost in a job; choose one that is written"
+        return self._form_disagreement()
+
+    def _outputs_problem(self) -> str | None:
+        own = f"{self.output.uri}{FOLDER}"
+        before: list[str] = []
+        for at, one in enumerate(self.alone):
+            uri = one.output.uri
+            is_shared = uri.startswith(own) or any(uri.startswith(other) or other.startswith(uri) for other in before)
+            problem = one._result_problem()
+            if one.reduce:
+                problem = "reduce: of many videos is one result and has none beside it; make a job of its own"
+            elif is_shared and not problem:
+                problem = f"output: is another's place; each needs a prefix of its own, none below another or {own}"
+            if problem:
+                return f"outputs[{at}].{problem}"
+            before.append(uri)
+        return None
+
+    @property
+    def results(self) -> list[Job]:
+        """The jobs for each of the results alone, settled for its format: this one, or those of `outputs`."""
+        return [one.settled(one.written_as) for one in self.alone]
+
+    @property
+    def places(self) -> list[Output]:
+        """The prefixes that it writes below."""
+        return [self.output, *(one.output for one in self.outputs or ())]
+
+    @property
+    def is_joined(self) -> bool:
+        """True if the pieces of a video are joined in one result in the end."""
+        return self.apply is not None and self.outputs is None
 
     @property
     def written_as(self) -> Format:
@@ -100,8 +142,13 @@ class Job(Form):
 
     @property
     def is_divisible(self) -> bool:
-        """True if a video's frames may come in several pieces; not if they are to be found by looking at all of it."""
-        return FORMATS[self.written_as].divisible and not isinstance(self.frames, Searched)
+        """True if a video's frames may come in several pieces.
+
+        Not if they are to be found by looking at all of it, nor if a result is one object that nothing joins.
+        """
+        if isinstance(self.frames, Searched):
+            return False
+        return all(FORMATS[one.written_as].divisible and (self.is_joined or not one.apply) for one in self.alone)
 
     @property
     def piece_seconds(self) -> float:
@@ -109,12 +156,18 @@ class Job(Form):
 
         Each piece has shards of its own, which shall be large.
         """
-        return self.part_seconds / (1 if FORMATS[self.written_as].takes_shards else 8)
+        return self.part_seconds / (1 if any(FORMATS[one.written_as].takes_shards for one in self.alone) else 8)
 
     def document(self) -> dict[str, Any]:
         """The job as JSON values that make the same job again."""
-        plain = self.model_dump(mode="json", exclude_defaults=True, exclude={"videos", "output", "frames"})
-        return {**plain, "videos": self._videos(), "output": self.output.uri, "frames": self.frames_document()}
+        plain = self.model_dump(mode="json", exclude_defaults=True, exclude={"videos", "output", "outputs", "frames"})
+        whole = {**plain, "videos": self._videos(), "output": self.output.uri, "frames": self.frames_document()}
+        if self.outputs:
+            stated = [one.model_dump(mode="json", exclude_unset=True) for one in self.outputs]
+            whole["outputs"] = [
+                {**fields, "output": one.output.uri} for one, fields in zip(self.outputs, stated, strict=True)
+            ]
+        return whole
 
     def frames_document(self) -> Any:
         """The frames as an event has them."""

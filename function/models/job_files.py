@@ -139,13 +139,17 @@ class ListedVideo(KeptModel):
 
 
 class SurveyedPiece(KeptModel):
-    """Rows of a video, `first` to `last`, and the seconds that they are predicted to take. `frames`: as in an event."""
+    """Rows of a video, `first` to `last`, and the seconds that they are predicted to take. `frames`: as in an event.
+
+    `asked`: of each row, the seconds that were asked for, if the job names times.
+    """
 
     frames: Any
     first: int
     last: int
     count: int
     seconds: float
+    asked: tuple[float, ...] | None = None
 
 
 class VideoFailure(KeptModel):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final, TypedDict
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from function.errors import MAX_MESSAGE_CHARS, public_text
+from function.errors import MAX_MESSAGE_CHARS, BadRequest, public_text
+from function.models.outputs import ONE_ANSWER
 from function.models.selection import SELECTIONS
 
 MAX_PROBLEMS: Final = 20
@@ -65,6 +68,21 @@ def summary(problems: list[Problem]) -> str:
     return "; ".join(lines[:shown]) + rest
 
 
+@contextmanager
+def below(path: str) -> Iterator[None]:
+    """Let the problems of a BadRequest be those of the field `path`, unless that is empty."""
+    try:
+        yield
+    except BadRequest as error:
+        if not path:
+            raise
+        found: list[Problem] = error.detail["problems"]  # type: ignore[assignment]
+        problems: list[Problem] = [
+            {"path": f"{path}.{problem['path']}", "message": problem["message"]} for problem in found
+        ]
+        raise BadRequest(summary(problems), problems=problems) from None
+
+
 def _problem(detail: ErrorDetails, known: list[str]) -> Problem:
     place = _place(detail)
     path, message = _path(place), _message(detail, place, known)
@@ -76,7 +94,7 @@ def _problem(detail: ErrorDetails, known: list[str]) -> Problem:
 def _message(detail: ErrorDetails, place: tuple[int | str, ...], known: list[str]) -> str:
     kind, value = detail["type"], detail["input"]
     if kind == "missing":
-        return "is required"
+        return f"is required: {ONE_ANSWER}" if "outputs" in place[:-1] else "is required"
     if kind == "extra_forbidden":
         return _unknown(str(place[-1]), known if len(place) == 1 else [])
     if kind in _EXPECTED:

@@ -120,6 +120,7 @@ class DecodeResult(Model):
     frames: FrameList
     output: list[Written]
     objects: int
+    bytes_written: int | None = None  # of all objects, also if `output` is cut
     outputs: list[OneResult] | None = None  # if the event has them: in its order
     manifest: str | None = None
     reduced: int | None = None
@@ -140,8 +141,19 @@ class ProbeResult(Model):
     milliseconds: dict[str, float] | None = None
 
 
+class OneCost(Model):
+    """The share of one of several results: the milliseconds that it takes beyond the decoding that all share."""
+
+    output: str
+    format: str
+    width: int
+    height: int
+    milliseconds: int
+    output_bytes: int | None = None
+
+
 class Cost(Model):
-    """Upper bounds of what a decode takes; memory and time are predictions."""
+    """Upper bounds of what a decode takes, of all results together; memory and time are predictions."""
 
     requests: int
     bytes: int
@@ -150,6 +162,7 @@ class Cost(Model):
     memory_mb: int
     milliseconds: int
     output_bytes: int | None = None  # unless it depends on what the frames show
+    outputs: list[OneCost] | None = None  # if the event has them: in its order
 
 
 class PlanResult(Model):

@@ -194,6 +194,23 @@ class SomeRows(Refined):
             custom_error_message='must be a list of rows, a range like "0:100", "all" or "last"',
         ),
     ] = Field(default_factory=lambda: Range(start=0, stop=None, step=1))
+    asked: Annotated[
+        list[FiniteFloat] | None,
+        Field(
+            min_length=1,
+            fail_fast=True,
+            description="of each row, the seconds that were asked for, as the result states them",
+        ),
+    ] = None
+
+    @model_validator(mode="after")
+    def _asked_fits(self) -> SomeRows:
+        if self.asked is not None:
+            if len(self.document()) > 2:
+                raise PydanticCustomError("selection", "has asked, which goes with rows and nothing else")
+            if isinstance(self.rows, list) and len(self.asked) != len(self.rows):
+                raise PydanticCustomError("selection", "needs as many seconds in asked as rows")
+        return self
 
     @model_serializer
     def document(self) -> dict[str, Any]:

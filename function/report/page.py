@@ -77,7 +77,7 @@ def write_report(
         wall_seconds=max(0.0, job.ended - job.started) if job.started is not None and job.ended is not None else 0.0,
         cost=cost,
         failures=_failures(job.failures),
-        gallery=gallery(job, Reading(read, job.job, reading_seconds)),
+        gallery=gallery(job, Reading(read, (job.job, *_places(job.request)), reading_seconds)),
         timeline=timeline(job),
         slow=slowest_parts(job.timeline, _MAX_SLOW),
         decoded_pieces=job.pieces - sum(part.failed for part in job.timeline),
@@ -127,6 +127,13 @@ def _place(results: list[PieceResult], job: str) -> str:
     place = next((one.manifest or next(iter(one.output), "") for one in results), "")
     place = place.removesuffix("_manifest.json") if place.endswith("/_manifest.json") else place
     return "" if place.startswith(f"{job}{FOLDER}") else place
+
+
+def _places(request: dict[str, Any]) -> list[str]:
+    """The prefixes of several results, which need not lie below the job's own."""
+    outputs = request.get("outputs")
+    places = [one.get("output") for one in outputs if isinstance(one, dict)] if isinstance(outputs, list) else []
+    return [place for place in places if isinstance(place, str) and place.endswith("/")]
 
 
 def _template() -> Any:

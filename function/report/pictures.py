@@ -99,10 +99,10 @@ def s3_read(client: S3Client) -> Read:
 class Reading:
     """Reads for one report. Any number of threads."""
 
-    def __init__(self, read: Read, prefix: str, seconds: float) -> None:
+    def __init__(self, read: Read, prefixes: tuple[str, ...], seconds: float) -> None:
         self.deadline = Deadline.within(seconds)
         self._read = read
-        self._prefix = prefix
+        self._prefixes = prefixes
 
     def whole(self, uri: str, max_bytes: int) -> bytes:
         """The object. Raises Unreadable, also if it is larger than this."""
@@ -121,8 +121,8 @@ class Reading:
         return data
 
     def _checked(self, uri: str, start: int, length: int) -> bytes:
-        if not uri.startswith("s3://") or not uri.startswith(self._prefix):
-            raise Unreadable("does not lie below the job's prefix")
+        if not uri.startswith("s3://") or not uri.startswith(self._prefixes):
+            raise Unreadable("does not lie below the job's prefixes")
         if self.deadline.has_passed:
             raise Unreadable("was not there in time")
         return self._read(uri, start, length)

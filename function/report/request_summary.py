@@ -34,16 +34,23 @@ def sentence(request: Mapping[str, Any], videos: int) -> str:
     text = f"{frames} {count(videos, 'video')}{_place(request.get('videos'))}"
     if reduce is not None:
         text = _REDUCTIONS.get(str(reduce), f"{_given(reduce)} of {{}}").replace("{}", text)
-    if "format" in request:
-        text += f", as {_TITLES.get(str(request['format']), _given(request['format']))}"
-    if "size" in request:
-        text += f", {_size(request['size'])}"
+    shared = {name: request[name] for name in ("format", "size") if name in request}
+    outputs = request.get("outputs")
+    listed = outputs[:_MAX_LISTED] if isinstance(outputs, list) else [{}]
+    forms = [_form({**shared, **one}) for one in listed if isinstance(one, dict)]
+    text = ", ".join([text, "; ".join(filter(None, forms))]).removesuffix(", ")
     return f"{text[:1].upper()}{text[1:]}."
 
 
 def as_given(request: Mapping[str, Any]) -> str:
     """The job itself, JSON, without secrets in addresses and without the length of long lists."""
     return shortened(json.dumps(_shown(dict(request)), indent=2, ensure_ascii=False), _MAX_GIVEN_CHARS)
+
+
+def _form(request: Mapping[str, Any]) -> str:
+    """`as JPEG pictures, the longer side 512 px`; empty if nothing is said."""
+    said = [f"as {_TITLES.get(str(request['format']), _given(request['format']))}"] if "format" in request else []
+    return ", ".join([*said, *([_size(request["size"])] if "size" in request else [])])
 
 
 def _frames(frames: object, each: str) -> str:

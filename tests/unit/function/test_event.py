@@ -283,6 +283,20 @@ def test_fields_that_do_not_fit_each_other_are_refused(changes: dict[str, Any], 
     assert list(problems(body)) == [field]
 
 
+@pytest.mark.parametrize(
+    ("frames", "problem"),
+    [
+        ({"rows": [0, 5], "asked": [0.0]}, "needs as many seconds in asked as rows"),
+        ({"rows": [0], "asked": [0.0], "max": 1}, "has asked, which goes with rows and nothing else"),
+        ({"rows": [0], "asked": [], "from": 0}, "must not be empty"),
+    ],
+)
+def test_the_times_asked_for_stand_beside_rows_alone(frames: dict[str, Any], problem: str) -> None:
+    found = problems(event(frames=frames))
+    assert [message.split(";")[0] for message in found.values()] == [problem]
+    assert decode_of(event(frames={"rows": "0:100:50", "asked": [0.0, 2.0]}))
+
+
 OTHERS: dict[str, dict[str, Any]] = {
     "probe": {"video": "s3://films/clip.mp4"},
     "plan": {"video": "s3://films/clip.mp4", "frames": "0:100", "size": {"max_side": 64}},
@@ -295,8 +309,23 @@ OTHERS: dict[str, dict[str, Any]] = {
 def test_every_action_is_accepted_with_its_own_fields_alone(action: str) -> None:
     body = {**OTHERS[action], "action": action}
     assert isinstance(parse_event(body), ACTIONS[action])
-    assert problems({**body, "fps": 3})["fps"].startswith("is not a known field")
+    assert problems({**body, "stride": 3})["stride"].startswith("is not a known field")
     assert problems({"action": action})
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"output": "s3://out/part1.npy", "reduce": "sum"},
+        {"output": "s3://out/a/", "name": "{row}.{ext}", "quality": 70, "if_exists": "reuse"},
+        {"outputs": [{"output": "s3://out/a.mp4", "fps": 5}, {"output": "s3://out/b/", "format": "webp"}]},
+    ],
+)
+def test_a_decode_is_planned_with_its_own_fields_and_refused_for_the_same_reasons(form: dict[str, Any]) -> None:
+    body = {"action": "plan", "video": "s3://films/clip.mp4", "frames": "0:100", **form}
+    assert isinstance(parse_event(body), ACTIONS["plan"])
+    broken = {**body, "fps": 9, "format": "png"}
+    assert problems(broken) == problems({**broken, "action": "decode"})
 
 
 def test_a_selftest_takes_no_field() -> None:

@@ -34,6 +34,7 @@ FRAMES: list[Any] = [
     {"from": 10},
     {"rows": [0, "last"], "to": 3},
     {"rows": "::5", "max": 3},
+    {"rows": [0, "last"], "asked": [0.0, 9.5]},
 ]
 
 
@@ -42,6 +43,43 @@ FRAMES: list[Any] = [
 def test_what_is_kept_of_a_job_makes_the_same_job(videos: Any, frames: Any) -> None:
     job = Job.model_validate(JOB | {"videos": videos, "frames": frames, "size": {"max_side": 256}, "quality": 80})
     assert Job.model_validate(json.loads(json.dumps(job.document()))) == job
+
+
+OUTPUTS: list[dict[str, Any]] = [
+    {"output": "s3://results/run/wide/", "size": {"max_side": 640}, "quality": 90},
+    {"output": "s3://more/sheets/", "format": "sheet"},
+]
+
+
+def test_what_is_kept_of_a_job_with_several_results_makes_the_same_job() -> None:
+    job = Job.model_validate(JOB | {"outputs": OUTPUTS, "rotate": False, "quality": 80})
+    document = json.loads(json.dumps(job.document()))
+    assert document["outputs"] == OUTPUTS
+    assert Job.model_validate(document) == job
+    assert [one.written_as for one in job.results] == ["jpeg", "sheet"]
+    assert [one.quality for one in job.results] == [90, 80]
+
+
+@pytest.mark.parametrize(
+    ("outputs", "told"),
+    [
+        ([], "must not be empty"),
+        ([{"size": {"max_side": 64}}], "outputs[0].output: is required: several results are written, an answer"),
+        ([{"output": "s3://results/a.npy"}], "outputs[0].output: of a job is a prefix and ends with a slash"),
+        ([{"output": "s3://results/a/", "format": "inline"}], "outputs[0].format: inline answers are lost in a job"),
+        ([*OUTPUTS, {"output": "s3://other/b/", "reduce": "sum"}], "outputs[2].reduce: of many videos is one result"),
+        ([OUTPUTS[0], OUTPUTS[0]], "outputs[1].output: is another's place"),
+        ([{"output": "s3://results/a/b/"}, {"output": "s3://results/a/"}], "outputs[1].output: is another's place"),
+        ([{"output": "s3://results/a/"}, {"output": "s3://results/a/b/"}], "outputs[1].output: is another's place"),
+        ([{"output": "s3://results/run/_job/x/"}], "outputs[0].output: is another's place; each needs"),
+        ([{"output": "s3://results/a/", "if_exists": "keep"}], "outputs[0].if_exists: is not a known field"),
+        ([{"output": "s3://results/a/", "format": "png", "quality": 3}], "outputs[0].quality: does not apply to png"),
+    ],
+)
+def test_several_results_that_do_not_go_together_are_refused_by_their_place(outputs: list[Any], told: str) -> None:
+    with pytest.raises(BadRequest) as refused:
+        parse_event({"action": "list", "job": JOB | {"outputs": outputs}})
+    assert told in refused.value.message
 
 
 @pytest.mark.parametrize("frames", FRAMES)

@@ -12,20 +12,28 @@ from function.errors import (
     SourceNotFound,
 )
 from function.frames import own_code
+from function.frames.rows import resolve_frames
 from function.jobs.part import do_part
 from function.models import job_files as files
-from function.models.event import parse_event
+from function.models.event import Decode, parse_event
+from tests.support.memory_s3 import MemoryS3
+from tests.unit.function.fakedecoder import index_of
 from tests.unit.function.jobsteps import (
+    JOB,
     OUTPUT,
     Json,
     asker,
     cut_up,
     do_all,
     document,
+    films,
     gathered,
+    keep_index,
     lines,
+    listed,
     parts_of,
     store,
+    survey_step,
     surveyed,
 )
 
@@ -145,6 +153,98 @@ def test_a_decode_states_how_its_frames_are_turned_and_toned_unless_they_are_as_
     (part,) = lines(s3, "parts.jsonl")
     request = part["pieces"][0]["request"]
     assert {name: request[name] for name in ("rotate", "tone") if name in request} == stated
+
+
+@pytest.fixture
+def two_films(monkeypatch: pytest.MonkeyPatch) -> MemoryS3:
+    """Two videos at 25 frames a second, listed for a frame at each of some times, and surveyed."""
+    s3 = films()
+    keep_index(s3, "a", 1000)
+    keep_index(s3, "b", 20)
+    listed(s3, JOB | {"frames": {"timestamps": [33.3, 7, 7.01, 0.5]}})
+    survey_step(monkeypatch)(s3)
+    return s3
+
+
+def test_pieces_repeat_which_time_was_asked_for_each_row(two_films: MemoryS3) -> None:
+    cut_up(two_films)
+    found: dict[str, list[tuple[int, float]]] = {"a.mp4": [], "b.mp4": []}
+    pieces = [piece for part in lines(two_films, files.PARTS) for piece in part["pieces"]]
+    for piece in pieces:
+        request = parse_event(piece["request"])
+        assert isinstance(request, Decode)
+        count = 1000 if "a.mp4" in piece["request"]["output"] else 20
+        resolved = resolve_frames(request.frames, index_of(count, (64, 48)))
+        assert resolved.asked is not None
+        name = piece["request"]["video"]["key"].rpartition("/")[2]
+        found[name] += zip(resolved.rows.tolist(), resolved.asked.tolist(), strict=True)
+    assert found == {
+        "a.mp4": [(12, 0.5), (175, 7.0), (175, 7.01), (832, 33.3)],
+        "b.mp4": [(12, 0.5), (19, 33.3), (19, 7.0), (19, 7.01)],
+    }
+
+
+def test_pieces_of_a_job_of_version_1_repeat_no_times(two_films: MemoryS3) -> None:
+    kept = document(two_films, "job.json")["job"]
+    store(two_films).put_json("job.json", {"job": kept})
+    cut_up(two_films)
+    pieces = [piece for part in lines(two_films, files.PARTS) for piece in part["pieces"]]
+    assert sorted(row for piece in pieces for row in piece["request"]["frames"]) == [12, 12, 19, 19, 19, 175, 175, 832]
+
+
+def test_a_reduction_carries_no_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    s3 = films()
+    keep_index(s3, "a", 1000)
+    listed(s3, JOB | {"reduce": "sum"})
+    survey_step(monkeypatch)(s3)
+    assert b"asked" not in s3.objects[f"{OUTPUT}_job/surveys/000000.jsonl"]
+
+
+SEVERAL: list[Json] = [
+    {"output": "s3://results/run/640/", "size": {"max_side": 640}},
+    {"output": "s3://more/small/", "size": {"max_side": 160}, "format": "webp", "quality": 60},
+    {"output": "s3://results/arrays/", "format": "npy", "rotate": True},
+]
+
+
+def test_several_results_of_a_piece_are_one_decode_of_what_their_jobs_would_make() -> None:
+    s3 = surveyed([0.4, 0.4], [0.4], outputs=SEVERAL, kms_key="alias/mine", storage_class="GLACIER")
+    cut_up(s3)
+    requests = [piece["request"] for part in lines(s3, files.PARTS) for piece in part["pieces"]]
+    together: list[list[Decode]] = []
+    for request in requests:
+        decode = parse_event({**files.EARLIER, **request})
+        assert isinstance(decode, Decode)
+        together.append(decode.results)
+    for at, entry in enumerate(SEVERAL):
+        own = {name: value for name, value in entry.items() if name != "output"}
+        alone = surveyed([0.4, 0.4], [0.4], kms_key="alias/mine", storage_class="GLACIER", **own)
+        cut_up(alone)
+        for request, decodes in zip(
+            [piece["request"] for part in lines(alone, files.PARTS) for piece in part["pieces"]], together, strict=True
+        ):
+            place = request["output"].replace(OUTPUT, entry["output"])
+            single = parse_event({**files.EARLIER, **request, "output": place})
+            assert isinstance(single, Decode)
+            assert decodes[at] == single.results[0]
+
+
+@pytest.mark.parametrize(
+    "whole", [{"format": "sheet"}, {"format": "mp4"}, {"apply": "embed"}, {"apply": "embed", "format": "jsonl"}]
+)
+def test_a_video_is_not_cut_if_one_of_its_results_is_one_object(whole: Json, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_code, "content", lambda: "c" * 32)
+    s3 = films()
+    keep_index(s3, "a", 4000)
+    listed(s3, JOB | {"frames": {"count": 300}, "outputs": [*SEVERAL[:2], {"output": "s3://results/one/", **whole}]})
+    survey_step(monkeypatch)(s3)
+    assert cut_up(s3)["pieces"] == 1
+    (part,) = lines(s3, files.PARTS)
+    request = part["pieces"][0]["request"]
+    assert request["frames"] == {"count": 300}
+    assert [one["output"].removesuffix("/").rpartition(".")[2] for one in request["outputs"][:2]] == ["mp4", "mp4"]
+    assert request["outputs"][2]["output"].startswith("s3://results/one/a.mp4.")
+    assert parse_event({**files.EARLIER, **request})
 
 
 def test_the_line_of_a_part_of_version_1_is_the_same_to_the_byte() -> None:

@@ -45,7 +45,7 @@ def code(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(own_code, "content", lambda: CODE)
 
 
-def results_of(s3: MemoryS3, rows_of: dict[int, list[int]] | None = None, *, clockless: bool = False) -> Any:
+def results_of(s3: MemoryS3, rows_of: Any = None, *, clockless: bool = False, with_asked: bool = False) -> Any:
     """A decode that applies a function: a vector of each row, or JSON values."""
 
     def decode(request: Json) -> Json | FunctionError:
@@ -65,7 +65,9 @@ def results_of(s3: MemoryS3, rows_of: dict[int, list[int]] | None = None, *, clo
             )
             result = decoded(request) | {
                 "request": f"{first:032d}",
-                "frames": FrameList.of(rows.tolist(), seconds).model_dump(exclude_none=True),
+                "frames": FrameList.of(
+                    rows.tolist(), seconds, (rows + 0.5).tolist() if with_asked else None
+                ).model_dump(exclude_none=True),
                 "output": [one.model_dump(exclude_none=True) for one in written],
                 "objects": 1,
                 "manifest": f"s3://results/{output.manifest_key}",
@@ -123,6 +125,16 @@ def test_the_pieces_of_a_video_are_joined_in_the_order_of_rows(format_: str, row
         ("s3://films/2024/v0.mp4", len(rows), (f"{OUTPUT}v0.mp4.{format_}",)),
         ("s3://films/2024/v1.mp4", len(single), (f"{OUTPUT}v1.mp4.{format_}",)),
     }
+
+
+def test_the_times_asked_for_are_joined_with_their_rows() -> None:
+    s3 = job_of("npz", [0.6, 0.6])
+    decode = results_of(s3, OTHER_ROWS, with_asked=True)
+    do_all(s3, decode)
+    gathered(s3)
+    frames = json.loads(s3.objects[f"{OUTPUT}v0.mp4.npz.manifest.json"])["frames"]
+    assert frames["rows"] == [0, 1, 2, 3, 4, 5, 6, 9]
+    assert frames["asked"] == [row + 0.5 for row in frames["rows"]]
 
 
 def requests(s3: MemoryS3) -> list[Json]:

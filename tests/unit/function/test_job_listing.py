@@ -17,6 +17,7 @@ from function.errors import (
     DeadlineExceeded,
     JobIncomplete,
     OutputConflict,
+    OutputNotFound,
     SourceForbidden,
     SourceNotFound,
     SourceUnavailable,
@@ -28,6 +29,7 @@ from function.models.job_files import ListedVideo
 from function.models.job_steps import Survey
 from function.session import Session
 from hwang.index import VideoIndex
+from tests.support.fakes3 import refused
 from tests.support.memory_s3 import MemoryS3
 from tests.unit.function.jobsteps import (
     JOB,
@@ -76,6 +78,29 @@ def test_what_the_job_writes_itself_is_not_among_its_videos() -> None:
     s3 = films(a=10)
     s3.objects["s3://films/2024/out/a.mp4"] = b"1"
     assert listed(s3, JOB | {"output": "s3://films/2024/out/"})["videos"] == 1
+
+
+def test_what_several_results_are_written_as_is_not_among_the_videos() -> None:
+    s3 = films(a=1)
+    s3.objects |= {f"s3://films/2024/{name}/a.mp4.mp4": b"v" for name in ("clips", "clip")}
+    s3.objects |= {"s3://films/.keep": b"", "s3://results/.keep": b""}
+    listed(s3, JOB | {"outputs": [{"output": "s3://films/2024/clips/", "format": "mp4"}]})
+    assert [video["name"] for video in lines(s3, "videos/000000.jsonl")] == ["a.mp4", "clip/a.mp4.mp4"]
+
+
+def test_the_buckets_of_all_results_are_checked_before_anything_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    s3 = films(a=1)
+    known = s3.head_bucket
+
+    def head_bucket(Bucket: str) -> Any:  # noqa: N803 - botocore's name
+        if Bucket == "nowhere":
+            raise refused(404, "NoSuchBucket")
+        return known(Bucket=Bucket)
+
+    monkeypatch.setattr(s3, "head_bucket", head_bucket)
+    with pytest.raises(OutputNotFound, match="bucket nowhere"):
+        listed(s3, JOB | {"outputs": [{"output": "s3://nowhere/a/"}]})
+    assert not any("_job/" in uri for uri in s3.objects)
 
 
 def test_a_chunk_has_250_videos() -> None:

@@ -36,6 +36,26 @@ from tests.unit.function.jobsteps import (
 )
 
 
+def test_of_several_results_a_piece_shows_the_first_object_of_each_and_counts_all_bytes() -> None:
+    s3 = surveyed([0.4], outputs=[{"output": f"s3://results/{name}/"} for name in "abc"])
+    cut_up(s3)
+
+    def decode(request: Json) -> Json:
+        places = [one["output"] for one in request["outputs"]]
+        result = decoded({**request, "output": places[0]})
+        uris = [f"{place}{number}.jpg" for place in places for number in range(3)]
+        written = [{"uri": uri, "bytes": 10, "sha256": "0" * 64} for uri in uris]
+        outputs = [{"output": place, "format": "jpeg", "objects": 3} for place in places]
+        # an answer lists the first objects only
+        return result | {"output": written[:6], "objects": 9, "bytes_written": 90, "outputs": outputs}
+
+    do_all(s3, decode)
+    gathered(s3)
+    summary = document(s3, files.SUMMARY)
+    assert (summary["objects"], summary["bytes_written"]) == (9, 90)
+    assert summary["results"][0]["output"] == ["s3://results/a/v0.mp4/0.jpg", "s3://results/b/v0.mp4/0.jpg"]
+
+
 def test_a_part_keeps_the_outcome_of_every_piece() -> None:
     s3 = surveyed([0.4, 0.4], part_seconds=2)
     cut_up(s3)

@@ -47,6 +47,20 @@ def test_every_row_is_in_one_piece_as_often_as_it_was_asked_for(
 
 @thorough
 @given(streams(), st.data(), st.floats(0.005, 1))
+def test_the_time_that_was_asked_for_stays_with_its_row(
+    stream: Stream, data: st.DataObject, max_seconds: float
+) -> None:
+    if not stream.rows:
+        return
+    rows = some_rows(data, stream)
+    asked = np.arange(len(rows)) / 4
+    pieces = VideoCost.of(stream.index(), rows, RATES, asked).pieces(max_seconds, OPEN_SECONDS)
+    found = [pair for one in pieces for pair in zip(one.rows.tolist(), one.surveyed().asked or (), strict=True)]
+    assert sorted(found) == sorted(zip(rows.tolist(), asked.tolist(), strict=True))
+
+
+@thorough
+@given(streams(), st.data(), st.floats(0.005, 1))
 def test_pieces_decode_no_sample_twice(stream: Stream, data: st.DataObject, max_seconds: float) -> None:
     if not stream.rows:
         return
@@ -245,6 +259,27 @@ def test_what_the_job_asks_for_is_in_the_prediction() -> None:
     assert seconds(memory=2 * MEMORY) < jpeg
     # turned, a frame of the same width has other pixels
     assert seconds(rotation=90, size={"width": 320}) > seconds(rotation=90, rotate=False, size={"width": 320})
+
+
+def test_several_results_cost_their_work_and_one_decode() -> None:
+    def seconds(*outputs: dict[str, Any], **fields: Any) -> float:
+        more = {"outputs": list(outputs)} if outputs else {}
+        (piece,) = pieces_of(index_of(500), 10**9, job(frames="all", part_seconds=600, **more, **fields), MEMORY)
+        return piece.seconds
+
+    wide, small = {"size": {"max_side": 640}}, {"size": {"max_side": 160}, "format": "webp"}
+    places = [{"output": f"s3://results/{name}/"} for name in "ab"]
+    decode = 0.18 + 500 * (0.0013 * 0.9216 + 0.05 * 0.01)  # opening, samples and their bytes
+    together = seconds({**places[0], **wide}, {**places[1], **small})
+    assert together == pytest.approx(seconds(**wide) + seconds(**small) - decode)
+    assert seconds({**places[0], **wide}) == pytest.approx(seconds(**wide))
+
+
+def test_the_memory_of_all_results_counts() -> None:
+    arrays = [{"output": f"s3://results/{number}/", "format": "tar"} for number in range(4)]
+    assert pieces_of(index_of(10), 10**9, job(frames="all", outputs=arrays[:1]), 640 * 2**20)
+    with pytest.raises(LimitExceeded, match="memory"):
+        pieces_of(index_of(10), 10**9, job(frames="all", outputs=arrays), 640 * 2**20)
 
 
 def test_a_video_whose_frames_do_not_fit_into_the_function_is_refused() -> None:

@@ -118,6 +118,13 @@ def test_an_axis_has_at_most_its_number_of_marks_and_reaches_over_it(longest: fl
         ({"frames": {"keyframes": True, "to": -5}}, '{"keyframes": true, "to": -5} of 3 videos.'),
         ({"frames": {"timestamps": [1.5]}}, "The frames at 1 time of each of 3 videos."),
         ({"frames": {"odd": [1]}, "size": 7, "format": "x"}, '{"odd": [1]} of 3 videos, as x, size 7.'),
+        (
+            {"size": {"width": 64}, "outputs": [{"format": "jpeg"}, {"size": {"max_side": 9}}, {"format": "sheet"}]},
+            "All frames of 3 videos, as JPEG pictures, 64 px wide; the longer side 9 px; as contact sheets, "
+            "64 px wide.",
+        ),
+        ({"outputs": 7, "format": "png"}, "All frames of 3 videos, as PNG pictures."),
+        ({"outputs": ["x", {"output": 3}]}, "All frames of 3 videos."),
     ],
 )
 def test_what_was_asked_is_told_in_a_sentence(request_: dict[str, Any], text: str) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import hwang
 from function.errors import FrameOutOfRange, LimitExceeded
-from function.frames.rows import MAX_FRAMES, resolve_rows
+from function.frames.rows import MAX_FRAMES, resolve_frames, resolve_rows
 from function.models.event import Decode, parse_event
 from function.models.selection import Frames
 from hwang.cli.main import make_parser
@@ -129,6 +129,15 @@ def test_what_a_short_video_cannot_fill_gives_what_is_there_unless_it_is_strict(
 def test_a_video_without_frames_is_out_of_range() -> None:
     with pytest.raises(FrameOutOfRange):
         rows("all", constant_rate(0))
+
+
+def test_times_asked_for_that_do_not_fit_the_video_are_out_of_range() -> None:
+    index = constant_rate(50, (1, 25))
+    with pytest.raises(FrameOutOfRange, match=r"frames.asked: has 3 seconds for 2 rows"):
+        rows({"rows": "0:200:25", "asked": [0.0, 1.0, 2.0]}, index)
+    found = resolve_frames(_frames({"rows": "0:50:25", "asked": [0.1, 1.1]}), index)
+    assert found.asked is not None
+    assert (found.rows.tolist(), found.asked.tolist()) == ([0, 25], [0.1, 1.1])
 
 
 def test_a_tiny_interval_is_refused_by_arithmetic() -> None:
