@@ -55,11 +55,6 @@ class Plan:
     samples_skipped: int  # inside the runs, known to be disposable and not wanted
     bytes_to_read: int  # sum of `ranges`
 
-    @property
-    def samples_left_out(self) -> int:
-        """Former name of `samples_skipped`; will be removed in the next major version."""
-        return self.samples_skipped
-
     def __str__(self) -> str:
         return (
             f"{counted(len(self.rows), 'row')} in {counted(len(self.runs), 'run')}: "

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 MAX_NAME_CHARS: Final = 90
 MAX_FULL_CHARS: Final = 1100  # a key and its bucket
+_MAX_TEXT_CHARS: Final = 240
+_MAX_LISTED: Final = 12
+_MAX_GIVEN_CHARS: Final = 6000
 
 _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB")
 _WEB_QUERY: Final = re.compile(r"(https?://[^?#]*)[?#].*", re.DOTALL | re.IGNORECASE)
@@ -123,6 +127,24 @@ def common_folder(addresses: Iterable[str]) -> str:
     first, last = distinct[0], distinct[-1]
     same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
     return first[: first.rfind("/", 0, same) + 1]
+
+
+def as_given(request: Mapping[str, Any]) -> str:
+    """A job's request as JSON, without secrets in addresses and without the length of long lists."""
+    return shortened(json.dumps(_shown(dict(request)), indent=2, ensure_ascii=False), _MAX_GIVEN_CHARS)
+
+
+def _shown(value: Any) -> Any:
+    match value:
+        case str():
+            return shortened(address(value), _MAX_TEXT_CHARS)
+        case dict():
+            return {address(str(name)): _shown(item) for name, item in value.items()}
+        case list() if len(value) > _MAX_LISTED:
+            return [*map(_shown, value[:_MAX_LISTED]), f"… and {len(value) - _MAX_LISTED:,} more"]
+        case list():
+            return [*map(_shown, value)]
+    return value
 
 
 def time_steps(longest: float, limit: int) -> list[float]:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from function.errors import FunctionError, public_text
 from function.models.job_files import FOLDER, Failure, JobManifest, PieceResult
-from function.report import formatting, request_summary
+from function.report import formatting
 from function.report.gallery import gallery
 from function.report.pictures import Read, Reading
 from function.report.timeline import slowest_parts, timeline
@@ -72,8 +72,7 @@ def write_report(
         css_hash=base64.b64encode(hashlib.sha256(css.encode()).digest()).decode(),
         job=job,
         tolerable=job.is_tolerable(tolerated if isinstance(tolerated, int | float) else 0),
-        request=request_summary.sentence(job.request, job.videos),
-        as_given=request_summary.as_given(job.request),
+        as_given=formatting.as_given(job.request),
         wall_seconds=max(0.0, job.ended - job.started) if job.started is not None and job.ended is not None else 0.0,
         cost=cost,
         failures=_failures(job.failures),

@@ -5,12 +5,9 @@ Sideways everything is a percentage of the width, so that the picture fits any s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
-
-import numpy as np
-from numpy.typing import NDArray
 
 from function.models.job_files import JobManifest, TimelinePart
 from function.report.formatting import count, duration, shortened, tick, time_steps, visible
@@ -18,9 +15,6 @@ from function.report.formatting import count, duration, shortened, tick, time_st
 MAX_LANES: Final = 120
 MAX_BARS: Final = 600
 SLOWEST: Final = 12
-PHASES: Final = ("open", "decode", "write", "other")
-_BINS: Final = 240
-_CURVE_HEIGHT: Final = 1000  # units of the curve's own coordinates, as is its width
 _TICKS: Final = 6
 
 
@@ -45,22 +39,20 @@ class Bar:
 
 @dataclass(frozen=True)
 class Timeline:
-    """Bars in a lane for each worker; or, of too many, how many ran at a time, and the slowest of them.
+    """Bars in a lane for each worker; or, of too many, the slowest of them, each in a lane of its own.
 
-    `ticks`: place and label of each. `areas`: for each phase how many parts were in it, as a path's data; `peak`: how
-    many ran at most.
+    `ticks`: place and label of each.
     """
 
     bars: list[Bar]
     lanes: int
     ticks: list[tuple[float, str]]
-    areas: list[tuple[str, str]]
-    peak: float = 0
+    slowest_only: bool = False
 
     @property
     def lane_px(self) -> int:
         """The height of a lane."""
-        if self.areas:
+        if self.slowest_only:
             return 30
         return next((px for lanes, px in ((12, 24), (24, 16), (48, 10)) if self.lanes <= lanes), 6)
 
@@ -81,14 +73,13 @@ def timeline(manifest: JobManifest) -> Timeline | None:
         bars = [
             _bar(part, lanes[part.worker or f"part {part.part}"], start, seconds, f"{part.part:,}") for part in parts
         ]
-        return Timeline(bars, len(lanes), ticks, [])
+        return Timeline(bars, len(lanes), ticks)
     slowest = sorted(slowest_parts(parts, SLOWEST), key=lambda part: (part.started, part.part))
     bars = [
         _bar(part, lane, start, seconds, f"part {part.part:,}, {duration(part.seconds)}")
         for lane, part in enumerate(slowest)
     ]
-    areas, peak = _running(parts, start, seconds)
-    return Timeline(bars, len(bars), ticks, areas, peak)
+    return Timeline(bars, len(bars), ticks, slowest_only=True)
 
 
 def slowest_parts(parts: Iterable[TimelinePart], number: int) -> list[TimelinePart]:
@@ -126,25 +117,3 @@ def _bar(part: TimelinePart, lane: int, start: float, whole: float, label: str) 
     facts += [f"attempt {part.attempts}"] if part.attempts > 1 else []
     facts += [f"by {shortened(visible(part.worker))}"] if part.worker else []
     return Bar(lane, x, width, shown, label, ", ".join(facts), part.attempts > 1, part.failed > 0)
-
-
-def _running(parts: Sequence[TimelinePart], start: float, whole: float) -> tuple[list[tuple[str, str]], float]:
-    """The areas, and how many parts ran at most: exact averages over short times."""
-    lengths = np.array([[seconds for _, seconds in _phases(part)] for part in parts])
-    starts = np.array([[part.started - start] for part in parts]) + np.cumsum(lengths, axis=1) - lengths
-    edges = np.linspace(0, whole, _BINS + 1)
-    done = np.array([np.clip(edge - starts, 0, lengths).sum(axis=0) for edge in edges])
-    averages = np.diff(done, axis=0) / (whole / _BINS)
-    tops = np.concatenate([np.zeros((_BINS, 1)), np.cumsum(averages, axis=1)], axis=1)
-    peak = float(tops[:, -1].max()) or 1.0
-    heights = np.rint(_CURVE_HEIGHT * (1 - tops / peak)).astype(int)
-    seen = [(i, phase) for i, phase in enumerate(PHASES) if lengths[:, i].any()]
-    return [(phase, _area(heights[:, i], heights[:, i + 1])) for i, phase in seen], peak
-
-
-def _area(below: NDArray[np.int_], above: NDArray[np.int_]) -> str:
-    """A path's data: the area between two curves of steps, all of it `_CURVE_HEIGHT` wide."""
-    edges = np.rint(np.linspace(0, _CURVE_HEIGHT, len(above) + 1)).astype(int)
-    forth = [f"V{y}H{x}" for y, x in zip(above, edges[1:], strict=True)]
-    back = [f"V{y}H{x}" for y, x in zip(below[::-1], edges[-2::-1], strict=True)]
-    return "".join([f"M0 {above[0]}", *forth, *back, "Z"])

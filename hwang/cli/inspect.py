@@ -113,7 +113,6 @@ def show_plan(arguments: Namespace) -> tuple[dict[str, Any], str]:
         "rows": len(plan.rows),
         "samples_decoded": plan.samples_decoded,
         "samples_skipped": plan.samples_skipped,
-        "samples_left_out": plan.samples_skipped,  # its former name, until the next major version
         "byte_addressable": index.byte_addressable,
         "bytes_to_read": plan.bytes_to_read,
         "ranges": plan.ranges,

@@ -96,9 +96,7 @@ def test_a_complete_job_is_told_in_its_figures() -> None:
     job = make_job(videos=10, parts=6, retried=(1,))
     text = shown(job).text
     assert "Complete. Every part has its result." in text
-    assert (
-        "A frame every 2 s of 10 videos below s3://footage/season-3/, as JPEG pictures, the longer side 512 px." in text
-    )
+    assert '"frames": { "every_seconds": 2 }, "format": "jpeg"' in text
     for figure in ("videos 10", "frames 60", "parts of 10 pieces 6", "retry 1"):
         assert figure in text
     assert re.search(r"Read [\d.]+ MB of [\d.]+ GB 5\.3 % of the bytes in the files", text)
@@ -203,10 +201,9 @@ def test_a_small_job_has_a_bar_for_each_part_and_marks_retries() -> None:
     assert "A line for each of 3 workers." in read_page(html.encode()).text
 
 
-def test_ten_thousand_parts_are_summed_up_with_the_slowest_of_them() -> None:
+def test_of_ten_thousand_parts_the_slowest_are_shown() -> None:
     html = report(JOBS["10,000 parts"])
     text = read_page(html).text
-    assert re.search(r"(9\d|100) at a time", text)
     assert "The 12 longest" in text
     assert "and 2,800 more" in text
     assert len(html) < 500_000

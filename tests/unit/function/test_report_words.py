@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from function.report import formatting, request_summary
+from function.report import formatting
 
 
 @pytest.mark.parametrize(
@@ -92,46 +90,7 @@ def test_an_axis_has_at_most_its_number_of_marks_and_reaches_over_it(longest: fl
     assert longest / 3 < places[-1] <= longest * (1 + 1e-9)
 
 
-@pytest.mark.parametrize(
-    ("request_", "text"),
-    [
-        ({"videos": "s3://b/p/", "frames": "0::1"}, "All frames of 3 videos below s3://b/p/."),
-        ({"videos": [], "frames": "0::10"}, "One frame in 10 of 3 videos."),
-        (
-            {"videos": {"manifest": {"bucket": "b", "key": "l.txt"}}, "frames": "5:"},
-            "Frames 5: of 3 videos listed in s3://b/l.txt.",
-        ),
-        ({"videos": "s3://b/p/"}, "All frames of 3 videos below s3://b/p/."),
-        ({"videos": [], "frames": "0:100", "reduce": "sum"}, "The sum of all bytes of frames 0:100 of 3 videos."),
-        (
-            {"videos": {"manifest": "s3://b/l.jsonl"}, "frames": {"keyframes": True}, "format": "webp"},
-            "Every keyframe of 3 videos listed in s3://b/l.jsonl, as WebP pictures.",
-        ),
-        (
-            {"frames": {"count": 16}, "size": {"width": 640}},
-            "16 frames, evenly spread, of each of 3 videos, 640 px wide.",
-        ),
-        ({"frames": [1, 2, 3], "reduce": "mean"}, "The mean of 3 given frames of each of 3 videos."),
-        ({"frames": {"scenes": {"threshold": 0.06, "max": 20}}}, "A frame of each scene of each of 3 videos."),
-        ({"frames": {"representative": 2}}, "2 representative frames of each of 3 videos."),
-        ({"frames": "last"}, "The last frame of each of 3 videos."),
-        ({"frames": {"keyframes": True, "to": -5}}, '{"keyframes": true, "to": -5} of 3 videos.'),
-        ({"frames": {"timestamps": [1.5]}}, "The frames at 1 time of each of 3 videos."),
-        ({"frames": {"odd": [1]}, "size": 7, "format": "x"}, '{"odd": [1]} of 3 videos, as x, size 7.'),
-        (
-            {"size": {"width": 64}, "outputs": [{"format": "jpeg"}, {"size": {"max_side": 9}}, {"format": "sheet"}]},
-            "All frames of 3 videos, as JPEG pictures, 64 px wide; the longer side 9 px; as contact sheets, "
-            "64 px wide.",
-        ),
-        ({"outputs": 7, "format": "png"}, "All frames of 3 videos, as PNG pictures."),
-        ({"outputs": ["x", {"output": 3}]}, "All frames of 3 videos."),
-    ],
-)
-def test_what_was_asked_is_told_in_a_sentence(request_: dict[str, Any], text: str) -> None:
-    assert request_summary.sentence(request_, 3) == text
-
-
 def test_the_job_as_given_hides_secrets_and_cuts_long_lists() -> None:
-    shown = request_summary.as_given({"videos": [f"https://u:hush@h/{n}?sign=hush" for n in range(40)], "kms_key": "k"})
+    shown = formatting.as_given({"videos": [f"https://u:hush@h/{n}?sign=hush" for n in range(40)], "kms_key": "k"})
     assert "hush" not in shown
     assert "… and 28 more" in shown

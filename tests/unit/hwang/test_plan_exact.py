@@ -101,7 +101,7 @@ def test_a_disposable_sample_is_fed_if_it_is_wanted_or_the_first() -> None:
     assert fed(make_plan(index, [1])) == [[0, 1]]
     assert fed(make_plan(index, [5])) == [[3, 5]]
     plan = make_plan(index, [2, 5])
-    assert (plan.samples_decoded, plan.samples_skipped, plan.samples_left_out) == (4, 2, 2)
+    assert (plan.samples_decoded, plan.samples_skipped) == (4, 2)
 
 
 def test_separate_fields_are_fed_in_pairs_and_none_is_skipped() -> None:

@@ -1,1 +1,0 @@
-"""The former name of function.jobs; gone with the next major version."""
