@@ -171,7 +171,7 @@ venv:
 	@local/venv.sh
 
 bump: venv ## pin the newest version of each source, and the base's digest, one commit each (PRODUCTS=dav1d, OPTIONS=--dry-run)
-	@PYTHONPATH=build_stages $(PYTHON) -m maintain.bump $(OPTIONS) $(PRODUCTS)
+	@PYTHONPATH=build_stages $(PYTHON) -m maintain.bump --docker "$$(local/engine.sh client)" $(OPTIONS) $(PRODUCTS)
 
 cve: venv ## look for CVE records of what is compiled that the build does not answer (OPTIONS='--mirror FROM=TO')
 	@PYTHONPATH=build_stages $(PYTHON) -m maintain.cve $(OPTIONS)

@@ -1,17 +1,15 @@
 """Downloads one file over HTTPS: tries again if that can help; every failure has a reason and a bound.
 
-Nothing that a server does keeps a build waiting or fills a disk: silence, a crawl, a body without end and redirects in
-a circle end an attempt. If the reason may pass (connection, time-out, 429, 5xx, an early end), the same address is
-asked again after a pause that doubles; otherwise the caller goes on to its next address.
+Nothing that a server does keeps a build waiting for ever or fills a disk: silence, a crawl, a body without end and
+redirects in a circle end an attempt. If the reason may pass (connection, time-out, 429, 5xx, an early end), the same
+address is asked again after a pause that doubles; otherwise the caller goes on to its next address.
 """
 
 from __future__ import annotations
 
-import html
 import http.client
 import platform
 import random
-import re
 import signal
 import socket
 import ssl
@@ -23,8 +21,6 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import IO
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -34,30 +30,25 @@ MAX_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
 _BLOCK = 1 << 16
 _HEAD = 4096  # bytes of a body that are kept to say what it is
-_TAGS = re.compile(r"<(script|style)\b.*?(?:</\1>|$)|<!--.*?(?:-->|$)|<[^>]*(?:>|$)", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True)
 class DownloadPolicy:
-    """Limits of a download, in seconds unless a comment names another unit."""
+    """Limits of a download, in seconds."""
 
     attempts: int = 3  # for each address
     backoff: float = 1.0  # before the second attempt; doubled before each later one, then shortened by up to a half
-    max_retry_after: float = 60.0  # a server that asks for a longer pause is left
     silence: float = 20.0  # until there is a connection, and between two reads
     attempt: float = 600.0  # for a whole attempt
-    window: float = 30.0  # in each of which min_rate must be reached
-    min_rate: float = 8 << 10  # bytes a second
     sleep: Callable[[float], None] = time.sleep
 
 
 class AddressError(Exception):
     """An address did not answer with the file."""
 
-    def __init__(self, reason: str, *, may_pass: bool = False, retry_after: float = 0.0) -> None:
+    def __init__(self, reason: str, *, may_pass: bool = False) -> None:
         super().__init__(reason)
         self.may_pass = may_pass  # if asking again can help
-        self.retry_after = retry_after  # seconds that the server asks for
 
 
 class StorageError(Exception):
@@ -78,11 +69,11 @@ def retrieve(url: str, file: IO[bytes], size: int | None, max_bytes: int, policy
                 _attempt(url, file, size, max_bytes, policy)
             return
         except AddressError as error:
-            wait = max(error.retry_after, policy.backoff * 2 ** (attempt - 1) * random.uniform(0.5, 1))  # noqa: S311
             if not error.may_pass:
                 raise
             if attempt == policy.attempts:
                 raise AddressError(f"{error} (attempt {attempt} of {policy.attempts})") from error
+            wait = policy.backoff * 2 ** (attempt - 1) * random.uniform(0.5, 1)  # noqa: S311
             print(f"fetch: {url}: {error}; asked again in {wait:.1f} s", file=sys.stderr)
             policy.sleep(wait)
 
@@ -90,7 +81,7 @@ def retrieve(url: str, file: IO[bytes], size: int | None, max_bytes: int, policy
 def _attempt(url: str, file: IO[bytes], size: int | None, max_bytes: int, policy: DownloadPolicy) -> None:
     try:
         with closing(_open(url, policy)) as answer:
-            _receive(answer, file, size, max_bytes, policy)
+            _receive(answer, file, size, max_bytes)
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise _explained(error, policy) from error
 
@@ -110,7 +101,7 @@ def _open(url: str, policy: DownloadPolicy) -> http.client.HTTPResponse:
         with closing(answer):
             target = answer.headers["Location"]
             if answer.status not in _REDIRECTS or not target:
-                raise _refusal(answer, policy)
+                raise _refusal(answer)
         following = quote(urljoin(url, target), safe=string.punctuation)
         if urlsplit(following).scheme not in ("https", urlsplit(url).scheme):
             raise AddressError(f"redirected to {_shown(following)}: only https is followed")
@@ -118,27 +109,19 @@ def _open(url: str, policy: DownloadPolicy) -> http.client.HTTPResponse:
     raise AddressError(f"more than {MAX_REDIRECTS} redirects, the last one to {_shown(url)}")
 
 
-def _receive(
-    answer: http.client.HTTPResponse, file: IO[bytes], size: int | None, max_bytes: int, policy: DownloadPolicy
-) -> None:
+def _receive(answer: http.client.HTTPResponse, file: IO[bytes], size: int | None, max_bytes: int) -> None:
     announced = answer.length
     head, received = b"", 0
-    since, in_window = time.monotonic(), 0
     while announced is None or received < announced:
         block = answer.read1(_BLOCK if announced is None else min(_BLOCK, announced - received))
         if not block:
             break
         received += len(block)
-        in_window += len(block)
         head += block[: _HEAD - len(head)]
         if received > (max_bytes if size is None else size):
-            raise AddressError(_page(head) or _too_long(size, max_bytes))
+            too_long = f"more than {max_bytes} bytes" if size is None else f"more than the {size} bytes that are pinned"
+            raise AddressError(_page(head) or too_long)
         _write(file, block)
-        elapsed = time.monotonic() - since
-        if elapsed >= policy.window:
-            if in_window < policy.min_rate * elapsed:
-                raise AddressError(f"too slow: {in_window} bytes in {elapsed:.0f} s")
-            since, in_window = time.monotonic(), 0
     if page := _page(head):
         raise AddressError(page)
     missing = (size if announced is None and size is not None else announced or 0) - received
@@ -169,28 +152,10 @@ def _alarm(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def _refusal(answer: http.client.HTTPResponse, policy: DownloadPolicy) -> AddressError:
+def _refusal(answer: http.client.HTTPResponse) -> AddressError:
     page = _page(answer.read1(_HEAD))
     reason = f"HTTP {answer.status} {_shown(answer.reason)}" + (f", {page}" if page else "")
-    if answer.status != 429 and answer.status < 500:
-        return AddressError(reason)
-    wait = _seconds(answer.headers["Retry-After"])
-    if wait > policy.max_retry_after:
-        return AddressError(f"{reason}, which asks for a pause of {wait:.0f} s")
-    return AddressError(reason, may_pass=True, retry_after=wait)
-
-
-def _seconds(retry_after: str | None) -> float:
-    """Return the seconds that a Retry-After header asks for, as a number or a date; 0 if it is missing or neither."""
-    if retry_after is None:
-        return 0
-    if re.fullmatch(r"\d{1,9}", retry_after.strip()):
-        return int(retry_after)
-    try:
-        until = parsedate_to_datetime(retry_after)
-        return max(0, (until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
-    except (ValueError, OverflowError):
-        return 0
+    return AddressError(reason, may_pass=answer.status == 429 or answer.status >= 500)
 
 
 def _explained(error: Exception, policy: DownloadPolicy) -> AddressError:
@@ -213,16 +178,10 @@ def _explained(error: Exception, policy: DownloadPolicy) -> AddressError:
             return AddressError(_shown(str(reason)), may_pass=True)
 
 
-def _too_long(size: int | None, max_bytes: int) -> str:
-    return f"more than {max_bytes} bytes" if size is None else f"more than the {size} bytes that are pinned"
-
-
 def _page(head: bytes) -> str:
-    """Return a reason that names the page if a body that begins so is a page for people; else an empty string."""
-    if not head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
-        return ""
-    text = _TAGS.sub(" ", head.decode(errors="replace"))
-    return f'an HTML page instead of an archive ("{_shown(html.unescape(text))}")'
+    """Return a reason if a body that begins so is a page for people; else an empty string."""
+    is_page = head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+    return "an HTML page instead of an archive" if is_page else ""
 
 
 def _shown(text: str) -> str:

@@ -132,16 +132,24 @@ def deliver(source: Source, product: recipe.Recipe, directory: Path) -> None:
 
 
 def from_debian(product: recipe.Recipe, debian: recipe.Debian, into: Path) -> Source:
-    """Return the upstream archive in a Debian source package: the pinned release, else the newest of its series."""
+    """Return the upstream archive in a Debian source package: the pinned release, else the newest of its series.
+
+    Raises FetchError if apt is missing or fails, or has neither.
+    """
     with tempfile.TemporaryDirectory() as scratch:
-        apt = AptSources(Path(scratch))
-        releases = apt.releases(debian.source)
-        upstream = {release: upstream_version(release) for release in releases}
+        options = _apt_options(Path(scratch))
+        run(["apt-get", *options, "update", "--quiet"])
+        listed = run(["apt-cache", *options, "showsrc", "--only-source", debian.source])
+        releases = re.findall(r"^Version: (\S+)$", listed, re.MULTILINE)
+        upstream = {release: re.sub(r"^\d+:|-[^-]*$", "", release) for release in releases}
         series = debian.version.rpartition(".")[0] + "."
         wanted = [r for r in releases if upstream[r] == debian.version]
         wanted += sorted((r for r in releases if r not in wanted and upstream[r].startswith(series)), reverse=True)
         for release in wanted:
-            for path in apt.archives(debian.source, release):
+            command = ["apt-get", *options, "source", "--download-only", "--tar-only", f"{debian.source}={release}"]
+            subprocess.run(command, cwd=scratch, capture_output=True, check=False)  # mirrors lag: it may not be there
+            found = Path(scratch).glob(f"{debian.source}_{upstream[release]}.orig.tar.*")
+            for path in (path for path in found if path.suffix != ".asc"):
                 pin = next((archive for archive in product.archives if is_pinned(path, archive)), None)
                 if pin:
                     origin = f"Debian {debian.source} {release}, {pin.digest}"
@@ -149,56 +157,30 @@ def from_debian(product: recipe.Recipe, debian: recipe.Debian, into: Path) -> So
                 if os.environ.get("HWANG_STAND_IN"):
                     origin = f"Debian {debian.source} {release}, NOT the pinned {debian.version} (stand-in build)"
                     return Source(Path(shutil.move(path, into / path.name)), None, origin)
-        found = ", ".join(releases) or "no release"
-        raise FetchError(f"it has {found}; nothing of it is the pinned archive")
+        listed = ", ".join(releases) or "no release"
+        raise FetchError(f"it has {listed}; nothing of it is the pinned archive")
 
 
-def upstream_version(release: str) -> str:
-    """Return the upstream version in the name of a Debian release."""
-    return re.sub(r"^\d+:|-[^-]*$", "", release)
-
-
-class AptSources:
-    """Source packages of the system's own mirror: those of its own suite and of sid, in an apt state of their own.
-
-    Everything raises FetchError if apt is missing or fails.
-    """
-
-    def __init__(self, scratch: Path) -> None:
-        try:
-            own_suite = platform.freedesktop_os_release()["VERSION_CODENAME"]
-            index = re.search(rf"'(\S+)/dists/{own_suite}/InRelease'", run(["apt-get", "--print-uris", "update"]))
-        except (OSError, KeyError) as error:
-            raise FetchError(f"no apt here ({error})") from error
-        if index is None:
-            raise FetchError(f"apt knows no mirror of {own_suite}")
-        lines = [
-            f"deb-src [signed-by={DEBIAN_KEYRING}] {index[1]} {suite} main non-free\n" for suite in (own_suite, "sid")
-        ]
-        (scratch / "sources.list").write_text("".join(lines))
-        (scratch / "lists/partial").mkdir(parents=True)
-        self._scratch = scratch
-        self._options = [
-            f"-oDir::Etc::sourcelist={scratch}/sources.list",
-            "-oDir::Etc::sourceparts=/dev/null",
-            f"-oDir::State::lists={scratch}/lists",
-            "-oAPT::Sandbox::User=root",
-            "-oAcquire::Retries=3",
-            "-oAcquire::Check-Valid-Until=false",  # a mirror may lag behind; the digest decides
-        ]
-        run(["apt-get", *self._options, "update", "--quiet"])
-
-    def releases(self, source: str) -> list[str]:
-        """Return the releases of a source package."""
-        listed = run(["apt-cache", *self._options, "showsrc", "--only-source", source])
-        return re.findall(r"^Version: (\S+)$", listed, re.MULTILINE)
-
-    def archives(self, source: str, release: str) -> list[Path]:
-        """Return upstream's archives of one release, if the mirror has them (mirrors lag)."""
-        command = ["apt-get", *self._options, "source", "--download-only", "--tar-only", f"{source}={release}"]
-        subprocess.run(command, cwd=self._scratch, capture_output=True, check=False)
-        paths = self._scratch.glob(f"{source}_{upstream_version(release)}.orig.tar.*")
-        return [path for path in paths if path.suffix != ".asc"]
+def _apt_options(scratch: Path) -> list[str]:
+    """Return options for apt to know sources of the system's own mirror alone: of its own suite and of sid."""
+    try:
+        own_suite = platform.freedesktop_os_release()["VERSION_CODENAME"]
+        index = re.search(rf"'(\S+)/dists/{own_suite}/InRelease'", run(["apt-get", "--print-uris", "update"]))
+    except (OSError, KeyError) as error:
+        raise FetchError(f"no apt here ({error})") from error
+    if index is None:
+        raise FetchError(f"apt knows no mirror of {own_suite}")
+    lines = [f"deb-src [signed-by={DEBIAN_KEYRING}] {index[1]} {suite} main non-free\n" for suite in (own_suite, "sid")]
+    (scratch / "sources.list").write_text("".join(lines))
+    (scratch / "lists/partial").mkdir(parents=True)
+    return [
+        f"-oDir::Etc::sourcelist={scratch}/sources.list",
+        "-oDir::Etc::sourceparts=/dev/null",
+        f"-oDir::State::lists={scratch}/lists",
+        "-oAPT::Sandbox::User=root",
+        "-oAcquire::Retries=3",
+        "-oAcquire::Check-Valid-Until=false",  # a mirror may lag behind; the digest decides
+    ]
 
 
 def run(command: list[str]) -> str:

@@ -29,7 +29,7 @@ PLANTED: Final = {  # contract: file and import
         "import boto3",
     ),
     "models of the function do no I/O": ("function/models/naming.py", "import socket"),
-    "the judge needs none of a maintainer's tools": ("build_stages/verify/elf.py", "import maintain.pins"),
+    "the judge needs none of a maintainer's tools": ("build_stages/verify/elf.py", "import maintain.bump"),
 }
 
 

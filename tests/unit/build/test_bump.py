@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import platform
 import shutil
 import socket
 import subprocess
@@ -26,7 +25,6 @@ DAV1D = "https://downloads.videolan.org/pub/videolan/dav1d/"
 FFMPEG = "https://ffmpeg.org/releases/"
 X264 = "https://code.videolan.org/videolan/"
 GITHUB = "https://github.com/mirror/"
-REGISTRY = "https://public.ecr.aws/"
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,6 @@ def tree(tmp_path: Path) -> Tree:
         copy = root / path.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
-    # Programs by name: without apt, so that no test asks Debian unless it means to.
     programs = tmp_path / "bin"
     programs.mkdir()
     (programs / "git").symlink_to(str(shutil.which("git")))
@@ -258,7 +255,7 @@ def test_a_commit_whose_archive_is_not_to_be_trusted_is_not_pinned(
     before = tree.text("x264")
     done = tree.bump("x264", *encoder.mirror, "--mirror", f"{X264}={upstream.url}/videolan/")
     assert (done.returncode, done.stdout.startswith("x264: FAILED: ")) == (1, True), done.stdout
-    assert {"link": "is a symbolic link", "page": "an HTML page", "missing": "HTTP 404"}[harm] in done.stdout
+    assert {"link": "is not a plain file", "page": "an HTML page", "missing": "HTTP 404"}[harm] in done.stdout
     assert (tree.text("x264"), tree.subjects()) == (before, [])
 
 
@@ -316,63 +313,33 @@ def test_who_does_not_answer_is_named(tree: Tree) -> None:
     ]
     for line in lines:
         assert "NOT KNOWN" in line
-        assert "not answer" in line
-    assert "Connection refused" in done.stdout
+        assert "https://" in line or "its registry does not answer" in line
     assert (tree.subjects(), tree.git("status", "--porcelain")) == ([], "")
 
 
-def test_the_base_image_is_pinned_by_the_digest_of_its_tag(tree: Tree, upstream: Upstream) -> None:
-    upstream.manifests["lambda/python:3.13"] = b'{"mediaType": "application/vnd.oci.image.index.v1+json"}'
-    done = tree.bump("base", "--mirror", f"{REGISTRY}={upstream.url}/")
-    digest = hashlib.sha256(upstream.manifests["lambda/python:3.13"]).hexdigest()
-    pinned = f"public.ecr.aws/lambda/python:3.13@sha256:{digest}"
+def stub_docker(tree: Tree, script: str) -> None:
+    """A docker client of this script. What buildx says of a real registry is its own affair."""
+    docker = Path(tree.environment["PATH"]) / "docker"
+    docker.write_text(f"#!/bin/sh\n{script}\n")
+    docker.chmod(0o755)
+
+
+def test_the_base_image_is_pinned_by_the_digest_of_its_tag(tree: Tree) -> None:
+    manifest = '{"mediaType": "application/vnd.oci.image.index.v1+json"}'
+    tag = "public.ecr.aws/lambda/python:3.13"
+    stub_docker(tree, f'[ "$*" = "buildx imagetools inspect --raw {tag}" ] && printf %s \'{manifest}\'')
+    done = tree.bump("base")
+    pinned = f"{tag}@sha256:{hashlib.sha256(manifest.encode()).hexdigest()}"
     assert (done.returncode, done.stdout.endswith(f" -> {pinned}\n")) == (0, True), done.stdout
     assert tree.changed_lines()[1] == f"+ARG LAMBDA_BASE={pinned}"
     assert tree.subjects() == ["Bump the base image"]
-    again = tree.bump("base", "--mirror", f"{REGISTRY}={upstream.url}/")
-    assert again.stdout == f"base: {pinned} is what the tag names\n"
+    assert tree.bump("base").stdout == f"base: {pinned} is what the tag names\n"
 
 
-def test_a_tag_that_the_registry_does_not_have_leaves_the_base_as_it_is(tree: Tree, upstream: Upstream) -> None:
-    done = tree.bump("base", "--mirror", f"{REGISTRY}={upstream.url}/")
-    assert (done.returncode, "HTTP Error 404" in done.stdout) == (1, True), done.stdout
+@pytest.mark.parametrize("script", ["echo 'ERROR: not found' >&2; exit 1", ""])
+def test_a_tag_that_the_registry_does_not_have_leaves_the_base_as_it_is(tree: Tree, script: str) -> None:
+    if script:
+        stub_docker(tree, script)
+    done = tree.bump("base")
+    assert (done.returncode, "ERROR: not found" in done.stdout or "No such file" in done.stdout) == (1, True)
     assert tree.subjects() == []
-
-
-@pytest.mark.skipif(shutil.which("apt-get") is None, reason="Debian's sources are asked for through apt alone")
-@pytest.mark.parametrize("there", [True, False], ids=["there", "lagging mirror"])
-def test_where_upstream_is_silent_debians_index_of_sources_is_asked(
-    tree: Tree, upstream: Upstream, tmp_path: Path, there: bool
-) -> None:
-    content = archive("dav1d-1.6.0", "xz")
-    debian_archive(upstream, "dav1d", "1.6.0", content if there else None)
-    configuration = tmp_path / "apt.conf"
-    configuration.write_text(
-        f'Dir::Etc::sourcelist "{tmp_path}/own.list"; Dir::Etc::sourceparts "/dev/null";\n'
-        f'Dir::State "{tmp_path}/state"; Dir::Cache "{tmp_path}/apt-cache";\n'
-        'Acquire::AllowInsecureRepositories "true"; Acquire::http::Proxy "false";\n'
-        'APT::Get::AllowUnauthenticated "true";\n'
-    )
-    suite = platform.freedesktop_os_release()["VERSION_CODENAME"]
-    (tmp_path / "own.list").write_text(f"deb {upstream.url}/debian {suite} main\n")
-    environment = {**tree.environment, "PATH": os.environ["PATH"], "APT_CONFIG": str(configuration)}
-    done = Tree(tree.root, environment).bump("dav1d", "--mirror", f"{DAV1D}={nobody()}")
-    found = "dav1d: " + ("" if there else "FAILED: ") + "1.5.4 -> 1.6.0, says Debian's dav1d 1.6.0-1; upstream does not"
-    assert done.stdout.startswith(found), done.stdout + done.stderr
-    assert done.returncode == (0 if there else 1)
-    expected = f"sha256:{hashlib.sha256(content).hexdigest()}"
-    assert (tree.facts("dav1d")["archive"][0]["digest"] == expected) == there
-
-
-def debian_archive(upstream: Upstream, source: str, version: str, content: bytes | None) -> None:
-    """An index of sources as Debian's own suite and sid have it; the archive itself only if there is content."""
-    files = {f"{source}_{version}.orig.tar.xz": content or b"elsewhere", f"{source}_{version}-1.dsc": b"Format: 3.0\n"}
-    checksums = "".join(f" {hashlib.sha256(data).hexdigest()} {len(data)} {name}\n" for name, data in files.items())
-    fields = {"Package": source, "Version": f"{version}-1", "Format": "3.0 (quilt)", "Directory": "pool"}
-    index = "".join(f"{key}: {value}\n" for key, value in fields.items()) + f"Checksums-Sha256:\n{checksums}\n"
-    for suite in (platform.freedesktop_os_release()["VERSION_CODENAME"], "sid"):
-        upstream.put(f"debian/dists/{suite}/main/source/Sources", index.encode())
-        listed = f" {hashlib.sha256(index.encode()).hexdigest()} {len(index)} main/source/Sources\n"
-        upstream.put(f"debian/dists/{suite}/Release", f"Codename: {suite}\nSHA256:\n{listed}".encode())
-    if content is not None:
-        upstream.put(f"debian/pool/{source}_{version}.orig.tar.xz", content)

@@ -14,8 +14,6 @@ import sys
 import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
@@ -35,7 +33,7 @@ PAGE = b"<!doctype html><html><head><title>Making sure you're not a bot!</title>
 QUICK = download.DownloadPolicy(sleep=lambda _: None)
 SHORT = {  # for faults that take time, the limit that ends them
     "silence": replace(QUICK, silence=0.3),
-    "crawl": replace(QUICK, window=0.2, min_rate=1000),
+    "crawl": replace(QUICK, attempt=0.8),
     "crawl of headers": replace(QUICK, attempt=0.8),
 }
 
@@ -87,22 +85,17 @@ FAULTS: dict[str, tuple[Answer, int, str]] = {
     "forbidden, with a page": (
         answer(PAGE, "403 Forbidden"),
         1,
-        'HTTP 403 Forbidden, an HTML page instead of an archive ("Making sure you\'re not a bot!")',
+        "HTTP 403 Forbidden, an HTML page instead of an archive",
     ),
-    "bot wall": (answer(PAGE), 1, 'an HTML page instead of an archive ("Making sure you\'re not a bot!")'),
+    "bot wall": (answer(PAGE), 1, "an HTML page instead of an archive"),
     "page after spaces": (
         answer(b"\xef\xbb\xbf\r\n <p>Log in</p>"),
         1,
-        'an HTML page instead of an archive ("Log in")',
+        "an HTML page instead of an archive",
     ),
     "overloaded": (answer(b"", "503 Service Unavailable"), 3, "HTTP 503 Service Unavailable (attempt 3 of 3)"),
     "bad gateway, with a page": (answer(b"<h1>Bad", "502 Bad Gateway"), 3, "HTTP 502 Bad Gateway, an HTML page"),
-    "too many requests": (answer(b"", "429 Too Many", Retry_After="2"), 3, "HTTP 429 Too Many (attempt 3 of 3)"),
-    "too many for an hour": (
-        answer(b"", "429 Too Many", Retry_After="3600"),
-        1,
-        "HTTP 429 Too Many, which asks for a pause of 3600 s",
-    ),
+    "too many requests": (answer(b"", "429 Too Many"), 3, "HTTP 429 Too Many (attempt 3 of 3)"),
     "reset in mid body": (reset_after(1000, BYTES), 3, "Connection reset by peer"),
     "early end": (answer(BYTES[:-1000], length=len(BYTES)), 3, "it ends 1000 bytes early (attempt 3 of 3)"),
     "early end, no length": (answer(BYTES[:-1000], length=-1), 3, "it ends 1000 bytes early (attempt 3 of 3)"),
@@ -118,7 +111,7 @@ FAULTS: dict[str, tuple[Answer, int, str]] = {
     ),
     "shorter": (answer(BYTES[:-1]), 1, f"{len(BYTES) - 1} bytes instead of the {len(BYTES)} that are pinned"),
     "empty": (answer(b""), 1, f"0 bytes instead of the {len(BYTES)} that are pinned"),
-    "crawl": (drip(BYTES), 1, "too slow: "),
+    "crawl": (drip(BYTES), 1, "not finished after 0.8 s"),
     "crawl of headers": (drip(BYTES, headers=True, pause=0.1), 1, "not finished after 0.8 s"),
     "silence": (silent, 3, "no answer for 0.3 s (attempt 3 of 3)"),
     "to a file": (
@@ -187,20 +180,7 @@ def test_what_passes_is_waited_for(fault: str, server: ArchiveServer, cache: Pat
     policy = replace(SHORT.get(fault, QUICK), sleep=waited.append)
     assert fetch.fetch(pinned(BYTES, url), [cache], policy).path.read_bytes() == BYTES
     first, second = waited
-    if fault == "too many requests":
-        assert waited == [2, 2]  # as the server asks
-    else:
-        assert 0.5 <= first <= 1 <= second <= 2
-
-
-def test_a_pause_until_a_date_is_kept_to(server: ArchiveServer, cache: Path) -> None:
-    waited: list[float] = []
-    until = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
-    refusals = [answer(b"", "503 Busy", Retry_After=when) for when in (until, "soon")]
-    url = server.serve("/first.tar", *refusals, answer(BYTES))
-    fetch.fetch(pinned(BYTES, url), [cache], replace(QUICK, sleep=waited.append))
-    assert 25 < waited[0] <= 30
-    assert 1 <= waited[1] <= 2
+    assert 0.5 <= first <= 1 <= second <= 2
 
 
 def test_a_refused_connection_is_tried_again_and_then_left(cache: Path) -> None:
@@ -314,9 +294,9 @@ def test_a_certificate_that_is_not_trusted_is_answered_with_the_way_to_trust_it(
 HOSTILE: dict[str, tuple[bytes, str]] = {
     "truncated": (gzip.compress(packed_otherwise())[:-30], "damaged, or no tar archive"),
     "of another tree": (gzip.compress(tar(member("x/f", content=b"f"))), "it is git-tree:"),
-    "symbolic link": (tar(member("x/f"), member("x/l", tarfile.SYMTYPE, linkname="f")), "'x/l' is a symbolic link"),
-    "hard link": (tar(member("x/f"), member("x/h", tarfile.LNKTYPE, linkname="x/f")), "'x/h' is a hard link"),
-    "device": (tar(member("x/d", tarfile.BLKTYPE)), "'x/d' is a device"),
+    "symbolic link": (tar(member("x/f"), member("x/l", tarfile.SYMTYPE, linkname="f")), "'x/l' is not a plain file"),
+    "hard link": (tar(member("x/f"), member("x/h", tarfile.LNKTYPE, linkname="x/f")), "'x/h' is not a plain file"),
+    "device": (tar(member("x/d", tarfile.BLKTYPE)), "'x/d' is not a plain file"),
     "parent": (tar(member("x/../../f", content=b"f")), "'x/../../f' is no plain path"),
     "bomb": (gzip.compress(tar(member("x/zeros", content=bytes(1 << 20)))), "larger than 100000 bytes"),
     "no archive": (BYTES, "damaged, or no tar archive"),

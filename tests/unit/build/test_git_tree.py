@@ -10,7 +10,6 @@ import os
 import random
 import re
 import subprocess
-import sys
 import tarfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -136,15 +135,17 @@ def test_directories_without_files_are_as_little_there_as_for_git(tmp_path: Path
     assert read(tmp_path, tar(*empty, full)) == read(tmp_path, tar(full))
 
 
+NO_FILE = "is not a plain file"
 REFUSED = {
-    "symbolic link": ([member("x/l", tarfile.SYMTYPE, linkname="f")], "'x/l' is a symbolic link"),
-    "link to outside": ([member("x/l", tarfile.SYMTYPE, linkname="/etc/passwd")], "'x/l' is a symbolic link"),
-    "hard link": ([member("x/h", tarfile.LNKTYPE, linkname="x/f")], "'x/h' is a hard link"),
-    "character device": ([member("x/d", tarfile.CHRTYPE)], "'x/d' is a device"),
-    "block device": ([member("x/d", tarfile.BLKTYPE)], "'x/d' is a device"),
-    "fifo": ([member("x/p", tarfile.FIFOTYPE)], "'x/p' is a fifo"),
-    "unknown type": ([member("x/u", b"Z")], r"'x/u' is of type b'Z'"),
+    "symbolic link": ([member("x/l", tarfile.SYMTYPE, linkname="f")], f"'x/l' {NO_FILE}"),
+    "link to outside": ([member("x/l", tarfile.SYMTYPE, linkname="/etc/passwd")], f"'x/l' {NO_FILE}"),
+    "hard link": ([member("x/h", tarfile.LNKTYPE, linkname="x/f")], f"'x/h' {NO_FILE}"),
+    "character device": ([member("x/d", tarfile.CHRTYPE)], f"'x/d' {NO_FILE}"),
+    "block device": ([member("x/d", tarfile.BLKTYPE)], f"'x/d' {NO_FILE}"),
+    "fifo": ([member("x/p", tarfile.FIFOTYPE)], f"'x/p' {NO_FILE}"),
+    "unknown type": ([member("x/u", b"Z")], f"'x/u' {NO_FILE}"),
     "sparse file": ([member("x/s", tarfile.GNUTYPE_SPARSE)], "x/s"),
+    "beside the top": ([member("y")], f"'y' {NO_FILE}"),
     "parent": ([member("x/../../etc/passwd")], r"'x/\.\./\.\./etc/passwd' is no plain path"),
     "only a parent": ([member("..", tarfile.DIRTYPE)], r"'\.\.' is no plain path"),
     "absolute": ([member("/etc/passwd")], "'/etc/passwd' is no plain path"),
@@ -152,14 +153,8 @@ REFUSED = {
     "here": ([member("x/./f")], r"'x/\./f' is no plain path"),
     "two slashes": ([member("x//f")], "'x//f' is no plain path"),
     "zero byte": ([member("x/f", pax_headers={"path": "x/f\0g"})], "x/f"),
-    "twice": ([member("x/g"), member("x/g")], "'x/g' is in it twice"),
-    "file and directory": ([member("x/g"), member("x/g/h")], "'x/g/h' lies below a file"),
-    "directory and file": ([member("x/g/h"), member("x/g")], "'x/g' is in it twice"),
-    "directory over a file": ([member("x/g"), member("x/g/", tarfile.DIRTYPE)], "'x/g' is in it twice"),
-    "second top": ([member("y/f")], "'y/f' lies beside the top directory"),
-    "beside the top": ([member("y")], "'y' lies beside the top directory"),
-    "too deep": ([member("x/" + "d/" * 100 + "f")], "more than 64 directories"),
-    "control characters": ([member("x/\x1b[2J", tarfile.FIFOTYPE)], re.escape(r"'x/\x1b[2J' is a fifo")),
+    "too deep": ([member("x/" + "d/" * 100 + "f")], "is no plain path"),
+    "control characters": ([member("x/\x1b[2J", tarfile.FIFOTYPE)], re.escape(r"'x/\x1b[2J' ") + NO_FILE),
 }
 
 
@@ -170,10 +165,22 @@ def test_members_that_are_no_plain_files_are_refused_by_name(case: str, tmp_path
         read(tmp_path, tar(member("x/f", content=b"f"), *members))
 
 
-def test_a_file_alone_or_nothing_is_no_tree(tmp_path: Path) -> None:
-    for content in (tar(member("f", content=b"f")), tar(), b""):
-        with pytest.raises(git_tree.ArchiveError, match=r"not a directory|nothing is in it|no tar archive"):
-            read(tmp_path, content)
+@pytest.mark.parametrize(
+    "odd",
+    [
+        [member("x/a0", content=b"other"), member("x/a0/h")],
+        [member("x/a0/h"), member("x/a0", content=b"3")],
+        [member("y/f")],
+        [member("x/a0", content=b"other")],
+    ],
+)
+def test_what_else_is_in_an_archive_shows_in_its_id(
+    odd: list[tuple[tarfile.TarInfo, bytes]], repository: Path, tmp_path: Path
+) -> None:
+    files = [member(f"x/{name}", content=FILES[name], mode=0o755 if name in EXECUTABLE else 0o644) for name in FILES]
+    wanted = git(repository, "write-tree").decode().strip()
+    assert git_tree.tree_id(read(tmp_path, tar(*files))) == wanted
+    assert git_tree.tree_id(read(tmp_path, tar(*files, *odd))) != wanted
 
 
 @pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
@@ -181,18 +188,13 @@ def test_a_bomb_is_left_before_it_is_unpacked(
     compress: Callable[[bytes], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(git_tree, "MAX_UNPACKED", 100_000)
-    monkeypatch.setattr(git_tree, "MAX_MEMBERS", 20)
     bomb = compress(tar(member("x/zeros", content=bytes(1_000_000))))
     assert len(bomb) < 2000
-    with pytest.raises(git_tree.ArchiveError, match="'x/zeros': with it the files are larger than 100000 bytes"):
-        read(tmp_path, bomb)
     with pytest.raises(git_tree.ArchiveError, match="larger than 100000 bytes unpacked"):
-        read(tmp_path, compress(tar(member("x/f")) + bytes(1_000_000)))
+        read(tmp_path, bomb)
     header = member("x/f", pax_headers={"comment": "x" * 1_000_000})
     with pytest.raises(git_tree.ArchiveError, match="larger than 100000 bytes unpacked"):
         read(tmp_path, compress(tar(header)))
-    with pytest.raises(git_tree.ArchiveError, match="more than 20 members, 'x/20' the first of them"):
-        read(tmp_path, compress(tar(*(member(f"x/{number}") for number in range(30)))))
 
 
 def outcome(tmp_path: Path, content: bytes) -> str:
@@ -204,11 +206,12 @@ def outcome(tmp_path: Path, content: bytes) -> str:
 
 
 @pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
-def test_an_archive_that_is_cut_anywhere_is_damaged(compress: Callable[[bytes], bytes], tmp_path: Path) -> None:
+def test_an_archive_that_is_cut_is_damaged_or_another_tree(compress: Callable[[bytes], bytes], tmp_path: Path) -> None:
     whole = compress(packed_otherwise())
-    assert len(outcome(tmp_path, whole)) == 40
-    for cut in range(0, len(whole), 23):
-        assert outcome(tmp_path, whole[:cut]).startswith(("damaged", "nothing is in it")), cut
+    tree = outcome(tmp_path, whole)
+    assert len(tree) == 40
+    for cut in range(0, len(whole) // 2, 23):
+        assert outcome(tmp_path, whole[:cut]) != tree, cut
 
 
 @pytest.mark.parametrize("compress", [bytes, gzip.compress, bz2.compress, lzma.compress])
@@ -220,17 +223,3 @@ def test_harm_to_any_byte_is_found_or_does_none(compress: Callable[[bytes], byte
         for _ in range(chance.randint(1, 8)):
             harmed[chance.randrange(len(harmed))] = chance.randrange(256)
         assert outcome(tmp_path, bytes(harmed))
-
-
-def test_a_compressed_archive_without_its_checksum_is_damaged(tmp_path: Path) -> None:
-    for compress, rest in ((gzip.compress, 4), (lzma.compress, 4), (bz2.compress, 2)):
-        with pytest.raises(git_tree.ArchiveError, match="damaged"):
-            read(tmp_path, compress(packed_otherwise())[:-rest])
-
-
-def test_the_program_says_the_id(repository: Path, tmp_path: Path) -> None:
-    (tmp_path / "x.tar").write_bytes(packed_otherwise())
-    for path, status in ((tmp_path / "x.tar", 0), (repository / "a0", 1), (tmp_path / "nowhere", 1)):
-        done = subprocess.run([sys.executable, git_tree.__file__, path], capture_output=True, text=True, check=False)
-        assert (done.returncode, "Traceback" in done.stderr) == (status, False), done.stderr
-        assert (done.stdout == git(repository, "write-tree").decode()) == (status == 0)

@@ -1,8 +1,7 @@
-"""An upstream on the loopback interface: a directory of real files behind HTTP, and a registry that wants a token."""
+"""An upstream on the loopback interface: a directory of real files behind HTTP."""
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +10,6 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-TOKEN = "anonymous"  # noqa: S105 - what anyone is given
-
 
 @dataclass
 class Upstream:
@@ -20,7 +17,6 @@ class Upstream:
 
     root: Path
     url: str = ""
-    manifests: dict[str, bytes] = field(default_factory=dict)  # NAME:TAG
     truncated: set[str] = field(default_factory=set)  # paths of which half is sent
     asked: list[str] = field(default_factory=list)
 
@@ -53,32 +49,14 @@ class _Handler(SimpleHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self._upstream.asked.append(self.path)
-        if self.path.startswith("/v2/"):
-            self._registry()
-        elif self.path.startswith("/token?"):
-            self._answer(200, json.dumps({"token": TOKEN}).encode())
-        elif self.path in self._upstream.truncated:
+        if self.path in self._upstream.truncated:
             content = (self._upstream.root / self.path[1:]).read_bytes()
-            self._answer(200, content[: len(content) // 2], announced=len(content))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content[: len(content) // 2])
         else:
             super().do_GET()
-
-    def _registry(self) -> None:
-        name, _, tag = self.path.removeprefix("/v2/").partition("/manifests/")
-        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
-            scope = f'realm="{self._upstream.url}/token",service="registry",scope="repository:{name}:pull"'
-            self._answer(401, b"{}", challenge=f"Bearer {scope}")
-            return
-        manifest = self._upstream.manifests.get(f"{name}:{tag}")
-        self._answer(200 if manifest else 404, manifest or b"{}")
-
-    def _answer(self, status: int, body: bytes, announced: int | None = None, challenge: str = "") -> None:
-        self.send_response(status)
-        if challenge:
-            self.send_header("WWW-Authenticate", challenge)
-        self.send_header("Content-Length", str(len(body) if announced is None else announced))
-        self.end_headers()
-        self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
         pass
