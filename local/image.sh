@@ -29,12 +29,16 @@ docker=$(local/engine.sh client)
 target=$1
 
 case ${ARCHITECTURE:-$(uname -m)} in
-    x86_64 | amd64) architecture=amd64 ;;
-    arm64 | aarch64) architecture=arm64 ;;
+    x86_64 | amd64) architecture=amd64 machine=x86_64 ;;
+    arm64 | aarch64) architecture=arm64 machine=aarch64 ;;
     *) echo "image: ARCHITECTURE=$ARCHITECTURE; Lambda has x86_64 and arm64" >&2; exit 1 ;;
 esac
 platform=linux/$architecture
-local/emulation.sh "$architecture"
+# Docker Desktop, OrbStack and Colima bring an emulator. F: the kernel keeps it open, so that containers can use it.
+if [ "$(uname -s)" = Linux ] && [ "$(uname -m)" != "$machine" ] && ! grep -qs '^flags:.*F' "/proc/sys/fs/binfmt_misc/qemu-$machine"; then
+    echo "image: nothing here runs programs of $machine: install qemu-user-static (docs/build.md), or build on such a machine" >&2
+    exit 1
+fi
 
 registry_answers() {
     [ "$("$docker" image inspect --format '{{.Architecture}}' "$real" 2>/dev/null)" = "$architecture" ] || within 8 "$docker" buildx imagetools inspect "$real" >/dev/null 2>&1

@@ -65,6 +65,14 @@ def test_where_the_engine_brings_an_emulator_none_is_installed(asked: str, machi
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_without_an_emulator_the_build_says_what_to_install(machine: dict[str, str]) -> None:
+    here, asked = ("aarch64", "x86_64") if platform.machine() == "x86_64" else ("x86_64", "arm64")
+    unknown = machine | {"MACHINE": here, "ARCHITECTURE": asked}
+    done = run("local/image.sh", "function", "it:1", **unknown)
+    assert (done.returncode, "install qemu-user-static" in done.stderr) == (1, True)
+    assert not Path(machine["BUILT"]).exists()
+
+
 def test_an_architecture_that_lambda_does_not_have_is_refused(machine: dict[str, str]) -> None:
     done = run("local/image.sh", "function", "it:1", **machine | {"MACHINE": "x86_64", "ARCHITECTURE": UNKNOWN})
     assert done.returncode == 1
@@ -95,9 +103,3 @@ def test_the_smoke_test_compares_with_this_machines_own_image() -> None:
     assert own == "local/image.sh function hwang-lambda:latest"
     assert other == "ARCHITECTURE=arm64 local/image.sh function hwang-lambda:arm64"
     assert compared.endswith("local.smoke hwang-lambda:arm64 hwang-lambda:latest")
-
-
-def test_this_machines_own_programs_need_no_emulator() -> None:
-    own = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
-    done = run("local/emulation.sh", own, PATH=os.environ["PATH"])
-    assert (done.returncode, done.stderr) == (0, "")

@@ -21,7 +21,6 @@ ON_THE_HOST = {
     "build_stages/base/debian.sh",
     "build_stages/rehearsal/Dockerfile",
     "build_stages/standin/Dockerfile",
-    "local/emulation.sh",
     "local/engine.sh",
     "local/venv.sh",
 }

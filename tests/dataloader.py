@@ -1,12 +1,12 @@
 """hwang in PyTorch's DataLoader: workers forked from a process that has decoded return the frames that it returns.
 
-    python -m bench.dataloader [--videos 200] [--epochs 50] [--workers 4]
+    python -m tests.dataloader [--videos 200] [--epochs 50] [--workers 4]
 
 It is run by torchcodec's environment of the benchmark's image, as that has PyTorch:
 
     docker run --rm --network none --shm-size 1g --env PYTHONPATH=/var/lang/lib/python3.13/site-packages \
         --entrypoint /bench/torchcodec/bin/python \
-        hwang-lambda:bench -m bench.dataloader
+        hwang-lambda:bench -m tests.dataloader
 """
 
 from __future__ import annotations
