@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import math
 import operator
 import os
 import random
@@ -255,20 +254,20 @@ def _even_size(width: int, height: int) -> tuple[int, int]:
 def _rate(fps: tuple[int, int]) -> tuple[int, int]:
     try:
         numerator, denominator = map(operator.index, fps)
-        factor = math.gcd(numerator, denominator) if numerator > 0 and denominator > 0 else 0
-    except (TypeError, ValueError):
-        factor = 0
-    if not factor or numerator > _MAX_HZ * denominator or denominator > _MAX_SECONDS * numerator:
+        rate = Fraction(numerator, denominator)
+    except (TypeError, ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if not Fraction(1, _MAX_SECONDS) <= rate <= _MAX_HZ:
         raise ValueError(
             "fps must be two whole numbers, such as (30000, 1001): a fraction from "
             f"1/{_MAX_SECONDS} to {_MAX_HZ}, not {fps!r}"
         )
-    if max(numerator, denominator) // factor > _MAX_IN_FPS:
+    if not _is_rate(rate):
         raise ValueError(
-            f"fps {numerator}/{denominator} has a number above {_MAX_IN_FPS} even when it is reduced; "
+            f"fps {rate} has a number above {_MAX_IN_FPS} even when it is reduced; "
             "use Fraction.limit_denominator() to find a simpler one"
         )
-    return numerator // factor, denominator // factor
+    return rate.numerator, rate.denominator
 
 
 def _is_rate(rate: Fraction) -> bool:

@@ -18,12 +18,6 @@ _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB")
 _WEB_QUERY: Final = re.compile(r"(https?://[^?#]*)[?#].*", re.DOTALL | re.IGNORECASE)
 _CREDENTIALS: Final = re.compile(r"://[^/@]*@")
 _JOINER: Final = "\N{ZERO WIDTH JOINER}"  # not printable, and yet a part of many emoji
-_DAY: Final = 86400
-_TIME_STEPS: Final = (
-    *(digit * 10.0**exponent for exponent in range(-6, 0) for digit in (1, 2, 5)),
-    *(1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0),
-    *(digit * 10.0**exponent * _DAY for exponent in range(8) for digit in (1, 2, 5)),
-)
 
 
 def count(number: float, noun: str = "") -> str:
@@ -145,22 +139,3 @@ def _shown(value: Any) -> Any:
         case list():
             return [*map(_shown, value)]
     return value
-
-
-def time_steps(longest: float, limit: int) -> list[float]:
-    """Round positions of a time axis from 0 to `longest` seconds, at most `limit` beyond 0."""
-    step = next((step for step in _TIME_STEPS if longest / step <= limit), longest)
-    return [i * step for i in range(int(longest / step + 1e-9) + 1)]
-
-
-def tick(seconds: float, step: float) -> str:
-    """A label of a time axis whose labels are `step` apart."""
-    if seconds == 0:
-        return "0"
-    if step < 1:
-        return f"{seconds:.3f}".rstrip("0").rstrip(".") + " s"
-    if step < 60:
-        minutes, rest = divmod(round(seconds), 60)
-        return f"{minutes}:{rest:02}" if minutes else f"{rest} s"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes:02}" if hours else f"{minutes} min"

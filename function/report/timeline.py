@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from function.models.job_files import JobManifest, TimelinePart
-from function.report.formatting import count, duration, shortened, tick, time_steps, visible
+from function.report.formatting import count, duration, shortened, visible
 
 MAX_LANES: Final = 120
 MAX_BARS: Final = 600
 SLOWEST: Final = 12
-_TICKS: Final = 6
+_TICKS: Final = (0.0, 0.25, 0.5, 0.75, 1.0)  # shares of the axis that have a label
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,7 @@ def timeline(manifest: JobManifest) -> Timeline | None:
         return None
     start = parts[0].started
     seconds = max(1e-3, *(part.started + part.seconds - start for part in parts))
-    places = time_steps(seconds, _TICKS)
-    step = places[1] if len(places) > 1 else seconds
-    ticks = [(_percent(place, seconds), tick(place, step)) for place in places]
+    ticks = [(100 * share, duration(share * seconds) if share else "0") for share in _TICKS]
     workers = dict.fromkeys(part.worker or f"part {part.part}" for part in parts)
     if len(parts) <= MAX_BARS and len(workers) <= MAX_LANES:
         lanes = {worker: lane for lane, worker in enumerate(workers)}

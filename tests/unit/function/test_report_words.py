@@ -82,14 +82,6 @@ def test_the_common_folder_is_one_of_all(names: list[str]) -> None:
     assert folder == "" or folder.endswith("/")
 
 
-@given(st.floats(1e-3, 1e7), st.integers(4, 9))
-def test_an_axis_has_at_most_its_number_of_marks_and_reaches_over_it(longest: float, most: int) -> None:
-    places = formatting.time_steps(longest, most)
-    assert places[0] == 0
-    assert 2 <= len(places) <= most + 1
-    assert longest / 3 < places[-1] <= longest * (1 + 1e-9)
-
-
 def test_the_job_as_given_hides_secrets_and_cuts_long_lists() -> None:
     shown = formatting.as_given({"videos": [f"https://u:hush@h/{n}?sign=hush" for n in range(40)], "kms_key": "k"})
     assert "hush" not in shown
