@@ -327,6 +327,7 @@ def main(arguments: list[str] | None = None) -> int:
         with Journal.at(options.journal) as report.journal:
             return _run(options, report)
     except (UsageError, JournalError) as error:
+        error.then = cli.runnable(error.then, None)
         return report.failed(error)
 
 
@@ -335,22 +336,22 @@ def _run(options: Any, report: Reporter) -> int:
         with stoppable():
             COMMANDS[options.command](options, report)
             report.finish()
-    except DeployError as error:
-        return report.failed(error)
     except Exception as error:
-        return report.failed(_explained(error))
+        failure = error if isinstance(error, DeployError) else _explained(error)
+        failure.then = cli.runnable(failure.then, options)
+        return report.failed(failure)
     return 0
 
 
 def _explained(error: Exception) -> DeployError:
     """Return this tool's error for one of the SDK's, for a package that is missing or too old, or for a defect."""
-    aws = sys.modules.get("deploy.aws")  # imported by every command that can raise an error of the SDK
-    if aws and isinstance(error, aws.SDK_ERRORS):
-        return cast(DeployError, aws.explained(error))
     from deploy import libraries
 
     if lacking := libraries.lacking(error):
         return lacking
+    aws = sys.modules.get("deploy.aws")  # imported by every command that can raise an error of the SDK
+    if aws and isinstance(error, aws.SDK_ERRORS):
+        return cast(DeployError, aws.explained(error))
     then = "report it, with the traceback that --json and --journal FILE have"
     return DefectError(f"{type(error).__name__}: {error}", then=then, traceback=traceback.format_exception(error))
 

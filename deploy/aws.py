@@ -280,7 +280,7 @@ _REFUSALS: Final[dict[str, tuple[type[errors.DeployError], str, str]]] = {
     "PreconditionFailedException": (
         errors.ConflictError,
         "another caller changed the function meanwhile; that change is kept",
-        "look at `status`, then again",
+        "look at `ecr_push.py status`, then again",
     ),
     "ResourceNotFoundException": (
         errors.FunctionNotFoundError,
@@ -290,7 +290,7 @@ _REFUSALS: Final[dict[str, tuple[type[errors.DeployError], str, str]]] = {
     "RepositoryNotFoundException": (
         errors.RepositoryNotFoundError,
         "{message}",
-        "check --repository and --region; push --create makes it",
+        "check --repository and --region; `ecr_push.py push --create` makes it",
     ),
 }
 
@@ -347,12 +347,12 @@ def _forbidden(code: str, action: str, message: str) -> errors.PermissionDeniedE
     if "access the ECR image" in message:
         what = f"Lambda may not pull the image: {message}"
         then = (
-            "push --create makes repositories that let it; to another's policy Lambda adds the rights itself, if these "
-            "credentials may do ecr:GetRepositoryPolicy and ecr:SetRepositoryPolicy"
+            "`ecr_push.py push --create` makes repositories that let it; to another's policy Lambda adds the rights "
+            "itself if these credentials may do ecr:GetRepositoryPolicy and ecr:SetRepositoryPolicy"
         )
     else:
         found = _MISSING_ACTION.search(message)
         action = found[1] if found else action
         what = f"these credentials may not do {action}: {message}"
-        then = "ask for the right; `ecr_push.py policy` prints all that push, deploy, prune and observe need"
+        then = "ask for the right; `ecr_push.py policy` prints all that are needed"
     return errors.PermissionDeniedError(what, then=then, code=code, action=action)

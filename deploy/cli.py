@@ -6,6 +6,8 @@ import argparse
 import json
 import re
 import shlex
+import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -280,3 +282,45 @@ def parse(arguments: list[str] | None) -> Any:
     if options.command in {"deploy", "rollback"} and options.no_smoke and (options.smoke or options.expect):
         top.error("--no-smoke does not go with --smoke or --expect")
     return options
+
+
+# Options of this run that a suggested command takes over, if it has them.
+_CARRIED: Final = (
+    "image", "digest", "function", "repository", "alias", "profile", "region", "endpoint_url"
+)  # fmt: skip
+_POLICIES: Final = {"push": "push", "deploy": "deploy", "rollback": "deploy", "prune": "prune"}
+
+
+def runnable(text: str, given: Any) -> str:
+    """Complete each command between backticks, which begins with the name of this script, so that it runs as printed.
+
+    `given` are the options of this run; a value that nobody has named yet is in capitals.
+    """
+    return re.sub(r"`ecr_push\.py ([^`]+)`", lambda found: f"`{_program()} {_completed(found[1], given)}`", text)
+
+
+def _completed(command: str, given: Any) -> str:
+    words = shlex.split(command)
+    (commands,) = (action for action in parser()._actions if isinstance(action.choices, dict))
+    if words[0] not in (commands.choices or {}) or "--help" in words:
+        return command
+    if words == ["policy"]:
+        words.append(_POLICIES.get(getattr(given, "command", ""), "observe"))
+    for action in commands.choices[words[0]]._actions:  # type: ignore[index]
+        is_carried = action.dest in _CARRIED and (action.dest != "alias" or action.default)
+        value = getattr(given, action.dest, None) if is_carried else None
+        if action.required and value is None and action.metavar:
+            value = action.metavar
+        if value not in (None, action.default) and not set(action.option_strings) & set(words):
+            words += [*action.option_strings[-1:], str(value)]
+    return shlex.join(words)
+
+
+def _program() -> str:
+    """Return the words that started this program, as the shell takes them."""
+    script = sys.argv[0]
+    if Path(script).name != "ecr_push.py":
+        return "ecr-push"
+    python = Path(sys.executable)
+    found = shutil.which(python.name)
+    return shlex.join([python.name if found and Path(found).samefile(python) else str(python), script])

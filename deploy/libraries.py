@@ -6,13 +6,14 @@ import re
 import sys
 import tomllib
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 from deploy.errors import LibraryError
 
 # The oldest versions with everything that is used; deploy/pyproject.toml says the same to pip.
-MINIMUM: Final = {"boto3": "1.40", "docker": "7.0", "pydantic": "2.5", "requests": "2.32", "rich": "13.0"}
+MINIMUM: Final = {"boto3": "1.42", "docker": "7.1", "pydantic": "2.10", "requests": "2.32", "rich": "13.7"}
 _PROJECT: Final = Path(__file__).resolve().parent.parent / "pyproject.toml"  # not there in a wheel
 
 
@@ -37,7 +38,7 @@ def _installed(name: str) -> list[int]:
     try:
         return _parts(metadata.version(name))
     except metadata.PackageNotFoundError:
-        return []
+        return [sys.maxsize] if find_spec(name) else []  # a copy without its metadata is taken as it is
 
 
 def _parts(version: str) -> list[int]:

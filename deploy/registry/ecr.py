@@ -152,7 +152,7 @@ def find(client: ECRClient, name: str) -> Repository:
     region = client.meta.region_name
     missing = RepositoryNotFoundError(
         f"there is no repository {name!r} in {region}",
-        then=f"`ecr_push.py push … --repository {name} --create` makes it; or choose another --region",
+        then="`ecr_push.py push --create` makes it; or choose another --region",
         repository=name,
         region=region,
     )

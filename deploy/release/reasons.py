@@ -9,7 +9,7 @@ _KEY = "look at the key's state and policy, and at the function's KMS key"
 _FILES = "look at the file system, its mount targets and the security groups between it and the function"
 _CAPACITY = "wait and try again, or ask for a higher quota"
 _SUPPORT = "try again; open a support case if it stays"
-_CHECK = "`ecr_push.py check IMAGE` says what is wrong with it"
+_CHECK = "`ecr_push.py check` says what is wrong with it"
 _PRUNE = "push it again, and let `ecr_push.py prune` decide which images go, not a lifecycle rule"
 _PULL = (
     "the repository's policy must allow lambda.amazonaws.com ecr:BatchGetImage and ecr:GetDownloadUrlForLayer; "

@@ -70,7 +70,7 @@ def run(account: Account, function: str, qualifier: str, smoke: Smoke, version: 
     if result.error:
         raise SmokeFailedError(
             f"version {number} answered the smoke event with an error: {_error(result.payload)}",
-            then=f"the version is kept: ecr_push.py invoke --function {function} --qualifier {number}",
+            then=f"the version is kept: `ecr_push.py invoke --qualifier {number}`",
             log=result.log.splitlines()[-_LOG_LINES:],
         )
     if smoke.expected is not None and (difference := differs(smoke.expected, result.payload)):

@@ -177,7 +177,7 @@ class Release(AliasTransaction):
             if seen.digest != function.digest_of(image_uri):
                 raise errors.ConflictError(
                     f"a canary of another image is under way: alias {self._target.alias} is at {self.before}",
-                    then=f"end it: ecr_push.py rollback --function {self._function}",
+                    then="end it: `ecr_push.py rollback`",
                 )
             self._report.say(f"  a canary of this image was left under way ({self.before}): it is started again")
             self._alias_move.before = AliasState(self.before.version)
@@ -227,7 +227,7 @@ class Release(AliasTransaction):
             if seen.errors > asked.max_errors:
                 raise errors.CanaryFailedError(
                     f"version {self.version} had {seen.errors} errors in {seen.invocations} invocations",
-                    then=f"ecr_push.py logs --function {self._function} --since 10m",
+                    then="read `ecr_push.py logs --since 10m`",
                     invocations=seen.invocations,
                     errors=seen.errors,
                 )

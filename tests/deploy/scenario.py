@@ -19,6 +19,7 @@ from typing import Any, Self
 
 from deploy import errors
 from deploy.errors import DeployError
+from tests.deploy import suggestions
 from tests.deploy.tool import Ended, Tool
 from tests.support.aws import AwsError, SampleImage, StrictAws
 from tests.support.aws.strict import ROLE
@@ -128,6 +129,7 @@ class Scenario:
         assert lines[-1].startswith("  next: "), ended
         assert len(lines[-1]) > len("  next: "), ended
         assert "Traceback" not in ended.err
+        suggestions.require_understood(lines[-1])
         assert not ended.out, ended
 
     def require_discreet(self, ended: Ended) -> None:

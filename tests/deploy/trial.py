@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from deploy.errors import DeployError
 from deploy.output_streams import harmless
+from tests.deploy import suggestions
 from tests.deploy.tool import Ended, Tool
 from tests.support.aws import Identity, StrictAws
 
@@ -64,6 +65,7 @@ class Trial:
         assert (ended.code, ended.error) == (error.exit_code, name), ended
         assert told[0].startswith(f"{name}: "), ended
         assert told[1].startswith("  next: "), ended
+        suggestions.require_understood(told[1])
         said = self.last
         assert said["event"] == "error"
         assert (said["code"], said["exit_code"]) == (name, error.exit_code)

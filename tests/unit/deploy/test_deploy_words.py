@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import gzip
 import json
 import re
@@ -18,6 +19,7 @@ from deploy.release import alias, reasons
 from deploy.release.alias import AliasState
 from deploy.release.function import Settings, changed
 from deploy.release.smoke import differs
+from tests.deploy.suggestions import require_understood
 
 ROOT = Path(__file__).resolve().parents[3]
 CURRENT = {
@@ -146,6 +148,70 @@ def test_a_policy_names_each_action_once_and_no_wildcard_action(name: str) -> No
 def test_what_makes_no_sense_is_a_usage_error(arguments: list[str]) -> None:
     with pytest.raises(errors.UsageError):
         cli.parse(arguments)
+
+
+def suggested() -> list[str]:
+    """Every text of the tool that names a command of it; what is filled in is x."""
+    texts: list[str] = []
+    for path in [ROOT / "ecr_push.py", *(ROOT / "deploy").rglob("*.py")]:
+        nodes = list(ast.walk(ast.parse(path.read_text())))
+        filled: list[list[ast.expr]] = [node.values for node in nodes if isinstance(node, ast.JoinedStr)]
+        inside = {id(part) for parts in filled for part in parts}
+        plain: list[list[ast.expr]] = [
+            [node] for node in nodes if isinstance(node, ast.Constant) and id(node) not in inside
+        ]
+        texts += [
+            "".join(str(part.value) if isinstance(part, ast.Constant) else "x" for part in parts)
+            for parts in [*filled, *plain]
+        ]
+    return [text for text in texts if "`ecr_push.py " in text]
+
+
+OF_A_DEPLOY = ["deploy", "image.tar", "--repository", "app", "--function", "frames"]
+
+
+@pytest.mark.parametrize("program", ["/usr/local/bin/ecr-push", "tools/ecr_push.py"])
+@pytest.mark.parametrize(
+    "arguments", [OF_A_DEPLOY, ["status", "--function", "frames"], ["prune", "--repository", "app", "--keep", "1"]]
+)
+def test_every_command_that_an_error_suggests_is_understood_as_printed(
+    monkeypatch: pytest.MonkeyPatch, program: str, arguments: list[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [program])
+    texts = suggested()
+    assert len(texts) > 10
+    for text in texts:
+        for given in (cli.parse(arguments), None):
+            assert require_understood(cli.runnable(text, given)), text
+
+
+def test_a_suggested_command_asks_the_same_place_for_the_same_things(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["/bin/ecr-push"])
+    given = cli.parse([*OF_A_DEPLOY, "--profile", "my work", "--region", "eu-west-1", "--alias", "blue"])
+    completed = {
+        "status": "status --profile 'my work' --region eu-west-1 --function frames",
+        "rollback": "rollback --profile 'my work' --region eu-west-1 --function frames --alias blue",
+        "push --create": "push --create --profile 'my work' --region eu-west-1 image.tar --repository app",
+        "policy": "policy deploy --repository app --function frames --region eu-west-1",
+    }
+    for short, whole in completed.items():
+        assert cli.runnable(f"`ecr_push.py {short}`, then", given) == f"`ecr-push {whole}`, then"
+    assert cli.runnable("`ecr_push.py prune`", None) == "`ecr-push prune --repository NAME --keep N`"
+
+
+def test_every_command_on_a_page_is_understood() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    commands = [command for page in pages for command in page_commands(page.read_text())]
+    assert len(commands) > 10
+    for command in commands:
+        assert require_understood(f"`ecr-push {command}`"), command
+
+
+def page_commands(page: str) -> list[str]:
+    """The commands after a prompt, without what the shell does with them."""
+    lines = re.sub(r"\\\n\s*", "", page).splitlines()
+    found = [re.search(r"(?:^|\| )(?:\$ )?(?:python ecr_push\.py|ecr-push) ([^#>|]+)", line.strip()) for line in lines]
+    return [match[1].strip() for match in found if match and "…" not in match[1]]
 
 
 def test_help_imports_neither_an_sdk_nor_a_table_printer() -> None:
