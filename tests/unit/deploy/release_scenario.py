@@ -146,7 +146,7 @@ def scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scenar
     assert not aws.violations
 
 
-STATUS = "look at `ecr_push.py status`, then deploy again"
+STATUS = "look at `ecr-push status --function frames`, then deploy again"
 BUSY = Fail("ResourceConflictException", "An update is in progress")
 MISLEAD = Change(lambda answer: answer.update(ExecutedVersion="9"))
 

@@ -206,7 +206,7 @@ def test_a_canary_of_another_image_is_left_alone(scenario: Scenario) -> None:
     assert ended.failure == (
         "Conflict",
         "a canary of another image is under way: alias live is at version 1, 25% to version 2",
-        "end it: ecr_push.py rollback --function frames",
+        "end it: `ecr-push rollback --function frames`",
     )
     assert scenario.aws.changes() == []
 

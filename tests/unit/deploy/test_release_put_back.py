@@ -17,17 +17,17 @@ CASES: dict[str, tuple[Answer | Action, str, str]] = {
     "error": (
         ERROR,
         "version 2 answered the smoke event with an error: ImportError: no libavcodec",
-        "the version is kept: ecr_push.py invoke --function frames --qualifier 2",
+        "the version is kept: `ecr-push invoke --qualifier 2 --function frames EVENT`",
     ),
     "no type": (
         Answer({"errorMessage": "Task timed out"}, error="Unhandled"),
         "version 2 answered the smoke event with an error: error: Task timed out",
-        "the version is kept: ecr_push.py invoke --function frames --qualifier 2",
+        "the version is kept: `ecr-push invoke --qualifier 2 --function frames EVENT`",
     ),
     "no object": (
         Answer("x" * 400, error="Unhandled"),
         f"version 2 answered the smoke event with an error: {'x' * 300}",
-        "the version is kept: ecr_push.py invoke --function frames --qualifier 2",
+        "the version is kept: `ecr-push invoke --qualifier 2 --function frames EVENT`",
     ),
     "wrong": (
         Answer({"frames": 4}),
@@ -37,7 +37,7 @@ CASES: dict[str, tuple[Answer | Action, str, str]] = {
     "misled": (
         MISLEAD,
         "version 9 answered the smoke event instead of version 2",
-        "look at `ecr_push.py status`",
+        "look at `ecr-push status --function frames`",
     ),
     "throttled": (
         Fail("TooManyRequestsException", "Rate exceeded"),
@@ -108,7 +108,7 @@ def test_an_event_without_an_answer_is_not_sent_again(scenario: Scenario, fault:
     kind, message, then = ended.failure
     assert kind == "SmokeFailed"
     assert message.startswith("the smoke event was not answered: ")
-    assert then == "look at `ecr_push.py logs`, and at --timeout"
+    assert then == "look at `ecr-push logs --function frames`, and at --timeout"
     assert len(scenario.aws.calls("Invoke")) == 1
 
 
@@ -160,7 +160,7 @@ def test_what_cannot_be_put_back_is_named_with_the_cause(scenario: Scenario) -> 
         "version 9 answered the smoke event instead of version 2; and this could not be put back: "
         "the code of $LATEST (these credentials may not do lambda:UpdateFunctionCode: no)"
     )
-    assert then == "look at `ecr_push.py status`; `ecr_push.py rollback` moves the alias"
+    assert then == "look at `ecr-push status --function frames`; `ecr-push rollback --function frames` moves the alias"
     assert ended.detail == {
         "not_restored": ["the code of $LATEST (these credentials may not do lambda:UpdateFunctionCode: no)"]
     }

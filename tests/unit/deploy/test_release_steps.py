@@ -278,7 +278,7 @@ def test_a_canary_ends_at_more_errors_than_are_tolerated(
     if code:
         kind, message, then = ended.failure
         assert (kind, message) == ("CanaryFailed", f"version 2 had {errors} errors in 9 invocations")
-        assert then == "ecr_push.py logs --function frames --since 10m"
+        assert then == "read `ecr-push logs --since 10m --function frames`"
         assert ended.detail == {"invocations": 9, "errors": errors}
         assert scenario.state == before
     else:

@@ -75,7 +75,7 @@ def test_a_function_without_the_alias_is_refused(released: Scenario) -> None:
     assert released.rollback("--alias", "other").failure == (
         "FunctionNotFound",
         "frames has no alias other",
-        "`ecr_push.py status` lists aliases",
+        "`ecr-push status --function frames` lists aliases",
     )
 
 
