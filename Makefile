@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-map check lint unit template decoder image-tests deploy-tests cloud map browser images test test-long
-.PHONY: slowest soak fuzz measure bench image bundle layer wheel smoke reproduce rehearse base-report release-files
+.PHONY: slowest soak fuzz measure bench image bundle layer wheel smoke reproduce rehearse base-report prove-on-aws release-files
 .PHONY: components engine bump cve lock down clean
 
 IMAGE := hwang-lambda:latest
@@ -150,6 +150,9 @@ rehearse: announce engine venv ## build everything on a base poorer than Lambda'
 
 base-report: engine venv ## compare Lambda's own base image with what is known of it (REPORT=another image)
 	@$(PYTHON) build_stages/base/contract.py $(or $(REPORT),$$(sed -n "s/^ARG LAMBDA_BASE=//p" Dockerfile)) --docker "$$(local/engine.sh client)"
+
+prove-on-aws: engine venv ## in your AWS account: build, push, run, compare, report, and remove all again (OPTIONS=--help)
+	@$(PYTHON) -m local.prove_on_aws $(OPTIONS)
 
 release-files: announce engine venv ## what a release publishes, in dist/VERSION: bundle, layer, wheels, their hashes, notes
 	@ARCHITECTURE=$(ARCHITECTURE) local/release.sh $(IMAGE)

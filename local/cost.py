@@ -8,12 +8,17 @@ from typing import Any, Final
 # US dollars, on demand, without free tier and taxes; most regions have the prices of us-east-1.
 # https://aws.amazon.com/lambda/pricing/ (x86_64), https://aws.amazon.com/step-functions/pricing/,
 # https://aws.amazon.com/s3/pricing/ (S3 Standard)
-_READ_ON: Final = "2026-11-24"
+READ_ON: Final = "2026-11-24"
 _GB_SECOND: Final = 0.0000166667  # the first 6e9 of a month
 _INVOCATION: Final = 0.20e-6
 _TRANSITION: Final = 25e-6  # of a Standard workflow
 _GET: Final = 0.40e-6  # GET, HEAD
 _PUT: Final = 5e-6  # PUT, COPY, POST, LIST
+
+
+def invocation_cost(seconds: float, memory_mb: int, invocations: int) -> float:
+    """Return the cost of invocations that are billed for so many seconds in all, in US dollars."""
+    return seconds * memory_mb / 1024 * _GB_SECOND + invocations * _INVOCATION
 
 
 def job_cost(manifest: dict[str, Any], memory_mb: int) -> tuple[float, str]:
@@ -24,10 +29,10 @@ def job_cost(manifest: dict[str, Any], memory_mb: int) -> tuple[float, str]:
     """
     parts, attempts, videos = (int(manifest[name]) for name in ("parts", "attempts", "videos"))
     surveys = ceil(videos / 250)
-    of_lambda = (attempts + surveys + 3) * _INVOCATION + manifest["seconds"]["worked"] * memory_mb / 1024 * _GB_SECOND
+    of_lambda = invocation_cost(manifest["seconds"]["worked"], memory_mb, attempts + surveys + 3)
     of_step_functions = (6 + 2 * (parts + surveys) + attempts - parts) * _TRANSITION
     gets = manifest["counters"]["requests"] + videos + 3 * parts  # a part's description, mark and result
     puts = manifest["objects"] + manifest["pieces"] + parts + 2 * surveys
     of_s3 = gets * _GET + puts * _PUT
     words = f"Lambda {of_lambda:.2g}, Step Functions {of_step_functions:.2g}, S3 {of_s3:.2g}"
-    return of_lambda + of_step_functions + of_s3, f"{words}; list prices of us-east-1 on {_READ_ON}"
+    return of_lambda + of_step_functions + of_s3, f"{words}; list prices of us-east-1 on {READ_ON}"
