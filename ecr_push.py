@@ -21,9 +21,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from deploy import cli
+from deploy import cli, suggestions
 from deploy.console import Reporter
-from deploy.errors import DefectError, DeployError, JournalError, StoppedError, UsageError
+from deploy.errors import DefectError, DeployError, JournalError, RepositoryNotFoundError, StoppedError, UsageError
 from deploy.journal import Journal
 from deploy.output_streams import take_any_text
 from deploy.signals import stoppable
@@ -64,7 +64,7 @@ def push(options: Any, report: Reporter) -> None:
             made = ecr.create(account.images, options.repository)
             for difference in made.differences:
                 report.say(f"  {options.repository}: {difference}")
-        repository = made.repository if options.create else ecr.find(account.images, options.repository)
+        repository = made.repository if options.create else _repository(account, options)
         pushed = _pushed(image, repository, options, report)
         place = (pushed, repository, options, report)
         document = asdict(pushed)
@@ -76,7 +76,6 @@ def push(options: Any, report: Reporter) -> None:
 
 def deploy(options: Any, report: Reporter) -> None:
     """Move the alias to the image, or leave everything as it was."""
-    from deploy.registry import ecr
     from deploy.registry.push import Stored, resolve
     from deploy.release.canary import Canary
     from deploy.release.transaction import Release, ReleaseTarget
@@ -84,7 +83,7 @@ def deploy(options: Any, report: Reporter) -> None:
     account = _account(options, report)
     canary = Canary(options.canary, options.canary_for, options.canary_errors) if options.canary else None
     with _acceptable(options, report) if options.image else nullcontext() as image:
-        repository = ecr.find(account.images, options.repository)
+        repository = _repository(account, options)
         found = image or resolve(repository, options.digest, options.architecture)
         smoke = _smoke(options, found.start)
         target = ReleaseTarget(
@@ -153,10 +152,9 @@ def status(options: Any, report: Reporter) -> None:
 def prune(options: Any, report: Reporter) -> None:
     """Delete images that no version of any function runs."""
     from deploy import retention
-    from deploy.registry import ecr
 
     account = _account(options, report)
-    repository = ecr.find(account.images, options.repository)
+    repository = _repository(account, options)
     youngest = timedelta(seconds=options.younger)
     plan = retention.plan(account, repository, options.keep, youngest, datetime.now(UTC))
     report.show(retention.table(plan))
@@ -221,6 +219,22 @@ def _account(options: Any, report: Reporter) -> Account:
         dry_run=options.dry_run,
         listener=report.called,
     )
+
+
+def _repository(account: Account, options: Any) -> Repository:
+    """Find the repository. Raises RepositoryNotFoundError, also if its URI names another account's."""
+    from deploy.registry import ecr
+
+    repository = ecr.find(account.images, options.repository)
+    owner = options.repository.account
+    if owner and f":{owner}:" not in repository.arn:
+        what = (
+            f"{options.repository} of account {owner} is out of reach: these credentials are those of {repository.arn}"
+        )
+        raise RepositoryNotFoundError(
+            what, then="give --profile for that account, or the name of a repository of this one"
+        )
+    return repository
 
 
 @contextmanager
@@ -327,7 +341,7 @@ def main(arguments: list[str] | None = None) -> int:
         with Journal.at(options.journal) as report.journal:
             return _run(options, report)
     except (UsageError, JournalError) as error:
-        error.then = cli.runnable(error.then, None)
+        error.then = suggestions.runnable(error.then, None)
         return report.failed(error)
 
 
@@ -338,7 +352,7 @@ def _run(options: Any, report: Reporter) -> int:
             report.finish()
     except Exception as error:
         failure = error if isinstance(error, DeployError) else _explained(error)
-        failure.then = cli.runnable(failure.then, options)
+        failure.then = suggestions.runnable(failure.then, options)
         return report.failed(failure)
     return 0
 

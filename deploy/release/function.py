@@ -77,6 +77,16 @@ def changed(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, 
     return {name: value for name, value in wanted.items() if value != current.get(name)}
 
 
+def shown(settings: Mapping[str, Any]) -> str:
+    """Return settings in words: sizes, time and names of variables, and the names of others that are set."""
+    variables = ", ".join((settings["Environment"] or {}).get("Variables", {})) or "none"
+    told = {"MemorySize", "Timeout", "EphemeralStorage", "Environment", "Role", "LoggingConfig"}
+    others = [name for name in changed(SETTINGS, settings) if name not in told]
+    size = settings["EphemeralStorage"]["Size"]
+    text = f"{settings['MemorySize']} MB, {settings['Timeout']} s, /tmp {size} MB, variables: {variables}"
+    return f"{text}; {', '.join(others)}" if others else text
+
+
 def digest_of(image_uri: str) -> str:
     """Return the digest of REGISTRY/NAME@sha256:…; empty for a URI with a tag."""
     return image_uri.partition("@")[2]

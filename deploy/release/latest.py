@@ -160,7 +160,7 @@ class Latest:
             function.require_success(version, f"publishing version {version.version}")
             if version.digest != self.state.digest or version.published != self.state.published:
                 raise conflict(f"version {version.version} of {self.name} is not what was deployed")
-            note(f"version {version.version}")
+            note(f"version {version.version}: {function.shown(version.settings)}")
         return version
 
     def _publish(self, description: str) -> Any:

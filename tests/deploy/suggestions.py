@@ -7,6 +7,7 @@ import shlex
 
 from deploy import cli
 
+VALUES = {"N": "5", "NAME": "app"}
 COMMAND = re.compile(r"`(?:\S*python\S* )?(?:\S*ecr_push\.py|ecr-push) ([^`]+)`")
 
 
@@ -14,7 +15,7 @@ def require_understood(text: str) -> int:
     """Parse every command between backticks; a word in capitals stands for a value. Returns their number."""
     commands = COMMAND.findall(text)
     for command in commands:
-        words = ["5" if word == "N" else word for word in shlex.split(command)]
+        words = [VALUES.get(word, word) for word in shlex.split(command)]
         if "--help" not in words:
             assert cli.parse(words).command == words[0], command
     return len(commands)

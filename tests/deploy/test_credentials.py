@@ -13,7 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from deploy.errors import AwsUnavailableError, CredentialsError, DeployError, LibraryError, UsageError
+from deploy.errors import (
+    AwsUnavailableError,
+    CredentialsError,
+    DeployError,
+    LibraryError,
+    RepositoryNotFoundError,
+    UsageError,
+)
 from tests.deploy.each import cases
 from tests.deploy.tool import Tool
 from tests.deploy.trial import Trial
@@ -267,8 +274,19 @@ def test_a_place_that_makes_no_sense(trial: Trial, options: tuple[str, str]) -> 
     check(trial, UsageError, *STATUS, *options, what="", then="check --endpoint-url, AWS_ENDPOINT_URL and --region")
 
 
-def test_a_name_that_makes_no_sense(trial: Trial) -> None:
-    check(trial, UsageError, "status", "--function", "", what="FunctionName", then="check the arguments")
+def test_a_repository_of_another_account(trial: Trial, aws: StrictAws) -> None:
+    image = aws.put_image()
+    deploy = ("deploy", "--digest", image.digest, "--function", "frames", "--repository")
+    uri = "999999999999.dkr.ecr.us-east-1.amazonaws.com/app"
+    check(
+        trial,
+        RepositoryNotFoundError,
+        *deploy,
+        uri,
+        what="app of account 999999999999 is out of reach",
+        then="--profile",
+    )
+    trial.succeeds(*deploy, aws.image_uri(image))
 
 
 def test_the_region_of_the_environment_or_the_profile_is_used(

@@ -13,7 +13,7 @@ from pathlib import Path
 import botocore
 import pytest
 
-from deploy import cli, errors, policy
+from deploy import cli, errors, policy, suggestions
 from deploy.registry import ecr
 from deploy.release import alias, reasons
 from deploy.release.alias import AliasState
@@ -22,6 +22,8 @@ from deploy.release.smoke import differs
 from tests.deploy.suggestions import require_understood
 
 ROOT = Path(__file__).resolve().parents[3]
+ARN = "arn:aws-cn:lambda:cn-north-1:123456789012:function:frames"
+URI = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app"
 CURRENT = {
     "MemorySize": 512,
     "Timeout": 60,
@@ -140,6 +142,13 @@ def test_a_policy_names_each_action_once_and_no_wildcard_action(name: str) -> No
         ["deploy", "image", "--repository", "r", "--function", "f", "--env", "A"],
         ["deploy", "image", "--repository", "r", "--function", "f", "--wait", "soon"],
         ["deploy", "--digest", "sha256:0", "--repository", "r", "--function", "f"],
+        ["rollback", "--function", "f:7"],
+        ["rollback", "--function", "f:blue", "--alias", "green"],
+        ["rollback", "--function", ARN, "--region", "eu-west-1"],
+        ["status", "--function", ""],
+        ["status", "--function", "a b"],
+        ["push", "image", "--repository", "App"],
+        ["push", "image", "--repository", URI, "--region", "us-east-1"],
         ["rollback", "--function", "f", "--no-smoke", "--expect", "x.json"],
         ["policy", "function", "--videos", "films"],
         ["policy", "states", "--videos", "films", "--results", "Results"],
@@ -148,6 +157,26 @@ def test_a_policy_names_each_action_once_and_no_wildcard_action(name: str) -> No
 def test_what_makes_no_sense_is_a_usage_error(arguments: list[str]) -> None:
     with pytest.raises(errors.UsageError):
         cli.parse(arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        (["deploy", "i", "--repository", "app", "--function", "frames:blue"], {"function": "frames", "alias": "blue"}),
+        (["rollback", "--function", f"{ARN}:blue"], {"function": ARN, "alias": "blue", "region": "cn-north-1"}),
+        (["rollback", "--function", "frames"], {"function": "frames", "alias": "live", "region": None}),
+        (["rollback", "--function", "frames:blue", "--alias", "blue"], {"function": "frames", "alias": "blue"}),
+        (["invoke", "--function", "frames:7", "-"], {"function": "frames", "qualifier": "7"}),
+        (["invoke", "--function", "123456789012:function:frames:$LATEST", "-"], {"qualifier": "$LATEST"}),
+        (["status", "--function", "frames:blue"], {"function": "frames"}),
+        (["push", "i", "--repository", f"{URI}:v1"], {"repository": "team/app", "region": "eu-west-1"}),
+        (["push", "i", "--repository", "127.0.0.1:5000/app"], {"repository": "app", "region": None}),
+        (["push", "i", "--repository", "team/app"], {"repository": "team/app", "region": None}),
+    ],
+)
+def test_names_are_taken_out_of_what_aws_prints(arguments: list[str], found: dict[str, str | None]) -> None:
+    options = vars(cli.parse(arguments))
+    assert {name: options[name] for name in found} == found
 
 
 def suggested() -> list[str]:
@@ -182,7 +211,7 @@ def test_every_command_that_an_error_suggests_is_understood_as_printed(
     assert len(texts) > 10
     for text in texts:
         for given in (cli.parse(arguments), None):
-            assert require_understood(cli.runnable(text, given)), text
+            assert require_understood(suggestions.runnable(text, given)), text
 
 
 def test_a_suggested_command_asks_the_same_place_for_the_same_things(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,8 +224,8 @@ def test_a_suggested_command_asks_the_same_place_for_the_same_things(monkeypatch
         "policy": "policy deploy --repository app --function frames --region eu-west-1",
     }
     for short, whole in completed.items():
-        assert cli.runnable(f"`ecr_push.py {short}`, then", given) == f"`ecr-push {whole}`, then"
-    assert cli.runnable("`ecr_push.py prune`", None) == "`ecr-push prune --repository NAME --keep N`"
+        assert suggestions.runnable(f"`ecr_push.py {short}`, then", given) == f"`ecr-push {whole}`, then"
+    assert suggestions.runnable("`ecr_push.py prune`", None) == "`ecr-push prune --repository NAME --keep N`"
 
 
 def test_every_command_on_a_page_is_understood() -> None:

@@ -55,7 +55,7 @@ def test_a_release_updates_publishes_asks_moves_and_asks_again(scenario: Scenari
     ]
     notes = dict(ended.steps)
     assert notes["Read function frames"] == "alias live: version 1"
-    assert notes["Publish a version"] == "version 2"
+    assert notes["Publish a version"] == "version 2: 2048 MB, 3 s, /tmp 512 MB, variables: KEPT, MODE"
     assert notes["Look at provisioned concurrency"] == "none on the alias"
     assert notes["Ask frames:2"].startswith("answered in ")
 

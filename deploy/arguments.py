@@ -1,0 +1,131 @@
+"""Types of the command line's values: each returns the value of a text, or raises what argparse shows."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from deploy.roles import S3Prefix
+
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_MAX_SECONDS: Final = 100_000 * 86400
+_FUNCTION: Final = (
+    r"(?P<name>(?:arn:[\w-]+:lambda:(?P<region>[\w-]+):)?(?:\d{12}:)?(?:function:)?[\w-]+)(?::(?P<qualifier>[\w$-]+))?"
+)
+_REPOSITORY: Final = (
+    r"(?:(?:(?P<account>\d{12})\.dkr[.-]ecr(?:-fips)?\.(?P<region>[\w-]+)\.[\w.-]+|[\w.-]+[.:][\w.:-]*)/)?"
+    r"(?P<name>[a-z0-9][a-z0-9._/-]*)(?::[\w.-]+)?(?:@sha256:[0-9a-f]+)?"
+)
+
+
+def duration(text: str) -> int:
+    """Return the seconds of 90, 90s, 10m, 2h or 1d."""
+    found = re.fullmatch(r"(\d+)([smhd]?)", text)
+    seconds = int(found[1]) * _UNITS[found[2] or "s"] if found else _MAX_SECONDS + 1
+    if seconds > _MAX_SECONDS:
+        raise argparse.ArgumentTypeError(f"{text} is not a duration such as 90s, 10m, 2h or 1d")
+    return seconds
+
+
+def share(text: str) -> float:
+    """Return the part of 1 that a percentage is."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)%", text)
+    if not found or not 0 < float(found[1]) < 100:
+        raise argparse.ArgumentTypeError(f"{text} is not a share such as 10%")
+    return float(found[1]) / 100
+
+
+def pair(text: str) -> tuple[str, str]:
+    """Return name and value of NAME=VALUE."""
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f"{text} is not NAME=VALUE")
+    return name, value
+
+
+def variable(text: str) -> tuple[str, str]:
+    """Return name and value of an environment variable."""
+    name, equals, value = text.partition("=")
+    if not equals or not re.fullmatch(r"[a-zA-Z]\w+", name):
+        shown = f"{name}=…" if equals else f"{name[:8]}…"  # the rest may be a secret
+        raise argparse.ArgumentTypeError(f"{shown} is not NAME=VALUE (a name is two letters, digits or _ at least)")
+    return name, value
+
+
+def variables(path: str) -> dict[str, str]:
+    """Read a JSON object of strings, or lines NAME=VALUE as `docker run --env-file` takes them."""
+    try:
+        text = Path("/dev/stdin" if path == "-" else path).read_text(encoding="utf-8-sig")
+        if text.lstrip().startswith("{"):
+            return dict(variable(f"{name}={value}") for name, value in json.loads(text).items())
+    except (OSError, ValueError, RecursionError) as error:
+        raise argparse.ArgumentTypeError(f"{path} cannot be read: {error}") from error
+    return dict(variable(line) for line in text.splitlines() if line.strip() and not line.startswith("#"))
+
+
+def within(least: int, most: int, unit: str) -> Callable[[str], int]:
+    """Return the type of whole numbers between two."""
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text} is not between {least} and {most} {unit}".rstrip())
+        return int(text)
+
+    return number
+
+
+def digest(text: str) -> str:
+    """Return the digest of an image."""
+    if not re.fullmatch(r"sha256:[0-9a-f]{64}", text):
+        raise argparse.ArgumentTypeError(f"{text} is not sha256: and 64 hexadecimal digits")
+    return text
+
+
+def alias(text: str) -> str:
+    """Return the name of a function's alias."""
+    if not re.fullmatch(r"(?!\d+$)[a-zA-Z0-9_-]{1,128}", text):
+        raise argparse.ArgumentTypeError(f"{text} is no alias: letters, digits, - and _, not digits alone")
+    return text
+
+
+class Name(str):
+    """Name with what was written around it: an alias or version, or the region and account of an address."""
+
+    qualifier: str = ""
+    region: str = ""
+    account: str = ""
+
+
+def function(text: str) -> Name:
+    """Take a name or ARN apart from the alias or version after it."""
+    found = re.fullmatch(_FUNCTION, text, re.ASCII)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is no function: NAME, NAME:ALIAS, or an ARN")
+    name = Name(found["name"])
+    name.region, name.qualifier = found["region"] or "", found["qualifier"] or ""
+    return name
+
+
+def repository(text: str) -> Name:
+    """Take a repository's name out of its URI, whose tag or digest is ignored."""
+    found = re.fullmatch(_REPOSITORY, text, re.ASCII)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is no repository: NAME, or a URI as `push` prints it")
+    name = Name(found["name"])
+    name.region, name.account = found["region"] or "", found["account"] or ""
+    return name
+
+
+def place(text: str) -> S3Prefix:
+    """Return bucket and prefix of BUCKET or BUCKET/PREFIX."""
+    from deploy.roles import S3Prefix  # which only `policy` needs
+
+    found = re.fullmatch(r"(?:s3://)?([a-z0-9][a-z0-9.-]+)(?:/(.*))?", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text} is not BUCKET or BUCKET/PREFIX")
+    return S3Prefix(found[1], found[2] or "")
