@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import ceil
 from typing import Any, Final
 
@@ -21,6 +22,23 @@ def invocation_cost(seconds: float, memory_mb: int, invocations: int) -> float:
     return seconds * memory_mb / 1024 * _GB_SECOND + invocations * _INVOCATION
 
 
+@dataclass(frozen=True)
+class Counts:
+    """What is paid for. `seconds`: of all invocations; `gets`: GET and HEAD; `puts`: PUT, COPY, POST and LIST."""
+
+    invocations: int
+    seconds: float
+    transitions: int
+    gets: int
+    puts: int
+
+
+def dollars(counts: Counts, memory_mb: int) -> tuple[float, float, float]:
+    """Return the dollars for Lambda, S3 and Step Functions."""
+    of_lambda = invocation_cost(counts.seconds, memory_mb, counts.invocations)
+    return of_lambda, counts.gets * _GET + counts.puts * _PUT, counts.transitions * _TRANSITION
+
+
 def job_cost(manifest: dict[str, Any], memory_mb: int) -> tuple[float, str]:
     """Return the cost, in US dollars and in words, of the job that this manifest describes, if it was done in one go.
 
@@ -29,10 +47,13 @@ def job_cost(manifest: dict[str, Any], memory_mb: int) -> tuple[float, str]:
     """
     parts, attempts, videos = (int(manifest[name]) for name in ("parts", "attempts", "videos"))
     surveys = ceil(videos / 250)
-    of_lambda = invocation_cost(manifest["seconds"]["worked"], memory_mb, attempts + surveys + 3)
-    of_step_functions = (6 + 2 * (parts + surveys) + attempts - parts) * _TRANSITION
-    gets = manifest["counters"]["requests"] + videos + 3 * parts  # a part's description, mark and result
-    puts = manifest["objects"] + manifest["pieces"] + parts + 2 * surveys
-    of_s3 = gets * _GET + puts * _PUT
+    counts = Counts(
+        invocations=attempts + surveys + 3,
+        seconds=manifest["seconds"]["worked"],
+        transitions=6 + 2 * (parts + surveys) + attempts - parts,
+        gets=manifest["counters"]["requests"] + videos + 3 * parts,  # a part's description, mark and result
+        puts=manifest["objects"] + manifest["pieces"] + parts + 2 * surveys,
+    )
+    of_lambda, of_s3, of_step_functions = dollars(counts, memory_mb)
     words = f"Lambda {of_lambda:.2g}, Step Functions {of_step_functions:.2g}, S3 {of_s3:.2g}"
-    return of_lambda + of_step_functions + of_s3, f"{words}; list prices of us-east-1 on {READ_ON}"
+    return of_lambda + of_s3 + of_step_functions, f"{words}; list prices of us-east-1 on {READ_ON}"

@@ -10,6 +10,9 @@ image=${IMAGE:-hwang-lambda:test}
 clip=$(.venv/bin/python -m local.clip)
 mounted=$(.venv/bin/python -m tests.support.tree "$image")
 read -r -a volumes <<<"$mounted"
+for page in *.md docs examples; do # tests/decoder/test_docs.py carries out what they show
+    volumes+=(--volume="$PWD/$page:/var/task/$page:ro")
+done
 if [ "${HWANG_TREE:-}" = mounted ]; then
     volumes+=(--volume="$PWD/tests:/var/task/tests:ro" --volume="$PWD/local:/var/task/local:ro" --volume="$PWD/pyproject.toml:/var/task/pyproject.toml:ro")
 fi

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, replace
 from typing import Final, Self
@@ -15,6 +16,7 @@ from function.frames.reduce import REDUCTIONS
 from function.frames.tone import may_apply
 from function.models.form import Treatment
 from function.models.formats import FORMATS, Format
+from function.s3 import CONNECTIONS
 from hwang.index import VideoIndex
 from hwang.plan import Plan
 
@@ -91,3 +93,17 @@ class Rates:
 def cores_of(memory: int | None) -> float:
     """Cores of a function with this memory in bytes, at least 1; None: this machine's."""
     return max(1.0, memory / 2**20 / MB_OF_A_CORE) if memory else float(len(os.sched_getaffinity(0)))
+
+
+def cores_at_work(estimate: DecodeEstimate, memory: int | None) -> float:
+    """Return the cores of a function with this memory in bytes that share the decode."""
+    return min(cores_of(memory), max(1, len(estimate.plan.runs)))
+
+
+def predicted_seconds(estimate: DecodeEstimate, memory: int | None) -> float:
+    """Predict the seconds of a decode: fetching and decoding overlap, so the longer one counts."""
+    rates = Rates.of_decode(estimate, cores_at_work(estimate, memory))
+    fetch = (
+        REQUEST_SECONDS * math.ceil(len(estimate.plan.ranges) / CONNECTIONS) + estimate.fetched_bytes / BYTES_PER_SECOND
+    )
+    return rates.request + max(fetch, float(rates.of_runs(estimate.index, estimate.plan).sum()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from function.actions.cost import BYTES_PER_SECOND, OPEN_SECONDS, REQUEST_SECONDS, Rates, cores_of
+from function.actions.cost import OPEN_SECONDS, Rates, cores_at_work, predicted_seconds
 from function.actions.limits import DecodeEstimate, function_memory
 from function.errors import BadRequest
 from function.frames.pictures import Shape
@@ -27,7 +27,6 @@ from function.models.result import (
 from function.models.selection import Searched
 from function.output.publish import Publication
 from function.output.undo_log import Journal
-from function.s3 import CONNECTIONS
 from function.session import Session
 from function.source.index_cache import VARIABLE, IndexCache
 from function.source.video import OpenVideo
@@ -61,7 +60,7 @@ def plan(request: Plan, session: Session) -> dict[str, Any]:
                 runs=passes * len(whole.plan.runs),
                 samples=passes * whole.plan.samples_decoded,
                 memory_mb=estimate.memory_mb,
-                milliseconds=math.ceil(passes * _seconds(whole, memory) * 1000),
+                milliseconds=math.ceil(passes * predicted_seconds(whole, memory) * 1000),
                 output_bytes=None if None in sizes else sum(size or 0 for size in sizes),
                 outputs=_costs(request, estimate, memory) if request.outputs else None,
             ),
@@ -101,7 +100,7 @@ def _estimate(request: Plan, video: OpenVideo, rows: Rows) -> DecodeEstimate:
 def _costs(request: Plan, estimate: DecodeEstimate, memory: int | None) -> list[OneCost]:
     """The share of each of several results."""
     wanted = sum(len(run.wanted) for run in estimate.plan.runs)
-    rates = Rates.of_results(estimate, _at_once(estimate, memory))
+    rates = Rates.of_results(estimate, cores_at_work(estimate, memory))
     return [
         OneCost(
             output=one.output.uri if one.output else "",
@@ -113,20 +112,6 @@ def _costs(request: Plan, estimate: DecodeEstimate, memory: int | None) -> list[
         )
         for one, result, rate in zip(request.results, estimate.results, rates, strict=True)
     ]
-
-
-def _at_once(estimate: DecodeEstimate, memory: int | None) -> float:
-    """The cores that share the decode."""
-    return min(cores_of(memory), max(1, len(estimate.plan.runs)))
-
-
-def _seconds(estimate: DecodeEstimate, memory: int | None) -> float:
-    """Predict the seconds of a decode: fetching and decoding overlap, so the longer one counts."""
-    rates = Rates.of_decode(estimate, _at_once(estimate, memory))
-    fetch = (
-        REQUEST_SECONDS * math.ceil(len(estimate.plan.ranges) / CONNECTIONS) + estimate.fetched_bytes / BYTES_PER_SECOND
-    )
-    return rates.request + max(fetch, float(rates.of_runs(estimate.index, estimate.plan).sum()))
 
 
 def _answer(result: Result, session: Session) -> dict[str, Any]:

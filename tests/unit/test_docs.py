@@ -1,15 +1,38 @@
-"""Documentation that is complete: what the code has, the pages name."""
+"""Documentation that is complete, short and true: what the code has, the pages name, and what they name is there."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from statistics import median
+from typing import Final
+
+import pytest
 
 from function import errors
 from function.models.event import ACTIONS, Decode
 from function.models.form import Writing
+from function.runtime import emf_log
+from local import sizing
+from tests.support.pages import ROOT, anchors, counted, pages, sentences
 
-ROOT = Path(__file__).resolve().parents[2]
+MAX_WORDS: Final = 16_500
+MAX_README_LINES: Final = 100
+LINK: Final = re.compile(r"\]\(([^)\s]+)\)")
+TASKS: Final = {  # what somebody looks for: words of the link's row, the page that answers, words in it
+    "thumbnails for uploads": ("triggers.md", "HWANG_ON_UPLOAD"),
+    "a frame a second to my model": ("own-code.md", "HWANG_APPLY"),
+    "roll back": ("first-deploy.md", "rollback"),
+    "what it will cost": ("cost.md", "a million frames"),
+    "install the library": ("install.md", "make wheel"),
+    "PyTorch": ("recipes.md", "DataLoader"),
+    "torchcodec": ("coming-from.md", "VideoDecoder"),
+    "thousands of videos": ("jobs.md", "function.jobs"),
+    "CI": ("ci.md", "OIDC"),
+    "VPC": ("networks.md", "gateway endpoint"),
+    "why it fails": ("trouble.md", "SourceForbidden"),
+    "take it down": ("take-down.md", "delete-function"),
+}
 
 
 def test_the_error_table_lists_every_code_and_whether_to_retry() -> None:
@@ -18,6 +41,12 @@ def test_the_error_table_lists_every_code_and_whether_to_retry() -> None:
     )
     codes = {kind.__name__: "yes" if kind.retryable else "no" for kind in errors.FunctionError.__subclasses__()}
     assert table == codes
+
+
+def test_the_page_about_trouble_has_a_remedy_for_every_code_that_a_caller_can_do_something_about() -> None:
+    named = set(re.findall(r"`(\w+)`", (ROOT / "docs/trouble.md").read_text()))
+    codes = {kind.__name__ for kind in errors.FunctionError.__subclasses__()}
+    assert codes - named <= {"SourceTooLarge", "Encrypted"}
 
 
 def test_the_page_of_events_explains_every_action_and_field_in_its_table() -> None:
@@ -37,6 +66,19 @@ def test_the_page_of_events_explains_every_action_and_field_in_its_table() -> No
             assert set(model.model_fields) - {"action"} <= stated, action
 
 
+def test_the_page_about_watching_names_every_metric() -> None:
+    counters = {"bytes_read": 1, "requests": 1, "samples_decoded": 1, "frames_decoded": 1}
+    line = emf_log.line(
+        request_id="1", trace_id=None, action="decode", code="ok", milliseconds={"total": 1}, counters=counters
+    )
+    written = set(re.findall(r'"Name": "(\w+)"', line))
+    page = (ROOT / "docs/watch.md").read_text()
+    named = {
+        name for row in re.findall(r"^\| (`[A-Z].*?) \|", page, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)
+    }
+    assert named == written
+
+
 def test_every_make_target_is_explained() -> None:
     makefile = (ROOT / "Makefile").read_text()
     phony = {name for names in re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE) for name in names.split()}
@@ -44,31 +86,73 @@ def test_every_make_target_is_explained() -> None:
     assert phony - explained == {"announce", "venv"}  # what others begin with
 
 
-def test_links_between_pages_lead_somewhere() -> None:
-    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")]:
-        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
-            assert target.startswith("http") or (page.parent / target).exists(), f"{page.name}: {target}"
-
-
-def test_the_page_for_contributors_names_files_and_commands_that_are_there() -> None:
-    text, makefile = (ROOT / "CONTRIBUTING.md").read_text(), (ROOT / "Makefile").read_text()
-    paths = set(re.findall(r"\b(?:tests|function|deploy|docs|build_stages|hwang)/[\w/.-]+\w", text))
-    assert [path for path in sorted(paths) if not (ROOT / path).exists()] == []
-    commands = set(re.findall(r"`make ([a-z-]+)", text))
-    assert commands <= set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE)) | {"bundle"}
-
-
 def test_every_make_command_on_a_page_is_there() -> None:
-    targets = {
-        name
-        for names in re.findall(r"^([a-z][a-z -]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-        for name in names.split()
-    }
-    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+    makefile = (ROOT / "Makefile").read_text()
+    targets = {name for names in re.findall(r"^([a-z][a-z -]+):", makefile, re.MULTILINE) for name in names.split()}
     named = {
         name
-        for page in pages
+        for page in pages()
+        if page.name != "CHANGELOG.md"
         for name in re.findall(r"(?:`|\$ |^    )make ([a-z][a-z-]+)", page.read_text(), re.MULTILINE)
     }
     assert len(named) > 20
     assert named <= targets
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_pages_sections_and_files_that_are_there(page: Path) -> None:
+    for link in LINK.findall(page.read_text()):
+        target, _, anchor = link.partition("#")
+        if target.startswith("http"):
+            continue
+        path = page.parent / target if target else page
+        assert path.exists(), link
+        assert not anchor or anchor in anchors(path), link
+
+
+def test_pages_name_files_that_are_there() -> None:
+    for page in [ROOT / "CONTRIBUTING.md", ROOT / "docs/design.md", ROOT / "docs/release.md"]:
+        named = re.findall(r"\b(?:tests|function|deploy|docs|build_stages|hwang|local)/[\w/.-]+\w", page.read_text())
+        assert [path for path in sorted(set(named)) if not (ROOT / path).exists()] == [], page.name
+
+
+def test_every_page_is_in_the_index_of_its_folder() -> None:
+    for folder in (ROOT / "docs", ROOT / "docs/decisions"):
+        linked = set(LINK.findall((folder / "README.md").read_text()))
+        assert {page.name for page in folder.glob("*.md")} - {"README.md"} == {
+            link for link in linked if link.endswith(".md") and "/" not in link
+        }
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_task_is_found_from_the_readme_in_two_links(task: str) -> None:
+    answer, words = TASKS[task]
+    readme, index = (ROOT / "README.md").read_text(), (ROOT / "docs/README.md").read_text()
+    assert "](docs/README.md)" in readme
+    assert any(task in line and f"]({answer})" in line for line in index.splitlines())
+    assert words in (ROOT / "docs" / answer).read_text()
+
+
+def test_pages_are_short() -> None:
+    """Words are what has a letter or a digit, in tables and code as well."""
+    assert len((ROOT / "README.md").read_text().splitlines()) <= MAX_README_LINES
+    words = {page.name: len(re.findall(r"\S*\w\S*", page.read_text())) for page in counted()}
+    assert sum(words.values()) <= MAX_WORDS, words
+
+
+def test_sentences_are_short() -> None:
+    lengths = {page.name: [len(sentence.split()) for sentence in sentences(page)] for page in counted()}
+    assert median(length for page in lengths.values() for length in page) <= 16
+    assert {name: median(page) for name, page in lengths.items() if page and median(page) > 16} == {}
+
+
+def test_the_page_about_cost_has_the_tables_that_are_computed() -> None:
+    """`python -m local.sizing` renews them."""
+    page = sizing.PAGE.read_text()
+    assert page == sizing.renewed(page)
+    per_million = re.search(r"the same, as shards \|.*\$([\d.]+) \| \$([\d.]+) \| \d+ \|$", page, re.MULTILINE)
+    thumbnails = re.search(r"1,000,000 uploads.*\$([\d.]+) \| \$[\d.]+ \| \d+ \|$", page, re.MULTILINE)
+    assert per_million
+    assert thumbnails
+    readme = (ROOT / "README.md").read_text()
+    assert all(f"${dollars}" in readme for dollars in (*per_million.groups(), *thumbnails.groups()))

@@ -148,7 +148,7 @@ def test_a_million_frames_take_the_requests_that_are_documented(kilobytes: int, 
     shards = math.ceil(1_000_000 / frames)
     requests = shards * client.writes + 1
     assert f"{requests:,}" == documented
-    assert f"| 1,000,000 | {documented} |" in (ROOT / "docs/shards.md").read_text()
+    assert f"| 1,000,000 | {documented} |" in (ROOT / "docs/cost.md").read_text()
     assert requests <= 10_000
 
 

@@ -27,7 +27,7 @@ def test_the_status_table_is_what_is_answered() -> None:
 
 def test_the_example_of_an_upload_becomes_the_request_shown() -> None:
     configuration, request = re.findall(
-        r"^```json\n(.*?)\n```$", (DOCS / "triggers.md").read_text(), re.DOTALL | re.MULTILINE
+        r"^```json \w+\n(.*?)\n```$", (DOCS / "triggers.md").read_text(), re.DOTALL | re.MULTILINE
     )
     delivery = parse(event_bridge("in/holiday film.mp4"), {"HWANG_ON_UPLOAD": configuration})
     assert [made.event for made in delivery.requests] == [json.loads(request)]
