@@ -137,7 +137,8 @@ def check(words: list[str]) -> None:
             named = {word for word in rest if "=" not in word}
             assert named <= {name for names in targets for name in names.split()}, words
         case ["ecr-push", *rest] | ["python", "ecr_push.py", *rest]:
-            assert cli.parser().parse_args([word.replace("sha256:…", f"sha256:{0:064}") for word in rest]).command, words
+            given = [word.replace("sha256:…", f"sha256:{0:064}") for word in rest]
+            assert cli.parser().parse_args(given).command, words
         case ["python", "-m", module, *_]:
             assert importlib.util.find_spec(module), words
         case ["aws", *rest]:
