@@ -108,18 +108,18 @@ soak: announce engine venv ## the long runs in full: thousands of damaged videos
 	@local/image.sh function $(IMAGE)
 	@local/image.sh test hwang-lambda:test
 	@local/image.sh s3 hwang-lambda:s3
-	@SOAK=1 $(PYTHON) -m pytest tests/soak
+	@SOAK=1 $(PYTHON) -m pytest tests/soak --junit-xml $(RESULTS)/soak.xml
 
 fuzz: announce engine ## damage videos at random under sanitizers (ITERATIONS=10000 SEED=random, or TRIAL=n of a SEED)
 	@local/image.sh fuzz hwang-lambda:fuzz
 	@local/fuzz.sh --iterations $(or $(ITERATIONS),10000) $(if $(SEED),--seed $(SEED)) $(if $(TRIAL),--trial $(TRIAL))
 
-measure: announce engine venv ## measure the numbers that the README states
+measure: announce engine venv ## measure the numbers of docs/numbers.md, and write it (PARTS="image jobs build": those alone)
 	@local/image.sh cloud hwang-lambda:cloud
 	@local/image.sh function $(IMAGE)
 	@local/image.sh test hwang-lambda:test
 	@local/image.sh s3 hwang-lambda:s3
-	@$(PYTHON) -m local.measure
+	@$(PYTHON) -m local.measure $(PARTS)
 
 bench: announce engine venv ## measure hwang beside other decoders (QUICK=1, CLIPS=, WORKLOADS=, REPEAT=)
 	@local/image.sh bench hwang-lambda:bench

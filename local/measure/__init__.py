@@ -1,4 +1,4 @@
-"""Measures the numbers that the README and docs/jobs.md state, on this machine: see __main__.py."""
+"""Measures the numbers of docs/numbers.md on this machine: see __main__.py."""
 
 from __future__ import annotations
 
@@ -6,12 +6,28 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cloud.stack import RESULTS, FaultStack, Limits
 
 IMAGE = "hwang-lambda:latest"
-Row = tuple[str, str, str]  # what, the limit or nothing, what was measured
+
+
+@dataclass(frozen=True)
+class Number:
+    """A measured number. With `guarded` it stands on the page's second part, else among those that users decide by."""
+
+    what: str
+    value: float
+    unit: str = ""
+    limit: float | None = None  # the highest value that is right
+    guarded: bool = False
+
+    @property
+    def exceeds(self) -> bool:
+        """True if the limit does not hold."""
+        return self.limit is not None and self.value > self.limit
 
 
 @contextmanager

@@ -1,27 +1,39 @@
-"""Measures what the README states, a line each as it is found.
+"""Measures, prints each number as it is found, and writes docs/numbers.json and docs/numbers.md.
 
-python -m local.measure [image] [function] [deploy] [jobs]     (make measure builds the images first)
+python -m local.measure [build] [image] [function] [deploy] [jobs] [suites]     (make measure builds the images first)
+
+The named parts, or all but `build`, replace their earlier numbers, unless one exceeds its limit: exit status 1.
 """
 
 from __future__ import annotations
 
 import sys
 
-from local.measure import deploy, function, image, jobs
+from local.measure import build, deploy, function, image, jobs, page, suites
 from local.stack import reported
 
-MEASURED = {"image": image.measure, "function": function.measure, "deploy": deploy.measure, "jobs": jobs.measure}
+PARTS = {"image": image, "function": function, "jobs": jobs, "deploy": deploy, "build": build, "suites": suites}
 
 
-def main(names: list[str]) -> None:
-    """Prints the lines of these parts, or of all."""
-    for name in names or MEASURED:
-        for what, limit, measured in MEASURED[name]():
-            print(f"{what}: {measured}" + (f" (limit {limit})" if limit else ""), flush=True)
+def main(names: list[str]) -> int:
+    """Measure these parts. Returns the exit status."""
+    exceeded = []
+    for name in names or [part for part in PARTS if part != "build"]:
+        numbers = []
+        for number in PARTS[name].measure():
+            numbers.append(number)
+            print(page.line(number) + (" EXCEEDED" if number.exceeds else ""), flush=True)
+        if any(number.exceeds for number in numbers):
+            exceeded.append(name)
+        else:
+            page.write(page.replaced(page.load(), name, numbers))
+    if exceeded:
+        print(f"not written: {', '.join(exceeded)}", file=sys.stderr)
+    return int(bool(exceeded))
 
 
 if __name__ == "__main__":
-    if not MEASURED.keys() >= {*sys.argv[1:]}:
+    if not PARTS.keys() >= {*sys.argv[1:]}:
         sys.exit(__doc__)
     with reported("measure"):
-        main(sys.argv[1:])
+        sys.exit(main(sys.argv[1:]))

@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 
-from local.measure import IMAGE, Row
+from local.measure import IMAGE, Number
 from local.stack import output
 from tests.support.aws import StrictAws
 from tests.support.aws.strict import ROLE
@@ -18,11 +18,12 @@ TOOL = (sys.executable, "ecr_push.py")
 DEPLOY = (*TOOL, "deploy", IMAGE, "--repository", "frames", "--function", "frames")
 
 
-def measure() -> Iterator[Row]:
+def measure() -> Iterator[Number]:
     """The command line alone, and a deploy against the strict account."""
     bare = _seconds(sys.executable, "-c", "")
-    yield "import of the tool, beyond Python's own start", "0.25", f"{_seconds(*TOOL, '--help') - bare:.3f} s"
-    yield f"check {IMAGE}", "2", f"{_seconds(*TOOL, 'check', IMAGE):.2f} s"
+    start = 1000 * (_seconds(*TOOL, "--help") - bare)
+    yield Number("start of ecr-push beyond Python's own", start, "ms", 250, guarded=True)
+    yield Number("`ecr-push check` of the image in the engine", _seconds(*TOOL, "check", IMAGE), "s", 2)
     with StrictAws() as aws, tempfile.TemporaryDirectory() as home:
         environment = aws.environment() | {"HOME": home}
         output(*TOOL, "push", IMAGE, "--repository", "frames", "--create", environment=environment)
@@ -31,7 +32,8 @@ def measure() -> Iterator[Row]:
         seconds = _seconds(*DEPLOY, **environment)
         calls = len(aws.calls()) / RUNS
         assert not aws.changes()
-    yield "deploy of what is live", "3 s, 6 calls", f"{seconds:.2f} s, {calls:g} calls"
+    yield Number("`ecr-push deploy` of what is live already", seconds, "s", 3)
+    yield Number("`ecr-push deploy` of what is live already: calls of AWS", calls, "", 6, guarded=True)
 
 
 def _seconds(*command: str, **environment: str) -> float:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from local import clip, demo
-from local.measure import IMAGE, Row
+from local.measure import IMAGE, Number
 from local.stack import DIRECT, Stack, StackError, docker, output, run_python
 
 ROUNDS = 15
@@ -67,7 +67,7 @@ print(json.dumps(statistics.median(seconds)))
 """
 
 
-def measure() -> Iterator[Row]:
+def measure() -> Iterator[Number]:
     """Sizes, a warm request, and starts."""
     yield from _sizes()
     yield from _warm()
@@ -75,15 +75,15 @@ def measure() -> Iterator[Row]:
     yield _apply()
 
 
-def _sizes() -> Iterator[Row]:
+def _sizes() -> Iterator[Number]:
     found = json.loads(run_python(IMAGE, SIZES))
     compiled, packages = sum(found["compiled"].values()), found["packages"]
-    sizes = found["compiled"] | {"compiled by us": compiled, "packages and function": packages}
-    for name, size in (sizes | {"added to the base": compiled + packages}).items():
-        yield f"size of the image: {name}", "", f"{size / 1e6:.2f} MB"
+    yield Number("image: added to Lambda's base, uncompressed", (compiled + packages) / 1e6, "MB", 150)
+    what = "image: compiled by us, stripped (FFmpeg, x264, dav1d, hwang)"
+    yield Number(what, compiled / 1e6, "MB", 16, guarded=True)
 
 
-def _warm() -> Iterator[Row]:
+def _warm() -> Iterator[Number]:
     """The demo's request and ffmpeg's decode of the same frames in turn, each in its container with Lambda's limits."""
     stack = Stack("hwang-demo")
     stack.up()
@@ -100,14 +100,12 @@ def _warm() -> Iterator[Row]:
     finally:
         output(docker(), "rm", "--force", container)
     mine, reference = statistics.median(ours), statistics.median(theirs)
-    asked = f"sum of frames 0:100 of s3://{demo.BUCKET}/{clip.NAME}, warm, median of {ROUNDS}"
-    yield asked, "", f"{mine * 1000:.0f} ms"
-    yield "ffmpeg -f null over the same frames of the local file", "", f"{reference * 1000:.0f} ms"
-    yield "ratio", "", f"{mine / reference:.2f}"
+    yield Number("warm request: the sum of 100 frames of 1280x720 in S3", mine * 1000, "ms")
+    yield Number("… by the time of `ffmpeg -f null` over the same frames of a local file", mine / reference, "x", 1.5)
 
 
-def _starts() -> Iterator[Row]:
-    """Measure the time to a new container's answer, beyond an empty handler on the same base, and Python's part."""
+def _starts() -> Iterator[Number]:
+    """Measure the time to a new container's answer, beside an empty handler on the same base, and Python's part."""
     with tempfile.TemporaryDirectory() as folder:
         empty = Path(folder) / "empty.py"
         empty.write_text(EMPTY)
@@ -116,19 +114,20 @@ def _starts() -> Iterator[Row]:
         for _ in range(STARTS):
             ours.append(_first_answer('{"action": "selftest"}', IMAGE))
             theirs.append(_first_answer("{}", *nothing))
-    mine, none = statistics.median(ours) * 1000, statistics.median(theirs) * 1000
-    what = f"docker run to the first selftest's answer, by that of an empty handler; medians of {STARTS}"
-    yield what, "2.0", f"{mine / none:.2f} ({mine:.0f} ms, {none:.0f} ms)"
+    mine = statistics.median(ours)
+    yield Number("cold start: `docker run` to the first answer", mine * 1000, "ms")
+    what = "… by that of an empty handler in the same image"
+    yield Number(what, mine / statistics.median(theirs), "x", 2)
     imported = float(run_python(IMAGE, IMPORT, options=("--env", "AWS_REGION=us-east-1")))
-    yield "Python's start and import of the handler", "250 ms", f"{imported * 1000:.0f} ms"
+    yield Number("start of Python and import of the handler", imported * 1000, "ms", 250, guarded=True)
 
 
-def _apply() -> Row:
+def _apply() -> Number:
     """What own code costs that does nothing."""
     mount = ("--volume", f"{clip.fetch()}:/{clip.NAME}:ro", "--env", "AWS_REGION=us-east-1")
     own, reduction = json.loads(run_python(IMAGE, APPLY, f"/{clip.NAME}", options=mount))
-    what = "apply of a function that returns at once, by reduce: min; 132 frames of 224 pixels, medians of 21 in turn"
-    return what, "1.03", f"{own / reduction:.3f} ({own * 1000:.0f} ms, {reduction * 1000:.0f} ms)"
+    what = "`apply` of a function that returns at once, by the time of `reduce: min`"
+    return Number(what, own / reduction, "x", 1.03, guarded=True)
 
 
 def _first_answer(event: str, *image: str) -> float:

@@ -1,4 +1,4 @@
-"""Jobs: how equal parts come out, cut by predicted cost and by duration, and what planning takes."""
+"""Jobs: what a million frames cost, how equal parts come out, and what planning takes."""
 
 from __future__ import annotations
 
@@ -12,15 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from function.frames.rows import resolve_rows
-from function.jobs.pieces import VideoCost, pieces_of
+from function.jobs.pieces import pieces_of
 from function.models.job import Job
 from hwang.index import VideoIndex
-from hwang.plan import make_plan
 from local import collection
-from local.measure import Row, running_stack
+from local.cost import job_cost
+from local.measure import Number, running_stack
 from tests.cloud.stack import RESULTS, VIDEOS, FaultStack
 from tests.support.clips import make_clip
 
@@ -36,7 +33,7 @@ KINDS: dict[str, Json] = {
 }
 
 
-def measure() -> Iterator[Row]:
+def measure() -> Iterator[Number]:
     """The parts of a mixed set of videos, one after another in one function, then planning of ten thousand."""
     paths = collection.make_all()
     with running_stack() as stack:
@@ -44,14 +41,25 @@ def measure() -> Iterator[Row]:
             for copy in range(COPIES):
                 stack.s3.upload_file(str(path), VIDEOS, f"mixed/{recipe.size[1]}p/{copy}/{path.name}")
         for name, form in KINDS.items():
-            cut = _planned(stack, _job(f"cost-{len(name)}", "mixed", **form))
-            by_cost = _seconds_of_parts(stack, _events(stack, cut))
-            yield f"parts of {name}: variation of their time", "0.15", _variation(by_cost)
-            by_duration = _cut_by_duration(stack, _job(f"duration-{len(name)}", "mixed", **form), cut["parts"])
-            what = f"the same, cut by duration (parts equal in seconds of video): {name}"
-            yield what, "none", _variation(_seconds_of_parts(stack, by_duration))
+            yield from _parts(stack, name, _job(f"cost-{len(name)}", "mixed", **form))
         yield from _planning_alone(stack)
         yield from _planning(stack)
+
+
+def _parts(stack: FaultStack, name: str, job: Json) -> Iterator[Number]:
+    events = _events(stack, _planned(stack, job))
+    stack.faults.clear()
+    stack.faults.shape(USUAL_LATENCY_SECONDS)
+    seconds = [stack.ask(event)[1] for event in events]
+    stack.faults.clear()
+    stack.ask({"action": "gather", "job": job["output"]})
+    manifest = json.loads(_get(stack, job["output"].removeprefix(f"s3://{RESULTS}/") + "_manifest.json"))
+    what = f"{name}, of 120 videos of 360p to 1080p, GOP 12 to 600"
+    dollars, _ = job_cost(manifest, stack.limits.memory_mb)
+    yield Number(f"cost of a million frames: {what}", dollars / manifest["frames"] * 1e6, "USD")
+    variation = statistics.pstdev(seconds) / statistics.mean(seconds)
+    parts = f"{len(seconds)} parts, standard deviation of their time by its mean"
+    yield Number(f"{what}: {parts}", variation, "", 0.15, guarded=True)
 
 
 def _job(output: str, prefix: str, **form: Any) -> Json:
@@ -77,47 +85,7 @@ def _planned(stack: FaultStack, job: Json) -> Json:
     return stack.ask({"action": "cut", "job": job["output"]})[0]
 
 
-def _variation(seconds: list[float]) -> str:
-    mean = statistics.mean(seconds)
-    return f"{statistics.pstdev(seconds) / mean:.3f} ({len(seconds)} parts, {min(seconds):.2f} to {max(seconds):.2f} s)"
-
-
-def _seconds_of_parts(stack: FaultStack, events: list[Json]) -> list[float]:
-    stack.faults.clear()
-    stack.faults.shape(USUAL_LATENCY_SECONDS)
-    seconds = [stack.ask(event)[1] for event in events]
-    stack.faults.clear()
-    return seconds
-
-
-def _cut_by_duration(stack: FaultStack, job: Json, parts: int) -> list[Json]:
-    """Events of as many parts, cut like the job's own, but by the seconds of video that each run shows."""
-    _planned(stack, job)
-    asked = Job.model_validate(job)
-    survey = f"{asked.output.key}_job/surveys/000000.jsonl"
-    head, *lines = [json.loads(line) for line in _get(stack, survey).splitlines()]
-    keys = [f"indexes/{line['video']['bucket']}/{line['video']['key']}.{line['etag']}.hwang" for line in lines]
-    indexes = [VideoIndex.deserialize(_get(stack, key)) for key in keys]
-    head["seconds"] = parts * PART_SECONDS
-    scale = head["seconds"] / sum(index.duration_ticks * index.time_base[0] / index.time_base[1] for index in indexes)
-    for line, index in zip(lines, indexes, strict=True):
-        pieces = _by_duration(index, asked, scale).pieces(asked.piece_seconds, 0.0)
-        line["pieces"] = [piece.surveyed().document() for piece in pieces]
-    stack.s3.put_object(Bucket=RESULTS, Key=survey, Body="".join(json.dumps(line) + "\n" for line in (head, *lines)))
-    return _events(stack, stack.ask({"action": "cut", "job": job["output"]})[0])
-
-
-def _by_duration(index: VideoIndex, job: Job, scale: float) -> VideoCost:
-    rows = np.sort(resolve_rows(job.frames, index))
-    plan = make_plan(index, rows)
-    starts = np.array([run.samples[0] for run in plan.runs], np.int64)
-    run_of_row = np.searchsorted(starts, plan.sample_of_position, "right") - 1
-    shown = np.bincount(run_of_row, minlength=len(starts)).astype(np.float64)
-    seconds = index.duration_ticks * index.time_base[0] / index.time_base[1]
-    return VideoCost(rows, run_of_row, shown * (scale * seconds / len(rows)))
-
-
-def _planning_alone(stack: FaultStack) -> Iterator[Row]:
+def _planning_alone(stack: FaultStack) -> Iterator[Number]:
     """The CPU that each index takes, without S3: 10,000 videos made of the forty."""
     job = Job.model_validate(_job("alone", "mixed", **KINDS["a frame a second, as JPEG"]))
     keys = [item["Key"] for item in stack.s3.list_objects_v2(Bucket=RESULTS, Prefix="indexes/")["Contents"]]
@@ -131,11 +99,11 @@ def _planning_alone(stack: FaultStack) -> Iterator[Row]:
         json.dumps([piece.surveyed().document() for piece in pieces_of(index, 10**12, job, None)])
     spent = (time.process_time() - start) / PLANNED
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    yield "planning a video whose index is kept: CPU beside S3", "1 ms", f"{spent * 1000:.2f} ms"
-    yield f"planning {PLANNED:,} videos: growth of memory after the first tenth", "flat", f"{grown:.1f} MB"
+    yield Number("planning a video whose index is kept: CPU beside S3", spent * 1000, "ms", 1, guarded=True)
+    yield Number(f"planning {PLANNED:,} videos: growth of memory after the first tenth", grown, "MB", 1, guarded=True)
 
 
-def _planning(stack: FaultStack) -> Iterator[Row]:
+def _planning(stack: FaultStack) -> Iterator[Number]:
     """All steps before the first part, one after another in one function, at 50 ms a request."""
     with tempfile.TemporaryDirectory() as folder:
         small = make_clip("h264-closed-gop", Path(folder)).read_bytes()
@@ -150,4 +118,4 @@ def _planning(stack: FaultStack) -> Iterator[Row]:
         _planned(stack, _job(output, "many", **form))
         seconds = time.perf_counter() - start
         stack.faults.shape()
-        yield f"planning {PLANNED:,} videos in one function, 50 ms a request, {name}", "900 s", f"{seconds:.0f} s"
+        yield Number(f"planning a job of {PLANNED:,} videos in one function, {name}", seconds, "s", 900)
