@@ -110,6 +110,13 @@ def test_links_lead_to_pages_sections_and_files_that_are_there(page: Path) -> No
         assert not anchor or anchor in anchors(path), link
 
 
+def test_outer_links_are_listed_with_the_day_on_which_they_were_read() -> None:
+    page = ROOT / "docs/decisions/outer-links.md"
+    listed = re.findall(r"^\| (https://\S+) \| 20\d\d-\d\d-\d\d \|$", page.read_text(), re.MULTILINE)
+    linked = {link for each in pages() for link in LINK.findall(each.read_text()) if link.startswith("http")}
+    assert sorted(linked) == listed
+
+
 def test_pages_name_files_that_are_there() -> None:
     for page in [ROOT / "CONTRIBUTING.md", ROOT / "docs/design.md", ROOT / "docs/release.md"]:
         named = re.findall(r"\b(?:tests|function|deploy|docs|build_stages|hwang|local)/[\w/.-]+\w", page.read_text())
