@@ -24,7 +24,7 @@ def invocation_cost(seconds: float, memory_mb: int, invocations: int) -> float:
 
 @dataclass(frozen=True)
 class Counts:
-    """Amounts that are paid for. `seconds`: of all invocations; `gets`: GET and HEAD; `puts`: PUT, COPY, POST and LIST."""
+    """Amounts to pay for. `seconds`: of all invocations; `gets`: GET and HEAD; `puts`: PUT, COPY, POST and LIST."""
 
     invocations: int
     seconds: float
