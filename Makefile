@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-map check lint unit template decoder image-tests deploy-tests cloud map browser images test test-long
-.PHONY: slowest soak fuzz measure bench image bundle layer wheel smoke reproduce rehearse base-report prove-on-aws release-files
+.PHONY: slowest soak fuzz measure pictures bench image bundle layer wheel smoke reproduce rehearse base-report prove-on-aws release-files
 .PHONY: components engine bump cve lock down clean
 
 IMAGE := hwang-lambda:latest
@@ -120,6 +120,12 @@ measure: announce engine venv ## measure the numbers of docs/numbers.md, and wri
 	@local/image.sh test hwang-lambda:test
 	@local/image.sh s3 hwang-lambda:s3
 	@$(PYTHON) -m local.measure $(PARTS)
+
+pictures: announce engine venv ## draw the pictures of docs/pictures again: a contact sheet, the report of a job
+	@local/image.sh cloud hwang-lambda:cloud
+	@local/image.sh function $(IMAGE)
+	@BASE=standin local/image.sh browser hwang-lambda:browser
+	@$(PYTHON) -m local.pictures
 
 bench: announce engine venv ## measure hwang beside other decoders (QUICK=1, CLIPS=, WORKLOADS=, REPEAT=)
 	@local/image.sh bench hwang-lambda:bench

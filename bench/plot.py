@@ -8,6 +8,7 @@ from textwrap import fill
 import matplotlib
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from PIL import Image
 
 from bench import clips
 from bench.contenders import HWANG, HWANG_OUT, LIMIT, PEERS
@@ -41,6 +42,7 @@ def draw(results: Results, path: Path) -> None:
     figure.suptitle("Time on the clock, relative to the fastest decoder beside hwang (lower is better)")
     figure.savefig(path, dpi=130)
     plt.close(figure)
+    Image.open(path).convert("RGB").quantize(64, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def _panel(axes: Axes, title: str, cells: dict[str, dict[str, Median]]) -> None:

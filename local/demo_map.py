@@ -55,10 +55,8 @@ def main() -> None:
         begun = time.monotonic()
         stack.run(JOB, show)
         seconds = time.monotonic() - begun
-    stack.s3.download_file(BUCKET, "frames/_manifest.json", str(OUT / "map.json"))
-    manifest: dict[str, Any] = json.loads((OUT / "map.json").read_text())
-    dollars, note = job_cost(manifest, MEMORY_MB)
-    page = write_report(manifest, s3_read(stack.s3), cost={"dollars": dollars, "note": note})
+    manifest, cost, page = report_of(stack)
+    (OUT / "map.json").write_text(json.dumps(manifest, indent=2))
     (OUT / "report.html").write_bytes(page)
     counters, work = manifest["counters"], manifest["seconds"]
     rows = {
@@ -69,10 +67,18 @@ def main() -> None:
         "read": f"{counters['bytes_read']:,} bytes in {counters['requests']:,} requests",
         "decoded": f"{counters['samples_decoded']:,} samples, {counters['samples_skipped']:,} left out",
         "time": f"{seconds:.1f} s; work {work['worked']:.1f} s, predicted {work['predicted']:.1f} s",
-        "on AWS": f"{dollars:.2g} USD: {note}",
+        "on AWS": "{dollars:.2g} USD: {note}".format(**cost),
         "written": f"{OUT.name}/report.html, {OUT.name}/map.json",
     }
     print_summary(console, rows)
+
+
+def report_of(stack: MapStack) -> tuple[dict[str, Any], dict[str, Any], bytes]:
+    """Return the manifest of the job that has run, its cost on AWS as reports take it, and its report."""
+    manifest = json.loads(stack.s3.get_object(Bucket=BUCKET, Key="frames/_manifest.json")["Body"].read())
+    dollars, note = job_cost(manifest, MEMORY_MB)
+    cost = {"dollars": dollars, "note": note}
+    return manifest, cost, write_report(manifest, s3_read(stack.s3), cost=cost)
 
 
 if __name__ == "__main__":
