@@ -150,18 +150,25 @@ def status(options: Any, report: Reporter) -> None:
 
 
 def prune(options: Any, report: Reporter) -> None:
-    """Delete images that no version of any function runs."""
+    """Delete versions that nobody needs, and images that no version of any function runs."""
     from deploy import retention
 
     account = _account(options, report)
     repository = _repository(account, options)
-    youngest = timedelta(seconds=options.younger)
-    plan = retention.plan(account, repository, options.keep, youngest, datetime.now(UTC))
+    keeping = retention.Keeping(options.keep, timedelta(seconds=options.younger), datetime.now(UTC))
+    plan = retention.plan(account, repository, keeping)
     report.show(retention.table(plan))
-    if plan.unneeded and not (options.yes or options.dry_run):
-        _confirm(f"Delete {len(plan.unneeded)} images for good?")
-    gone = retention.delete(account, report, repository, plan) if plan.unneeded else []
-    report.result(retention.document(plan, gone), f"{len(gone)} images deleted, {len(plan.kept)} kept")
+    gone = retention.Deleted()
+    if plan.versions or plan.unneeded:
+        if options.other_accounts != "checked":
+            retention.require_seen(account, repository)
+        if not (options.yes or options.dry_run):
+            _confirm(f"Delete {plan} for good?")
+        gone = retention.delete(account, report, repository, plan, keeping)
+    versions = f"{len(gone.versions)} versions and " if gone.versions else ""
+    report.result(
+        retention.document(plan, gone), f"{versions}{len(gone.images)} images deleted, {len(plan.kept)} images kept"
+    )
 
 
 def logs(options: Any, report: Reporter) -> None:

@@ -165,13 +165,21 @@ def parser() -> _Parser:
     _function_options(status)
     status.add_argument("--all", action="store_true", help="every version, not only those of aliases")
 
-    prune = command("prune", "delete images of a repository that no version of any function runs")
+    prune = command(
+        "prune", "delete versions that nobody needs, and images of a repository that no version of any function runs"
+    )
     prune.add_argument("--repository", required=True, type=arguments.repository, metavar="NAME", help="name or URI")
     prune.add_argument(
         "--keep", type=arguments.within(0, 10**6, "images"), required=True, metavar="N", help="keep the newest N"
     )
     prune.add_argument(
         "--younger", type=arguments.duration, default=86400, metavar="TIME", help="keep younger ones (1d)"
+    )
+    prune.add_argument(
+        "--other-accounts",
+        choices=("refuse", "checked"),
+        default="refuse",
+        help="checked: no function of another account that may pull runs what is deleted",
     )
     prune.add_argument("--yes", action="store_true", help="do not ask")
 

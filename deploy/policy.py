@@ -90,10 +90,12 @@ class Scope:
 
     def prune(self) -> dict[str, Any]:
         """Return the policy for `prune`, which reads every function of the account and region."""
-        images = actions_of("ecr", "BatchDeleteImage BatchGetImage DescribeImages DescribeRepositories")
+        images = "BatchDeleteImage BatchGetImage DescribeImages DescribeRepositories GetRepositoryPolicy"
+        functions = "DeleteFunction GetFunction GetPolicy ListAliases ListEventSourceMappings ListFunctions "
+        functions += "ListProvisionedConcurrencyConfigs"
         return document(
-            allow("Images", images, self._repository_arn),
-            allow("Functions", actions_of("lambda", "GetFunction ListFunctions"), "*"),
+            allow("Images", actions_of("ecr", images), self._repository_arn),
+            allow("Functions", actions_of("lambda", functions), "*"),
         )
 
     def observe(self) -> dict[str, Any]:

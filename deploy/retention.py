@@ -1,4 +1,4 @@
-"""Deleting images of a repository, but none that a version of a function of the account and region runs.
+"""Deleting what nobody needs: versions that `deploy` published, and images of a repository that no version runs.
 
 An alias points to versions, so it cannot run any other image. Everything that belongs to an image that stays (children
 of an index, signatures) stays with it; so do new images, which may be on their way to a function.
@@ -7,32 +7,78 @@ of an index, signatures) stays with it; so do new images, which may be on their 
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from fnmatch import fnmatchcase
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.table import Table
 
-from deploy.aws import Account
+from deploy.aws import Account, tolerated
 from deploy.console import Reporter
-from deploy.errors import AwsRefusedError, FunctionNotFoundError
+from deploy.errors import AwsRefusedError, FunctionNotFoundError, UsageError
 from deploy.registry.ecr import MAX_IMAGES_AT_ONCE, Repository, StoredImage
 from deploy.registry.upload import short
-from deploy.release import function
+from deploy.release import alias, function
+from deploy.release.versions import aliases
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr.type_defs import ImageFailureTypeDef
 
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_MODIFIED: Final = "%Y-%m-%dT%H:%M:%S.%f%z"
+
+
+@dataclass(frozen=True)
+class Use:
+    """A version of a function, or $LATEST, and the digest of the image that it runs."""
+
+    function: str
+    version: str
+    digest: str
+    description: str = field(default="", compare=False)
+    modified: str = field(default="", compare=False)
+
+    @property
+    def is_ours(self) -> bool:
+        """True if `deploy` published it."""
+        return self.version.isdecimal() and self.description.startswith(alias.MARK)
+
+    @property
+    def order(self) -> tuple[str, int]:
+        """Key of an order by function and version."""
+        return self.function, int(self.version)
+
 
 @dataclass(frozen=True)
 class Plan:
-    """Images that stay, with the reason, and images that nobody needs; newest first."""
+    """Versions to delete; images that stay, with the reason, and images that nobody needs then, newest first."""
 
+    versions: tuple[Use, ...]
     kept: tuple[tuple[StoredImage, str], ...]
     unneeded: tuple[StoredImage, ...]
     relations: Relations = field(repr=False)
+
+    def __str__(self) -> str:
+        images = f"{len(self.unneeded)} images"
+        return f"{len(self.versions)} versions and {images}" if self.versions else images
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """Rules beside what is in use: the `newest` images and versions stay, and everything younger than `youngest`.
+
+    The number counts for each function's versions, and for each alias's history.
+    """
+
+    newest: int
+    youngest: timedelta
+    now: datetime
 
 
 class Relations:
@@ -74,19 +120,23 @@ class Relations:
                 left.append(other)
 
 
-def plan(account: Account, repository: Repository, keep: int, youngest: timedelta, now: datetime) -> Plan:
-    """Keep images in use, the `keep` newest ones that stand alone, and those that are younger than `youngest`.
+def plan(account: Account, repository: Repository, keeping: Keeping) -> Plan:
+    """Keep images in use, the newest ones that stand alone, and young ones; see `Keeping`.
 
     The images are listed before the functions are: one that is pushed and deployed meanwhile is not in the list.
     """
     images = sorted(repository.images(), key=lambda image: image.pushed, reverse=True)
     relations = Relations(_documents(repository, [image.digest for image in images]))
-    newest = [image.digest for image in images if relations.stands_alone(image.digest)][:keep]
-    reasons = dict.fromkeys(newest, f"one of the {keep} newest")
-    reasons |= {image.digest: f"younger than {youngest}" for image in images if now - image.pushed < youngest}
-    reasons |= _used(account)
+    newest = [image.digest for image in images if relations.stands_alone(image.digest)][: keeping.newest]
+    uses = list(_uses(account, {image.digest for image in images}))
+    versions = tuple(sorted(_unneeded_versions(account, uses, keeping), key=lambda use: use.order))
+    reasons = dict.fromkeys(newest, f"one of the {keeping.newest} newest")
+    youngest = keeping.youngest
+    reasons |= {image.digest: f"younger than {youngest}" for image in images if keeping.now - image.pushed < youngest}
+    reasons |= {use.digest: f"in use: {use.function} {use.version}" for use in uses if use not in versions}
     relations.keep(reasons)
     return Plan(
+        versions=versions,
         kept=tuple((image, reasons[image.digest]) for image in images if image.digest in reasons),
         unneeded=tuple(image for image in images if image.digest not in reasons),
         relations=relations,
@@ -98,38 +148,155 @@ def _documents(repository: Repository, digests: list[str]) -> dict[str, Any]:
     return {digest: document for digest, document in parsed.items() if isinstance(document, dict)}
 
 
-def _used(account: Account) -> dict[str, str]:
-    """Return every digest that a version of a function runs, with that version's name.
+def _uses(account: Account, digests: set[str]) -> Iterator[Use]:
+    """Yield every version of a function that runs one of these images.
 
-    Raises AwsRefusedError if Lambda does not name a version's image.
+    A version's CodeSha256 is its image's digest. Lambda's documentation does not promise that, so a function none of
+    whose versions runs an image known here is asked which one it runs. Raises AwsRefusedError if it does not say.
     """
-    used = {}
-    for page in account.functions.get_paginator("list_functions").paginate(FunctionVersion="ALL"):
-        for item in page["Functions"]:
-            if item.get("PackageType") != "Image":
-                continue
-            name, version = item["FunctionName"], item["Version"]
-            try:
-                seen = function.read(account.functions, name, version)
-            except FunctionNotFoundError:  # deleted since it was listed
-                continue
-            if not seen.digest:
-                raise AwsRefusedError(
-                    f"Lambda does not say which image version {version} of {name} runs, so it may be any",
-                    then="delete that version or function, or deploy to it; then prune again",
-                )
-            used[seen.digest] = f"in use: {name} {version}"
-    return used
+    pages = account.functions.get_paginator("list_functions").paginate(FunctionVersion="ALL")
+    listed = [item for page in pages for item in page["Functions"] if item.get("PackageType") == "Image"]
+    for _, group in groupby(sorted(listed, key=lambda item: item["FunctionName"]), lambda item: item["FunctionName"]):
+        items = list(group)
+        holds = any(f"sha256:{item.get('CodeSha256')}" in digests for item in items) or _asked(account, items[0]) in {
+            None,
+            f"sha256:{items[0].get('CodeSha256')}",
+        }
+        for item in items:
+            code = item.get("CodeSha256") or ""
+            digest = f"sha256:{code}" if holds and _SHA256.fullmatch(code) else _asked(account, item)
+            if digest in digests:
+                place = (item["FunctionName"], item["Version"], digest)
+                yield Use(*place, item.get("Description", ""), item.get("LastModified", ""))
 
 
-def delete(account: Account, report: Reporter, repository: Repository, plan: Plan) -> list[str]:
-    """Delete the images that nobody needs, except those in use since the plan was made; return the deleted digests.
+def _asked(account: Account, item: Mapping[str, Any]) -> str | None:
+    """Return the digest that a version runs; None if it was deleted since it was listed."""
+    name, version = item["FunctionName"], item["Version"]
+    try:
+        digest = function.read(account.functions, name, version).digest
+    except FunctionNotFoundError:
+        return None
+    if not digest:
+        raise AwsRefusedError(
+            f"Lambda does not say which image version {version} of {name} runs, so it may be any",
+            then="delete that version or function, or deploy to it; then prune again",
+        )
+    return digest
 
-    Raises AwsRefusedError if ECR keeps one, after all others are deleted.
+
+def _unneeded_versions(account: Account, uses: Sequence[Use], keeping: Keeping) -> Iterator[Use]:
+    """Yield the versions that `deploy` published and nobody needs any more."""
+    ours = sorted((use for use in uses if use.is_ours), key=lambda use: use.order)
+    triggered: set[str] | None = None
+    for name, group in groupby(ours, lambda use: use.function):
+        old = [use for use in list(group)[: -keeping.newest or None] if _is_old(use, keeping)]
+        if not old:
+            continue
+        if triggered is None:
+            pages = account.functions.get_paginator("list_event_source_mappings").paginate()
+            triggered = {item.get("FunctionArn", "") for page in pages for item in page["EventSourceMappings"]}
+        needed = _needed(account, name, triggered, keeping.newest)
+        yield from (use for use in old if use.version not in needed and not _is_shared(account, use))
+
+
+def _is_old(use: Use, keeping: Keeping) -> bool:
+    try:
+        return keeping.now - datetime.strptime(use.modified, _MODIFIED) >= keeping.youngest
+    except ValueError:
+        return False
+
+
+def _needed(account: Account, name: str, triggered: set[str], newest: int) -> set[str]:
+    """Return the versions that aliases, their latest history, triggers or provisioned concurrency need."""
+    needed = {arn.rpartition(":")[2] for arn in triggered if f":function:{name}:" in arn}
+    for state in aliases(account, name).values():
+        needed |= {state.version, *state.weights, *state.history[:newest]}
+    pages = account.functions.get_paginator("list_provisioned_concurrency_configs").paginate(FunctionName=name)
+    for page in pages:
+        needed |= {item["FunctionArn"].rpartition(":")[2] for item in page["ProvisionedConcurrencyConfigs"]}
+    return needed
+
+
+def _is_shared(account: Account, use: Use) -> bool:
+    """Return whether the version has a policy of its own, by which others may invoke it."""
+    with tolerated("ResourceNotFoundException"):
+        return bool(account.functions.get_policy(FunctionName=use.function, Qualifier=use.version)["Policy"])
+    return False
+
+
+def require_seen(account: Account, repository: Repository) -> None:
+    """Raises UsageError if functions of other accounts may run these images: no reading of this one shows them."""
+    text = ""
+    with tolerated("RepositoryPolicyNotFoundException"):
+        text = account.images.get_repository_policy(repositoryName=repository.name)["policyText"]
+    statements = json.loads(text or "{}").get("Statement", [])
+    others = sorted(set().union(*(_others(one, repository.arn.split(":")[4]) for one in _listed(statements))))
+    if others:
+        raise UsageError(
+            f"the policy of {repository.name} lets {', '.join(others)} pull, whose functions cannot be seen from here",
+            then="see which images they run, then --other-accounts checked",
+            accounts=others,
+        )
+
+
+def _others(statement: Mapping[str, Any], own: str) -> set[str]:
+    """Return the other accounts that a statement lets pull."""
+    actions = [str(action).lower() for action in _listed(statement.get("Action", "*"))]
+    if statement.get("Effect") != "Allow" or not any(fnmatchcase("ecr:batchgetimage", action) for action in actions):
+        return set()
+    principal = statement.get("Principal", "*")
+    named = set(re.findall(r"\b\d{12}\b", json.dumps([principal, statement.get("Condition", {})])))
+    anyone = "*" in _listed(principal.get("AWS", []) if isinstance(principal, dict) else principal)
+    return {"any account"} if anyone and not named else named - {own}
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    """Return a list: IAM's JSON leaves the brackets out around a single value."""
+    return value if isinstance(value, list) else [value]
+
+
+def delete(account: Account, report: Reporter, repository: Repository, plan: Plan, keeping: Keeping) -> Deleted:
+    """Delete what nobody needs, except what came into use since the plan was made.
+
+    Raises AwsRefusedError if ECR keeps an image, after all others are deleted.
     """
-    spared = _used(account)
+    versions = _delete_versions(account, report, repository, plan, keeping)
+    uses = _uses(account, {image.digest for image, _ in plan.kept} | {image.digest for image in plan.unneeded})
+    spared = {use.digest: "in use" for use in uses if use not in versions}
     plan.relations.keep(spared)
     left = [image.digest for image in plan.unneeded if image.digest not in spared]
+    return Deleted(versions, _delete_images(account, report, repository, left))
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """Versions and digests of images that are gone."""
+
+    versions: list[Use] = field(default_factory=list)
+    images: list[str] = field(default_factory=list)
+
+
+def _delete_versions(
+    account: Account, report: Reporter, repository: Repository, plan: Plan, keeping: Keeping
+) -> list[Use]:
+    """Delete the versions of the plan that still are unneeded, and that run this repository's images."""
+    gone: list[Use] = []
+    for name, group in groupby(plan.versions, lambda use: use.function):
+        with report.step(f"Delete versions of {name}") as note:
+            numbers = []
+            for use in _unneeded_versions(account, list(group), replace(keeping, newest=0)):
+                with suppress(FunctionNotFoundError), tolerated("ResourceConflictException"):
+                    seen = function.read(account.functions, name, use.version)
+                    if f"/{repository.name}@" in seen.image_uri:
+                        account.functions.delete_function(FunctionName=name, Qualifier=use.version)
+                        gone.append(use)
+                        numbers.append(use.version)
+            note(", ".join(numbers) or "none any more")
+    return gone
+
+
+def _delete_images(account: Account, report: Reporter, repository: Repository, left: list[str]) -> list[str]:
     gone: list[str] = []
     while left:
         refused: list[ImageFailureTypeDef] = []
@@ -152,14 +319,20 @@ def delete(account: Account, report: Reporter, repository: Repository, plan: Pla
     return gone
 
 
-def document(plan: Plan, gone: list[str]) -> dict[str, Any]:
-    """Return the kept and the deleted images for `--json`."""
+def document(plan: Plan, gone: Deleted) -> dict[str, Any]:
+    """Return the kept and the deleted versions and images for `--json`."""
     return {
         "kept": [{"digest": image.digest, "tags": list(image.tags), "why": why} for image, why in plan.kept],
         "unneeded": [{"digest": image.digest, "tags": list(image.tags)} for image in plan.unneeded],
-        "deleted": gone,
-        "bytes": sum(image.size_bytes for image in plan.unneeded if image.digest in gone),
+        "unneeded_versions": [_of_version(use) for use in plan.versions],
+        "deleted": gone.images,
+        "deleted_versions": [_of_version(use) for use in gone.versions],
+        "bytes": sum(image.size_bytes for image in plan.unneeded if image.digest in gone.images),
     }
+
+
+def _of_version(use: Use) -> dict[str, str]:
+    return {"function": use.function, "version": use.version, "digest": use.digest}
 
 
 def table(plan: Plan) -> Table:
@@ -168,6 +341,9 @@ def table(plan: Plan) -> Table:
     for column in ("", "image", "tags", "pushed", "size", "why"):
         folds = column in {"tags", "why"}
         shown.add_column(column, justify="right" if column == "size" else "left", overflow="fold", no_wrap=not folds)
+    for use in plan.versions:
+        version = f"version {use.version} of {use.function}"
+        shown.add_row("delete", short(use.digest), version, use.modified[:16].replace("T", " "), "", "", style="red")
     rows = [("keep", image, why) for image, why in plan.kept] + [("delete", image, "") for image in plan.unneeded]
     for what, image, why in rows:
         shown.add_row(

@@ -1,6 +1,6 @@
 """An alias: the version that gets the traffic, and during a canary another that gets a share.
 
-Lambda keeps no history of an alias, so a version's description names the version before it.
+Lambda keeps no history of an alias, so the end of its description names the versions that it was at, newest first.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ from deploy.release.function import LATEST
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
+MARK: Final = "ecr_push sha256:"
+"""Beginning of the descriptions of the versions that this tool publishes."""
 _AFTER: Final = re.compile(r"\bafter version (\d+)\b")
+_HISTORY: Final = re.compile(r"(?:^|; )versions (\d+(?:, \d+)*)$")
 _MAX_DESCRIPTION_CHARS: Final = 256
 _LOOK_SECONDS: Final = 2
 
@@ -30,6 +33,37 @@ class AliasState:
     version: str
     weights: Mapping[str, float] = field(default_factory=dict)
     revision: str = field(default="", compare=False)
+    description: str = field(default="", compare=False)
+
+    @property
+    def history(self) -> list[str]:
+        """Versions that had the traffic before, newest first, as far as this tool moved the alias or found it there."""
+        found = _HISTORY.search(self.description)
+        known = found[1].split(", ") if found else []
+        return known[1:] if known[:1] == [self.version] else known
+
+    def on_to(self, version: str) -> AliasState:
+        """Return the state after a move to a version, which remembers where this one was."""
+        return self._described(version, [self.version, *self.history] if self.version.isdecimal() else self.history)
+
+    def back_to(self, version: str) -> AliasState:
+        """Return the state after a way back to a version, which forgets everything after it."""
+        before = self.history
+        if version == self.version:
+            return self._described(version, before)
+        if before and version not in before:
+            return self.on_to(version)
+        return self._described(version, before[before.index(version) + 1 :] if before else [])
+
+    def _described(self, version: str, before: list[str]) -> AliasState:
+        theirs = _HISTORY.sub("", self.description)
+        known = [version, *before]
+        while known:
+            text = "; ".join(filter(None, (theirs, f"versions {', '.join(known)}")))
+            if len(text) <= _MAX_DESCRIPTION_CHARS:
+                return AliasState(version, description=text)
+            known.pop()
+        return AliasState(version, description=theirs)
 
     def __str__(self) -> str:
         shares = "".join(f", {weight:.0%} to version {version}" for version, weight in self.weights.items())
@@ -39,7 +73,9 @@ class AliasState:
 def state(answer: Mapping[str, Any]) -> AliasState:
     """Parse the answer to GetAlias, CreateAlias or UpdateAlias, or an item of ListAliases."""
     weights = (answer.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
-    return AliasState(answer["FunctionVersion"], dict(weights), answer.get("RevisionId", ""))
+    return AliasState(
+        answer["FunctionVersion"], dict(weights), answer.get("RevisionId", ""), answer.get("Description", "")
+    )
 
 
 def read(functions: LambdaClient, function: str, name: str) -> AliasState | None:
@@ -52,6 +88,7 @@ def read(functions: LambdaClient, function: str, name: str) -> AliasState | None
 def write(functions: LambdaClient, function: str, name: str, wanted: AliasState, revision: str | None) -> AliasState:
     """Send the traffic as wanted: `revision` is the alias's last known one, or None to create the alias."""
     place: Any = {"FunctionName": function, "Name": name, "FunctionVersion": wanted.version}
+    place |= {"Description": wanted.description}
     if revision is None:
         return state(functions.create_alias(**place))
     routing: Any = {"AdditionalVersionWeights": dict(wanted.weights)}
@@ -61,11 +98,11 @@ def write(functions: LambdaClient, function: str, name: str, wanted: AliasState,
 def description(digest: str, before: AliasState | None) -> str:
     """Return the description of a version that takes over from the alias's former one."""
     after = f" after version {before.version}" if before and before.version != LATEST else ""
-    return f"ecr_push {digest}{after}"[:_MAX_DESCRIPTION_CHARS]
+    return f"{MARK}{digest.removeprefix('sha256:')}{after}"[:_MAX_DESCRIPTION_CHARS]
 
 
 def version_before(text: str) -> str | None:
-    """Return the version that a version with this description took over from."""
+    """Return the version that a version with this description took over from when it was published."""
     found = _AFTER.search(text)
     return found[1] if found else None
 

@@ -144,9 +144,9 @@ class AliasTransaction:
         with self._report.step(f"Ask {self._function}:{qualifier}") as note:
             note(smoke.run(self._account, self._function, qualifier, asked, version))
 
-    def _move(self, version: str) -> None:
-        with self._report.step(f"Move alias {self._alias_move.name} to version {version}"):
-            self._alias_move.send(AliasState(version))
+    def _move(self, wanted: AliasState) -> None:
+        with self._report.step(f"Move alias {self._alias_move.name} to version {wanted.version}"):
+            self._alias_move.send(wanted)
             self._moved = True
 
     def _read_back(self) -> None:

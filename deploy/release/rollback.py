@@ -53,13 +53,18 @@ class Rollback(AliasTransaction):
         return found
 
     def _previous(self) -> str:
-        """Return the version before; during a canary, the version that gets the rest of the traffic."""
+        """Return what the alias was at before; during a canary, the version that gets the rest of the traffic.
+
+        An alias without a history was moved by an older tool, which wrote it into the version.
+        """
         if self.before.weights:
             return self.before.version
+        if self.before.history:
+            return self.before.history[0]
         current = function.read(self._account.functions, self._function, self.before.version)
         number = version_before(current.description)
         if number is None:
-            raise self._impossible(f"version {self.before.version} does not say which version was before it")
+            raise self._impossible(f"nothing says which version was live before version {self.before.version}")
         return number
 
     def _unusable(self, found: FunctionState) -> str:
@@ -105,5 +110,5 @@ class Rollback(AliasTransaction):
 
     def move_alias(self, version: str) -> None:
         """Move the alias and read it back."""
-        self._move(version)
+        self._move(self.before.back_to(version))
         self._read_back()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -180,7 +180,7 @@ class Release(AliasTransaction):
                     then="end it: `ecr_push.py rollback`",
                 )
             self._report.say(f"  a canary of this image was left under way ({self.before}): it is started again")
-            self._alias_move.before = AliasState(self.before.version)
+            self._alias_move.before = replace(self.before, weights={})
 
     def update(self, image_uri: str) -> None:
         """Give $LATEST the image (by digest) and the settings; the function is made if it is missing."""
@@ -215,7 +215,7 @@ class Release(AliasTransaction):
             self._report.say("  no canary: there is no other version to share the traffic with")
             return
         self._report.say(f"  {asked.weight:.0%} of {self._alias_move.name} goes to version {self.version}")
-        self._alias_move.send(AliasState(self.before.version, {self.version: asked.weight}))
+        self._alias_move.send(replace(self.before, weights={self.version: asked.weight}))
         with self._report.step(f"Watch version {self.version} for {asked.seconds} s") as note:
             note(self._watch(asked))
 
@@ -238,7 +238,7 @@ class Release(AliasTransaction):
 
     def move_alias(self) -> None:
         """Give the version all traffic."""
-        self._move(self.version)
+        self._move((self.before or AliasState(LATEST)).on_to(self.version))
 
     def check_alias(self, asked: Smoke | None) -> None:
         """Wait for the alias's provisioned concurrency, run the smoke test through the alias, and read it back."""

@@ -30,6 +30,8 @@ def made(call: Call, version: str) -> Any:
     for name in ("Qualifier", "FunctionVersion"):
         if name in parameters and parameters[name] == version:
             parameters[name] = "NEW"
+    if version and "Description" in parameters:
+        parameters["Description"] = parameters["Description"].replace(f"versions {version}", "versions NEW")
     weights = parameters.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
     if version in weights:
         weights["NEW"] = weights.pop(version)

@@ -116,6 +116,12 @@ def without_version_1(aws: StrictAws) -> None:
     aws.do("DeleteFunction", FunctionName="frames", Qualifier="1")
 
 
+def with_old_versions(aws: StrictAws) -> None:
+    """As `function`, and version 3 is live."""
+    function(aws)
+    aws.release("frames", aws.put_image(), "live")
+
+
 def with_a_bad_answer(aws: StrictAws) -> None:
     function(aws)
     aws.answer(fails_when_live)
@@ -165,7 +171,7 @@ SCENARIOS: Final[dict[str, dict[str, Scenario]]] = {
     },
     "prune": {
         "prune": Scenario(
-            function, lambda _, __: ("prune", "--repository", "app", "--keep", "0", "--younger", "0s", "--yes")
+            with_old_versions, lambda _, __: ("prune", "--repository", "app", "--keep", "0", "--younger", "0s", "--yes")
         )
     },
     "observe": {
@@ -223,8 +229,14 @@ MISSED: Final[dict[str, dict[str, str]]] = {
         "ecr:BatchGetImage": "prune",
         "ecr:DescribeImages": "prune",
         "ecr:DescribeRepositories": "prune",
+        "ecr:GetRepositoryPolicy": "prune",
+        "lambda:DeleteFunction": "prune",
         "lambda:GetFunction": "prune",
+        "lambda:GetPolicy": "prune",
+        "lambda:ListAliases": "prune",
+        "lambda:ListEventSourceMappings": "prune",
         "lambda:ListFunctions": "prune",
+        "lambda:ListProvisionedConcurrencyConfigs": "prune",
     },
     "observe": {
         "ecr:DescribeImages": "status",

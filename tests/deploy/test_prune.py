@@ -161,6 +161,7 @@ def test_archived_images_are_deleted_too_though_ecr_stumbles(aws: StrictAws, tri
 def test_nothing_is_deleted_where_lambda_does_not_say_what_runs(aws: StrictAws, trial: Trial) -> None:
     put(aws, 9)
     aws.make_function("frames", put(aws, 9))
+    aws.set_state("frames", "1", CodeSha256="")
     with aws.rule(Change(lambda answer: answer["Code"].pop("ResolvedImageUri")), "GetFunction", {"Qualifier": "1"}):
         aws.store.functions["frames"].version("1").code["ImageUri"] = f"{aws.ecr_state.host}/app:v1"
         ended = trial.fails(AwsRefusedError, *PRUNE, "--keep", "0", "--yes")
@@ -200,7 +201,7 @@ def test_on_a_terminal_it_is_asked(aws: StrictAws, tool: Tool, keys: str, code: 
 
 def test_nothing_to_delete_is_not_asked_about(aws: StrictAws, trial: Trial) -> None:
     put(aws, 9)
-    assert "0 images deleted, 1 kept" in trial.succeeds(*PRUNE, "--keep", "1").out
+    assert "0 images deleted, 1 images kept" in trial.succeeds(*PRUNE, "--keep", "1").out
     assert aws.changes() == []
 
 
@@ -208,7 +209,7 @@ def test_a_dry_run_deletes_nothing_and_asks_nothing(aws: StrictAws, trial: Trial
     put(aws, 9)
     shown = trial.succeeds(*PRUNE, "--keep", "0", "--dry-run").out
     assert "would ecr:BatchDeleteImage" in shown
-    assert shown.endswith("nothing was changed; the real run would end like this:\n1 images deleted, 0 kept\n")
+    assert shown.endswith("nothing was changed; the real run would end like this:\n1 images deleted, 0 images kept\n")
     assert aws.changes() == []
 
 

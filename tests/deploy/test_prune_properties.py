@@ -129,12 +129,13 @@ def needed(state: State) -> set[int]:
 def test_what_is_needed_stays_and_all_else_goes(account: StrictAws, clients: Account, state: State) -> None:
     made = make(account, state)
     repository = ecr.find(clients.images, "app")
-    plan = retention.plan(clients, repository, state.keep, timedelta(days=_YOUNG_DAYS), datetime.now(UTC))
+    keeping = retention.Keeping(state.keep, timedelta(days=_YOUNG_DAYS), datetime.now(UTC))
+    plan = retention.plan(clients, repository, keeping)
     used = needed(state)
     assert {image.digest for image, _ in plan.kept} == {made[number].digest for number in used}
     if state.meanwhile is not None:
         account.make_function("meanwhile", made[state.meanwhile])
-    gone = set(retention.delete(clients, Reporter(), repository, plan)) if plan.unneeded else set()
+    gone = set(retention.delete(clients, Reporter(), repository, plan, keeping).images) if plan.unneeded else set()
     there = {n for n, image in enumerate(made) if image.digest in account.ecr_state.repositories["app"].manifests}
     note(f"needed {used}, still there {there}")
     assert gone == {image.digest for n, image in enumerate(made) if n not in there}

@@ -59,7 +59,7 @@ def test_each_rollback_goes_to_the_version_that_was_live_before_until_there_is_n
     }
     assert live(aws) == ("1", {})
     ended = trial.fails(RollbackImpossibleError, *BACK)
-    assert "version 1 does not say which version was before it" in ended.err
+    assert "nothing says which version was live before version 1" in ended.err
     assert "--to VERSION goes to one that can run: 3, 2" in ended.err
 
 
@@ -209,3 +209,59 @@ def test_a_move_that_is_refused_for_good_leaves_the_alias(aws: StrictAws, trial:
         trial.fails(AwsUnavailableError, *BACK)
     trial.succeeds(*BACK)
     assert live(aws) == ("2", {})
+
+
+# The history of an alias.
+
+
+def test_a_rollback_goes_to_what_the_alias_was_at_whatever_the_versions_descriptions_say(
+    aws: StrictAws, trial: Trial, images: list[SampleImage]
+) -> None:
+    """Version 3 was published after version 2, but is deployed again after version 1."""
+    deploy = ("deploy", "--repository", "app", "--function", "frames", "--digest")
+    trial.succeeds(*BACK, "--to", "1")
+    trial.succeeds(*deploy, images[2].digest)
+    assert live(aws) == ("3", {})
+    trial.succeeds(*BACK)
+    assert live(aws) == ("1", {})
+
+
+def test_a_move_by_somebody_else_is_a_part_of_the_history(aws: StrictAws, trial: Trial) -> None:
+    deploy = ("deploy", "--repository", "app", "--function", "frames", "--digest")
+    aws.make_function("frames")
+    aws.do("UpdateAlias", FunctionName="frames", Name="live", Description="traffic of the web")
+    trial.succeeds(*deploy, aws.put_image().digest)
+    trial.succeeds(*deploy, aws.put_image().digest)
+    assert (
+        aws.do("GetAlias", FunctionName="frames", Name="live")["Description"] == "traffic of the web; versions 3, 2, 1"
+    )
+    aws.do("UpdateAlias", FunctionName="frames", Name="live", FunctionVersion="1")
+    trial.succeeds(*deploy, aws.put_image().digest)
+    assert live(aws) == ("4", {})
+    for expected in ("1", "3", "2"):
+        trial.succeeds(*BACK)
+        assert live(aws) == (expected, {})
+    assert aws.do("GetAlias", FunctionName="frames", Name="live")["Description"] == "traffic of the web; versions 2, 1"
+
+
+def test_a_deploy_that_fails_leaves_the_history_as_it_was(aws: StrictAws, trial: Trial) -> None:
+    aws.make_function("frames")
+    aws.do("UpdateAlias", FunctionName="frames", Name="live", Description="mine; versions 1, 7")
+    aws.answer(lambda asked: Answer({}, error="Unhandled" if asked.qualifier == "live" else ""))
+    digest = aws.put_image().digest
+    trial.fails(ReleaseUndoneError, "deploy", "--repository", "app", "--function", "frames", "--digest", digest)
+    assert aws.do("GetAlias", FunctionName="frames", Name="live")["Description"] == "mine; versions 1, 7"
+
+
+def test_a_long_history_forgets_its_oldest_and_a_long_description_stays(aws: StrictAws, trial: Trial) -> None:
+    aws.make_function("frames")
+    text = f"versions 1, {', '.join(str(number) for number in range(900, 1100))}"[:250].rpartition(",")[0]
+    aws.do("UpdateAlias", FunctionName="frames", Name="live", Description=text)
+    deploy = ("deploy", "--repository", "app", "--function", "frames", "--digest")
+    trial.succeeds(*deploy, aws.put_image().digest)
+    found = aws.do("GetAlias", FunctionName="frames", Name="live")["Description"]
+    assert found.startswith("versions 2, 1, 900, 901")
+    assert len(found) <= 256
+    aws.do("UpdateAlias", FunctionName="frames", Name="live", Description="x" * 250)
+    trial.succeeds(*deploy, aws.put_image().digest)
+    assert aws.do("GetAlias", FunctionName="frames", Name="live")["Description"] == "x" * 250

@@ -49,7 +49,7 @@ What was asked: aws.calls("Invoke", FunctionName="frames"): service, operation, 
                HeadManifest, GetManifest, PutManifest, ListTags.
 
 Stricter than AWS on purpose: an image of another architecture is refused by UpdateFunctionCode, not by the first start.
-Not there: layers, function URLs, event sources, reserved concurrency, publishing within an update, ECR's own calls for
+Not there: layers, function URLs, reserved concurrency, publishing within an update, events, ECR's own calls for
 uploads.
 """
 

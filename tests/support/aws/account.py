@@ -22,6 +22,7 @@ from tests.support.aws.invocations import Invocations
 from tests.support.aws.logs import Logs
 from tests.support.aws.messages import Reply, Request
 from tests.support.aws.metrics import Metrics
+from tests.support.aws.permissions import Permissions
 from tests.support.aws.protocols import Json, Protocol, Query, RestJson
 from tests.support.aws.registry import Registry
 from tests.support.aws.repositories import Repositories
@@ -61,8 +62,11 @@ class Account:
         functions = Functions(self._world, self.store, Sources(self.ecr_state), self._pace)
         versions = Versions(self._world, self.store, self._pace)
         aliases = Aliases(self.store, concurrency)
+        permissions = Permissions(self.store)
         self._apis = {
-            "lambda": self._api(RestJson("lambda"), functions, versions, aliases, concurrency, self.invocations),
+            "lambda": self._api(
+                RestJson("lambda"), functions, versions, aliases, concurrency, permissions, self.invocations
+            ),
             "ecr": self._api(Json("ecr"), Repositories(self.ecr_state), Images(self.ecr_state)),
             "logs": self._api(Json("logs"), self.logs),
             "cloudwatch": self._api(Json("cloudwatch"), self.metrics),

@@ -74,10 +74,11 @@ class RestJson(Protocol):
 
     def read(self, request: Request) -> tuple[OperationModel, dict[str, Any]]:
         for method, pattern, names, _, operation_name in self._routes:
+            operation = self.model.operation_model(operation_name)
+            fixed = operation.http["requestUri"].partition("?")[2]
             found = pattern.fullmatch(request.path) if method == request.method else None
-            if found:
+            if found and fixed in request.query:
                 in_path = {name: unquote(part) for name, part in zip(names, found.groups(), strict=True)}
-                operation = self.model.operation_model(operation_name)
                 return operation, self._parameters(operation, request, in_path)
         raise AwsError("UnknownOperationException", f"{request.method} {request.path} is no operation", 404)
 
@@ -86,6 +87,8 @@ class RestJson(Protocol):
         if shape is None:
             return {}
         query: dict[str, Any] = parse_qs(request.query, keep_blank_values=True)
+        for name in parse_qs(operation.http["requestUri"].partition("?")[2]):
+            del query[name]
         payload = shape.serialization.get("payload")
         found: dict[str, Any] = {}
         for name, member in shape.members.items():
@@ -175,11 +178,12 @@ def _body(operation: OperationModel, body: bytes) -> dict[str, Any]:
 
 def _route(template: str) -> tuple[re.Pattern[str], list[str], int]:
     """A pattern for the path, the names of its parts, and how much of it is literal."""
-    pieces = re.split(r"\{([^}]+)\}", template)
+    path, _, query = template.partition("?")
+    pieces = re.split(r"\{([^}]+)\}", path)
     names, literals = [name.rstrip("+") for name in pieces[1::2]], pieces[::2]
     groups = ["(.+)" if name.endswith("+") else "([^/]+)" for name in pieces[1::2]]
     pattern = "".join(part for pair in zip(map(re.escape, literals), [*groups, ""], strict=True) for part in pair)
-    return re.compile(pattern), names, sum(map(len, literals))
+    return re.compile(pattern), names, sum(map(len, literals)) + len(query)
 
 
 def _of_text(shape: Shape, texts: list[str]) -> Any:

@@ -12,7 +12,7 @@ from tests.support.aws.identities import Identity
 from tests.support.aws.shared_state import ACCOUNT, REGION
 
 _OTHER_NAMES: Final = {"Invoke": "InvokeFunction"}
-_OF_ALL: Final = {"GetAuthorizationToken", "ListFunctions", "DescribeRegistry"}
+_OF_ALL: Final = {"GetAuthorizationToken", "ListEventSourceMappings", "ListFunctions", "DescribeRegistry"}
 _OF_QUALIFIED: Final = {
     "Invoke",
     "DeleteProvisionedConcurrencyConfig",

@@ -88,7 +88,7 @@ class Version:
 
 @dataclass
 class Function:
-    """`aliases` are AliasConfigurations by name; `provisioned` is by qualifier."""
+    """`aliases` are AliasConfigurations by name; `provisioned` and `policies` are by qualifier."""
 
     name: str
     latest: Version
@@ -97,6 +97,7 @@ class Function:
     provisioned: dict[str, Provisioned] = field(default_factory=dict)
     next_number: int = 1
     tags: dict[str, str] = field(default_factory=dict)
+    policies: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def version(self, qualifier: str) -> Version:
         """Of a number, $LATEST or an alias, which is at its first version then. Raises AwsError."""

@@ -30,7 +30,12 @@ def test_a_release_updates_publishes_asks_moves_and_asks_again(scenario: Scenari
     description = f"ecr_push {scenario.image.digest} after version 1"
     assert scenario.asked("PublishVersion") == [{"Description": description}]
     assert scenario.asked("UpdateAlias") == [
-        {"Name": "live", "FunctionVersion": "2", "RoutingConfig": {"AdditionalVersionWeights": {}}}
+        {
+            "Name": "live",
+            "FunctionVersion": "2",
+            "Description": "versions 2, 1",
+            "RoutingConfig": {"AdditionalVersionWeights": {}},
+        }
     ]
     assert [asked["Qualifier"] for asked in scenario.asked("Invoke")] == ["2", "live"]
     assert scenario.alias() == ("2", {})
@@ -105,7 +110,7 @@ def test_an_alias_at_latest_is_never_live(scenario: Scenario) -> None:
 def test_an_alias_that_is_missing_is_made(scenario: Scenario) -> None:
     ended = scenario.deploy("--alias", "canary", "--json")
     assert ended.document["before"] is None
-    assert scenario.asked("CreateAlias") == [{"Name": "canary", "FunctionVersion": "2"}]
+    assert scenario.asked("CreateAlias") == [{"Name": "canary", "FunctionVersion": "2", "Description": "versions 2"}]
     assert scenario.alias("canary") == ("2", {})
     assert scenario.alias() == ("1", {})
     assert dict(ended.steps)["Read function frames"] == "alias canary: not there yet"

@@ -84,7 +84,7 @@ def test_a_version_that_names_none_before_it_is_refused(released: Scenario) -> N
     ended = released.rollback()
     assert ended.failure == (
         "RollbackImpossible",
-        "version 1 does not say which version was before it",
+        "nothing says which version was live before version 1",
         "--to VERSION goes to one that can run: 2",
     )
     assert ended.detail == {"candidates": ["2"]}
