@@ -189,9 +189,7 @@ def _prove(proof: Proof, built: str | None) -> None:
     places = {"videos": f"s3://{account.bucket}/videos/", "output": f"s3://{account.bucket}/job/"}
     job = {**places, **checks.JOB_FORM, "part_seconds": 1, "concurrency": JOB_CONCURRENCY}
     with proof.step("Run a job on Step Functions"):
-        manifest = account.run_job(
-            outputs["StateMachineArn"], {**job, "part_seconds": 1, "concurrency": JOB_CONCURRENCY}
-        )
+        manifest = account.run_job(outputs["StateMachineArn"], job)
     worked = manifest["seconds"]["worked"] / checks.JOB_VIDEOS
     for number in range(checks.JOB_VIDEOS):
         found = account.array(f"job/{number}.mp4.npy")
@@ -212,7 +210,7 @@ def _invoke(proof: Proof, here: dict[str, tuple[Any, float]]) -> None:
         billed.append(invoked.billed)
         array, seconds = here[what]
         proof.compared.append(checks.compare(what, array, account.array(key), seconds, invoked.seconds))
-        proof.facts["memory used"] = f"{invoked.used_mb:.0f} MB"
+        proof.facts["memory used"] = f"{invoked.used_mb:.0f} MB of {MEMORY_MB}"
     proof.dollars += invocation_cost(sum(billed) / 1000, MEMORY_MB, len(billed))
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import boto3
 import numpy as np
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 
 from deploy.registry import ecr
 from deploy.signals import postponed
@@ -124,12 +124,14 @@ class Account:
                 Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
                 OnFailure="DO_NOTHING",
             )
-        stack = self._settled_stack(self.name)
-        if stack["StackStatus"] != "CREATE_COMPLETE":
+        try:
+            self._wait_for("stack_create_complete")
+        except WaiterError as error:
             events = self.stacks.describe_stack_events(StackName=self.name)["StackEvents"]
             failed = [event for event in reversed(events) if event.get("ResourceStatus", "").endswith("_FAILED")]
             reasons = [f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason')}" for event in failed]
-            raise StackError("\n".join([f"the stack is {stack['StackStatus']}", *reasons]))
+            raise StackError("\n".join(["the stack could not be made", *(reasons or [str(error)])])) from error
+        stack = self.stacks.describe_stacks(StackName=self.name)["Stacks"][0]
         return {found["OutputKey"]: found["OutputValue"] for found in stack["Outputs"]}
 
     def invoke(self, event: dict[str, Any]) -> Invoked:
@@ -171,36 +173,35 @@ class Account:
     def remove(self) -> list[str]:
         """Remove all that a proof makes. Returns a line for each thing that is left: why, and the command for it."""
         place = f"--region {self.session.region_name}"
-        steps: dict[str, tuple[Callable[[], None], str]] = {
-            "the stack with its bucket": (
-                self._remove_stack,
-                f"aws s3 rm s3://{self.bucket} --recursive {place}; "
-                f"aws cloudformation delete-stack --stack-name {self.name} {place}",
-            ),
-            "the repository": (
-                lambda: self.client("ecr").delete_repository(repositoryName=self.name, force=True),
-                f"aws ecr delete-repository --repository-name {self.name} --force {place}",
-            ),
+        empty = f"aws s3 rm s3://{self.bucket} --recursive {place}"
+        steps: dict[str, Callable[[], None]] = {
+            f"{empty}; aws cloudformation delete-stack --stack-name {self.name} {place}": self._remove_stack,
+            f"aws ecr delete-repository --repository-name {self.name} --force {place}": self._remove_repository,
         }
         left = []
-        for what, (step, command) in steps.items():
+        for command, step in steps.items():
             try:
                 step()
-            except (*SDK_ERRORS, StackError) as error:
+            except SDK_ERRORS as error:
                 if not _is_missing(error):
-                    left.append(f"{what}, {self.name}: {error}\n    {command}")
+                    left.append(f"{error}\n    {command}")
         return left
+
+    def _remove_repository(self) -> None:
+        self.client("ecr").delete_repository(repositoryName=self.name, force=True)
 
     def _remove_stack(self) -> None:
         """Empty the bucket and delete the stack; again if the function wrote a last result in between."""
-        stack = self.stacks.describe_stacks(StackName=self.name)["Stacks"][0]
-        for _ in range(3):
+        self.stacks.describe_stacks(StackName=self.name)  # raises if there is none
+        for tries_left in (2, 1, 0):
             self._empty_bucket()
             self.stacks.delete_stack(StackName=self.name)
-            stack = self._settled_stack(stack["StackId"])
-            if stack["StackStatus"] == "DELETE_COMPLETE":
+            try:
+                self._wait_for("stack_delete_complete")
                 return
-        raise StackError(f"the stack is {stack['StackStatus']}: {stack.get('StackStatusReason')}")
+            except WaiterError:
+                if not tries_left:
+                    raise
 
     def _empty_bucket(self) -> None:
         try:
@@ -211,15 +212,9 @@ class Account:
             if not _is_missing(error):
                 raise
 
-    def _settled_stack(self, name: str) -> dict[str, Any]:
-        deadline = time.monotonic() + STACK_SECONDS
-        while True:
-            stack: dict[str, Any] = self.stacks.describe_stacks(StackName=name)["Stacks"][0]
-            if not stack["StackStatus"].endswith("_IN_PROGRESS"):
-                return stack
-            if time.monotonic() > deadline:
-                raise StackError(f"the stack is still {stack['StackStatus']} after {STACK_SECONDS} s")
-            time.sleep(POLL_SECONDS)
+    def _wait_for(self, event: str) -> None:
+        attempts = {"Delay": POLL_SECONDS, "MaxAttempts": int(STACK_SECONDS / POLL_SECONDS)}
+        self.stacks.get_waiter(event).wait(StackName=self.name, WaiterConfig=attempts)
 
 
 def _is_missing(error: Exception) -> bool:

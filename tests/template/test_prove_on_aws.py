@@ -163,7 +163,7 @@ def test_a_stack_that_cannot_be_made_says_why_and_is_removed(
     broken = template().replace("Resources:\n", refused, 1)
     monkeypatch.setattr(accounts, "template", lambda: broken)
     program.prove_and_remove(proof, BUILT)
-    assert "the stack is CREATE_FAILED\nRefused: " in proof.failure
+    assert "the stack could not be made\nRefused: " in proof.failure
     assert (proof.left, proof.status) == ([], 1)
 
 
