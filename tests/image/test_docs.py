@@ -16,6 +16,7 @@ from tests.support.pages import Block, every_block
 BUCKETS: Final = ("films", "results")
 KEYS: Final = ("clip.mp4", "2024/clip.mp4")
 EVENTS: Final = [block for block in every_block("json") if not block.mark]
+ANSWERS: Final = [block for block in every_block("json") if block.mark == "answer"]
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +42,23 @@ def test_an_event_or_a_job_of_a_page_is_carried_out(block: Block, films: Stack) 
         else:
             answer = films.invoke(document)
             assert "errorType" not in answer, (document, answer)
+
+
+@pytest.mark.parametrize("block", ANSWERS, ids=str)
+def test_an_answer_on_a_page_is_what_the_event_before_it_is_answered_with(block: Block, films: Stack) -> None:
+    """A page may leave members out."""
+    event = [each for each in EVENTS if each.page == block.page and each.line < block.line][-1].documents[-1]
+    answer = films.invoke(event)
+    assert block.documents == [shortened(answer, block.documents[0])]
+
+
+def shortened(answer: Any, shown: Any) -> Any:
+    """Return the members of the answer that are shown."""
+    if isinstance(shown, dict) and isinstance(answer, dict):
+        return {name: shortened(answer.get(name), value) for name, value in shown.items()}
+    if isinstance(shown, list) and isinstance(answer, list):
+        return [shortened(each, value) for each, value in zip(answer, shown, strict=False)]
+    return answer
 
 
 def run_job(stack: Stack, job: dict[str, Any]) -> dict[str, Any]:

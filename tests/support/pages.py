@@ -2,7 +2,7 @@
 
 The word behind a block's language says what tests do with it. Without one the block is carried out. `aws` is parsed, as
 it means AWS itself; `parsed` too, as it needs a network, an engine or packages that tests lack (`parsed=torch`).
-`upload` is a value of HWANG_ON_UPLOAD.
+`answer` is what the event before it is answered with, `upload` a value of HWANG_ON_UPLOAD.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-MARKS: Final = ("", "aws", "parsed", "upload")
+MARKS: Final = ("", "answer", "aws", "parsed", "upload")
 _BLOCK: Final = re.compile(r"^```(\w+)?(?: (\w+)(?:=[\w,]+)?)?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _MEASURED: Final = ("bench.md", "numbers.md", "robustness.md")
 
