@@ -193,7 +193,7 @@ def _as_json(value: object) -> str:
 
 
 class LayerLines:
-    """Progress as a line for each layer that has arrived."""
+    """Progress as a line for each layer that was sent."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
@@ -201,6 +201,6 @@ class LayerLines:
 
     def layer(self, id: str, status: LayerStatus, done: int, total: int) -> None:  # noqa: A002, ARG002
         """Write a line when the layer has arrived."""
-        if self._last.get(id) != status and status in ARRIVED:
+        if self._last.get(id) != status and status == "uploaded":
             self._say(f"  {id}  {ARRIVED[status]}" + (f"  {total / 1e6:.1f} MB" if total else ""))
         self._last[id] = status

@@ -29,9 +29,9 @@ def lines(account: Account, group: str, since_seconds: float, *, follow: bool, p
     start = max(int((time.time() - since_seconds) * 1000), 0)
     seen: dict[str, int] = {}
     while True:
-        events = [event for event in _events(account, group, start, pattern) if event["eventId"] not in seen]
+        events = [event for event in _events(account, group, start, pattern) if _identity(event) not in seen]
         for event in sorted(events, key=lambda event: event["timestamp"]):
-            seen[event["eventId"]] = event["timestamp"]
+            seen[_identity(event)] = event["timestamp"]
             moment = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
             yield Line(moment, event.get("logStreamName", ""), event["message"].rstrip("\n"))
         if not follow:
@@ -39,6 +39,11 @@ def lines(account: Account, group: str, since_seconds: float, *, follow: bool, p
         start = max([start, *(stamp - _LATE_MS for stamp in seen.values())])
         seen = {identity: stamp for identity, stamp in seen.items() if stamp >= start}
         time.sleep(_LOOK_SECONDS)
+
+
+def _identity(event: Any) -> str:
+    """Return the event's id, or all of it: emulators leave the id out."""
+    return str(event.get("eventId") or event)
 
 
 def _events(account: Account, group: str, start: int, pattern: str) -> Iterator[Any]:

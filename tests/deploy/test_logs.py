@@ -7,13 +7,14 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
 from deploy.errors import FunctionNotFoundError, StoppedError
 from tests.deploy.tool import MAX_SECONDS
 from tests.deploy.trial import Trial
-from tests.support.aws import StrictAws
+from tests.support.aws import Change, StrictAws
 
 LOGS = ("logs", "--function", "frames")
 GROUP = "/aws/lambda/frames"
@@ -89,6 +90,17 @@ def test_a_function_that_was_never_asked_has_no_log_yet(trial: Trial) -> None:
 
 def test_a_function_that_is_missing_is_told(trial: Trial) -> None:
     assert "function films is not there" in trial.fails(FunctionNotFoundError, "logs", "--function", "films").err
+
+
+def test_an_emulator_may_leave_the_ids_of_lines_out(aws: StrictAws, trial: Trial) -> None:
+    append(aws, "one", "one", "two")
+
+    def forget(answer: dict[str, Any]) -> None:
+        for event in answer["events"]:
+            del event["eventId"]
+
+    with aws.rule(Change(forget), "FilterLogEvents"):
+        assert texts(trial.succeeds(*LOGS).out) == ["one", "one", "two"]
 
 
 @contextmanager
