@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-map check lint unit template decoder image-tests deploy-tests cloud map browser images test test-long
+.PHONY: help demo demo-deploy demo-map check lint unit template decoder image-tests deploy-tests cloud map browser images test test-long
 .PHONY: slowest soak fuzz measure pictures bench image bundle layer wheel smoke reproduce rehearse base-report prove-on-aws release-files
 .PHONY: components engine bump cve lock down clean
 
@@ -33,6 +33,11 @@ demo: announce engine venv ## build the image, run it here, and take frames out 
 	@local/image.sh cloud hwang-lambda:cloud
 	@local/image.sh function $(IMAGE)
 	@$(PYTHON) -m local.demo
+
+demo-deploy: announce engine venv ## docs/first-deploy.md on this machine: push, deploy, break, roll back, prune (PICTURE=file.svg)
+	@local/image.sh cloud hwang-lambda:cloud
+	@local/image.sh function $(IMAGE)
+	@$(PYTHON) -m local.demo_deploy $(if $(PICTURE),--picture $(PICTURE))
 
 demo-map: announce engine venv ## forty videos through Step Functions and Lambda, emulated here; ends with a report to look at
 	@local/image.sh cloud hwang-lambda:cloud

@@ -84,12 +84,17 @@ class Rehearsal:
             process.stdin.write(stdin)
             process.stdin.close()
             for line in process.stdout:
-                self._line(line.rstrip().replace(str(ROOT) + "/", "").replace(sys.executable, "python"))
+                self._line(line.rstrip().replace(sys.executable, "python").replace(f"{ROOT}/", ""))
         if process.returncode != code:
             raise StackError(f"{shown} ended with {process.returncode}, not {code}")
 
+    def picture(self) -> str:
+        """Return the screen as SVG."""
+        return self.screen.export_svg(title="ecr-push", code_format=SVG, unique_id="deploy", clear=False)
+
     def _line(self, text: str) -> None:
-        line = Text(text, COLORS.get(text[:1], ""))
+        line = Text(text)
+        line.stylize(COLORS.get(text[:1], ""), 0, None if text[:1] in {"$", "#"} else 1)
         self.console.print(line, soft_wrap=True)
         if self.is_kept:
             self.screen.print(line)
@@ -165,7 +170,7 @@ def main() -> None:
         terminal = Rehearsal(Path(home), environment)
         rehearse(terminal, built)
     if picture:
-        picture.write_text(terminal.screen.export_svg(title="ecr-push", code_format=SVG, unique_id="deploy"))
+        picture.write_text(terminal.picture())
 
 
 if __name__ == "__main__":

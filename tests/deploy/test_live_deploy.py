@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 from local import clip as real_clip
+from local import demo_deploy
 from tests.deploy.tool import Ended, Tool
 from tests.image.conftest import real_frames
 from tests.support.aws import StrictAws
@@ -93,6 +96,19 @@ def test_the_whole_story(live_aws: StrictAws, tool: Tool, variants: dict[str, st
     assert done(tool.run("rollback", "--function", "frames", "--json"))["version"] == "1"
     assert live(live_aws) == "1"
     np.testing.assert_array_equal(frames_of(live_aws, tool, "back"), real_frames()[ROWS])
+
+
+@pytest.mark.long
+def test_the_first_deploy_can_be_rehearsed(live_aws: StrictAws, tool: Tool, variants: dict[str, str]) -> None:
+    s3 = live_aws.client("s3")
+    s3.create_bucket(Bucket="films")
+    s3.put_object(Bucket="films", Key=real_clip.NAME, Body=real_clip.fetch().read_bytes())
+    environment = {**os.environ, **tool.environment, "HOME": str(tool.home)}
+    terminal = demo_deploy.Rehearsal(tool.home, environment)
+    demo_deploy.rehearse(terminal, {"next": variants["another"], "broken": variants["broken"]})
+    assert live(live_aws) == "1"
+    picture = ElementTree.fromstring(terminal.picture())  # noqa: S314 - our own
+    assert "SmokeFailed: version 3" in "".join(picture.itertext()).replace("\xa0", " ")
 
 
 def done(ended: Ended) -> dict[str, Any]:

@@ -228,21 +228,6 @@ def test_a_suggested_command_asks_the_same_place_for_the_same_things(monkeypatch
     assert suggestions.runnable("`ecr_push.py prune`", None) == "`ecr-push prune --repository NAME --keep N`"
 
 
-def test_every_command_on_a_page_is_understood() -> None:
-    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
-    commands = [command for page in pages for command in page_commands(page.read_text())]
-    assert len(commands) > 10
-    for command in commands:
-        assert require_understood(f"`ecr-push {command}`"), command
-
-
-def page_commands(page: str) -> list[str]:
-    """The commands after a prompt, without what the shell does with them."""
-    lines = re.sub(r"\\\n\s*", "", page).splitlines()
-    found = [re.search(r"(?:^|\| )(?:\$ )?(?:python ecr_push\.py|ecr-push) ([^#>|]+)", line.strip()) for line in lines]
-    return [match[1].strip() for match in found if match and "…" not in match[1]]
-
-
 def test_help_imports_neither_an_sdk_nor_a_table_printer() -> None:
     code = (
         "import sys, ecr_push\n"
