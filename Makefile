@@ -34,10 +34,10 @@ demo: announce engine venv ## build the image, run it here, and take frames out 
 	@local/image.sh function $(IMAGE)
 	@$(PYTHON) -m local.demo
 
-demo-deploy: announce engine venv ## docs/first-deploy.md on this machine: push, deploy, break, roll back, prune (PICTURE=file.svg)
+demo-deploy: announce engine venv ## docs/first-deploy.md on this machine: push, deploy, break, roll back, prune
 	@local/image.sh cloud hwang-lambda:cloud
 	@local/image.sh function $(IMAGE)
-	@$(PYTHON) -m local.demo_deploy $(if $(PICTURE),--picture $(PICTURE))
+	@$(PYTHON) -m local.demo_deploy
 
 demo-map: announce engine venv ## forty videos through Step Functions and Lambda, emulated here; ends with a report to look at
 	@local/image.sh cloud hwang-lambda:cloud

@@ -1,6 +1,6 @@
 """docs/first-deploy.md on this machine: the real image is pushed, deployed, invoked, broken, taken back and pruned.
 
-python -m local.demo_deploy [--picture FILE]     (make demo-deploy builds the images first)
+python -m local.demo_deploy     (make demo-deploy builds the images first)
 
 The account is that of the deploy tool's tests, stricter than AWS; its functions are containers of the images that are
 pushed. Each command must end with the exit code that the page says.
@@ -8,7 +8,6 @@ pushed. Each command must end with the exit code that the page says.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shlex
@@ -161,16 +160,12 @@ def rehearse(terminal: Rehearsal, built: dict[str, str]) -> None:
     terminal.run("prune", "--repository", "frames", "--keep", "1", "--younger", "0s", "--yes")
 
 
-def main() -> None:
-    """Rehearse, and draw the terminal as a picture if one is asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--picture", type=Path, metavar="FILE", help="write the terminal's screen as SVG")
-    picture = parser.parse_args().picture
+def main() -> str:
+    """Rehearse, and return the terminal's screen as SVG."""
     with tempfile.TemporaryDirectory() as home, images() as built, account(Path(home)) as environment:
         terminal = Rehearsal(Path(home), environment)
         rehearse(terminal, built)
-    if picture:
-        picture.write_text(terminal.picture())
+    return terminal.picture()
 
 
 if __name__ == "__main__":

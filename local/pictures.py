@@ -1,4 +1,4 @@
-"""The pictures of the documentation: a contact sheet, and the report of a job, as the image makes them today.
+"""The pictures of the documentation: a contact sheet, the report of a job, the terminal of a deploy, as of today.
 
 python -m local.pictures     (make pictures builds the images first)
 """
@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from local import collection, demo, demo_map
+from local import collection, demo, demo_deploy, demo_map
 from local.stack import ROOT, MapStack, Stack, reported
 from tests.browser.showing import View, show_page
 
@@ -27,10 +27,11 @@ COLOURS = 96  # are enough for a page, and its file is small
 
 
 def main() -> None:
-    """Write both."""
+    """Write all."""
     FOLDER.mkdir(exist_ok=True)
     _draw_sheet()
     _draw_report()
+    (FOLDER / "deploy.svg").write_text(demo_deploy.main())
 
 
 def _draw_sheet() -> None:
