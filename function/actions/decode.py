@@ -17,7 +17,7 @@ from function.actions.limits import DecodeEstimate, batch_bytes, check, check_me
 from function.clock import Clock
 from function.errors import ApplyFailed, BadRequest, LimitExceeded, UnsupportedMedia
 from function.frames import own_code
-from function.frames.pictures import Pictures, Shape, SizeMisstatedError, pixel_aspect_ratio, tone_map
+from function.frames.pictures import Pictures, SizeMisstatedError, pixel_aspect_ratio, tone_map
 from function.frames.reduce import REDUCTIONS, Reduced
 from function.frames.rows import Rows, frame_list, resolve_frames
 from function.frames.scenes import find
@@ -153,9 +153,8 @@ class _DecodeRun:
         estimates = []
         for at, one in enumerate(self._request.results):
             with below(self._request.path_of(at)):
-                shape = Shape.of_request(video.index, one)
-            plan, written_as = make_plan(video.index, found.rows[:1]), one.resolved_format(1)
-            estimates.append(DecodeEstimate(video.index, plan, shape, written_as, one, video.source.size))
+                plan, written_as = make_plan(video.index, found.rows[:1]), one.resolved_format(1)
+                estimates.append(DecodeEstimate.of(video.index, plan, written_as, one, video.source.size))
         check_memory(DecodeEstimate.together(estimates), function_memory())
         return Resolved(find(frames, video.decoder, self._session.clock), None)
 
@@ -236,19 +235,20 @@ class _Result:
             raise UnsupportedMedia("name: {seconds} needs times, and this raw stream states none: use {row}")
         written_as = request.resolved_format(len(rows))
         tone = tone_map(video.decoder) if request.tone == "sdr" else None
-        shape = Shape.of_request(index, request, pixel_aspect_ratio(video.decoder) if request.square_pixels else None)
         if FORMATS[written_as].writer == "clip":
             _require_encoder()
-            shape = shape.even()
+        aspect_ratio = pixel_aspect_ratio(video.decoder) if request.square_pixels else None
         self.request, self._session, self._video = request, session, video
-        self.estimate = DecodeEstimate(index, plan, shape, written_as, request, video.source.size)
+        self.estimate = DecodeEstimate.of(index, plan, written_as, request, video.source.size, aspect_ratio)
+        shape, sheet = self.estimate.shape, self.estimate.sheet
         self.applying: dict[str, Any] = {}
         is_alone = decoder is video.decoder
         self._clock = session.clock if is_alone else Clock()  # in a thread of its own
         max_bytes = batch_bytes(shape, request.batch)
-        self._pictures = Pictures(decoder, rows, shape, request.size is not None, self._clock, max_bytes, tone)
+        is_sized = request.size is not None or sheet is not None
+        self._pictures = Pictures(decoder, rows, shape, is_sized, self._clock, max_bytes, tone)
         self.frames = DecodedFrames(
-            request, written_as, self._pictures, index.timestamps()[rows].tolist(), video.source.uri
+            request, written_as, self._pictures, index.timestamps()[rows].tolist(), video.source.uri, sheet
         )
 
     @property

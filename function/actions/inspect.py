@@ -8,7 +8,6 @@ from typing import Any
 from function.actions.cost import OPEN_SECONDS, Rates, cores_at_work, predicted_seconds
 from function.actions.limits import DecodeEstimate, function_memory
 from function.errors import BadRequest
-from function.frames.pictures import Shape
 from function.frames.rows import Rows, frame_list, most_found, resolve_frames
 from function.models.event import Index, Plan, Probe
 from function.models.places import Output
@@ -92,8 +91,7 @@ def _estimate(request: Plan, video: OpenVideo, rows: Rows) -> DecodeEstimate:
     estimates = []
     for at, one in enumerate(request.results):
         with below(request.path_of(at)):
-            written_as, shape = one.resolved_format(len(rows)), Shape.of_request(index, one)
-            estimates.append(DecodeEstimate(index, plan, shape, written_as, one, video.source.size))
+            estimates.append(DecodeEstimate.of(index, plan, one.resolved_format(len(rows)), one, video.source.size))
     return DecodeEstimate.together(estimates)
 
 

@@ -8,14 +8,15 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from fractions import Fraction
+from typing import Final, Self
 
 from function.errors import LimitExceeded, StorageFull
 from function.frames import tone
 from function.frames.own_code import declared_bytes
 from function.frames.pictures import Shape
 from function.frames.reduce import REDUCTIONS
-from function.frames.sheet import layout
+from function.frames.sheet import Layout, layout
 from function.models.form import Treatment
 from function.models.formats import FORMATS, Format
 from function.models.result import MAX_ANSWER_BYTES
@@ -35,8 +36,8 @@ _HEADER_BYTES: Final = 128  # of a .npy file
 class DecodeEstimate:
     """A decode before it begins, and what it will read, hold and write. `plan` covers all its rows.
 
-    `treatment`: the request, settled for the format; its other fields do not count. `beside`: the other results of the
-    same decode.
+    `treatment`: the request, settled for the format; its other fields do not count. `sheet`: the grid of a contact
+    sheet, whose frames have the size of its cells. `beside`: the other results of the same decode.
     """
 
     index: VideoIndex
@@ -45,7 +46,31 @@ class DecodeEstimate:
     written_as: Format
     treatment: Treatment
     source_bytes: int
+    sheet: Layout | None = None
     beside: tuple[DecodeEstimate, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        index: VideoIndex,
+        plan: Plan,
+        written_as: Format,
+        treatment: Treatment,
+        source_bytes: int,
+        aspect_ratio: Fraction | None = None,
+    ) -> Self:
+        """The estimate, with frames of the shape that the format needs: even for a clip, as its cells for a sheet.
+
+        `aspect_ratio`: of a pixel, if the index does not state it. Raises BadRequest.
+        """
+        shape, sheet = Shape.of_request(index, treatment, aspect_ratio), None
+        if FORMATS[written_as].writer == "clip":
+            shape = shape.even()
+        elif FORMATS[written_as].writer == "contact_sheet":
+            count = min(len(plan.rows), FORMATS[written_as].max_frames or len(plan.rows))
+            sheet = layout(count, shape.width, shape.height)
+            shape = shape.within(sheet.thumb_width_px, sheet.thumb_height_px)
+        return cls(index, plan, shape, written_as, treatment, source_bytes, sheet)
 
     @classmethod
     def together(cls, estimates: Sequence[DecodeEstimate]) -> DecodeEstimate:
@@ -99,9 +124,8 @@ class DecodeEstimate:
         needed += frame * facts.memory_per_frame_byte
         needed += facts.buffer_bytes
         held = self.output_bytes or 0
-        if facts.max_frames:
-            sheet = layout(min(self.count, facts.max_frames), self.shape.width, self.shape.height)
-            held = 3 * sheet.width_px * sheet.height_px
+        if self.sheet:
+            held = 3 * self.sheet.width_px * self.sheet.height_px
         return needed + facts.copies * (min(held, MAX_PUT_BYTES) if facts.is_streamed else held)
 
     @property

@@ -61,6 +61,12 @@ class Shape:
         """The shape with even sides, as clips need; odd sides get a pixel smaller."""
         return Shape(max(2, self.decoded_width & ~1), max(2, self.decoded_height & ~1), self.rotation)
 
+    def within(self, width: int, height: int) -> Shape:
+        """The shape whose turned frame fits into so many pixels: never larger than it is, never distorted."""
+        scale = min(width / self.width, height / self.height, 1.0)
+        size = max(1, round(self.width * scale)), max(1, round(self.height * scale))
+        return Shape(*(size[::-1] if self.rotation % 180 else size), self.rotation)
+
     @property
     def width(self) -> int:
         """Width of the turned frame."""

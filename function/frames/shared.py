@@ -40,7 +40,7 @@ class SharedDecode:
     """A decoder for several results at once, which they use like hwang's Decoder, each in its own thread.
 
     Once all results that are not finished ask for frames, those that ask for the same rows are served by one decode,
-    part by part; a part is followed by the next one when all are done with it.
+    part by part; a part is followed by the next one when all are done with it. Equal forms are converted once.
     """
 
     def __init__(self, decoder: Decoder, clock: Clock) -> None:
@@ -117,12 +117,17 @@ class SharedDecode:
             return group
 
     def _serve(self, group: list[_Reader]) -> None:
-        forms, max_bytes = [reader.form for reader in group], sum(reader.max_bytes for reader in group)
-        parts = self._decoder.batches_in(forms, group[0].rows, max_bytes)
+        wanted = [reader.form for reader in group]
+        forms = [form for at, form in enumerate(wanted) if form not in wanted[:at]]
+        parts = self._decoder.batches_in(forms, group[0].rows, sum(reader.max_bytes for reader in group))
         for part, frames in self._clock.items("decode", parts):
-            for reader, its_frames in zip(group, frames, strict=True):
+            handed_out = [frames[forms.index(form)] for form in wanted]
+            for at, form in enumerate(wanted):
+                if form in wanted[:at] and isinstance(handed_out[at], np.ndarray):  # readers may change their own
+                    handed_out[at] = handed_out[at].copy()
+            for reader, its_frames in zip(group, handed_out, strict=True):
                 self._set(reader, (part, its_frames))
-            del frames, its_frames
+            del frames, handed_out, its_frames
             with self._changed:
                 self._changed.wait_for(lambda: self._error or all(reader.part is None for reader in group))
                 if self._error:

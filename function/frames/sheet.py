@@ -81,23 +81,13 @@ def layout(count: int, width: int, height: int) -> Layout:
     return min((grid(columns) for columns in range(1, min(count, 40) + 1)), key=distance)
 
 
-def thumbnail(frame: NDArray[np.uint8], sheet: Layout) -> Image:
-    """The frame, uint8 [H, W, 3], made small enough for its cell; never made larger, never distorted."""
-    from PIL import Image
-
-    height, width = frame.shape[:2]
-    scale = min(sheet.thumb_width_px / width, sheet.thumb_height_px / height, 1.0)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
-
-
 def caption(row: int, seconds: float) -> str:
     """The line below a thumbnail, `#100  4.17 s`; in a video without times `#100`."""
     return f"#{row}" if math.isnan(seconds) else f"#{row}  {seconds:.2f} s"
 
 
-def draw_sheet(sheet: Layout, title: str, thumbnails: Sequence[Image], captions: Sequence[str]) -> Image:
-    """Draw the sheet, RGB: the thumbnails and captions in the order of the grid."""
+def draw_sheet(sheet: Layout, title: str, frames: Sequence[NDArray[np.uint8]], captions: Sequence[str]) -> Image:
+    """Draw the sheet, RGB: the frames, uint8 [H, W, 3] and small enough, and captions in the order of the grid."""
     from PIL import Image, ImageDraw, ImageFont
 
     image = Image.new("RGB", (sheet.width_px, sheet.height_px), _BACKGROUND)
@@ -106,8 +96,9 @@ def draw_sheet(sheet: Layout, title: str, thumbnails: Sequence[Image], captions:
     while len(title) > 1 and draw.textlength(title, font=title_font) > sheet.width_px - 2 * _MARGIN_PX:
         title = title[:-2] + "…"
     draw.text((_MARGIN_PX, _TITLE_BAND_PX / 2), title, font=title_font, fill=_TITLE_COLOR, anchor="lm")
-    for position, (picture, text) in enumerate(zip(thumbnails, captions, strict=True)):
+    for position, (frame, text) in enumerate(zip(frames, captions, strict=True)):
         left, top = sheet.corner(position)
+        picture = Image.fromarray(frame)
         image.paste(picture, (left + (sheet.thumb_width_px - picture.width) // 2, top))
         middle = left + sheet.thumb_width_px / 2
         draw.text((middle, top + sheet.thumb_height_px + 6), text, font=small_font, fill=_CAPTION_COLOR, anchor="mt")

@@ -11,7 +11,6 @@ import numpy as np
 
 from function.actions.cost import Rates, Seconds, cores_of
 from function.actions.limits import DecodeEstimate, check_memory
-from function.frames.pictures import Shape
 from function.frames.rows import Rows, resolve_frames
 from function.models.job import Job
 from function.models.job_files import PlannedPiece, SurveyedPiece
@@ -95,10 +94,7 @@ def pieces_of(index: VideoIndex, source_bytes: int, job: Job, memory: int | None
     found = resolve_frames(job.frames, index)
     plan = make_plan(index, found.rows[:1])
     estimate = DecodeEstimate.together(
-        [
-            DecodeEstimate(index, plan, Shape.of_request(index, one), one.written_as, one, source_bytes)
-            for one in job.results
-        ]
+        [DecodeEstimate.of(index, plan, one.written_as, one, source_bytes) for one in job.results]
     )
     check_memory(estimate, memory)
     rates = Rates.of_decode(estimate, cores_of(memory))

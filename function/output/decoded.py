@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from function.errors import BadRequest
 from function.frames.pictures import Pictures
+from function.frames.sheet import Layout
 from function.models.event import Decode
 from function.models.formats import FORMATS, Format, OutputFormat
 from function.models.places import Output
@@ -29,6 +30,7 @@ class DecodedFrames:
     pictures: Pictures
     seconds: Sequence[float]
     video_uri: str
+    sheet: Layout | None = None  # of a contact sheet, whose frames are as small as its cells
 
     @property
     def video_name(self) -> str:

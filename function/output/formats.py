@@ -6,7 +6,6 @@ import io
 import shutil
 import tempfile
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from functools import partial
 from typing import Any, Final
@@ -14,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from function.frames.pictures import Frames
-from function.frames.sheet import caption, draw_sheet, layout, thumbnail
+from function.frames.sheet import caption, draw_sheet
 from function.models.formats import FORMATS, Writer, picture_format
 from function.models.result import Written
 from function.output.arrays import Stream, described, write_npy, write_npz
@@ -65,11 +64,10 @@ def _write_pictures(publication: Publication, frames: DecodedFrames) -> list[Wri
 
 def _write_contact_sheet(publication: Publication, frames: DecodedFrames) -> list[Written]:
     """One picture of small ones, each with its row and time."""
-    pictures, index = frames.pictures, frames.pictures.decoder.video_index
+    pictures, index, sheet = frames.pictures, frames.pictures.decoder.video_index, frames.sheet
+    assert sheet, "the request's estimate has laid it out"
     rows, places = np.unique(pictures.rows, return_inverse=True)
-    sheet = layout(len(pictures.rows), pictures.shape.width, pictures.shape.height)
-    with ThreadPoolExecutor() as pool:
-        small = [one for _, batch in pictures.batches(rows) for one in pool.map(partial(thumbnail, sheet=sheet), batch)]
+    small = [frame for _, batch in pictures.batches(rows) for frame in batch]
     captions = list(map(caption, pictures.rows.tolist(), frames.seconds))
     title = f"{frames.video_name}   {index.width}x{index.height}   {index.fps():.5g} fps"
     image = draw_sheet(sheet, title, [small[place] for place in places.tolist()], captions)

@@ -13,8 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from local import clip, demo
+from local.collection import RECIPES
 from local.measure import IMAGE, Number
-from local.stack import DIRECT, Stack, StackError, docker, output, run_python
+from local.stack import DIRECT, ROOT, Stack, StackError, docker, output, run_python
 
 ROUNDS = 15
 STARTS = 10
@@ -55,6 +56,29 @@ def seconds(**more):
 taken = [(seconds(apply="nothing"), seconds(reduce="min")) for _ in range(21)]
 print(json.dumps([statistics.median(one) for one in zip(*taken)]))
 """
+# Processor time of several results in one request, by that of the dearest alone; S3 is in memory.
+OUTPUTS = """
+import json, resource, sys
+sys.path.append("/tree")
+from function.runtime import dispatch
+from function.session import Session
+from tests.support.fakes3 import FakeS3
+
+def seconds(frames, **form):
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    dispatch.run({"video": "/video.mp4", "frames": frames, **form}, Session(FakeS3(), local_files=True))
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+outputs = [{"output": f"s3://out/{side}/", "size": {"max_side": side}} for side in (640, 320, 160)]
+outputs.append({"output": "s3://out/sheet.jpg"})
+requests = [*outputs, {"outputs": outputs}]
+ratios = []
+for frames in json.loads(sys.argv[1]):
+    *alone, together = (min(times) for times in zip(*([seconds(frames, **one) for one in requests] for _ in range(7))))
+    ratios.append(together / max(alone))
+print(json.dumps(ratios))
+"""
 EMPTY = "def handler(event, context):\n    return {}\n"
 IMPORT = """
 import json, statistics, subprocess, sys, time
@@ -73,6 +97,7 @@ def measure() -> Iterator[Number]:
     yield from _warm()
     yield from _starts()
     yield _apply()
+    yield from _outputs()
 
 
 def _sizes() -> Iterator[Number]:
@@ -128,6 +153,17 @@ def _apply() -> Number:
     own, reduction = json.loads(run_python(IMAGE, APPLY, f"/{clip.NAME}", options=mount))
     what = "`apply` of a function that returns at once, by the time of `reduce: min`"
     return Number(what, own / reduction, "x", 1.03, guarded=True)
+
+
+def _outputs() -> Iterator[Number]:
+    """What three sizes and a sheet of one decode cost."""
+    video = next(one for one in RECIPES if one.size == (1920, 1080) and one.gop == 48).make()
+    mount = ("--volume", f"{video}:/video.mp4:ro", "--volume", f"{ROOT}:/tree:ro", "--env", "AWS_REGION=us-east-1")
+    kinds = {"a frame a second": {"every_seconds": 1}, "key frames": {"keyframes": True}, "every frame": "0:120"}
+    ratios = json.loads(run_python(IMAGE, OUTPUTS, json.dumps([*kinds.values()]), options=mount))
+    for name, ratio in zip(kinds, ratios, strict=True):
+        what = f"640, 320, 160 px and a sheet of 1080p H.264, {name}: processor time by that of the dearest alone"
+        yield Number(what, ratio, "x", None if name == "every frame" else 1.2)  # little of which is decoding
 
 
 def _first_answer(event: str, *image: str) -> float:

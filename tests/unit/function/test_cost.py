@@ -175,7 +175,7 @@ def test_a_plan_of_several_results_names_each_and_counts_the_decoding_once(monke
     assert [(one["output"], one["format"], one["width"], one["height"]) for one in parts] == [
         ("s3://out/640/", "jpeg", 640, 360),
         ("s3://out/a.npy", "npy", 160, 90),
-        ("s3://out/sheet.jpg", "sheet", 1280, 720),
+        ("s3://out/sheet.jpg", "sheet", 320, 180),
     ]
     assert [one.get("output_bytes") for one in parts] == [None, 60 * 160 * 90 * 3 + 128, None]
     shared = {name: whole[name] for name in ("requests", "bytes", "runs", "samples")}

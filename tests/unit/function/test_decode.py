@@ -167,6 +167,32 @@ def test_a_sheet_shows_the_frames_and_repeats_those_asked_for_twice(video: FakeV
     assert video.decoder.decoded == [3, 20]
 
 
+@pytest.mark.parametrize(
+    ("size", "rotation", "cell"),
+    [((1280, 720), 0, (320, 180)), ((1280, 720), 90, (180, 320)), ((40, 3000), 0, (4, 320))],
+)
+def test_frames_of_a_sheet_are_decoded_as_small_as_its_cells(
+    size: tuple[int, int], rotation: int, cell: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: set[tuple[int, int]] = set()
+
+    def draw(row: int, *sides: int) -> Any:
+        drawn.add((sides[0], sides[1]))
+        return frame(row, *sides)
+
+    install(monkeypatch, index_of(30, size, rotation=rotation)).decoder.draw = draw
+    client = FakeS3()
+    decode(client, frames=[3, 20], output="s3://out/a.png")
+    assert drawn == {cell[::-1] if rotation else cell}
+    width, height = size[::-1] if rotation else size
+    sheet, pixels = layout(2, width, height), picture(client.objects["a.png"])
+    for position, row in enumerate([3, 20]):
+        left, top = sheet.corner(position)
+        left += (sheet.thumb_width_px - cell[0]) // 2
+        shown = np.rot90(frame(row, *min(drawn)), -rotation // 90)
+        np.testing.assert_array_equal(pixels[top : top + cell[1], left : left + cell[0]], shown)
+
+
 def test_a_clip_has_the_frames_at_the_videos_rate(video: FakeVideo) -> None:
     client = FakeS3()
     result = decode(client, frames=[4, 3, 4], output="s3://out/a.mp4")

@@ -14,7 +14,7 @@ from PIL import Image
 
 from function.frames.reduce import REDUCTIONS
 from function.frames.rows import MAX_FRAMES
-from function.frames.sheet import caption, draw_sheet, layout, thumbnail
+from function.frames.sheet import caption, draw_sheet, layout
 from function.models.form import Reduce
 from function.models.formats import FORMATS
 from function.output.arrays import Stream
@@ -111,7 +111,7 @@ def test_a_sheet_shows_each_frame_in_its_place_with_a_caption_below() -> None:
     image = draw_sheet(
         sheet,
         "clip.mp4",
-        [thumbnail(np.ascontiguousarray(frame), sheet) for frame in video],
+        [np.ascontiguousarray(frame) for frame in video],
         [caption(row, row / 24) for row in range(10)],
     )
     pixels = np.asarray(image)
@@ -128,7 +128,7 @@ def test_a_sheet_shows_each_frame_in_its_place_with_a_caption_below() -> None:
 
 def test_a_title_that_is_too_long_is_cut() -> None:
     sheet = layout(1, 64, 64)
-    image = draw_sheet(sheet, "a very long name " * 40, [Image.new("RGB", (64, 64))], ["#0  0.00 s"])
+    image = draw_sheet(sheet, "a very long name " * 40, [np.zeros((64, 64, 3), np.uint8)], ["#0  0.00 s"])
     assert (np.asarray(image)[:, -20:] == np.asarray(image)[0, 0]).all()
 
 

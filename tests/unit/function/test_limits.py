@@ -38,10 +38,10 @@ def work(
     batch: int | None = None,
     **changes: Any,
 ) -> DecodeEstimate:
-    index = index_of(count, size, gop=1, sample_bytes=fetched // count, **changes)
-    plan = make_plan(index, range(count))
-    treatment = Treatment.model_validate({"frames": "all", "reduce": reduce, "apply": apply, "batch": batch})
-    return DecodeEstimate(index, plan, Shape.of(size, smaller, rotation), written_as, treatment, source)
+    index = index_of(count, size, gop=1, sample_bytes=fetched // count, rotation=rotation, **changes)
+    form = {"reduce": reduce, "apply": apply, "batch": batch, "size": smaller, "rotate": True}
+    treatment = Treatment.model_validate({"frames": "all", **form})
+    return DecodeEstimate.of(index, make_plan(index, range(count)), written_as, treatment, source)
 
 
 def memory(*arguments: Any, **more: Any) -> int:

@@ -165,6 +165,29 @@ def test_pictures_are_turned_and_fields_beside_outputs_hold_for_each(monkeypatch
     assert [one["shape"] for one in result["output"][::5]] == [[32, 18, 3], [8, 4, 3]]
 
 
+@pytest.mark.usefixtures("video")
+def test_results_of_one_size_are_converted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    made = FakeDecoder.batches_in
+
+    def batches_in(decoder: FakeDecoder, forms: list[Any], *arguments: Any) -> Any:
+        asked.append(forms)
+        return made(decoder, forms, *arguments)
+
+    monkeypatch.setattr(FakeDecoder, "batches_in", batches_in)
+    outputs: list[dict[str, Any]] = [
+        {"output": "s3://out/a/", "size": {"max_side": 16}},
+        {"output": "s3://out/b/", "size": {"width": 16, "height": 9}, "format": "png"},
+        {"output": "s3://out/c.jpg", "size": {"width": 16}},
+        {"output": "s3://out/d.npy", "size": {"max_side": 12}},
+    ]
+    client = Buckets()
+    decode(client, outputs=outputs)
+    sizes = [[(form["width"], form["height"]) for form in forms] for forms in asked]
+    assert sizes == [[(16, 9), (12, 7)]]
+    assert without_manifests(client.objects) == alone(outputs)[0]
+
+
 PQ = (9, 16, 9, 1)
 
 
