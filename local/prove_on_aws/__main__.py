@@ -164,12 +164,14 @@ def prove_and_remove(proof: Proof, image: str | None) -> None:
 
 def _prove(proof: Proof, built: str | None) -> None:
     account, own = proof.account, "hwang-lambda:prove"
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
-    proof.facts |= {"date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "commit": commit.stdout.strip()}
+    describe = ["git", "describe", "--always", "--dirty"]
+    commit = subprocess.run(describe, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    proof.facts |= {"date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "commit": commit or "none"}
     proof.facts |= {"region": str(account.session.region_name), "function": f"{MEMORY_MB} MB, x86_64"}
     if not built:
         with proof.step("Build the image on Lambda's own base"):
-            output("env", "BASE=real", "ARCHITECTURE=x86_64", "local/image.sh", "function", own)
+            real = {**os.environ, "BASE": "real", "ARCHITECTURE": "x86_64"}
+            subprocess.run(["local/image.sh", "function", own], cwd=ROOT, env=real, check=True)
     with proof.step("Add own code"):
         checks.build_own_code(built or own, own)
     base = output(docker(), "image", "inspect", "--format", '{{index .Config.Labels "hwang-lambda.base"}}', own)
