@@ -252,7 +252,7 @@ _UNAVAILABLE: Final = (
 _EXPIRED: Final = (
     errors.CredentialsError,
     "the credentials have expired ({code}, {action})",
-    "aws sso login, or renew the session; if they are new, check this machine's clock",
+    "`aws sso login`, or renew the session; if they are new, check this machine's clock",
 )
 _UNSIGNED: Final = (
     errors.CredentialsError,
@@ -314,7 +314,7 @@ def explained(error: sdk.BotoCoreError | sdk.ClientError) -> errors.DeployError:
         case sdk.LoginError():
             return errors.CredentialsError(str(error), then="`aws login`, then again")
         case sdk.NoCredentialsError() | sdk.PartialCredentialsError() | sdk.CredentialRetrievalError():
-            then = "aws configure, aws sso login, or --profile NAME"
+            then = "`aws configure`, `aws sso login`, or --profile NAME"
             return errors.CredentialsError(f"no usable AWS credentials: {error}", then=then)
         case sdk.HTTPClientError() | sdk.ConnectionError():
             cause = errors.innermost(error)

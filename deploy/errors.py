@@ -13,6 +13,9 @@ class DeployError(Exception):
 
     exit_code: ClassVar[int]
 
+    def __init_subclass__(cls, *, exit_code: int) -> None:
+        cls.exit_code = exit_code
+
     def __init__(self, what: str, *, then: str, **detail: object) -> None:
         super().__init__(what)
         self.what = what
@@ -43,181 +46,125 @@ def innermost(error: BaseException) -> BaseException:
     return error
 
 
-class DefectError(DeployError):
+class DefectError(DeployError, exit_code=1):
     """A defect of this program."""
 
-    exit_code = 1
 
-
-class UsageError(DeployError):
+class UsageError(DeployError, exit_code=2):
     """The command line makes no sense."""
 
-    exit_code = 2
 
-
-class JournalError(DeployError):
+class JournalError(DeployError, exit_code=3):
     """The journal cannot be written, so nothing more was begun, and all changes are put back."""
 
-    exit_code = 3
 
-
-class LibraryError(DeployError):
+class LibraryError(DeployError, exit_code=4):
     """Python or a package that the tool needs is missing or too old."""
-
-    exit_code = 4
 
 
 # The image, on this machine.
 
 
-class EngineUnavailableError(DeployError):
+class EngineUnavailableError(DeployError, exit_code=10):
     """No Docker Engine answers."""
 
-    exit_code = 10
 
-
-class ImageNotFoundError(DeployError):
+class ImageNotFoundError(DeployError, exit_code=11):
     """The engine has no such image, or there is no such file."""
 
-    exit_code = 11
 
-
-class ImageRefusedError(DeployError):
+class ImageRefusedError(DeployError, exit_code=12):
     """Lambda would not take this image, or could not run it."""
 
-    exit_code = 12
 
-
-class StandInRefusedError(DeployError):
+class StandInRefusedError(DeployError, exit_code=13):
     """The image stands on the stand-in base and the registry is not on this machine."""
-
-    exit_code = 13
 
 
 # AWS as a whole.
 
 
-class CredentialsError(DeployError):
+class CredentialsError(DeployError, exit_code=20):
     """There are no credentials, or they are expired or wrong."""
 
-    exit_code = 20
 
-
-class PermissionDeniedError(DeployError):
+class PermissionDeniedError(DeployError, exit_code=21):
     """The credentials lack a right, which is named."""
 
-    exit_code = 21
 
-
-class AwsUnavailableError(DeployError):
+class AwsUnavailableError(DeployError, exit_code=22):
     """AWS could not be reached, or kept refusing (throttling, 5xx)."""
 
-    exit_code = 22
 
-
-class AwsRefusedError(DeployError):
+class AwsRefusedError(DeployError, exit_code=23):
     """AWS refused a call for a reason that none of the other errors names."""
-
-    exit_code = 23
 
 
 # The registry.
 
 
-class RepositoryNotFoundError(DeployError):
+class RepositoryNotFoundError(DeployError, exit_code=30):
     """The repository is missing and was not to be created."""
 
-    exit_code = 30
 
-
-class PushFailedError(DeployError):
+class PushFailedError(DeployError, exit_code=31):
     """The registry did not take the image."""
 
-    exit_code = 31
 
-
-class DigestMismatchError(DeployError):
+class DigestMismatchError(DeployError, exit_code=32):
     """The registry holds other bytes than those that were sent."""
 
-    exit_code = 32
 
-
-class TagTakenError(DeployError):
+class TagTakenError(DeployError, exit_code=33):
     """The tag is another image's, and tags are not moved."""
-
-    exit_code = 33
 
 
 # The function.
 
 
-class FunctionNotFoundError(DeployError):
+class FunctionNotFoundError(DeployError, exit_code=40):
     """The function, version or alias is not there."""
 
-    exit_code = 40
 
-
-class FunctionUnsuitableError(DeployError):
+class FunctionUnsuitableError(DeployError, exit_code=41):
     """The function can never run this image: it is a Zip function, of another architecture, region or account."""
 
-    exit_code = 41
 
-
-class FunctionNotReadyError(DeployError):
+class FunctionNotReadyError(DeployError, exit_code=42):
     """The function did not become ready in time, or is in a state that no deploy can change."""
 
-    exit_code = 42
 
-
-class FunctionFailedError(DeployError):
+class FunctionFailedError(DeployError, exit_code=43):
     """The function was invoked and answered with an error."""
 
-    exit_code = 43
 
-
-class ConflictError(DeployError):
+class ConflictError(DeployError, exit_code=50):
     """Another caller changed the function or the alias meanwhile; that change is kept."""
 
-    exit_code = 50
 
-
-class UpdateFailedError(DeployError):
+class UpdateFailedError(DeployError, exit_code=51):
     """Lambda accepted the update and then could not carry it out."""
 
-    exit_code = 51
 
-
-class SmokeFailedError(DeployError):
+class SmokeFailedError(DeployError, exit_code=52):
     """The new version does not answer as it should; the alias was not moved."""
 
-    exit_code = 52
 
-
-class CanaryFailedError(DeployError):
+class CanaryFailedError(DeployError, exit_code=53):
     """The new version had errors in its share of the traffic; the alias is as it was."""
 
-    exit_code = 53
 
-
-class ReleaseUndoneError(DeployError):
+class ReleaseUndoneError(DeployError, exit_code=54):
     """Something failed after the alias was moved; it was moved back."""
 
-    exit_code = 54
 
-
-class NotRestoredError(DeployError):
+class NotRestoredError(DeployError, exit_code=55):
     """Something failed and could not be put back: the message names it."""
 
-    exit_code = 55
 
-
-class RollbackImpossibleError(DeployError):
+class RollbackImpossibleError(DeployError, exit_code=60):
     """There is no version to go back to that can run."""
 
-    exit_code = 60
 
-
-class StoppedError(DeployError):
+class StoppedError(DeployError, exit_code=130):
     """Ctrl-C, SIGTERM or a question answered with no; all changes are put back."""
-
-    exit_code = 130

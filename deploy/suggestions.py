@@ -21,6 +21,8 @@ def runnable(text: str, given: Any) -> str:
 
     `given` are the options of this run; a value that nobody has named yet is in capitals.
     """
+    if profile := getattr(given, "profile", None):
+        text = re.sub(r"`(aws (?:sso )?login)`", lambda found: f"`{found[1]} --profile {shlex.quote(profile)}`", text)
     return re.sub(r"`ecr_push\.py ([^`]+)`", lambda found: f"`{_program()} {_completed(found[1], given)}`", text)
 
 

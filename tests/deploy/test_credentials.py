@@ -94,7 +94,7 @@ def check(trial: Trial, error: type[DeployError], *arguments: str, what: str, th
 def test_a_session_that_has_expired(aws: StrictAws, trial: Trial) -> None:
     session = aws.identity("ci", session=True)
     aws.expire(session)
-    check(trial.by(session), CredentialsError, what="have expired (ExpiredTokenException", then="aws sso login")
+    check(trial.by(session), CredentialsError, what="have expired (ExpiredTokenException", then="`aws sso login")
 
 
 def test_a_key_that_aws_does_not_know(aws: StrictAws, trial: Trial) -> None:
@@ -130,7 +130,12 @@ def test_credentials_that_end_within_a_deploy(aws: StrictAws, trial: Trial) -> N
 
 
 def test_no_credentials_at_all(trial: Trial) -> None:
-    check(changed(trial, KEYS), CredentialsError, what="no usable AWS credentials", then="aws configure, aws sso login")
+    check(
+        changed(trial, KEYS),
+        CredentialsError,
+        what="no usable AWS credentials",
+        then="`aws configure`, `aws sso login`",
+    )
 
 
 def test_half_of_them(trial: Trial) -> None:
@@ -253,7 +258,7 @@ def test_a_single_sign_on_that_has_expired(with_profiles: Trial) -> None:
     for profile in ("sso", "old-sso"):
         found = ("--profile", profile)
         check(
-            with_profiles, CredentialsError, *STATUS, *found, what="sign-on session has expired", then="aws sso login"
+            with_profiles, CredentialsError, *STATUS, *found, what="sign-on session has expired", then="`aws sso login"
         )
 
 

@@ -225,6 +225,7 @@ def test_a_suggested_command_asks_the_same_place_for_the_same_things(monkeypatch
     }
     for short, whole in completed.items():
         assert suggestions.runnable(f"`ecr_push.py {short}`, then", given) == f"`ecr-push {whole}`, then"
+    assert suggestions.runnable("`aws sso login`", given) == "`aws sso login --profile 'my work'`"
     assert suggestions.runnable("`ecr_push.py prune`", None) == "`ecr-push prune --repository NAME --keep N`"
 
 
