@@ -110,8 +110,8 @@ def test_every_error_has_an_exit_code_of_its_own_and_the_page_lists_them() -> No
     assert len(listed) == len(kinds)
 
 
-def test_the_page_names_every_command_and_option() -> None:
-    page = (ROOT / "docs/deploy.md").read_text() + (ROOT / "docs/first-deploy.md").read_text()
+def test_the_pages_name_every_command_and_option() -> None:
+    page = "".join((ROOT / f"docs/{name}.md").read_text() for name in ("deploy", "first-deploy", "rights"))
     (commands,) = (action for action in cli.parser()._actions if action.dest == "command")
     assert isinstance(commands.choices, dict)
     for name, command in commands.choices.items():
