@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -60,7 +61,8 @@ def variable(text: str) -> tuple[str, str]:
 def variables(path: str) -> dict[str, str]:
     """Read a JSON object of strings, or lines NAME=VALUE as `docker run --env-file` takes them."""
     try:
-        text = Path("/dev/stdin" if path == "-" else path).read_text(encoding="utf-8-sig")
+        data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+        text = data.decode(json.detect_encoding(data))
         if text.lstrip().startswith("{"):
             return dict(variable(f"{name}={value}") for name, value in json.loads(text).items())
     except (OSError, ValueError, RecursionError) as error:

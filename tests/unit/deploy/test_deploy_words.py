@@ -14,6 +14,7 @@ import botocore
 import pytest
 
 from deploy import cli, errors, policy, suggestions
+from deploy.arguments import variables
 from deploy.registry import ecr
 from deploy.release import alias, reasons
 from deploy.release.alias import AliasState
@@ -177,6 +178,14 @@ def test_what_makes_no_sense_is_a_usage_error(arguments: list[str]) -> None:
 def test_names_are_taken_out_of_what_aws_prints(arguments: list[str], found: dict[str, str | None]) -> None:
     options = vars(cli.parse(arguments))
     assert {name: options[name] for name in found} == found
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
+@pytest.mark.parametrize("text", ["# variables\nMODE=new\r\n\nNAME=ä=b", '{"MODE": "new", "NAME": "ä=b"}'])
+def test_variables_are_read_as_shells_and_editors_write_them(tmp_path: Path, encoding: str, text: str) -> None:
+    path = tmp_path / "variables"
+    path.write_bytes(text.encode(encoding))
+    assert variables(str(path)) == {"MODE": "new", "NAME": "ä=b"}
 
 
 def suggested() -> list[str]:
