@@ -18,6 +18,7 @@ from deploy.errors import (
     CredentialsError,
     DeployError,
     LibraryError,
+    NotRestoredError,
     RepositoryNotFoundError,
     UsageError,
 )
@@ -127,6 +128,26 @@ def test_credentials_that_end_within_a_deploy(aws: StrictAws, trial: Trial) -> N
     assert "have expired" in ended.err
     assert "could not be put back: the code of $LATEST" in ended.err
     trial.succeeds(*deploy)
+
+
+@pytest.mark.parametrize(("good", "error"), [(2, CredentialsError), (8, NotRestoredError)])
+def test_a_command_for_credentials_that_fails_within_a_deploy(
+    aws: StrictAws, trial: Trial, tmp_path: Path, good: int, error: type[DeployError]
+) -> None:
+    """The SDK asks it before each call, as what it gives is nearly over."""
+    soon = (datetime.now(UTC) + timedelta(minutes=5)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    keys = {"AccessKeyId": aws.deployer.access_key, "SecretAccessKey": aws.deployer.secret_key, "SessionToken": ""}
+    (tmp_path / "answer").write_text(json.dumps({"Version": 1, "Expiration": soon, **keys}))
+    command = tmp_path / "command"
+    command.write_text(
+        f"#!/bin/sh\ncd {tmp_path}\necho >>asked\n[ $(wc -l <asked) -le {good} ] && cat answer\nexit 0\n"
+    )
+    command.chmod(0o755)
+    (tmp_path / "config").write_text(f"[default]\ncredential_process = {command}\n")
+    tried = changed(trial, KEYS, {"AWS_CONFIG_FILE": str(tmp_path / "config")})
+    image = aws.put_image()
+    ended = tried.fails(error, "deploy", "--digest", image.digest, "--repository", "app", "--function", "frames")
+    assert "the AWS SDK fails with JSONDecodeError" in ended.err
 
 
 def test_no_credentials_at_all(trial: Trial) -> None:
