@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import sys
 
-if sys.version_info < (3, 11):  # noqa: UP036 - a system's own python3 may be older
+if sys.version_info < (3, 11):  # noqa: UP036 - a system's own python3 may be older; 3.7 can still parse this file
     print(f"Library: Python 3.11 or later is needed, and {sys.executable} is older", file=sys.stderr)
+    print("  next: give this file to a newer one, such as python3.12", file=sys.stderr)
     sys.exit(4)
 
 import json
@@ -368,7 +369,8 @@ def _explained(error: Exception) -> DeployError:
     """Return this tool's error for one of the SDK's, for a package that is missing or too old, or for a defect."""
     from deploy import libraries
 
-    if lacking := libraries.lacking(error):
+    lacking = libraries.lacking(error)
+    if lacking:
         return lacking
     aws = sys.modules.get("deploy.aws")  # imported by every command that can raise an error of the SDK
     if aws and isinstance(error, aws.SDK_ERRORS):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import os
@@ -163,6 +164,16 @@ def test_a_python_without_the_packages_says_what_to_install(tmp_path: Path, argu
     assert cause.startswith("Library: ")
     assert "has no boto3" in cause
     assert following.startswith(f"  next: {sys.executable} -m pip install 'boto3>=")
+
+
+def test_an_old_python_can_read_that_it_is_too_old() -> None:
+    source = (ROOT / "ecr_push.py").read_text()
+    ast.parse(source, feature_version=(3, 7))
+    before = source.index("import json")
+    old = f"import sys\nsys.version_info = (3, 7)\n{source[source.index('if sys.version_info') : before]}"
+    ended = subprocess.run([sys.executable, "-c", old], capture_output=True, text=True, check=False)
+    assert ended.returncode == LibraryError.exit_code
+    assert "Library: Python 3.11 or later is needed" in ended.stderr
 
 
 def test_pip_installs_the_versions_that_are_asked_for() -> None:
