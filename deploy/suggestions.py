@@ -28,18 +28,17 @@ def runnable(text: str, given: Any) -> str:
 
 def _completed(command: str, given: Any) -> str:
     words = shlex.split(command)
+    carried = {name: getattr(given, name, None) for name in _CARRIED}
+    if carried["alias"] == "live" or words[0] == "policy":  # whose alias is another one
+        del carried["alias"]
     (commands,) = (action for action in cli.parser()._actions if isinstance(action.choices, dict))
     if words[0] not in (commands.choices or {}) or "--help" in words:
         return command
     if words == ["policy"]:
         words.append(_POLICIES.get(getattr(given, "command", ""), "observe"))
     for action in commands.choices[words[0]]._actions:  # type: ignore[index]
-        value = getattr(given, action.dest, None) if action.dest in _CARRIED else None
-        if action.required and value is None and action.metavar:
-            value = action.metavar
-        if (action.dest == "alias" and (value == "live" or words[0] == "policy")) or value == action.default:
-            continue
-        if value is not None and not set(action.option_strings) & set(words):
+        value = carried.get(action.dest) or (action.metavar if action.required else None)
+        if value and not set(action.option_strings) & set(words):
             words += [*action.option_strings[-1:], str(value)]
     return shlex.join(words)
 

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 import ecr_push
 from deploy import cli, libraries
+from deploy.console import Reporter
 from deploy.errors import DefectError, DeployError, LibraryError, UsageError
 from tests.deploy.tool import ROOT, Tool
 from tests.deploy.trial import Trial
@@ -153,6 +154,12 @@ def test_a_defect_is_one_line_and_its_place_is_in_the_document(account: dict[str
     assert err.splitlines()[0] == "Defect: KeyError: 'NONE'"
     assert "Traceback" not in err
     assert "in _run" in "".join(json.loads(out)["error"]["detail"]["traceback"])
+
+
+def test_a_defect_that_the_sdk_calls_back_is_a_defect_too(account: dict[str, str], tmp_path: Path) -> None:
+    with mock.patch.object(Reporter, "called", side_effect=KeyError("NONE")):
+        code, _, err = run(["status", "--function", "frames"], account, tmp_path)
+    assert (code, err.splitlines()[0]) == (DefectError.exit_code, "Defect: KeyError: 'NONE'")
 
 
 @pytest.mark.parametrize("arguments", [("status", "--function", "frames"), ("check", "image.tar")])
