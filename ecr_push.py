@@ -16,22 +16,30 @@ if sys.version_info < (3, 11):  # noqa: UP036 - a system's own python3 may be ol
 
 import json
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from deploy import cli, suggestions
 from deploy.console import Reporter
-from deploy.errors import DefectError, DeployError, JournalError, RepositoryNotFoundError, StoppedError, UsageError
+from deploy.errors import (
+    DefectError,
+    DeployError,
+    ImageRefusedError,
+    JournalError,
+    RepositoryNotFoundError,
+    StoppedError,
+    UsageError,
+)
 from deploy.journal import Journal
 from deploy.output_streams import take_any_text
 from deploy.signals import stoppable
 
 if TYPE_CHECKING:
     from deploy.aws import Account
-    from deploy.image import Image
+    from deploy.image import Finding, Image
     from deploy.image.oci import ContainerConfig
     from deploy.registry.ecr import Repository
     from deploy.registry.push import Pushed
@@ -47,19 +55,24 @@ def check(options: Any, report: Reporter) -> None:
 
     with images.open_image(options.image, options.architecture) as image:
         findings = images.findings(image, options.architecture)
+        if options.run:
+            with report.step(f"Run {options.image} under its emulator"):
+                findings += _tried(image, image.start)
         report.result(images.document(image, findings), images.table(image, findings))
-        images.require_acceptable(image, findings)
+        images.require_acceptable(image, *findings)
 
 
 def push(options: Any, report: Reporter) -> None:
     """Put the image into its repository."""
     from dataclasses import asdict
 
-    from deploy.image.verified_report import read_sbom, read_vex
+    from deploy.image import open_image
+    from deploy.image.documents import read_sbom, read_vex
     from deploy.registry import ecr
 
     account = _account(options, report)
-    with _acceptable(options, report) as image:
+    with open_image(options.image, options.architecture) as image:
+        _require_acceptable(image, image.start, options, report)
         bill, vex = (read_sbom(image), read_vex(image)) if options.attach else (b"", b"")
         if options.create:
             made = ecr.create(account.images, options.repository)
@@ -77,16 +90,16 @@ def push(options: Any, report: Reporter) -> None:
 
 def deploy(options: Any, report: Reporter) -> None:
     """Move the alias to the image, or leave everything as it was."""
-    from deploy.registry.push import Stored, resolve
+    from deploy.image import open_image
+    from deploy.registry.push import Stored, find_pushed, resolve
     from deploy.release.canary import Canary
     from deploy.release.transaction import Release, ReleaseTarget
 
     account = _account(options, report)
     canary = Canary(options.canary, options.canary_for, options.canary_errors) if options.canary else None
-    with _acceptable(options, report) if options.image else nullcontext() as image:
+    with open_image(options.image, options.architecture) if options.image else nullcontext() as image:
         repository = _repository(account, options)
         found = image or resolve(repository, options.digest, options.architecture)
-        smoke = _smoke(options, found.start)
         target = ReleaseTarget(
             options.function,
             options.alias,
@@ -102,7 +115,15 @@ def deploy(options: Any, report: Reporter) -> None:
         with Release(account, report, target) as release, stoppable():
             release.read()
             release.require_place(repository.arn)
-            uri = found.uri if isinstance(found, Stored) else _pushed(found, repository, options, report).uri
+            start = found.start.overridden(release.image_config)
+            smoke = _smoke(options, start)
+            if isinstance(found, Stored):
+                uri = found.uri
+            else:
+                there = find_pushed(found, repository, options.tag)
+                if not there:
+                    _require_acceptable(found, start, options, report, run=smoke is not None)
+                uri = (there or _pushed(found, repository, options, report)).uri
             if release.is_live(uri):
                 report.result(release.document(uri, changed=False), "nothing to do: this image is live already")
                 return
@@ -245,16 +266,34 @@ def _repository(account: Account, options: Any) -> Repository:
     return repository
 
 
-@contextmanager
-def _acceptable(options: Any, report: Reporter) -> Iterator[Image]:
-    """Open the image. Raises ImageRefusedError if Lambda would not take it."""
+def _require_acceptable(
+    image: Image, start: ContainerConfig, options: Any, report: Reporter, *, run: bool = False
+) -> None:
+    """Raises ImageRefusedError if Lambda would not take the image; with `run`, also if its own event shows a fault."""
     from deploy import image as images
 
-    with images.open_image(options.image, options.architecture) as image:
-        with report.step(f"Check {options.image}") as note:
-            images.require_acceptable(image, images.findings(image, options.architecture))
-            note(f"{image.architecture}, {image.uncompressed_bytes / 1e6:.0f} MB")
-        yield image
+    with report.step(f"Check {options.image}") as note:
+        images.require_acceptable(image, *images.findings(image, options.architecture, start))
+        note(f"{image.architecture}, {image.unpacked_bytes / 1e6:.0f} MB")
+    if run and options.dry_run:
+        report.plan(f"run {options.image} under its emulator")
+    elif run:
+        with report.step(f"Run {options.image} under its emulator") as note:
+            found = _tried(image, start)
+            images.require_acceptable(image, *found)
+            note("; ".join(finding.what for finding in found))
+
+
+def _tried(image: Image, start: ContainerConfig) -> tuple[Finding, ...]:
+    """Run the image and send it its own event, or one for any function."""
+    from deploy import image as images
+    from deploy.release.smoke import PROBE, event_of
+
+    try:
+        event = event_of(start)
+    except ImageRefusedError:  # the label is not for this handler
+        event = PROBE
+    return images.tried(image, start, event, is_own=event != PROBE)
 
 
 def _pushed(image: Image, repository: Repository, options: Any, report: Reporter) -> Pushed:

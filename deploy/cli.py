@@ -58,7 +58,7 @@ def _image_options(parser: argparse.ArgumentParser, *, optional: bool = False) -
         "image",
         nargs="?" if optional else None,
         metavar="IMAGE",
-        help="an image of the Docker Engine, a tar of `docker save`, or an OCI layout (a directory or a tar)",
+        help="an image of Docker or Podman, or what they, buildx, skopeo or kaniko saved (a tar or a directory)",
     )
     parser.add_argument("--architecture", choices=("x86_64", "arm64"), help="required; chooses an image of an index")
 
@@ -99,6 +99,7 @@ def parser() -> _Parser:
 
     check = command("check", "judge whether Lambda would take an image; calls neither AWS nor a registry", common)
     _image_options(check)
+    check.add_argument("--run", action="store_true", help="run it, if an engine has it, and send it its own event")
 
     push = command("push", "put an image into an ECR repository")
     _image_options(push)

@@ -13,7 +13,7 @@ from typing import Final
 from deploy.errors import LibraryError
 
 # The oldest versions with everything that is used; deploy/pyproject.toml says the same to pip.
-MINIMUM: Final = {"boto3": "1.42", "docker": "7.1", "pydantic": "2.10", "requests": "2.32", "rich": "13.7"}
+MINIMUM: Final = {"boto3": "1.42", "pydantic": "2.10", "rich": "13.7", "urllib3": "2"}
 _PROJECT: Final = Path(__file__).resolve().parent.parent / "pyproject.toml"  # not there in a wheel
 
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import gzip
 import posixpath
-import tempfile
-from collections.abc import Callable, Iterable
+import tarfile
+import threading
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, cast
 
 from deploy.errors import ImageRefusedError
 from deploy.image import oci
-from deploy.image.streams import Seekable, StoredBlob, Window, bounded, gunzipped, pieces_of
-from deploy.image.tarfiles import Entry, Kind, TarError, entries
+from deploy.image.blobs import StoredBlob, Window, pieces_of
 
 _MAX_MEMBERS: Final = 10_000  # an image has 127 layers at most
 _MAX_ARCHIVE_BYTES: Final = 11 * 1024**3  # an image of 10 GB, and something for the wrapping
 _MAX_LINKS: Final = 8
+_DAMAGED: Final = "it is damaged: save the image again"
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,8 @@ class Bundle:
         """Return a file. Raises ImageRefusedError if it is missing."""
         found = self.find(path)
         if found is None:
-            raise ImageRefusedError(f"{self.name} has no {path}, which belongs to a saved image", then=_SAVE_AGAIN)
+            then = "save the image again, with all that belongs to it"
+            raise ImageRefusedError(f"{self.name} has no {path}, which belongs to a saved image", then=then)
         return found
 
     def document(self, path: str) -> bytes:
@@ -40,23 +44,27 @@ class Bundle:
         file = self.file(path)
         if file.size > oci.MAX_DOCUMENT_BYTES:
             raise oci.too_big(f"{path} of {self.name}", file.size)
-        with file.open() as opened:
-            return opened.read()
+        return file.read()
+
+    def blob_path(self, digest: str) -> str:
+        """Return the path of a blob: in a layout, or in a directory of skopeo's."""
+        name = digest.removeprefix("sha256:")
+        layout = f"blobs/sha256/{name}"
+        return next((path for path in (layout, name, f"{name}.manifest.json") if self.find(path)), layout)
 
     def blob(self, descriptor: oci.Descriptor) -> StoredBlob:
         """Return the bytes that a descriptor refers to. Raises ImageRefusedError if their number is wrong."""
-        path = blob_path(descriptor.digest)
+        path = self.blob_path(descriptor.digest)
         file = self.file(path)
         if file.size != descriptor.size:
-            raise ImageRefusedError(
-                f"{path} of {self.name} has {file.size:,} bytes, not {descriptor.size:,}", then=_DAMAGED
-            )
+            what = f"{path} of {self.name} has {file.size:,} bytes, not {descriptor.size:,}"
+            raise ImageRefusedError(what, then=_DAMAGED)
         return replace(file, digest=descriptor.digest)
 
     def blob_document(self, descriptor: oci.Descriptor) -> bytes:
         """Return the bytes of a small blob, verified."""
         self.blob(descriptor)
-        path = blob_path(descriptor.digest)
+        path = self.blob_path(descriptor.digest)
         data = self.document(path)
         self.require_digest(path, data, descriptor.digest)
         return data
@@ -65,10 +73,6 @@ class Bundle:
         """Raises ImageRefusedError if the file's bytes have another digest than its name."""
         if oci.digest_of(data) != digest:
             raise ImageRefusedError(f"{path} of {self.name} has other bytes than its name says", then=_DAMAGED)
-
-
-_SAVE_AGAIN: Final = "save the image again, with all that belongs to it"
-_DAMAGED: Final = "it is damaged: save the image again"
 
 
 def directory(path: Path) -> Bundle:
@@ -89,27 +93,27 @@ def archive(name: str, file: BinaryIO) -> Bundle:
 
     Links are followed: older engines save a layer once, under several names.
     """
-    members: dict[str, Entry] = {}
+    members: dict[str, tarfile.TarInfo] = {}
+    lock = threading.Lock()
     try:
-        for entry in entries(Seekable(file)):
-            members[posixpath.normpath(entry.name).lstrip("/")] = entry
-            if len(members) > _MAX_MEMBERS:
-                raise ImageRefusedError(
-                    f"{name} has more than {_MAX_MEMBERS:,} files: it is no saved image",
-                    then="docker save IMAGE --output FILE",
-                )
-    except TarError as error:
+        with tarfile.open(fileobj=file, mode="r:") as tar:
+            for member in tar:
+                members[posixpath.normpath(member.name).lstrip("/")] = member
+                if len(members) > _MAX_MEMBERS:
+                    what = f"{name} has more than {_MAX_MEMBERS:,} files: it is no saved image"
+                    raise ImageRefusedError(what, then="docker save IMAGE --output FILE")
+    except (tarfile.TarError, ValueError, OverflowError, EOFError) as error:
         raise ImageRefusedError(f"{name} is no sound tar: {error}", then="save the image again") from None
 
     def find(path: str) -> StoredBlob | None:
         for _ in range(_MAX_LINKS):
-            entry = members.get(posixpath.normpath(path))
-            if entry is None:
+            member = members.get(posixpath.normpath(path))
+            if member is None:
                 return None
-            if entry.kind is Kind.FILE:
-                return StoredBlob("", entry.stored, partial(Window.open, file, entry.offset, entry.stored))
-            base = posixpath.dirname(path) if entry.kind is Kind.SYMLINK else ""
-            path = posixpath.join(base, entry.target)
+            if member.isreg():
+                return StoredBlob("", member.size, partial(Window.open, file, lock, member.offset_data, member.size))
+            base = posixpath.dirname(path) if member.issym() else ""
+            path = posixpath.join(base, member.linkname)
         return None
 
     return Bundle(name, find)
@@ -118,7 +122,7 @@ def archive(name: str, file: BinaryIO) -> Bundle:
 def open_archive(path: Path, files: ExitStack) -> Bundle:
     """Open a tar file; one that gzip has compressed is unpacked into a temporary file."""
     try:
-        file: BinaryIO = files.enter_context(path.open("rb"))
+        file = files.enter_context(path.open("rb"))
         compression = StoredBlob("", 0, lambda: path.open("rb")).compression
     except OSError as error:
         raise _unreadable(path, error) from None
@@ -127,28 +131,24 @@ def open_archive(path: Path, files: ExitStack) -> Bundle:
     if compression == "unknown":
         raise ImageRefusedError(f"{path} is no tar", then="docker save IMAGE --output FILE")
     if compression == "gzip":
-        file = spool(bounded(gunzipped(pieces_of(file), str(path)), _MAX_ARCHIVE_BYTES, str(path)), str(path), files)
+        return archive(
+            str(path), files.enter_context(StoredBlob.spooled(_gunzipped(path, file), str(path), files).open())
+        )
     return archive(str(path), file)
+
+
+def _gunzipped(path: Path, file: BinaryIO) -> Iterator[bytes]:
+    size = 0
+    try:
+        with gzip.open(file) as unpacked:
+            for piece in pieces_of(cast(BinaryIO, unpacked)):
+                size += len(piece)
+                if size > _MAX_ARCHIVE_BYTES:
+                    raise ImageRefusedError(f"{path} has more than 11 GiB unpacked", then="Lambda takes 10 GB")
+                yield piece
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ImageRefusedError(f"{path} is no sound gzip: {error}", then="save the image again") from None
 
 
 def _unreadable(path: Path, error: OSError) -> ImageRefusedError:
     return ImageRefusedError(f"{path} cannot be read: {error.strerror}", then="check its permissions")
-
-
-def spool(pieces: Iterable[bytes], what: str, files: ExitStack) -> BinaryIO:
-    """Write a stream into a temporary file, which `files` closes and removes."""
-    spooled = files.enter_context(tempfile.TemporaryFile(prefix="ecr-push-"))  # noqa: SIM115 - it is
-    try:
-        for piece in pieces:
-            spooled.write(piece)
-        spooled.flush()
-    except OSError as error:
-        raise ImageRefusedError(
-            f"{what} does not fit into {tempfile.gettempdir()}: {error.strerror}", then="set TMPDIR to a larger disk"
-        ) from None
-    return spooled
-
-
-def blob_path(digest: str) -> str:
-    """Return the path of a blob in a layout."""
-    return f"blobs/{digest.replace(':', '/')}"

@@ -1,9 +1,7 @@
-"""Images in the Docker Engine, or in anything else that speaks its API.
+"""Images of Docker and of Podman, asked by their own programs.
 
-The classic store returns an image's configuration at once. Its files are read from a container that is made of it,
-exported, and removed without having run: that is faster than `docker save`, which the engine first writes to its disk,
-and which is used only if the layers are asked for. The containerd store keeps manifests and indexes: there the saved
-image is read.
+The programs know what belongs to them: contexts, DOCKER_HOST, TLS, SSH, rootless sockets, image stores. An image is
+described by `image inspect`; its layers are what `save` writes, and that is read as any other saved image.
 """
 
 from __future__ import annotations
@@ -12,251 +10,190 @@ import difflib
 import json
 import os
 import re
+import shutil
+import subprocess
+import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
-import docker
-import docker.errors
-import docker.utils
-import requests
-import urllib3.exceptions
-
-from deploy.errors import EngineUnavailableError, ImageNotFoundError, ImageRefusedError, innermost
+from deploy.errors import DeployError, EngineUnavailableError, ImageNotFoundError, ImageRefusedError
 from deploy.image import oci
-from deploy.image.bundle import archive, spool
-from deploy.image.filesystem import Filesystem
-from deploy.image.layers import Layer
-from deploy.image.localimage import EngineHandle, Image
+from deploy.image.blobs import PIECE_BYTES, StoredBlob
+from deploy.image.bundle import archive
+from deploy.image.localimage import Image
 from deploy.image.saved import read_saved
-from deploy.image.streams import Pieces
-from deploy.image.tarfiles import Entry, TarError, entries
 
-_CONNECT_SECONDS: Final = 1
-_SAVE_SECONDS: Final = 600  # an engine writes a big image to its disk before it sends the first byte
-_CHUNK_BYTES: Final = 1024 * 1024
-_SHOWN: Final = 5
-# Steps of a Dockerfile that make no layer, as BuildKit and the older builder write them.
-_ONLY_CONFIGURES: Final = re.compile(
-    r"(/bin/sh -c #\(nop\) +)?"
-    r"(ARG|CMD|ENTRYPOINT|ENV|EXPOSE|HEALTHCHECK|LABEL|MAINTAINER|ONBUILD|SHELL|STOPSIGNAL|USER|VOLUME)\b"
+DOCKER: Final = "docker"
+PODMAN: Final = "podman"
+_ANSWER_SECONDS: Final = 15
+_SILENCE_SECONDS: Final = 300  # an engine writes a big image to its disk before it sends the first byte
+_CHOSEN_BY: Final = ("DOCKER_HOST", "DOCKER_CONTEXT")
+_NO_IMAGE: Final = re.compile(
+    r"no such image|image not known|invalid reference|must be lowercase|names no", re.IGNORECASE
 )
-
-
-class EngineClient(docker.APIClient):
-    """A client that never reads the user's credentials; docker.APIClient reads ~/.docker/config.json and ~/.netrc."""
-
-    def __init__(self, **options: Any) -> None:
-        with _empty_configuration():
-            super().__init__(**options)
-
-    @property
-    def trust_env(self) -> bool:
-        """Always False, or requests would look for a .netrc; no other variable is about an engine."""
-        return False
-
-    @trust_env.setter
-    def trust_env(self, _: bool) -> None:
-        """Ignore the setting."""
-
-
-@contextmanager
-def _empty_configuration() -> Iterator[None]:
-    before = os.environ.get("DOCKER_CONFIG")
-    with TemporaryDirectory(prefix="ecr-push-") as directory:
-        (Path(directory) / "config.json").write_text("{}")
-        os.environ["DOCKER_CONFIG"] = directory
-        try:
-            yield
-        finally:
-            del os.environ["DOCKER_CONFIG"]
-            if before is not None:
-                os.environ["DOCKER_CONFIG"] = before
-
-
-def connect() -> docker.APIClient:
-    """Connect to the engine of DOCKER_HOST or the usual socket. Raises EngineUnavailableError within 2 seconds.
-
-    The caller closes the client.
-    """
-    host = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
-    if host.startswith("ssh://"):
-        raise EngineUnavailableError(f"{host}: engines behind SSH are not supported", then="forward its socket: ssh -L")
-    try:
-        api = EngineClient(timeout=_CONNECT_SECONDS, **docker.utils.kwargs_from_env())
-    except (docker.errors.DockerException, requests.RequestException, ValueError) as error:
-        raise _unavailable(host, error) from None
-    api.timeout = _SAVE_SECONDS
-    return api
-
-
-def read_engine_image(name: str, reference: str, architecture: str | None, files: ExitStack) -> Image:
-    """Find an image. Raises EngineUnavailableError, ImageNotFoundError, or ImageRefusedError as `read_saved` does."""
-    api = connect()
-    files.callback(api.close)
-    with _answering():
-        found = _inspected(api, name)
-        if _keeps_manifests(api):
-            return _saved(api, name, reference, architecture, files)
-    described = {
-        "architecture": found.get("Architecture") or "",
-        "os": found.get("Os") or "",
-        "variant": found.get("Variant") or "",
-        "config": found.get("Config"),
-        "rootfs": {"diff_ids": (found.get("RootFS") or {}).get("Layers")},
-    }
-    config = oci.parse(oci.ImageConfig, json.dumps(described).encode(), f"what the engine says of {reference}")
-    engine = EngineHandle(api, str(found["Id"]))
-    return _EngineImage(reference, "engine", config, engine=engine, files=files, described=found)
+_SHOWN: Final = 5
 
 
 @dataclass(frozen=True)
-class _EngineImage(Image):
-    """An image of the classic store. `described` is the engine's description of it."""
+class Engine:
+    """An engine, by its program: `docker` or `podman`."""
 
-    described: dict[str, Any] = field(default_factory=dict, repr=False)
+    program: str
 
-    @cached_property
-    def layers(self) -> tuple[Layer, ...]:
-        """Layers as the engine saves them, without media types: those are the archive's, not of a later push."""
-        saved = _saved(self._api, self.config_digest, self.reference, None, self.files)
-        if saved.config.rootfs != self.config.rootfs:
-            raise ImageRefusedError(f"the engine saves other layers than {self.reference} has", then="pull or build it")
-        return tuple(replace(layer, media_type="") for layer in saved.layers)
+    def run(
+        self, *arguments: str, seconds: float = _ANSWER_SECONDS, given: bytes = b""
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the program with `given` as its input. Raises EngineUnavailableError if it is missing, or silent."""
+        try:
+            ended = subprocess.run([self.program, *arguments], input=given, capture_output=True, timeout=seconds)
+        except OSError as error:
+            raise self._unavailable(f"{self.program} cannot be run: {error.strerror}") from None
+        except subprocess.TimeoutExpired:
+            raise self._unavailable(f"{self.program} does not answer within {seconds:.0f} s") from None
+        out, err = (text.decode("utf-8", "replace") for text in (ended.stdout, ended.stderr))
+        return subprocess.CompletedProcess(arguments, ended.returncode, out, err)
 
-    @cached_property
-    def filesystem(self) -> Filesystem:
-        """Files of a container, read from there."""
-        container = self.files.enter_context(_container(self._api, self.config_digest))
-        tree = Filesystem(partial(_read, self._api, container))
-        with _answering():
-            tree.add(entries(Pieces(self._api.export(container, _CHUNK_BYTES)), hashed=True))
-        return tree
+    def describe(self, name: str) -> dict[str, Any]:
+        """Return the engine's description of an image. Raises ImageNotFoundError, EngineUnavailableError."""
+        ended = self.run("image", "inspect", "--", name)
+        said = _said(ended.stderr)
+        if ended.returncode and (_NO_IMAGE.search(said) or not name):
+            raise self._not_found(name, said)
+        try:
+            found: dict[str, Any] = json.loads(ended.stdout)[0]
+        except (ValueError, LookupError):
+            raise self._unavailable(said or f"{self.program} image inspect has no answer") from None
+        return found
 
-    @cached_property
-    def layer_bytes(self) -> tuple[int, ...]:
-        """Sizes from the image's history; only their sum if it does not say which step made which layer."""
-        with _answering():
-            history = reversed(self._api.history(self.config_digest))
-        sizes = tuple(step["Size"] for step in history if not _ONLY_CONFIGURES.match(step.get("CreatedBy") or ""))
-        if len(sizes) == len(self.config.rootfs.diff_ids) and sum(sizes) == self.described["Size"]:
-            return sizes
-        return (int(self.described["Size"]),)
+    def save(self, identity: str) -> Iterator[bytes]:
+        """Yield the bytes of the saved image. Raises EngineUnavailableError if they end early or do not come."""
+        command = [self.program, "save", identity]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdout
+            assert process.stderr
+            try:
+                while piece := _read(process):
+                    yield piece
+                said = process.stderr.read().decode("utf-8", "replace")
+            except BaseException:
+                process.kill()
+                raise
+        if process.returncode:
+            silent = process.returncode < 0
+            what = f"it sends nothing for {_SILENCE_SECONDS} s" if silent else _said(said) or "it ended"
+            raise self._unavailable(f"{self.program} save failed: {what}")
 
     @property
-    def _api(self) -> Any:
-        return self.engine.api if self.engine else None
+    def keeps_indexes(self) -> bool:
+        """True if an image may be there for several architectures, as in containerd's store."""
+        return "io.containerd.snapshotter" in self.run("info", "--format", "{{.DriverStatus}}").stdout
+
+    def _unavailable(self, what: str) -> EngineUnavailableError:
+        start = "start Docker or Podman, or name the engine: DOCKER_HOST, DOCKER_CONTEXT, `docker context use`"
+        if "permission denied" in what.lower():
+            start = "sudo usermod -aG docker $USER and log in again, or use a rootless engine"
+        return EngineUnavailableError(f"no engine: {what}", then=f"{start}; a saved image needs none")
+
+    def _not_found(self, name: str, said: str) -> ImageNotFoundError:
+        listed = self.run("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").stdout.split()
+        near = _near(name, sorted({tag.removeprefix("localhost/") for tag in listed if "<none>" not in tag}))
+        known = f"; there is {', '.join(near)}" if near else ""
+        other = " (containers-storage:NAME is Podman's)" if self.program == DOCKER and shutil.which(PODMAN) else ""
+        what = f"{self.program} has no image {name!r}{known}" if "such" in said or "known" in said else said
+        return ImageNotFoundError(what, then=f"see {self.program} images; build or pull it{other}", near=near)
 
 
-@contextmanager
-def _container(api: Any, image_id: str) -> Iterator[str]:
-    """Make a container of the image that never runs, and remove it at the end."""
-    with _answering():
-        container = api.create_container(
-            image_id,
-            command=["/"],
-            labels={"ecr-push": "check"},
-            host_config=api.create_host_config(network_mode="none"),
-        )["Id"]
+def find(name: str, reference: str, architecture: str | None, files: ExitStack, program: str = "") -> Image:
+    """Find an image of the named engine, or of the user's: Docker, or Podman where no Docker runs.
+
+    Raises EngineUnavailableError, ImageNotFoundError, or ImageRefusedError as `read_saved` does.
+    """
+    engine, found = _described(name, program)
+    described = {
+        "architecture": found.get("Architecture") or "",
+        "os": found.get("Os") or "",
+        "config": found.get("Config"),
+        "rootfs": {"diff_ids": (found.get("RootFS") or {}).get("Layers")},
+    }
+    config = oci.parse(oci.ImageConfig, json.dumps(described).encode(), f"what {engine.program} says of {reference}")
+    image = EngineImage(reference, "engine", config, files=files, engine=engine, described=found)
+    if architecture and architecture != image.architecture and engine.keeps_indexes:
+        return image.saved_for(architecture)
+    return image
+
+
+def _described(name: str, program: str) -> tuple[Engine, dict[str, Any]]:
+    here = [known for known in (DOCKER, PODMAN) if shutil.which(known)]
+    if program or not here or any(os.environ.get(variable) for variable in _CHOSEN_BY):
+        here = [program or (DOCKER if DOCKER in here else PODMAN)]
+    failures: list[DeployError] = []
+    for engine in map(Engine, here):
+        try:
+            return engine, engine.describe(name)
+        except EngineUnavailableError as error:
+            failures.append(error)
+    raise failures[0]
+
+
+@dataclass(frozen=True)
+class EngineImage(Image):
+    """An image in an engine, which is saved when its layers are first asked for. `described` is from `inspect`."""
+
+    engine: Engine = field(default=Engine(DOCKER), kw_only=True)
+    described: dict[str, Any] = field(kw_only=True, repr=False)
+
+    @property
+    def config_digest(self) -> str:
+        """The engine's full id, which another build under the same name does not change; containerd's is another."""
+        return f"sha256:{str(self.described['Id']).removeprefix('sha256:')}"
+
+    def saved_for(self, architecture: str) -> Image:
+        """Save the image and read that of an architecture."""
+        blob = StoredBlob.spooled(self.engine.save(self.config_digest), self.reference, self.files)
+        bundle = archive(self.reference, self.files.enter_context(blob.open()))
+        return read_saved(bundle, self.reference, architecture, self.files, "engine")
+
+    @cached_property
+    def saved(self) -> Image:
+        """The image as the engine saves it. Raises ImageRefusedError if that is another one."""
+        saved = self.saved_for(self.architecture)
+        if saved.content_digest != self.content_digest:
+            what = f"{self.engine.program} saves something else than it says that {self.reference} is"
+            raise ImageRefusedError(what, then="build or pull it again")
+        return saved
+
+    @cached_property
+    def unpacked_bytes(self) -> int:
+        """Size as the engine counts it."""
+        return int(self.described.get("Size") or 0)
+
+
+def _read(process: subprocess.Popen[bytes]) -> bytes:
+    """Return the next bytes of the output. Ends the program if they do not come."""
+    late = threading.Timer(_SILENCE_SECONDS, process.kill)
+    late.daemon = True
+    late.start()
     try:
-        yield container
+        return process.stdout.read(PIECE_BYTES) if process.stdout else b""
     finally:
-        with suppress(docker.errors.APIError, requests.RequestException):  # the engine went away
-            api.remove_container(container, v=True, force=True)
+        late.cancel()
 
 
-def _read(api: Any, container: str, path: str, _: int, entry: Entry, limit: int) -> bytes:
-    with _answering():
-        tar = Pieces(api.get_archive(container, path, _CHUNK_BYTES)[0])
-        next(entries(tar))
-        return tar.read(min(entry.size, limit))
-
-
-@contextmanager
-def _answering() -> Iterator[None]:
-    """Raises EngineUnavailableError if the engine goes away in the middle of an answer."""
-    try:
-        yield
-    except (requests.RequestException, urllib3.exceptions.HTTPError, docker.errors.APIError, TarError) as error:
-        raise EngineUnavailableError(
-            f"the Docker Engine stopped answering: {str(error)[:200]}", then="see whether it runs: docker info"
-        ) from None
-
-
-def _saved(api: docker.APIClient, name: str, reference: str, architecture: str | None, files: ExitStack) -> Image:
-    with _answering():
-        spooled = spool(api.get_image(name, _CHUNK_BYTES), reference, files)
-    return read_saved(archive(reference, spooled), reference, architecture, files, "engine")
-
-
-def _keeps_manifests(api: docker.APIClient) -> bool:
-    """Return whether images are in containerd's store."""
-    status = api.info().get("DriverStatus") or []
-    return any("io.containerd.snapshotter" in str(value) for _, value in status)
-
-
-def _inspected(api: docker.APIClient, name: str) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = api.inspect_image(name)  # type: ignore[no-untyped-call]
-    except docker.errors.NotFound:
-        raise _not_found(api, name) from None
-    except docker.errors.NullResource:
-        raise ImageNotFoundError("an empty name names no image", then="see docker images") from None
-    except docker.errors.APIError as error:
-        raise ImageNotFoundError(f"{name} names no image: {error.explanation}", then="see docker images") from None
-    return found
-
-
-def _not_found(api: docker.APIClient, name: str) -> ImageNotFoundError:
-    """Name the ids that a short one may mean, the other tags of the name, or names that look like it."""
-    images = api.images()
-    if re.fullmatch(r"(sha256:)?[0-9a-f]+", name):
-        short = name.removeprefix("sha256:")
-        ids = sorted(item["Id"][7:19] for item in images if item["Id"][7:].startswith(short))
-        if ids:
-            shown = ", ".join(ids[:_SHOWN]) + (", …" if len(ids) > _SHOWN else "")
-            return ImageNotFoundError(
-                f"{name} may be any of {len(ids)} images: {shown}", then="give more digits", near=ids
-            )
-    tags = sorted({tag for item in images for tag in item.get("RepoTags") or [] if not tag.startswith("<none>")})
-    near = _near(name, tags)
-    known = f"; there is {', '.join(near)}" if near else ""
-    return ImageNotFoundError(
-        f"the engine has no image {name}{known}", then="see docker images; build or pull it", near=near
-    )
+def _said(err: str) -> str:
+    """Return the program's own sentence about its failure."""
+    lines = [line.strip() for line in err.splitlines() if line.strip()]
+    return re.sub(r"^(Error( response from daemon)?: )+", "", lines[-1] if lines else "")[:300]
 
 
 def _near(name: str, tags: list[str]) -> list[str]:
-    repository = docker.utils.parse_repository_tag(name)[0]
-    same = [tag for tag in tags if docker.utils.parse_repository_tag(tag)[0] == repository]
-    same.sort(key=lambda tag: not tag.endswith(":latest"))
+    """Return other tags of the name, or names that look like it."""
+    repository = name.partition(":")[0]
+    same = [tag for tag in tags if tag.rpartition(":")[0] == repository]
     if same:
-        return same[:_SHOWN]
-    names = sorted({docker.utils.parse_repository_tag(tag)[0] for tag in tags})
+        return sorted(same, key=lambda tag: not tag.endswith(":latest"))[:_SHOWN]
+    names = sorted({tag.rpartition(":")[0] for tag in tags})
     close = difflib.get_close_matches(repository, names, n=_SHOWN, cutoff=0.7)
-    close += [known for known in names if repository in known.split("/") and known not in close]
-    return [tag for known in close for tag in tags if docker.utils.parse_repository_tag(tag)[0] == known][:_SHOWN]
-
-
-def _unavailable(host: str, error: Exception) -> EngineUnavailableError:
-    """Explain, by the operating system's error somewhere below docker-py's."""
-    start = "start it (systemctl start docker, Docker Desktop, colima start), or set DOCKER_HOST to its address"
-    cause = innermost(error)
-    match cause:
-        case FileNotFoundError():
-            what, then = "there is no such socket", start
-        case PermissionError():
-            what, then = ("this user may not use the socket", "sudo usermod -aG docker $USER and log in again")
-        case ConnectionRefusedError():
-            what, then = "nothing listens there", start
-        case _ if isinstance(cause, TimeoutError) or "timed out" in str(error).lower():
-            what, then = "it does not answer", "restart it, or set DOCKER_HOST to another"
-        case _:
-            what, then = (str(error).partition("\n")[0][:200], "check DOCKER_HOST and DOCKER_TLS_VERIFY")
-    return EngineUnavailableError(
-        f"no Docker Engine at {host}: {what}", then=f"{then}; a tar or OCI layout needs none", host=host
-    )
+    return [tag for tag in tags if tag.rpartition(":")[0] in close][:_SHOWN]

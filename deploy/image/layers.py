@@ -1,22 +1,26 @@
-"""Layers of an image as they are stored: their entries, verified, and the contents of their files."""
+"""Layers of an image as they are stored: verified, and searched for a file."""
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import os
-from collections.abc import Iterator, Sequence
+import tarfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from itertools import islice
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, TypeVar, cast
 
 from deploy.errors import ImageRefusedError
-from deploy.image.filesystem import MAX_NODES, Filesystem
-from deploy.image.streams import Compression, Pieces, StoredBlob, bounded, gunzipped, pieces_of, verified
-from deploy.image.tarfiles import Entry, TarError, entries
+from deploy.image.blobs import Compression, StoredBlob, pieces_of
+
+T = TypeVar("T")
 
 MAX_IMAGE_BYTES: Final = 10 * 1024**3  # Lambda takes no more in a whole image
 READABLE: Final = frozenset({"none", "gzip"})
+_AGAIN: Final = "it is damaged: build or save the image again"
 
 
 @dataclass(frozen=True)
@@ -32,46 +36,70 @@ class Layer:
     media_type: str
     compression: Compression
 
-    def unpacked(self, file: BinaryIO) -> Iterator[bytes]:
-        """Yield the tar in pieces. Raises ImageRefusedError for damage; for wrong bytes only at the end."""
-        packed = pieces_of(file)
-        if self.compression == "gzip":
-            if self.blob.digest:
-                packed = verified(packed, self.blob.digest, self.name)
-            packed = gunzipped(packed, self.name)
-        return verified(bounded(packed, MAX_IMAGE_BYTES, self.name), self.diff_id, self.name)
-
-    def listed(self) -> list[Entry]:
-        """Return its entries. Reads and verifies all of it."""
+    @contextmanager
+    def _tar(self) -> Iterator[BinaryIO]:
         if self.compression not in READABLE:
-            raise ImageRefusedError(
-                f"{self.name} cannot be read here ({self.compression})", then="build it with gzip layers"
-            )
-        with self.blob.open() as file:
-            tar = Pieces(self.unpacked(file))
+            then = "build with --output type=image,compression=gzip,force-compression=true"
+            raise ImageRefusedError(f"{self.name} is compressed by {self.compression}", then=then)
+        try:
+            with self.blob.open() as file:
+                if self.compression == "none":
+                    yield file
+                    return
+                with gzip.open(file) as unpacked:
+                    yield cast(BinaryIO, unpacked)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise ImageRefusedError(f"{self.name} is no sound gzip: {error}", then=_AGAIN) from None
+
+    def unpacked(self) -> Iterator[bytes]:
+        """Yield the tar in pieces. Raises ImageRefusedError for damage; for wrong bytes only at the end."""
+        digest, size = hashlib.sha256(), 0
+        with self._tar() as tar:
+            for piece in pieces_of(tar):
+                digest.update(piece)
+                size += len(piece)
+                if size > MAX_IMAGE_BYTES:
+                    what = f"{self.name} has more than {MAX_IMAGE_BYTES / 1024**3:.0f} GiB unpacked"
+                    raise ImageRefusedError(what, then="Lambda takes 10 GB")
+                yield piece
+        found = f"sha256:{digest.hexdigest()}"
+        if found != self.diff_id:
+            what = f"{self.name} does not have the bytes it is named for: {self.diff_id} is {found}"
+            raise ImageRefusedError(what, then=_AGAIN)
+
+    def measure(self) -> int:
+        """Return the size of the tar. Reads and verifies all of it."""
+        return sum(map(len, self.unpacked()))
+
+    def find(self, path: str, limit: int) -> bytes | None:
+        """Return a file's bytes, `limit` at most; empty if this layer removes it, None if it is silent about it."""
+        folder, _, name = path.strip("/").rpartition("/")
+        whiteout = f"{folder}/.wh.{name}"
+        with self._tar() as tar:
             try:
-                found = list(islice(entries(tar, hashed=True), MAX_NODES + 1))
-            except TarError as error:
+                with tarfile.open(fileobj=tar, mode="r|") as entries:
+                    for entry in entries:
+                        known = entry.name.removeprefix("./").strip("/")
+                        if known == whiteout:
+                            return b""
+                        if known == path.strip("/"):
+                            file = entries.extractfile(entry) if entry.isreg() else None
+                            return file.read(limit) if file else b""
+            except (tarfile.TarError, ValueError, OverflowError) as error:
                 raise ImageRefusedError(f"{self.name} is no sound tar: {error}", then="save the image again") from None
-            tar.drain()
-        return found
+        return None
 
 
-def _read(layers: Sequence[Layer], _: str, layer: int, entry: Entry, limit: int) -> bytes:
-    stored, wanted = layers[layer], min(entry.stored, limit)
-    with stored.blob.open() as file:
-        if stored.compression == "none":
-            file.seek(entry.offset)
-            return file.read(wanted)
-        tar = Pieces(gunzipped(pieces_of(file), stored.name))
-        tar.skip(entry.offset)
-        return tar.read(wanted)
+def each(work: Callable[[Layer], T], layers: Sequence[Layer]) -> list[T]:
+    """Return the results of work on each layer, done on all processors."""
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        return list(pool.map(work, layers))
 
 
-def filesystem_of(layers: Sequence[Layer]) -> Filesystem:
-    """Lay layers over each other, the lowest first. Raises ImageRefusedError if one is damaged."""
-    files = Filesystem(partial(_read, layers))
-    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-        for listed in pool.map(Layer.listed, layers):
-            files.add(listed)
-    return files
+def read_file(layers: Sequence[Layer], path: str, limit: int) -> bytes:
+    """Return a file of the image; empty if there is none, or more than `limit` bytes of it."""
+    for layer in reversed(layers):
+        data = layer.find(path, limit + 1)
+        if data is not None:
+            return data if len(data) <= limit else b""
+    return b""

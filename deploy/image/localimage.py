@@ -1,4 +1,4 @@
-"""An image on this machine, wherever it is kept: its configuration, its files, and its layers as bytes.
+"""An image on this machine, wherever it is kept: its configuration, and its layers as bytes.
 
 `deploy.image.open_image` makes one. It is a context manager that closes files and removes temporary ones at the end.
 """
@@ -8,13 +8,12 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final, Literal, Self, TypeAlias
+from typing import Final, Literal, Self, TypeAlias
 
 from deploy.image import oci
-from deploy.image.filesystem import Filesystem
-from deploy.image.layers import Layer, filesystem_of
+from deploy.image.layers import Layer, each
 
-Origin: TypeAlias = Literal["engine", "docker archive", "OCI layout"]
+Origin: TypeAlias = Literal["engine", "docker archive", "OCI layout", "directory"]
 
 # Labels of images on the stand-in for Lambda's base image; None: any value.
 STANDIN_LABELS: Final = {"hwang-lambda.base": "stand-in", "hwang-lambda.stand-in": None}
@@ -29,34 +28,34 @@ class Child:
 
 
 @dataclass(frozen=True)
-class EngineHandle:
-    """An image in the Docker Engine: `api` is a docker.APIClient, which has no types, `id` the engine's full id."""
-
-    api: Any
-    id: str
-
-
-@dataclass(frozen=True)
 class Image:
-    """An image whose layers are not read before `filesystem` is first asked for.
+    """An image whose layers are not read before they are asked for.
 
-    `reference` is what the user called it. `manifest` and `config_bytes` are those that it is kept with: a layout has
-    both, an old `docker save` archive no manifest, an engine neither. `index` is the index that led to the manifest, if
-    one did, and `children` are its entries, the taken one first. `engine` is set if the engine's own push sends exactly
-    this image and no index; everything else is pushed as `deploy.image.pushable` packs it.
+    `reference` is what the user called it. `layers` (the lowest first), `config_bytes` and `manifest` are as they are
+    stored; not every form has a manifest. `index` is the index that led to it, if one did, and `children` are its
+    entries, the taken one first.
     """
 
     reference: str
     origin: Origin
     config: oci.ImageConfig
-    stored: tuple[Layer, ...] = ()
-    config_bytes: bytes | None = None
+    layers: tuple[Layer, ...] = ()
+    config_bytes: bytes = b""
     config_media_type: str = ""
     manifest: oci.StoredManifest | None = None
     index: oci.StoredManifest | None = None
     children: tuple[Child, ...] = ()
-    engine: EngineHandle | None = None
     files: ExitStack = field(default_factory=ExitStack, repr=False)
+
+    @property
+    def saved(self) -> Image:
+        """The image with its bytes. An engine's has none before this is asked for."""
+        return self
+
+    @cached_property
+    def unpacked_bytes(self) -> int:
+        """Size of all layers, unpacked. Verifies them on the way: ImageRefusedError for damage."""
+        return sum(each(Layer.measure, self.layers))
 
     @property
     def architecture(self) -> str:
@@ -85,35 +84,13 @@ class Image:
 
     @property
     def config_digest(self) -> str:
-        """Digest of the configuration's bytes, which Docker shows as the image's id; empty if it is unknown."""
-        if self.config_bytes is not None:
-            return oci.digest_of(self.config_bytes)
-        return self.engine.id if self.engine else ""
+        """Digest of the configuration, which Docker shows as the image's id."""
+        return oci.digest_of(self.config_bytes)
 
     @property
     def is_standin(self) -> bool:
         """True if it stands on the stand-in for Lambda's base image, which is for this machine alone."""
         return any(name in self.labels and value in (None, self.labels[name]) for name, value in STANDIN_LABELS.items())
-
-    @cached_property
-    def layers(self) -> tuple[Layer, ...]:
-        """Layers as they are stored, the lowest first. Raises ImageRefusedError if an engine saves other ones."""
-        return self.stored
-
-    @cached_property
-    def filesystem(self) -> Filesystem:
-        """Files of all layers together. Stored layers are verified on the way: ImageRefusedError for damage."""
-        return filesystem_of(self.layers)
-
-    @cached_property
-    def layer_bytes(self) -> tuple[int, ...]:
-        """Bytes of the files of each layer, as Docker counts them."""
-        return tuple(self.filesystem.sizes)
-
-    @property
-    def uncompressed_bytes(self) -> int:
-        """Size of the image, as Docker counts it."""
-        return sum(self.layer_bytes)
 
     def __enter__(self) -> Self:
         return self

@@ -1,10 +1,10 @@
 """Finding the image that a reference means.
 
-FILE or DIRECTORY      that exists: a tar of `docker save`, an OCI layout as a directory or as a tar
-NAME, NAME:TAG, id     an image of the Docker Engine
+FILE or DIRECTORY      that exists: what docker, podman, skopeo, buildx or kaniko saved, as a tar or as a directory
+NAME, NAME:TAG, id     an image of Docker, or of Podman where no Docker runs
 engine:NAME            the same, even if there is a file of that name
-docker-archive:FILE    a tar, whatever its name
-oci:PATH               an OCI layout, as a directory or as a tar
+docker-daemon:NAME, containers-storage:NAME            Docker's, Podman's
+docker-archive:FILE, oci-archive:FILE, oci:PATH, dir:DIRECTORY       a file or directory, whatever its name
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from typing import Final
 
 from deploy.errors import ImageNotFoundError
 from deploy.image.bundle import directory, open_archive
+from deploy.image.engine import DOCKER, PODMAN, find
 from deploy.image.localimage import Image
-from deploy.image.saved import INDEX, read_saved
+from deploy.image.saved import INDEX, MANIFEST, read_saved
 
-_ENGINE: Final = "engine:"
-_FILES: Final = ("docker-archive:", "oci:")
+_ENGINES: Final = {"engine:": "", "docker-daemon:": DOCKER, "containers-storage:": PODMAN}
+_FILES: Final = ("docker-archive:", "oci-archive:", "oci:", "dir:")
 _ENDINGS: Final = (".tar", ".tar.gz", ".tgz", ".tar.zst")
 
 
@@ -29,7 +30,7 @@ def open_image(reference: str, architecture: str | None = None) -> Image:
     """Open an image, which the caller closes. `architecture` (x86_64 or arm64) chooses among several in an index.
 
     Raises ImageNotFoundError, EngineUnavailableError, or ImageRefusedError: damaged, or not exactly one image that
-    could be meant. Layers are not read yet. docker is imported for an image of the engine alone.
+    could be meant. Layers are not read yet.
     """
     with ExitStack() as files:
         image = _opened(reference, architecture, files)
@@ -40,20 +41,20 @@ def _opened(reference: str, architecture: str | None, files: ExitStack) -> Image
     for prefix in _FILES:
         if reference.startswith(prefix):
             return _saved(Path(reference.removeprefix(prefix)), reference, architecture, files)
+    for prefix, program in _ENGINES.items():
+        if reference.startswith(prefix):
+            return find(reference.removeprefix(prefix), reference, architecture, files, program)
     path = Path(reference)
-    is_meant_as_path = reference.startswith(("/", "./", "../", "~")) or reference.endswith(_ENDINGS)
-    if not reference.startswith(_ENGINE) and (_is_image(path) or is_meant_as_path):
+    if _is_image(path) or reference.startswith(("/", "./", "../", "~")) or reference.endswith(_ENDINGS):
         return _saved(path, reference, architecture, files)
-    from deploy.image.engine import read_engine_image
-
-    return read_engine_image(reference.removeprefix(_ENGINE), reference, architecture, files)
+    return find(reference, reference, architecture, files)
 
 
 def _is_image(path: Path) -> bool:
     """A directory may happen to have the name of an image."""
     try:
-        return path.is_file() or (path / INDEX).is_file()
-    except OSError:  # a name that no file can have
+        return path.is_file() or any((path / name).is_file() for name in (INDEX, MANIFEST))
+    except (OSError, ValueError):  # a name that no file can have
         return False
 
 

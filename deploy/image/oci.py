@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Final, TypeVar
@@ -49,6 +50,14 @@ def digest_of(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
+def digest_of_pieces(pieces: Iterable[bytes]) -> str:
+    """Return the SHA-256 of bytes that come in pieces."""
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return f"sha256:{digest.hexdigest()}"
+
+
 # Go writes null for an empty list or map.
 _NoneIsEmpty: Final = BeforeValidator(lambda value: () if value is None else value)
 _NoneIsNothing: Final = BeforeValidator(lambda value: {} if value is None else value)
@@ -60,7 +69,7 @@ Labels = Annotated[dict[str, str], _NoneIsNothing]
 
 
 class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True, alias_generator=to_camel)
+    model_config = ConfigDict(frozen=True, strict=True, alias_generator=to_camel, populate_by_name=True)
 
 
 class Platform(_Document):
@@ -101,6 +110,14 @@ class Manifest(_Document):
     layers: tuple[Descriptor, ...]
 
 
+class Typed(_Document):
+    """A manifest or an index, as far as that tells which."""
+
+    schema_version: int
+    media_type: str = ""
+    manifests: tuple[Any, ...] = ()
+
+
 class Index(_Document):
     """List of several images, by platform. Docker calls it a manifest list."""
 
@@ -123,6 +140,15 @@ class ContainerConfig(_DockerDocument):
     working_dir: str = ""
     volumes: Annotated[dict[str, Any], _NoneIsNothing] = {}
     labels: Labels = {}
+
+    def overridden(self, image_config: Mapping[str, Any]) -> ContainerConfig:
+        """Return the start of a function of this ImageConfig: its EntryPoint, Command and WorkingDirectory count."""
+        changes = {
+            "entrypoint": tuple(image_config.get("EntryPoint") or ()),
+            "cmd": tuple(image_config.get("Command") or ()),
+            "working_dir": image_config.get("WorkingDirectory") or "",
+        }
+        return self.model_copy(update={name: value for name, value in changes.items() if value})
 
     @cached_property
     def environment(self) -> dict[str, str]:
@@ -221,7 +247,7 @@ def content_digest(config: ImageConfig) -> str:
     content = {
         "architecture": config.architecture,
         "os": config.os,
-        "variant": "" if config.architecture == "arm64" else config.variant,  # v8, which some leave out
+        "variant": "",  # not everybody writes it, and Lambda has one machine of each architecture
         "diff_ids": config.rootfs.diff_ids,
         "env": settings.env,
         "entrypoint": settings.entrypoint,

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import zlib
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
-from deploy.errors import ImageRefusedError
 from deploy.image import oci
-from deploy.image.bundle import spool
-from deploy.image.layers import READABLE, Layer
+from deploy.image.blobs import StoredBlob, pieces_of
+from deploy.image.layers import Layer, each
 from deploy.image.localimage import Image
 from deploy.image.oci import StoredManifest
-from deploy.image.streams import StoredBlob, Window
 
 _LEVEL: Final = 6
 _GZIP: Final = 31  # zlib's window with gzip's header, in which there is neither a name nor a time
@@ -37,40 +32,32 @@ def pack(image: Image) -> Pushable:
     """Return the image's own manifest and bytes if it has a manifest and all its layers are compressed.
 
     Otherwise its layers are compressed into temporary files, with the same bytes each time on one machine, and a
-    manifest is made. The configuration is always the image's own, and so is its digest. Raises ImageRefusedError for
-    damage, and for an image whose configuration only an engine has: `image.engine` pushes that.
+    manifest is made; a layer that is compressed keeps its bytes. The configuration is always the image's own, and so is
+    its digest. Raises ImageRefusedError for damage.
     """
-    if image.config_bytes is None:
-        raise ImageRefusedError(f"{image.reference} is pushed by its engine", then="docker save it first")
+    image = image.saved
     layers = {layer.diff_id: layer for layer in image.layers}
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        blobs = dict(zip(layers, pool.map(partial(_packed, image), layers.values()), strict=True))
+    blobs = dict(zip(layers, each(partial(_packed, image), list(layers.values())), strict=True))
     config = StoredBlob.of(image.config_bytes)
     packed = [blobs[layer.diff_id] for layer in image.layers]
-    is_complete = all(blob.digest == layer.blob.digest for blob, layer in zip(packed, image.layers, strict=True))
+    is_complete = all(
+        blob.digest == layer.blob.digest and oci.LAYERS.get(layer.media_type) == "gzip"
+        for blob, layer in zip(packed, image.layers, strict=True)
+    )
     manifest = image.manifest if image.manifest and is_complete else _manifest(config, packed)
     return Pushable(tuple(dict.fromkeys(packed)), config, manifest)
 
 
 def _packed(image: Image, layer: Layer) -> StoredBlob:
     """Return the layer as gzip: as it is stored, or compressed now."""
-    if layer.compression not in READABLE:
-        raise ImageRefusedError(
-            f"{layer.name} is compressed by {layer.compression}", then="build with compression=gzip"
-        )
-    if layer.compression == "gzip" and layer.blob.digest:
-        return layer.blob
-    digest = hashlib.sha256()
+    if layer.compression == "gzip":
+        return layer.blob if layer.blob.digest else _named(layer.blob)
+    return StoredBlob.spooled(_gzipped(layer.unpacked()), layer.name, image.files)
 
-    def packed() -> Iterator[bytes]:
-        with layer.blob.open() as file:
-            for piece in _gzipped(layer.unpacked(file)):
-                digest.update(piece)
-                yield piece
 
-    file = spool(packed(), layer.name, image.files)
-    size = file.tell()
-    return StoredBlob(f"sha256:{digest.hexdigest()}", size, lambda: Window.open(file, 0, size))
+def _named(blob: StoredBlob) -> StoredBlob:
+    with blob.open() as file:
+        return replace(blob, digest=oci.digest_of_pieces(pieces_of(file)))
 
 
 def _gzipped(pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -2,7 +2,7 @@
 
 The document of `check --json`:
 
-    reference, origin       the user's name for it; "engine", "docker archive" or "OCI layout"
+    reference, origin       the user's name for it; "engine", "docker archive", "OCI layout" or "directory"
     acceptable              whether Lambda would take it
     architecture, os        the first by Lambda's name
     content_digest, tag     of everything that runs, see `oci.content_digest`
@@ -10,12 +10,9 @@ The document of `check --json`:
     manifest_digest         null if no manifest has been made yet
     index                   null, or its digest and entries: digest, platform, why it was passed_over ("" if taken)
     size_bytes              unpacked; null if the layers cannot be read
-    layers                  for each diff_id and bytes, unpacked; null if unknown
-    entrypoint, cmd, working_dir, handler ("" if it is unclear), labels
+    layers                  the digest of each layer's tar
+    entrypoint, cmd, working_dir, labels
     stand_in                whether it stands on the stand-in for Lambda's base
-    verified                null, or of the report that its build left: verified, licence, redistributable, ffmpeg,
-                            needs, added, cve; bytes_on_top, the size of layers over the verified ones; and replaced,
-                            files that are not as the build left them (null if it listed none)
     findings                for each level ("ok", "note", "warning", "refused"), subject, what, why, next
 """
 
@@ -26,11 +23,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from deploy.errors import ImageRefusedError
-from deploy.image.checks.command import Command
-from deploy.image.checks.finding import Finding, Level
-from deploy.image.checks.packaging import shown_bytes
+from deploy.image.checks import Finding, Level, shown_bytes
 from deploy.image.localimage import Child, Image
-from deploy.image.verified_report import verdict
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -45,7 +39,7 @@ _MARKS: Final[dict[Level, tuple[str, str]]] = {
 
 def document(image: Image, found: Sequence[Finding]) -> dict[str, Any]:
     """Return the document of `check --json`."""
-    settings, (size, layer_sizes) = image.config.config, _sizes(image)
+    settings = image.config.config
     index = image.index and {"digest": image.index.digest, "entries": [_entry(child) for child in image.children]}
     return {
         "reference": image.reference,
@@ -58,32 +52,24 @@ def document(image: Image, found: Sequence[Finding]) -> dict[str, Any]:
         "config_digest": image.config_digest,
         "manifest_digest": image.manifest.digest if image.manifest else None,
         "index": index,
-        "size_bytes": size,
-        "layers": [
-            {"diff_id": diff_id, "bytes": layer_size}
-            for diff_id, layer_size in zip(image.config.rootfs.diff_ids, layer_sizes, strict=True)
-        ],
+        "size_bytes": _size(image),
+        "layers": image.config.rootfs.diff_ids,
         "entrypoint": settings.entrypoint,
         "cmd": settings.cmd,
         "working_dir": settings.working_dir,
-        "handler": Command.of(image).handler,
         "labels": image.labels,
         "stand_in": image.is_standin,
-        "verified": found_report.document if (found_report := verdict(image)) else None,
         "findings": [
             {"next" if name == "then" else name: value for name, value in asdict(finding).items()} for finding in found
         ],
     }
 
 
-def _sizes(image: Image) -> tuple[int | None, Sequence[int | None]]:
-    """Return the size of the image and of each layer; None if unknown, as layers are to some engines."""
-    unknown = [None] * len(image.config.rootfs.diff_ids)
+def _size(image: Image) -> int | None:
     try:
-        sizes = image.layer_bytes
+        return image.unpacked_bytes
     except ImageRefusedError:
-        return None, unknown
-    return sum(sizes), sizes if len(sizes) == len(unknown) else unknown
+        return None
 
 
 def _entry(child: Child) -> dict[str, Any]:
@@ -96,7 +82,7 @@ def _entry(child: Child) -> dict[str, Any]:
 
 
 def table(image: Image, found: Sequence[Finding]) -> RenderableType:
-    """Show the image, its layers and the findings."""
+    """Show the image and the findings."""
     from rich.console import Group
     from rich.text import Text
 
@@ -104,14 +90,14 @@ def table(image: Image, found: Sequence[Finding]) -> RenderableType:
     verdict = Text("✓ Lambda would take it", "green")
     if refused:
         verdict = Text.assemble(("✗ Lambda would not take it", "red"), (f": {refused} to correct", "dim"))
-    return Group(*_facts(image), Text(), _judged(found), Text(), verdict)
+    return Group(_facts(image), Text(), _judged(found), Text(), verdict)
 
 
-def _facts(image: Image) -> list[RenderableType]:
+def _facts(image: Image) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
-    settings, (total, layer_sizes) = image.config.config, _sizes(image)
+    settings, total = image.config.config, _size(image)
     facts = {
         "image": f"{image.reference} ({image.origin})",
         "platform": f"{image.config.os} {image.architecture}",
@@ -119,17 +105,14 @@ def _facts(image: Image) -> list[RenderableType]:
         "manifest": f"{image.manifest.digest[:23]}…" if image.manifest else "",
         "entrypoint": " ".join(settings.entrypoint),
         "command": " ".join(settings.cmd),
+        "layers": str(len(image.config.rootfs.diff_ids)),
         "size": "" if total is None else shown_bytes(total),
     }
     shown = Table.grid(padding=(0, 2))
     for name, value in facts.items():
         if value:
             shown.add_row(Text(name, "dim"), Text(value, no_wrap=True, overflow="ellipsis"))
-    layers = Table.grid(padding=(0, 2))
-    for number, (diff_id, size) in enumerate(zip(image.config.rootfs.diff_ids, layer_sizes, strict=True), 1):
-        digest, size_text = diff_id.removeprefix("sha256:")[:12], "" if size is None else shown_bytes(size)
-        layers.add_row(Text(f"layer {number}", "dim"), Text(digest), Text(size_text, justify="right"))
-    return [shown, Text(), layers]
+    return shown
 
 
 def _judged(found: Sequence[Finding]) -> RenderableType:

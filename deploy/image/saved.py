@@ -1,8 +1,10 @@
-"""Saved images: OCI layouts, as BuildKit, `docker save` and Skopeo make them, and archives of older engines and Podman.
+"""Saved images, in the three forms that tools write.
 
-A layout has `index.json` and blobs named by their digests. Its index leads to one image: the only one there is, or the
-one for the wanted architecture. Attestations, and entries whose blobs are missing, are passed over. In an archive
-`manifest.json` names a configuration and layers.
+An *OCI layout* (BuildKit, `docker save`, skopeo, podman's oci-archive) has `index.json` and blobs named by their
+digests. Its index leads to one image: the only one there is, or the one for the wanted architecture. Attestations, and
+entries whose blobs are missing, are passed over. A *docker archive* (older engines, `podman save`, skopeo, kaniko)
+has a `manifest.json` that lists a configuration and layers. A *directory* (skopeo's `dir:`) has a `manifest.json` that
+is the manifest, or an index.
 """
 
 from __future__ import annotations
@@ -16,13 +18,13 @@ from typing import Final
 
 from deploy.errors import ImageRefusedError
 from deploy.image import oci
-from deploy.image.bundle import Bundle, blob_path
+from deploy.image.blobs import StoredBlob
+from deploy.image.bundle import Bundle
 from deploy.image.layers import Layer
 from deploy.image.localimage import Child, Image, Origin
-from deploy.image.streams import StoredBlob
 
 INDEX: Final = "index.json"
-_MANIFEST: Final = "manifest.json"
+MANIFEST: Final = "manifest.json"
 _NAMES: Final = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
 _MAX_DEPTH: Final = 4
 
@@ -41,21 +43,38 @@ def read_saved(
     bundle: Bundle, reference: str, architecture: str | None, files: ExitStack, origin: Origin | None = None
 ) -> Image:
     """Return the image. Raises ImageRefusedError: damaged, no image, or several that could be meant."""
-    is_archive = bundle.find(_MANIFEST) is not None
+    manifest = bundle.document(MANIFEST) if bundle.find(MANIFEST) else b""
+    is_list = manifest.lstrip().startswith(b"[")
     if bundle.find(INDEX):
+        top = oci.parse(oci.Index, bundle.document(INDEX), f"{INDEX} of {bundle.name}")
+        return _read_layout(bundle, top, reference, architecture, files, origin or "OCI layout")
+    if is_list:
+        return _read_archive(bundle, manifest, reference, files, origin or "docker archive")
+    if manifest:
         return _read_layout(
-            bundle, reference, architecture, files, origin or ("docker archive" if is_archive else "OCI layout")
+            _with_top(bundle, manifest), _only(bundle, manifest), reference, architecture, files, "directory"
         )
-    if is_archive:
-        return _read_archive(bundle, reference, files, origin or "docker archive")
     raise ImageRefusedError(
-        f"{bundle.name} is no image: it has neither {INDEX} nor {_MANIFEST}",
+        f"{bundle.name} is no image: it has neither {INDEX} nor {MANIFEST}",
         then="docker save IMAGE --output FILE, or docker buildx build --output type=oci,dest=FILE",
     )
 
 
-def _read_archive(bundle: Bundle, reference: str, files: ExitStack, origin: Origin) -> Image:
-    listed = oci.parse_list(oci.ArchiveEntry, bundle.document(_MANIFEST), f"{_MANIFEST} of {bundle.name}")
+def _only(bundle: Bundle, manifest: bytes) -> oci.Index:
+    """Return an index of a directory's one manifest, which may be an index itself."""
+    typed = oci.parse(oci.Typed, manifest, f"{MANIFEST} of {bundle.name}")
+    media_type = typed.media_type or (oci.OCI_INDEX if typed.manifests else oci.OCI_MANIFEST)
+    descriptor = oci.Descriptor(media_type=media_type, digest=oci.digest_of(manifest), size=len(manifest))
+    return oci.Index(schema_version=2, manifests=(descriptor,))
+
+
+def _with_top(bundle: Bundle, manifest: bytes) -> Bundle:
+    name = oci.digest_of(manifest).removeprefix("sha256:")
+    return replace(bundle, find=lambda path: StoredBlob.of(manifest) if path == name else bundle.find(path))
+
+
+def _read_archive(bundle: Bundle, manifest: bytes, reference: str, files: ExitStack, origin: Origin) -> Image:
+    listed = oci.parse_list(oci.ArchiveEntry, manifest, f"{MANIFEST} of {bundle.name}")
     if len(listed) != 1:
         names = [", ".join(item.repo_tags) or item.config for item in listed]
         raise ImageRefusedError(
@@ -65,7 +84,7 @@ def _read_archive(bundle: Bundle, reference: str, files: ExitStack, origin: Orig
         )
     (entry,) = listed
     config_bytes = bundle.document(entry.config)
-    named = re.fullmatch(r"([0-9a-f]{64})(?:\.json)?", PurePosixPath(entry.config).name)
+    named = re.fullmatch(r"(?:sha256:)?([0-9a-f]{64})(?:\.json)?", PurePosixPath(entry.config).name)
     if named:
         bundle.require_digest(entry.config, config_bytes, f"sha256:{named[1]}")
     config = oci.parse(oci.ImageConfig, config_bytes, f"{entry.config} of {bundle.name}")
@@ -90,20 +109,21 @@ def _layers(bundle: Bundle, blobs: list[tuple[StoredBlob, str]], config: oci.Ima
     return tuple(layers)
 
 
-def _read_layout(bundle: Bundle, reference: str, architecture: str | None, files: ExitStack, origin: Origin) -> Image:
-    top = oci.parse(oci.Index, bundle.document(INDEX), f"{INDEX} of {bundle.name}")
+def _read_layout(
+    bundle: Bundle, top: oci.Index, reference: str, architecture: str | None, files: ExitStack, origin: Origin
+) -> Image:
     children: list[Child] = []
     candidates = {found.descriptor.digest: found for found in _candidates(bundle, top, None, children, "", 0)}
     chosen = _chosen(list(candidates.values()), children, bundle, architecture)
     manifest = oci.StoredManifest(bundle.blob_document(chosen.descriptor), chosen.descriptor.media_type)
-    where = f"{blob_path(manifest.digest)} of {bundle.name}"
+    where = f"{bundle.blob_path(manifest.digest)} of {bundle.name}"
     parsed = oci.parse(oci.Manifest, manifest.data, where)
     if parsed.media_type and parsed.media_type != manifest.media_type:
         raise ImageRefusedError(
             f"{where} calls itself {parsed.media_type}, its index calls it {manifest.media_type}", then="build it again"
         )
     config_bytes = bundle.blob_document(parsed.config)
-    config = oci.parse(oci.ImageConfig, config_bytes, f"{blob_path(parsed.config.digest)} of {bundle.name}")
+    config = oci.parse(oci.ImageConfig, config_bytes, f"{bundle.blob_path(parsed.config.digest)} of {bundle.name}")
     taken = [Child(chosen.descriptor, "")] if chosen.index else []
     return Image(
         reference,
@@ -129,20 +149,20 @@ def _candidates(
         known = next((item.annotations[key] for key in _NAMES if key in item.annotations), name)
         if item.is_attestation:
             children.append(Child(item, "attestation"))
-        elif bundle.find(blob_path(item.digest)) is None:
+        elif bundle.find(bundle.blob_path(item.digest)) is None:
             children.append(Child(item, "not in here"))
         elif item.media_type in oci.INDEXES:
             inner = oci.StoredManifest(bundle.blob_document(item), item.media_type)
-            parsed = oci.parse(oci.Index, inner.data, f"{blob_path(item.digest)} of {bundle.name}")
+            parsed = oci.parse(oci.Index, inner.data, f"{bundle.blob_path(item.digest)} of {bundle.name}")
             yield from _candidates(bundle, parsed, inner, children, known, depth + 1)
         else:
             yield _Candidate(item, parent, item.platform or _configured(bundle, item), known)
 
 
 def _configured(bundle: Bundle, descriptor: oci.Descriptor) -> oci.Platform:
-    where = f"{blob_path(descriptor.digest)} of {bundle.name}"
+    where = f"{bundle.blob_path(descriptor.digest)} of {bundle.name}"
     manifest = oci.parse(oci.Manifest, bundle.blob_document(descriptor), where)
-    where = f"{blob_path(manifest.config.digest)} of {bundle.name}"
+    where = f"{bundle.blob_path(manifest.config.digest)} of {bundle.name}"
     return oci.parse(oci.ImageConfig, bundle.blob_document(manifest.config), where).platform
 
 

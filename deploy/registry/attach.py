@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from deploy.errors import PushFailedError
+from deploy.image.blobs import StoredBlob
 from deploy.image.oci import OCI_MANIFEST, StoredManifest
-from deploy.image.streams import StoredBlob
 from deploy.registry.client import Registry
 from deploy.registry.ecr import Repository
 from deploy.registry.progress import Silent
 from deploy.registry.push import Pushed
-from deploy.registry.retry import RetryPolicy
+from deploy.registry.transport import RetryPolicy
 
 CYCLONEDX: Final = "application/vnd.cyclonedx+json"
 _EMPTY_TYPE: Final = "application/vnd.oci.empty.v1+json"

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final
 
-from deploy.errors import DigestMismatchError, PushFailedError
+from deploy.errors import DigestMismatchError
+from deploy.image.blobs import StoredBlob
 from deploy.image.oci import INDEXES, MANIFESTS, OCI_INDEX, Descriptor, Index, StoredManifest, digest_of, parse
-from deploy.image.streams import StoredBlob
 from deploy.registry.address import Address, Login
 from deploy.registry.progress import Progress
-from deploy.registry.registry_errors import error_of_answer
-from deploy.registry.retry import Attempts, RetryPolicy, TransientError, retry
-from deploy.registry.transport import NO_HEADERS, Answer, Headers, Transport
+from deploy.registry.refusals import error_of_answer
+from deploy.registry.transport import NO_HEADERS, Answer, Headers, RetryPolicy, Transport
 from deploy.registry.upload import CHUNK_BYTES, Upload
-
-T = TypeVar("T")
 
 _ACCEPT: Final = {"Accept": ", ".join(sorted(MANIFESTS | INDEXES))}
 
@@ -37,7 +33,7 @@ class Registry:
         chunk_bytes: int = CHUNK_BYTES,
     ) -> None:
         self._place = f"{address.host}/{name}"
-        self._retry_policy = retry_policy
+        self._policy = retry_policy
         self._chunk_bytes = chunk_bytes
         self._transport = Transport(address, login, retry_policy)
         self._url = f"{address.url}/v2/{name}"
@@ -57,7 +53,7 @@ class Registry:
         if answer.status == 404:
             return None
         self._expected(answer, 200)
-        found = StoredManifest(answer.body, answer.headers.get("Content-Type", "").partition(";")[0])
+        found = StoredManifest(answer.data, answer.headers.get("Content-Type", "").partition(";")[0])
         said = reference if ":" in reference else answer.headers.get("Docker-Content-Digest", found.digest)
         self._same(f"the manifest of {reference}", said, found.digest)
         return found
@@ -72,11 +68,11 @@ class Registry:
     def referrers(self, digest: str) -> tuple[Descriptor, ...]:
         """Return the artifacts about a manifest: signatures, bills of materials."""
         answer = self._expected(self._ask("GET", f"referrers/{digest}", {"Accept": OCI_INDEX}), 200)
-        return parse(Index, answer.body, f"the list of artifacts about {digest}").manifests
+        return parse(Index, answer.data, f"the list of artifacts about {digest}").manifests
 
     def blob(self, digest: str) -> bytes:
         """Return a small blob, such as a configuration. Raises DigestMismatchError."""
-        data = self._expected(self._ask("GET", f"blobs/{digest}"), 200).body
+        data = self._expected(self._ask("GET", f"blobs/{digest}"), 200).data
         self._same("a blob", digest, digest_of(data))
         return data
 
@@ -85,29 +81,14 @@ class Registry:
 
         Raises DigestMismatchError if its bytes are not what its digest says.
         """
-        with blob.open() as data:
-            upload = Upload(self._transport, self._url, blob, data, progress, self._chunk_bytes)
-            return self._retry(upload.attempt)
+        return Upload(self._transport, self._url, blob, progress, self._policy, self._chunk_bytes).run()
 
     def _ask(self, method: str, path: str, headers: Headers = NO_HEADERS, data: bytes | None = None) -> Answer:
-        def attempt(attempts: Attempts) -> Answer:
-            body = None if data is None else io.BytesIO(data)
-            return self._transport.once(attempts, method, f"{self._url}/{path}", headers, body)
-
-        return self._retry(attempt)
-
-    def _retry(self, attempt: Callable[[Attempts], T]) -> T:
-        try:
-            return retry(self._retry_policy, attempt)
-        except TransientError as failure:
-            raise PushFailedError(
-                f"the registry {self._place} cannot be worked with: {failure}",
-                then="run the same command again; what the registry has is not sent again",
-            ) from None
+        return self._transport.request(method, f"{self._url}/{path}", headers, data)
 
     def _expected(self, answer: Answer, status: int) -> Answer:
         if answer.status != status:
-            raise error_of_answer(answer.status, answer.body, self._place)
+            raise error_of_answer(answer.status, answer.data, self._place)
         return answer
 
     def _same(self, what: str, wanted: str, found: str) -> None:

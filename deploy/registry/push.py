@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,10 +15,8 @@ from deploy.image.pushable import pack
 from deploy.registry.address import Address
 from deploy.registry.client import Registry
 from deploy.registry.ecr import Repository
-from deploy.registry.enginepush import EnginePush, Sent
 from deploy.registry.progress import Progress, Silent
-from deploy.registry.retry import Attempts, RetryPolicy, TransientError, retry
-from deploy.registry.upload import short
+from deploy.registry.transport import RetryPolicy
 
 _TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
@@ -34,18 +33,6 @@ class Pushed:
     tag: str
     already_there: bool = False
     bytes_uploaded: int = 0
-
-
-@dataclass(frozen=True)
-class _Found:
-    """Manifests of a tag: `top` may be an index, `manifest` is of the one image in it."""
-
-    top: StoredManifest
-    manifest: StoredManifest
-
-    @property
-    def parsed(self) -> oci.Manifest:
-        return _parsed(self.manifest)
 
 
 def refuse_standin(image: Image, address: Address) -> None:
@@ -74,15 +61,15 @@ def find_pushed(image: Image, repository: Repository, tag: str | None = None) ->
     top = repository.manifest(tag)
     if top is None:
         return None
-    found = _found(image, repository, top)
-    if found is None or not _is_same(image, repository, found):
+    manifest = _for_platform(repository, top, image.config.os, image.config.architecture)
+    if manifest is None or not _is_same(image, repository, top, manifest):
         raise errors.TagTakenError(
             f"{repository.uri}:{tag} is another image ({top.digest})",
             then="choose another --tag; a tag is never moved",
             tag=tag,
             digest=top.digest,
         )
-    return _pushed(repository, tag, found, already_there=True)
+    return _pushed(repository, tag, manifest.digest, already_there=True)
 
 
 def push(
@@ -101,14 +88,18 @@ def push(
     tag = _checked(image, repository, tag)
     if there := find_pushed(image, repository, tag):
         return there
+    pushable = pack(image)
     try:
-        sent = _send(image, repository, tag, progress, retry_policy)
+        with Registry(repository.address, repository.name, repository.login, retry_policy) as registry:
+            sent = sum(registry.upload(layer, progress) for layer in pushable.layers)
+            registry.upload(pushable.config, Silent())
+            registry.put_manifest(pushable.manifest, tag)
     except errors.TagTakenError:
         if there := find_pushed(image, repository, tag):  # the same image came from somewhere else meanwhile
             return there
         raise
-    found = _read_back(image, repository, tag, sent, retry_policy)
-    return _pushed(repository, tag, found, bytes_uploaded=_bytes(image, found.parsed, sent))
+    _read_back(repository, tag, pushable.manifest.digest, retry_policy)
+    return _pushed(repository, tag, pushable.manifest.digest, bytes_uploaded=sent)
 
 
 def _checked(image: Image, repository: Repository, tag: str | None) -> str:
@@ -119,49 +110,23 @@ def _checked(image: Image, repository: Repository, tag: str | None) -> str:
     return tag
 
 
-def _send(image: Image, repository: Repository, tag: str, progress: Progress, retry_policy: RetryPolicy) -> Sent:
-    if image.engine:
-        engine_push = EnginePush(image.engine, repository.address, repository.name, tag, repository.login)
-        return engine_push.run(progress, retry_policy)
-    pushable = pack(image)
-    with Registry(repository.address, repository.name, repository.login, retry_policy) as registry:
-        sent = [layer for layer in pushable.layers if registry.upload(layer, progress)]
-        registry.upload(pushable.config, Silent())
-        registry.put_manifest(pushable.manifest, tag)
-    digest = pushable.manifest.digest
-    return Sent(digest, frozenset({digest}), frozenset(short(layer.digest) for layer in sent))
-
-
-def _read_back(image: Image, repository: Repository, tag: str, sent: Sent, retry_policy: RetryPolicy) -> _Found:
-    """Return the image that the registry has now, which must be the one that was sent."""
-
-    def look(_: Attempts) -> StoredManifest:
-        top = repository.manifest(tag)
-        if top is None:
-            raise TransientError("it does not show the tag")
-        return top
-
-    try:
-        top = retry(retry_policy, look)
-    except TransientError:
+def _read_back(repository: Repository, tag: str, digest: str, retry_policy: RetryPolicy) -> None:
+    """Require that the repository has the manifest under the tag; a moment may pass until it shows that."""
+    for attempt in range(retry_policy.attempts):
+        if top := repository.manifest(tag):
+            break
+        time.sleep(min(retry_policy.max_pause, retry_policy.first_pause * 2**attempt))
+    else:
         raise errors.PushFailedError(
             f"{repository.uri}:{tag} was pushed and is not there", then="look for a rule that deletes images there"
-        ) from None
-    found = _found(image, repository, top)
-    expected = {sent.digest} if sent.digest else sent.known
-    if found is None or (expected and top.digest not in expected) or not _is_same(image, repository, found):
+        )
+    if top.digest != digest:
         raise errors.DigestMismatchError(
-            f"{repository.uri}:{tag} is {top.digest}, and {', '.join(sorted(expected)) or 'another image'} was pushed",
+            f"{repository.uri}:{tag} is {top.digest}, and {digest} was pushed",
             then="another push went to the tag, or something on the way changes bytes; push under another --tag",
-            expected=sorted(expected),
+            expected=[digest],
             found=top.digest,
         )
-    return found
-
-
-def _found(image: Image, repository: Repository, top: StoredManifest) -> _Found | None:
-    manifest = _for_platform(repository, top, image.config.os, image.config.architecture)
-    return _Found(top, manifest) if manifest else None
 
 
 def _for_platform(repository: Repository, top: StoredManifest, os: str, architecture: str) -> StoredManifest | None:
@@ -184,31 +149,19 @@ def _config(repository: Repository, digest: str) -> oci.ImageConfig:
         return oci.parse(oci.ImageConfig, registry.blob(digest), "the configuration in the registry")
 
 
-def _is_same(image: Image, repository: Repository, found: _Found) -> bool:
+def _is_same(image: Image, repository: Repository, top: StoredManifest, manifest: StoredManifest) -> bool:
     """Return whether it is the image: by a digest, or else by the content that its configuration names."""
-    config_digest = found.parsed.config.digest
+    config_digest = _parsed(manifest).config.digest
     ours = {image.config_digest, *(stored.digest for stored in (image.manifest, image.index) if stored)}
-    if ours & {found.top.digest, found.manifest.digest, config_digest}:
+    if ours & {top.digest, manifest.digest, config_digest}:
         return True
     return oci.content_digest(_config(repository, config_digest)) == image.content_digest
 
 
 def _pushed(
-    repository: Repository, tag: str, found: _Found, *, already_there: bool = False, bytes_uploaded: int = 0
+    repository: Repository, tag: str, digest: str, *, already_there: bool = False, bytes_uploaded: int = 0
 ) -> Pushed:
-    digest = found.manifest.digest
     return Pushed(f"{repository.uri}@{digest}", digest, tag, already_there, bytes_uploaded)
-
-
-def _bytes(image: Image, manifest: oci.Manifest, sent: Sent) -> int:
-    """Add up the layers that were sent; senders name them by the digest of the tar or of the blob."""
-    tars = image.config.rootfs.diff_ids
-    sizes = {
-        layer.digest: layer.size
-        for layer, tar in zip(manifest.layers, tars, strict=True)
-        if {short(layer.digest), short(tar)} & sent.layers
-    }
-    return sum(sizes.values())
 
 
 @dataclass(frozen=True)

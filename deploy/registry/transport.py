@@ -1,12 +1,11 @@
-"""Requests to a registry: logged in, over verified TLS, and with credentials for no other host.
+"""Requests to a registry: logged in, over verified TLS, with credentials for no other host, and repeated by urllib3.
 
-Only the SDK's and the usual environment variables are read: no .netrc, no docker configuration.
+Only the SDK's and the usual environment variables are read: no .netrc, no docker configuration. Limits of time are for
+silence, not for size.
 """
 
 from __future__ import annotations
 
-import base64
-import io
 import os
 import ssl
 import urllib.parse
@@ -14,58 +13,84 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Any, BinaryIO, Final, TypeAlias
 
-import requests
-import urllib3.exceptions
-from requests.structures import CaseInsensitiveDict
-from requests.utils import get_environ_proxies
+import botocore.httpsession
+import urllib3
+from urllib3.exceptions import HTTPError, MaxRetryError
+from urllib3.util import Retry, Timeout, make_headers
 
-from deploy.errors import PushFailedError, UsageError, innermost
+from deploy.errors import DeployError, PushFailedError, UsageError, innermost
 from deploy.registry.address import Address, Login
-from deploy.registry.retry import Attempts, RetryPolicy, TransientError
-from deploy.registry.timed import TimedAdapter
 
-MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024  # manifests and configurations; registries allow 4 MiB
 _MAX_REDIRECTS: Final = 5
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
+_MAX_ASKED_SECONDS: Final = 60
+_BUSY: Final = frozenset({429, *range(500, 600)})
+Answer: TypeAlias = urllib3.BaseHTTPResponse
 Headers: TypeAlias = Mapping[str, str]
-Body: TypeAlias = io.BytesIO | None
 NO_HEADERS: Final[Headers] = {}
-_PIECE_BYTES: Final = 64 * 1024
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A registry's answer to a request, read whole."""
+class RetryPolicy:
+    """Attempts at one request or piece of a blob, and limits in seconds: pauses between them, and silence.
 
-    status: int
-    headers: CaseInsensitiveDict[str]
-    body: bytes
+    `chunk` is for the answer to a piece of a blob, which a proxy on the way may have taken at once and pass on slowly.
+    """
+
+    attempts: int = 6
+    first_pause: float = 0.25
+    max_pause: float = 20
+    connect: float = 10
+    read: float = 60
+    chunk: float = 300
+
+    @property
+    def retries(self) -> Retry:
+        """For a request that may be repeated."""
+        tries = self.attempts - 1
+        return _Retry(
+            total=tries,
+            other=0,  # TLS that is not to be trusted stays so
+            redirect=False,
+            allowed_methods=None,
+            status_forcelist=_BUSY,
+            raise_on_status=False,
+            backoff_factor=self.first_pause,
+            backoff_max=self.max_pause,
+            backoff_jitter=self.first_pause,
+        )
+
+
+class _Retry(Retry):
+    def increment(self, *arguments: Any, **more: Any) -> Retry:  # type: ignore[override] # as urllib3 calls it
+        """Give up if the other side asks for more patience than there is."""
+        response = more.get("response")
+        if response is not None and (self.get_retry_after(response) or 0) > _MAX_ASKED_SECONDS:
+            raise MaxRetryError(more["_pool"], "")
+        return super().increment(*arguments, **more)
 
 
 class Transport:
     """HTTP requests to a registry. `login` is called at the first request, and again if the registry asks for it.
 
-    The certificate authorities are the usual ones, or those of the file that AWS_CA_BUNDLE or REQUESTS_CA_BUNDLE names.
+    The certificate authorities are the SDK's, or those of the file that AWS_CA_BUNDLE or REQUESTS_CA_BUNDLE names.
     Raises UsageError if there is no such file.
     """
 
-    def __init__(self, address: Address, login: Callable[[], Login], retry_policy: RetryPolicy) -> None:
+    def __init__(self, address: Address, login: Callable[[], Login], policy: RetryPolicy) -> None:
         self._address = address
         self._login = login
-        self._retry_policy = retry_policy
+        self._policy = policy
         self._authorization = ""
-        self._session = requests.Session()
-        self._session.mount("http://", TimedAdapter())
-        self._session.mount("https://", TimedAdapter())
-        self._session.trust_env = False  # or ~/.netrc would be read
-        self._session.headers["User-Agent"] = "ecr-push"
-        self._session.verify = _authorities()
+        self._pools: dict[str, urllib3.PoolManager] = {}
+        self._authorities = _authorities()
 
     def close(self) -> None:
         """Close all connections."""
-        self._session.close()
+        for pool in self._pools.values():
+            pool.clear()
 
     def url(self, location: str, base: str = "") -> str:
         """Return the absolute address of a path of the registry, or of a Location header in an answer from `base`.
@@ -76,94 +101,95 @@ class Transport:
         parts = urllib.parse.urlsplit(url)
         here = self._address.is_loopback and Address(parts.netloc, plain=False).is_loopback
         if "@" in parts.netloc or parts.scheme not in (("https", "http") if here else ("https",)):
-            raise PushFailedError(
-                f"the registry {self._address.host} leads to {parts.scheme}://{parts.hostname}, which is not followed",
-                then="it is not as a registry should be; check its address",
-            )
+            raise self._failed(f"leads to {parts.scheme}://{parts.hostname}, which is not followed")
         return url
 
-    def once(
-        self, attempts: Attempts, method: str, url: str, headers: Headers = NO_HEADERS, body: Body = None
-    ) -> Answer:
-        """Send a request, and once more if the registry does not accept the login.
+    def request(self, method: str, url: str, headers: Headers = NO_HEADERS, body: bytes | None = None) -> Answer:
+        """Send a request, as often as it takes, and once more if the login is refused. Raises PushFailedError."""
+        try:
+            return self.once(method, url, headers, body, self._policy.retries)
+        except HTTPError as error:
+            raise self.failure(error) from None
 
-        Raises TransientError for a failure that may not occur the next time.
-        """
+    def once(
+        self, method: str, url: str, headers: Headers, body: bytes | BinaryIO | None, retries: Retry | bool = False
+    ) -> Answer:
+        """Send a request, and once more if the login is refused. Raises urllib3's HTTPError."""
         if not self._authorization:
-            self._authorization = _basic(self._login())
-        answer = self._followed(attempts, method, url, headers, body)
+            self._log_in()
+        answer = self._followed(method, url, headers, body, retries)
         if not _wants_login(method, answer):
             return answer
-        self._authorization = _basic(self._login())
-        if body:
+        self._log_in()
+        if body is not None and not isinstance(body, bytes):
             body.seek(0)
-        return self._followed(attempts, method, url, headers, body)
+        return self._followed(method, url, headers, body, retries)
 
-    def _followed(self, attempts: Attempts, method: str, url: str, headers: Headers, body: Body) -> Answer:
+    def _log_in(self) -> None:
+        login = self._login()
+        self._authorization = make_headers(basic_auth=f"{login.user}:{login.password}")["authorization"]
+
+    def _followed(
+        self, method: str, url: str, headers: Headers, body: bytes | BinaryIO | None, retries: Retry | bool
+    ) -> Answer:
         for _ in range(_MAX_REDIRECTS + 1):
-            ours = _origin(url) == _origin(self._address.url)
-            own = {**headers, "Authorization": self._authorization} if ours else headers
-            answer = self._exchange(attempts, method, url, own, body)
+            own = {"User-Agent": "ecr-push", **headers}
+            if _origin(url) == _origin(self._address.url):
+                own["Authorization"] = self._authorization
+            timeout = Timeout(connect=self._policy.connect, read=self._policy.read if retries else self._policy.chunk)
+            answer = self._pool(url).request(
+                method, url, body=body, headers=own, redirect=False, retries=retries, timeout=timeout
+            )
             if method not in ("GET", "HEAD") or answer.status not in _REDIRECTS:
                 return answer
             url = self.url(answer.headers.get("Location", ""), base=url)
-        raise PushFailedError(f"the registry {self._address.host} redirects without end", then="check its address")
+        raise self._failed("redirects without end")
 
-    def _exchange(self, attempts: Attempts, method: str, url: str, headers: Headers, body: Body) -> Answer:
-        """Send one request. The body is sent piece by piece, so that a time-out is for a piece."""
-        attempts.check()
-        try:
-            with self._session.request(
-                method,
-                url,
-                headers=headers,
-                data=body,
-                timeout=(self._retry_policy.connect, self._retry_policy.read),
-                proxies=get_environ_proxies(url),
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                answer = Answer(response.status_code, response.headers, self._body(attempts, response))
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise self._failure(error) from None
-        if answer.status == 429 or answer.status >= 500:
-            raise TransientError(f"it answers with status {answer.status}", _stated_seconds(answer))
-        return answer
+    def _pool(self, url: str) -> urllib3.PoolManager:
+        """Return connections to the url's host, through the environment's proxy if there is one for it."""
+        parts = urllib.parse.urlsplit(url)
+        proxy = "" if urllib.request.proxy_bypass(parts.netloc) else urllib.request.getproxies().get(parts.scheme, "")
+        if proxy not in self._pools:
+            options: dict[str, Any] = {"cert_reqs": "CERT_REQUIRED", "ca_certs": self._authorities}
+            self._pools[proxy] = _through(proxy, **options) if proxy else urllib3.PoolManager(**options)
+        return self._pools[proxy]
 
-    def _body(self, attempts: Attempts, response: requests.Response) -> bytes:
-        body = bytearray()
-        # read1 returns the bytes that are there: they may only drip
-        while piece := response.raw.read1(_PIECE_BYTES, decode_content=True):
-            attempts.check()
-            body += piece
-            if len(body) > MAX_ANSWER_BYTES:
-                raise PushFailedError(
-                    f"the registry {self._address.host} answers with more than {MAX_ANSWER_BYTES} bytes",
-                    then="it is not as a registry should be; check its address",
-                )
-        return bytes(body)
-
-    def _failure(self, error: Exception) -> Exception:
+    def failure(self, error: Exception) -> DeployError:
         """Name the innermost cause, without the request's address, which may hold a signature."""
-        cause = innermost(error)
-        if isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError)):
-            return TransientError("it does not answer in time")
+        cause = innermost(error.reason if isinstance(error, MaxRetryError) and error.reason else error)
         reason = (cause.strerror or str(cause)) if isinstance(cause, OSError) else "the connection was lost"
         if isinstance(cause, ssl.SSLCertVerificationError):
             return PushFailedError(
                 f"the certificate of the registry {self._address.host} is not to be trusted: {reason}",
                 then="if it is your own authority's, name the authority's file in AWS_CA_BUNDLE",
             )
-        return TransientError(reason)
+        if isinstance(cause, TimeoutError):
+            reason = "it does not answer in time"
+        return PushFailedError(
+            f"the registry {self._address.host} cannot be worked with: {reason}",
+            then="run the same command again; what the registry has is not sent again",
+        )
+
+    def _failed(self, what: str) -> PushFailedError:
+        then = "it is not as a registry should be; check its address"
+        return PushFailedError(f"the registry {self._address.host} {what}", then=then)
 
 
-def _authorities() -> str | bool:
+def _through(proxy: str, **options: Any) -> urllib3.ProxyManager:
+    parts = urllib.parse.urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    user = f"{urllib.parse.unquote(parts.username or '')}:{urllib.parse.unquote(parts.password or '')}"
+    headers = make_headers(proxy_basic_auth=user) if parts.username else None
+    address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    return urllib3.ProxyManager(address, proxy_headers=headers, **options)
+
+
+def _authorities() -> str:
     for variable in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
         if named := os.environ.get(variable):
             if not Path(named).exists():
                 raise UsageError(f"{variable}={named} is missing", then=f"correct or unset {variable}")
             return named
-    return True
+    return str(botocore.httpsession.get_cert_path(True))
 
 
 def _origin(url: str) -> tuple[str, str | None, int]:
@@ -171,16 +197,7 @@ def _origin(url: str) -> tuple[str, str | None, int]:
     return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
 
 
-def _basic(login: Login) -> str:
-    return f"Basic {base64.b64encode(f'{login.user}:{login.password}'.encode()).decode()}"
-
-
 def _wants_login(method: str, answer: Answer) -> bool:
     """Return whether the login is refused. ECR answers 403 to an old token, with a message except to HEAD."""
-    is_old = answer.status == 403 and (method == "HEAD" or b"authorization token" in answer.body.lower())
+    is_old = answer.status == 403 and (method == "HEAD" or b"authorization token" in answer.data.lower())
     return is_old or answer.status == 401
-
-
-def _stated_seconds(answer: Answer) -> float | None:
-    stated = answer.headers.get("Retry-After", "")
-    return float(stated) if stated.isdecimal() and len(stated) < 6 else None

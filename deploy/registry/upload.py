@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import io
+import random
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import BinaryIO, Final
+from typing import Final
 
-from deploy.errors import PermissionDeniedError
-from deploy.image.streams import StoredBlob
+from urllib3.exceptions import HTTPError
+
+from deploy.errors import DeployError, PermissionDeniedError
+from deploy.image.blobs import StoredBlob
 from deploy.registry.progress import LayerStatus, Progress
-from deploy.registry.registry_errors import error_of_answer
-from deploy.registry.retry import Attempts, TransientError
-from deploy.registry.transport import Answer, Transport
+from deploy.registry.refusals import error_of_answer
+from deploy.registry.transport import Answer, RetryPolicy, Transport
 
 CHUNK_BYTES: Final = 16 * 1024 * 1024  # ECR takes parts of 5 to 20 MiB
-_OCTETS: Final = "application/octet-stream"
+_OCTETS: Final = {"Content-Type": "application/octet-stream"}
 
 
 def short(digest: str) -> str:
@@ -26,50 +29,43 @@ def short(digest: str) -> str:
 
 @dataclass
 class Upload:
-    """Upload of a blob, whose bytes are in `data`, to the repository of this URL (…/v2/NAME)."""
+    """Upload of a blob to the repository of this URL (…/v2/NAME)."""
 
     transport: Transport
     repository: str
     blob: StoredBlob
-    data: BinaryIO
     progress: Progress
+    policy: RetryPolicy
     chunk_bytes: int = CHUNK_BYTES
-    _location: str = ""  # of the upload while there is one
-    _offset: int = 0  # how many bytes the registry has of it
-    _furthest: int = 0
+    _location: str = ""
 
-    def attempt(self, attempts: Attempts) -> int:
-        """Send the blob and return how many bytes that took: 0 if the registry has it already.
+    def run(self) -> int:
+        """Send the blob unless it is there, and return how many bytes that took. A blob that gets on is not given up.
 
-        May be called again after a TransientError.
+        Raises PushFailedError after so many failures without one more byte, and what the registry's refusals mean.
         """
-        if not self._resumed(attempts):
-            if self._is_there(attempts):
-                sent = self.blob.size if self._furthest == self.blob.size else 0  # an answer was lost
-                self._report("uploaded" if sent else "there", self.blob.size)
-                return sent
-            self._begin(attempts)
-        while self._offset < self.blob.size:
-            self._send_chunk(attempts)
-        self._finish(attempts)
+        if self._is_there():
+            self._report("there", self.blob.size)
+            return 0
+        offset, furthest, failures = self._begin(), 0, 0
+        with self.blob.open() as data:
+            while offset < self.blob.size:
+                data.seek(offset)
+                failure, offset = self._send(data.read(self.chunk_bytes), offset)
+                if offset > furthest:
+                    furthest, failures = offset, 0
+                elif failure:
+                    failures += 1
+                    if failures == self.policy.attempts:
+                        raise failure
+                    pause = min(self.policy.max_pause, self.policy.first_pause * 2**failures)
+                    time.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - it hides nothing
+        self._finish()
         self._report("uploaded", self.blob.size)
         return self.blob.size
 
-    def _resumed(self, attempts: Attempts) -> bool:
-        """Return whether the upload that was begun is still there, and go on where the registry says."""
-        if not self._location:
-            return False
-        answer = self.transport.once(attempts, "GET", self._location)
-        received = _received(answer)
-        if answer.status != 204 or received is None or received > self._furthest + self.chunk_bytes:
-            self._location = ""
-            return False
-        self._moved(answer)
-        self._offset = received
-        return True
-
-    def _is_there(self, attempts: Attempts) -> bool:
-        answer = self.transport.once(attempts, "HEAD", f"{self.repository}/blobs/{self.blob.digest}")
+    def _is_there(self) -> bool:
+        answer = self.transport.request("HEAD", f"{self.repository}/blobs/{self.blob.digest}")
         if answer.status == 403:  # the answer to HEAD has no message
             raise PermissionDeniedError(
                 f"the registry {self._place} does not show its layers; ECR wants ecr:BatchCheckLayerAvailability",
@@ -79,52 +75,51 @@ class Upload:
             raise self._error(answer)
         return answer.status == 200
 
-    def _begin(self, attempts: Attempts) -> None:
-        answer = self.transport.once(attempts, "POST", f"{self.repository}/blobs/uploads/")
+    def _begin(self) -> int:
+        """Begin at the first byte."""
+        answer = self.transport.request("POST", f"{self.repository}/blobs/uploads/")
         if answer.status != 202 or "Location" not in answer.headers:
             raise self._error(answer)
         least = answer.headers.get("OCI-Chunk-Min-Length", "")
-        if least.isdecimal():
-            self.chunk_bytes = max(self.chunk_bytes, int(least))
+        self.chunk_bytes = max(self.chunk_bytes, int(least) if least.isdecimal() else 0)
         self._location = f"{self.repository}/blobs/uploads/"
         self._moved(answer)
-        self._offset = 0
+        return 0
 
-    def _send_chunk(self, attempts: Attempts) -> None:
-        self.data.seek(self._offset)
-        chunk = self.data.read(min(self.chunk_bytes, self.blob.size - self._offset))
-        start, end = self._offset, self._offset + len(chunk)
-
-        def taken(size: int) -> None:
-            attempts.check()
-            self._report("uploading", start + size)
-
-        body = _Counted(chunk, taken)
-        headers = {"Content-Type": _OCTETS, "Content-Range": f"{start}-{end - 1}"}
-        answer = self.transport.once(attempts, "PATCH", self._location, headers, body)
+    def _send(self, chunk: bytes, start: int) -> tuple[DeployError | None, int]:
+        """Send a chunk. Returns the failure, if there was one, and the byte to go on at."""
+        end = start + len(chunk)
+        body = _Counted(chunk, lambda size: self._report("uploading", start + size))
+        headers = {**_OCTETS, "Content-Range": f"{start}-{end - 1}", "Content-Length": str(len(chunk))}
+        try:
+            answer = self.transport.once("PATCH", self._location, headers, body)
+        except HTTPError as error:
+            return self.transport.failure(error), self._resumed(end)
+        if answer.status == 202:
+            received = _received(answer)
+            self._moved(answer)
+            return None, end if received is None else received
+        failure = self._error(answer)
         if answer.status in (404, 416):
-            self._location = ""
-            raise TransientError("it has lost the upload")
-        if answer.status != 202:
-            raise self._error(answer)
-        received = _received(answer)
-        self._moved(answer)
-        self._offset = end if received is None else received
-        if not start < self._offset <= end:
-            self._location = ""
-            raise TransientError("it counts other bytes than were sent")
-        if self._offset > self._furthest:
-            self._furthest = self._offset
-            attempts.progressed()
+            return failure, self._begin()
+        if answer.status == 429 or answer.status >= 500:
+            return failure, self._resumed(end)
+        raise failure
 
-    def _finish(self, attempts: Attempts) -> None:
+    def _resumed(self, furthest: int) -> int:
+        """Return the byte at which the upload goes on: the first one if the registry has lost it."""
+        answer = self.transport.request("GET", self._location)
+        received = _received(answer)
+        if answer.status != 204 or received is None or received > furthest:
+            return self._begin()
+        self._moved(answer)
+        return received
+
+    def _finish(self) -> None:
         mark = "&" if "?" in self._location else "?"
         url = f"{self._location}{mark}digest={self.blob.digest}"
-        answer = self.transport.once(attempts, "PUT", url, {"Content-Type": _OCTETS}, io.BytesIO())
-        if answer.status == 404:
-            self._location = ""
-            raise TransientError("it has lost the upload")
-        if answer.status != 201:
+        answer = self.transport.request("PUT", url, {**_OCTETS, "Content-Length": "0"})
+        if answer.status != 201 and not (answer.status == 404 and self._is_there()):  # an answer was lost
             raise self._error(answer)
 
     def _moved(self, answer: Answer) -> None:
@@ -132,8 +127,8 @@ class Upload:
         if location := answer.headers.get("Location"):
             self._location = self.transport.url(location, base=self._location)
 
-    def _error(self, answer: Answer) -> Exception:
-        return error_of_answer(answer.status, answer.body, self._place)
+    def _error(self, answer: Answer) -> DeployError:
+        return error_of_answer(answer.status, answer.data, self._place)
 
     @property
     def _place(self) -> str:

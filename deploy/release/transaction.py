@@ -194,6 +194,13 @@ class Release(AliasTransaction):
         self._latest.set_settings(wanted)
         self._latest.set_tags(target.tags)
 
+    @property
+    def image_config(self) -> Mapping[str, Any]:
+        """The function's own command, entry point and working directory, as they will be, in Lambda's form."""
+        known = self._latest.state.settings if self._latest.is_known else function.SETTINGS
+        found = self._target.settings.over(known)["ImageConfig"]
+        return {} if "Error" in found else found
+
     def publish(self) -> None:
         """Publish $LATEST as a version."""
         other_than = self._live.version if self._live and self._target.force else ""

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from deploy.registry.address import Address
-from deploy.registry.retry import RetryPolicy
+from deploy.registry.transport import RetryPolicy
 from tests.deploy import debianregistry
 from tests.deploy.debianregistry import DebianRegistry
 from tests.deploy.registry_client import logins, registry  # noqa: F401 - fixtures
@@ -113,7 +113,7 @@ def name(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def retry_policy() -> RetryPolicy:
     """Little, so that what is given up is given up soon."""
-    return RetryPolicy(failures=4, first_pause=0.01, max_pause=0.05, connect=2, read=2, total=20)
+    return RetryPolicy(attempts=4, first_pause=0.01, max_pause=0.05, connect=2, read=2)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import re
-import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
 from deploy.registry.address import Address, Login
+from tests.deploy import debian
 
 USER = "AWS"
 PASSWORD = "correct horse battery staple"  # noqa: S105 - it protects nothing
 _HTPASSWD = "AWS:$2y$05$abcdefghijklmnopqrstuuFiPhXf1sVd3pCCRO.uVh34H/qI/ZsuS\n"  # of PASSWORD
-_CACHE = Path(__file__).resolve().parents[2] / ".cache" / "docker-registry"
 _START_SECONDS = 20
 
 
 class RegistryError(Exception):
-    """The registry cannot be fetched or does not start."""
+    """The registry does not start."""
 
 
 @dataclass(frozen=True)
@@ -89,36 +83,5 @@ def _port(process: subprocess.Popen[bytes], log: Path) -> int:
 
 
 def binary() -> Path:
-    """The program, fetched at the first time; apt verifies the package, a hash beside it what was kept of it."""
-    program, mark = _CACHE / "docker-registry", _CACHE / "sha256"
-    _CACHE.mkdir(parents=True, exist_ok=True)
-    with (_CACHE / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not program.exists() or not mark.exists() or mark.read_text() != _sha256(program):
-            if shutil.which("apt-get") is None:
-                pytest.skip("not tested on this system: Debian's docker-registry, which only apt-get fetches")
-            with tempfile.TemporaryDirectory(dir=_CACHE) as scratch:
-                fetched = _fetch(Path(scratch))
-                mark.write_text(_sha256(fetched))
-                fetched.rename(program)
-    return program
-
-
-def _fetch(scratch: Path) -> Path:
-    if not _run(scratch, "apt-get", "download", "docker-registry"):
-        _run(scratch, "apt-get", "update")
-        _run(scratch, "apt-get", "download", "docker-registry", needed=True)
-    package = next(scratch.glob("*.deb"))
-    _run(scratch, "dpkg-deb", "-x", str(package), "unpacked", needed=True)
-    return scratch / "unpacked/usr/bin/docker-registry"
-
-
-def _run(directory: Path, *command: str, needed: bool = False) -> bool:
-    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
-    if needed and done.returncode:
-        raise RegistryError(f"{' '.join(command)}: {done.stderr.strip()[-500:]}")
-    return done.returncode == 0
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """The program, fetched at the first time."""
+    return debian.unpacked("docker-registry") / "usr/bin/docker-registry"

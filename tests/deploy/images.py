@@ -45,26 +45,6 @@ def symlink(target: str) -> Item:
     return Item(b"", 0o777, kind=tarfile.SYMTYPE, target=target)
 
 
-def hard_link(target: str) -> Item:
-    return Item(b"", kind=tarfile.LNKTYPE, target=target)
-
-
-def script(text: str = "#!/bin/sh\nexec /var/runtime/bootstrap\n", mode: int = 0o755) -> Item:
-    return Item(text.encode(), mode)
-
-
-def program(machine: int = 62, loader: str = "", text: bytes = b"") -> Item:
-    """The head of an ELF file for this machine (62: x86-64, 183: arm64), with a loader if one is named."""
-    name = loader.encode() + b"\0"
-    header = b"\x7fELF\x02\x01\x01" + bytes(9) + (2).to_bytes(2, "little") + machine.to_bytes(2, "little")
-    header = header.ljust(32, b"\0") + (64).to_bytes(8, "little")
-    header = header.ljust(54, b"\0") + (56).to_bytes(2, "little") + (1 if loader else 0).to_bytes(2, "little")
-    segment = (
-        (3).to_bytes(4, "little") + bytes(4) + (120).to_bytes(8, "little") + bytes(16) + len(name).to_bytes(8, "little")
-    )
-    return Item(header.ljust(64, b"\0") + segment.ljust(56, b"\0") + name + text, 0o755)
-
-
 Members = Iterable[tuple[str, "Item | bytes"]]
 
 
@@ -207,6 +187,21 @@ def new_archive_of(image: Built, tags: Sequence[str] = ("made:latest",)) -> File
     return layout_of(image) | {"manifest.json": encoded(listed)}
 
 
+def skopeo_directory_of(image: Built) -> Files:
+    """As `skopeo copy … dir:DIRECTORY`: the manifest, and blobs by the digits of their digests."""
+    blobs = {digest_of(blob).removeprefix("sha256:"): blob for blob in image.blobs}
+    return {"manifest.json": image.manifest_bytes, "version": b"Directory Transport Version: 1.1\n", **blobs}
+
+
+def kaniko_archive_of(image: Built) -> Files:
+    """As kaniko, crane and bazel write: an archive whose layers are compressed."""
+    config = digest_of(image.config_bytes)
+    paths = [f"{digest_of(layer.stored).removeprefix('sha256:')}.tar.gz" for layer in image.layers]
+    listed = [{"Config": config, "RepoTags": ["made:latest"], "Layers": paths}]
+    layers = {path: layer.stored for path, layer in zip(paths, image.layers, strict=True)}
+    return {config: image.config_bytes, **layers, "manifest.json": encoded(listed)}
+
+
 def write_directory(files: Files, path: Path) -> Path:
     for name, data in files.items():
         (path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -219,19 +214,11 @@ def write_tar(files: Mapping[str, Item | bytes], path: Path) -> Path:
     return path
 
 
-# An image that Lambda would take: its own entrypoint, a bootstrap, the Python client and a handler.
-
-LOADER = "/lib64/ld-linux-x86-64.so.2"
+# An image that Lambda would take, as far as its configuration tells.
 
 GOOD_FILES: dict[str, Item | bytes] = {
-    "lib64/ld-linux-x86-64.so.2": program(),
-    "bin/sh": program(loader=LOADER),
-    "lambda-entrypoint.sh": script(),
-    "var/runtime/bootstrap": script(),
-    "var/runtime/awslambdaric/__init__.py": b"",
-    "var/lang/bin/python3": program(loader=LOADER),
+    "lambda-entrypoint.sh": Item(b"#!/bin/sh\n", 0o755),
     "var/task/app.py": b"def handler(event, context):\n    return event\n",
-    "opt/lib/something.so": b"",
 }
 GOOD_SETTINGS: dict[str, Any] = {
     "Env": ["PATH=/var/lang/bin:/usr/bin:/bin", "LAMBDA_TASK_ROOT=/var/task", "LAMBDA_RUNTIME_DIR=/var/runtime"],
@@ -242,10 +229,9 @@ GOOD_SETTINGS: dict[str, Any] = {
 }
 
 
-def good(files: Mapping[str, Item | bytes] | None = None, without: Sequence[str] = (), **settings: Any) -> Built:
-    """The good image with these files laid over it in a second layer, some taken away, and settings changed."""
-    lower = {name: item for name, item in GOOD_FILES.items() if name not in without}
-    layers = [BuiltLayer.gzipped(tar_of(lower))]
+def good(files: Mapping[str, Item | bytes] | None = None, **settings: Any) -> Built:
+    """The good image with these files in a second layer, and settings changed."""
+    layers = [BuiltLayer.gzipped(tar_of(GOOD_FILES))]
     if files:
         layers.append(BuiltLayer.gzipped(tar_of(files)))
     return Built(layers, GOOD_SETTINGS | settings)

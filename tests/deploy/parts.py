@@ -7,8 +7,8 @@ import json
 import random
 from dataclasses import dataclass, field
 
+from deploy.image.blobs import StoredBlob
 from deploy.image.oci import OCI_INDEX, OCI_MANIFEST, StoredManifest, digest_of
-from deploy.image.streams import StoredBlob
 from deploy.registry.progress import LayerStatus
 
 

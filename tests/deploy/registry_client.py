@@ -11,7 +11,7 @@ from deploy.image.oci import StoredManifest
 from deploy.registry.address import Address, Login
 from deploy.registry.client import Registry
 from deploy.registry.progress import Silent
-from deploy.registry.retry import RetryPolicy
+from deploy.registry.transport import RetryPolicy
 from tests.deploy.debianregistry import PASSWORD, USER
 from tests.deploy.parts import Bytes, manifest_of
 

@@ -11,8 +11,8 @@ import pytest
 
 from deploy.errors import DeployError, PushFailedError
 from deploy.image import Image, open_image
+from deploy.image.documents import SBOM, VEX
 from deploy.image.oci import OCI_INDEX, OCI_MANIFEST
-from deploy.image.verified_report import SBOM, VEX
 from deploy.registry.address import Address
 from deploy.registry.attach import CYCLONEDX, attach
 from deploy.registry.push import push

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 import socket
@@ -10,16 +11,15 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deploy.errors import EngineUnavailableError, ImageNotFoundError
+from deploy.errors import ImageNotFoundError
 from deploy.image import Finding, document, findings, open_image
-from tests.deploy.cutting import CutEngine
-from tests.deploy.images import Built, directory, good, old_archive_of, write_tar
+from tests.deploy.images import Built, good, layout_of, old_archive_of, write_tar
 
 IMAGE = "hwang-lambda:latest"
 ROOT = Path(__file__).parents[2]
@@ -89,9 +89,7 @@ def told(reference: str) -> tuple[dict[str, Any], list[Finding]]:
         shown = document(opened, found)
     for name in ("reference", "origin", "manifest_digest", "findings"):
         del shown[name]
-    size = shown.pop("size_bytes")
-    # an engine counts some bytes of its own
-    assert sum(layer.pop("bytes") for layer in shown["layers"]) == size == pytest.approx(265e6, rel=0.2)
+    assert shown.pop("size_bytes") == pytest.approx(320e6, rel=0.2)  # an engine counts files, a file has the tars
     return shown, [item for item in found if item.subject not in ("manifest", "layers", "size")]
 
 
@@ -105,28 +103,6 @@ def test_an_image_is_the_same_in_the_engine_in_its_archive_and_in_a_layout(
         shown, found = told(reference)
         assert found == engine_findings
         assert shown == engine_document
-
-
-def test_an_engines_image_shows_what_a_container_of_it_sees(engine: str, tmp_path: Path, loaded: list[str]) -> None:
-    built = good({"var/task": directory(0o755), "var/task/closed": directory(0o700), "var/task/.wh.app.py": b""})
-    name = load(engine, built, tmp_path, loaded, f"hwang-check-{os.getpid()}:seen")
-    with open_image(f"engine:{name}") as opened:
-        refused = {item.subject for item in findings(opened) if item.level == "refused"}
-        assert refused == {"handler", "files"}
-        assert opened.filesystem.names("/var/task") == ["closed"]
-        assert opened.filesystem.read("/lambda-entrypoint.sh", 9) == b"#!/bin/sh"
-        assert len(opened.layers) == 2
-
-
-@pytest.mark.alone  # others check images at the same time
-def test_a_check_leaves_no_container_behind(engine: str, image: str) -> None:
-    def containers() -> str:
-        return docker(engine, "ps", "--all", "--quiet", "--filter", "label=ecr-push=check")
-
-    with open_image(f"engine:{image}") as opened:
-        findings(opened)
-        assert containers()
-    assert not containers()
 
 
 def test_an_image_for_another_architecture_is_judged_without_being_run(
@@ -163,6 +139,98 @@ def test_the_check_of_an_archive_is_faster_yet(saved: Path) -> None:
     assert min(taken) <= 1.5, taken
 
 
+# A trial under the emulator.
+
+
+@pytest.fixture
+def derived(engine: str, loaded: list[str]) -> Callable[..., str]:
+    """An image of the project's with another line in its Dockerfile."""
+    names = itertools.count()
+
+    def made(*lines: str) -> str:
+        name = f"hwang-check-{os.getpid()}:derived{next(names)}"
+        text = "\n".join((f"FROM {IMAGE}", *lines))
+        docker(engine, "build", "--quiet", "--network", "none", "--tag", name, "-", given=text.encode())
+        loaded.append(name)
+        return name
+
+    return made
+
+
+def run(reference: str) -> tuple[int, dict[str, list[tuple[str, str]]]]:
+    """The exit code of `check --run`, and the findings: level and text by subject."""
+    ended = check(reference, "--run", "--json")
+    found: dict[str, list[tuple[str, str]]] = {}
+    for finding in json.loads(ended.stdout)["findings"]:
+        found.setdefault(finding["subject"], []).append((finding["level"], finding["what"]))
+    return ended.returncode, found
+
+
+def test_the_projects_image_answers_its_own_event_and_is_as_it_was_built(image: str) -> None:
+    code, found = run(f"engine:{image}")
+    assert code == 0
+    assert [level for level, _ in found["run"]] == ["ok"]
+    ((level, what),) = found["verified"]
+    assert level == "ok"
+    assert "FFmpeg" in what
+    assert "cve" in found
+
+
+def test_an_image_without_a_library_that_it_needs_is_refused(derived: Callable[..., str]) -> None:
+    code, found = run(derived("RUN rm /opt/lib/libavcodec*"))
+    assert code == 12
+    ((level, what),) = found["run"]
+    assert level == "refused"
+    assert "libavcodec" in what
+
+
+@pytest.mark.parametrize(
+    ("lines", "level", "words"),
+    [
+        (['CMD ["none.handler"]'], "warning", "Unable to import module 'none'"),
+        (["RUN chmod 700 /lambda-entrypoint.sh"], "refused", "does not start"),
+        (["RUN rm /var/runtime/bootstrap"], "refused", "/var/runtime/bootstrap"),
+        (['ENTRYPOINT ["/none"]'], "refused", "/none"),
+        (['ENTRYPOINT ["/bin/sh", "-c", "exit 3"]', "CMD []"], "warning", "Runtime exited with error: exit status 3"),
+        (["USER root", "RUN rm /usr/local/bin/aws-lambda-rie", 'ENTRYPOINT ["/bin/sh"]'], "note", "no emulator"),
+    ],
+)
+def test_what_is_wrong_with_a_start_is_shown(
+    lines: list[str], level: str, words: str, derived: Callable[..., str]
+) -> None:
+    """An event that is not the image's own gives a warning only: it may need what Lambda alone gives."""
+    code, found = run(derived(*lines))
+    assert found["run"][0][0] == level, found["run"]
+    assert words in found["run"][0][1]
+    assert code == (12 if level == "refused" else 0)
+
+
+def test_files_that_replace_what_was_verified_are_warned_of(derived: Callable[..., str]) -> None:
+    folder = "/var/lang/lib/python3.13/site-packages"
+    code, found = run(derived(f"RUN echo '# changed' >> {folder}/numpy/version.py && rm -r {folder}/boto3/examples"))
+    assert code == 0
+    levels = dict(found["verified"])
+    assert [f"{folder}/numpy/version.py" in what for what in [levels["warning"]]] == [True]
+
+
+def test_an_image_in_a_file_is_not_tried_and_the_check_says_so(tmp_path: Path) -> None:
+    code, found = run(str(write_tar(layout_of(good()), tmp_path / "image.tar")))
+    assert code == 0
+    assert found["run"] == [("note", "not tried: it is in no engine")]
+
+
+def test_an_image_for_another_machine_is_not_tried(engine: str, tmp_path: Path, loaded: list[str]) -> None:
+    built = dataclasses.replace(good(), architecture="arm64")
+    code, found = run("engine:" + load(engine, built, tmp_path, loaded, f"hwang-check-{os.getpid()}:arm-run"))
+    assert (code, found["run"]) == (0, [("note", "not tried: it is for arm64, the engine for amd64")])
+
+
+@pytest.mark.alone  # others check images at the same time
+def test_a_trial_leaves_no_container_behind(engine: str, image: str) -> None:
+    run(f"engine:{image}")
+    assert not docker(engine, "ps", "--all", "--quiet", "--filter", "label=ecr-push=check")
+
+
 # What is not there.
 
 
@@ -190,18 +258,14 @@ def test_a_short_id_of_several_images_names_them(engine: str, tmp_path: Path, lo
         alike = [one for one in ids if one[0] == ids[-1][0]]
         if len(alike) > 1:
             break
-    with pytest.raises(ImageNotFoundError, match="may be any of") as caught:
+    with pytest.raises(ImageNotFoundError):
         open_image(f"engine:sha256:{ids[-1][0]}")
-    near = caught.value.detail["near"]
-    assert isinstance(near, list)
-    assert {one[:12] for one in alike} <= set(near)
 
 
 def test_an_id_leads_to_its_image(image: str) -> None:
     for reference in (image, image.removeprefix("sha256:")[:12], IMAGE):
         with open_image(reference) as opened:
-            assert opened.engine
-            assert opened.engine.id.startswith("sha256:")
+            assert opened.config_digest == image
 
 
 def test_a_directory_that_happens_to_have_an_images_name_is_not_taken_for_it(
@@ -216,28 +280,27 @@ def test_a_directory_that_happens_to_have_an_images_name_is_not_taken_for_it(
 # No engine.
 
 
-def refused_within_two_seconds(host: str, words: str) -> None:
+def refused_in_time(host: str, words: str, seconds: float = 2) -> None:
     start = time.monotonic()
     ended = check("engine:hwang-lambda", DOCKER_HOST=host)
     taken = time.monotonic() - start
     assert ended.returncode == 10, ended.stderr
     assert words in ended.stderr
-    assert host in ended.stderr
     assert "next:" in ended.stderr
     assert len(ended.stderr.splitlines()) == 2
-    assert taken < 2, taken
+    assert taken < seconds, taken
 
 
 @pytest.mark.alone
 def test_without_a_socket_the_check_ends_with_a_hint() -> None:
-    refused_within_two_seconds("unix:///nope", "there is no such socket")
+    refused_in_time("unix:///nope", "Cannot connect to the Docker daemon at unix:///nope")
 
 
 @pytest.mark.alone
 def test_a_port_that_nothing_listens_on_ends_with_a_hint() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        refused_within_two_seconds(f"tcp://127.0.0.1:{free.getsockname()[1]}", "nothing listens there")
+        refused_in_time(f"tcp://127.0.0.1:{free.getsockname()[1]}", "Cannot connect")
 
 
 @pytest.mark.alone
@@ -246,17 +309,17 @@ def test_an_engine_that_does_not_answer_ends_with_a_hint(tmp_path: Path) -> None
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(str(path))
         silent.listen()
-        refused_within_two_seconds(f"unix://{path}", "does not answer")
+        refused_in_time(f"unix://{path}", "does not answer", seconds=20)
 
 
 def test_something_else_than_an_engine_ends_with_a_hint(tmp_path: Path) -> None:
     path = tmp_path / "engine.sock"
     path.write_bytes(b"")
-    refused_within_two_seconds(f"unix://{path}", "nothing listens there")
+    refused_in_time(f"unix://{path}", "Cannot connect")
 
 
 def test_a_bad_address_ends_with_a_hint() -> None:
-    for host in ("ssh://nobody@nowhere", "nonsense://x"):
+    for host in ("ssh://nobody@nowhere.invalid", "nonsense://x"):
         ended = check("engine:hwang-lambda", DOCKER_HOST=host)
         assert ended.returncode == 10, ended.stderr
         assert "next:" in ended.stderr
@@ -273,10 +336,10 @@ def test_a_socket_that_the_user_may_not_use_ends_with_a_hint(tmp_path: Path) -> 
         path.chmod(0o600)
         code = (
             "import os\n"
-            "from deploy.image.engine import connect\n"
+            "from deploy.image.engine import Engine\n"
             "from deploy.errors import EngineUnavailableError\n"
             "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
-            "try: connect()\n"
+            "try: Engine('docker').describe('image')\n"
             "except EngineUnavailableError as error: print(error.what, error.then)"
         )
         for directory_ in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
@@ -284,21 +347,9 @@ def test_a_socket_that_the_user_may_not_use_ends_with_a_hint(tmp_path: Path) -> 
         ended = subprocess.run(
             [sys.executable, "-c", code],
             cwd=ROOT,
-            env={"DOCKER_HOST": f"unix://{path}", "PATH": "", "HOME": "/"},
+            env={"DOCKER_HOST": f"unix://{path}", "PATH": os.environ["PATH"], "HOME": "/"},
             capture_output=True,
             text=True,
         )
-    assert "may not use the socket" in ended.stdout, ended.stderr
+    assert "permission denied" in ended.stdout, ended.stderr
     assert "docker" in ended.stdout
-
-
-def test_an_engine_that_goes_away_in_the_middle_is_unavailable(
-    image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A relay to the engine that is cut while the files are on their way."""
-    with CutEngine(tmp_path / "engine.sock") as relay:
-        monkeypatch.setenv("DOCKER_HOST", f"unix://{relay.path}")
-        with open_image(f"engine:{image}") as opened:
-            relay.cut_after(1_000_000)
-            with pytest.raises(EngineUnavailableError, match="stopped answering"):
-                findings(opened)

@@ -21,7 +21,7 @@ from deploy.errors import (
     ReleaseUndoneError,
     RollbackImpossibleError,
 )
-from deploy.image.verified_report import SBOM
+from deploy.image.documents import SBOM
 from deploy.policy import POLICIES, Scope
 from deploy.registry import ecr
 from deploy.roles import ROLES, Roles, S3Prefix

@@ -29,7 +29,7 @@ from deploy.registry import ecr
 from deploy.registry.address import Address
 from deploy.registry.progress import LayerStatus
 from deploy.registry.push import find_pushed, push
-from deploy.registry.retry import RetryPolicy
+from deploy.registry.transport import RetryPolicy
 from deploy.registry.upload import short
 from tests.deploy import archives
 from tests.deploy.archives import Compression

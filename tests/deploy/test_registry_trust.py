@@ -12,7 +12,7 @@ from deploy.errors import (
     PushFailedError,
 )
 from deploy.registry.client import Registry
-from deploy.registry.retry import RetryPolicy
+from deploy.registry.transport import RetryPolicy
 from tests.deploy import debianregistry
 from tests.deploy.debianregistry import DebianRegistry
 from tests.deploy.parts import noise

@@ -56,8 +56,8 @@ def python(engine: str, image: str, code: str, *options: str, child: bool = Fals
 
 
 def checked(image: str) -> str:
-    """The lines of `ecr_push.py check` about what was verified."""
-    command = [sys.executable, str(ROOT / "ecr_push.py"), "check", image, "--json"]
+    """The lines of `ecr_push.py check --run` about what was verified."""
+    command = [sys.executable, str(ROOT / "ecr_push.py"), "check", "--run", image, "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     findings = json.loads(done.stdout)["findings"]
     return "; ".join(one["what"] for one in findings if one["subject"] == "verified" and one["level"] == "warning")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -13,15 +13,11 @@ from deploy.errors import ImageRefusedError
 from deploy.image import Finding, document, findings, open_image, require_acceptable
 from tests.deploy.images import (
     Built,
-    Item,
     layout_of,
     write_directory,
 )
 
-Files: TypeAlias = Mapping[str, "Item | bytes"]
 Judge: TypeAlias = Callable[..., "Judged"]
-NO_RIC = ["var/runtime/awslambdaric/__init__.py"]
-"""What to leave out of a good image, so that it has no runtime interface client."""
 
 
 class Judged:
@@ -56,10 +52,10 @@ def judge(tmp_path: Path) -> Judge:
         with open_image(str(write_directory(layout_of(built), tmp_path / "layout"))) as image:
             found = findings(image, architecture)
             if all(item.level != "refused" for item in found):
-                require_acceptable(image, found)
+                require_acceptable(image, *found)
             else:
                 with pytest.raises(ImageRefusedError):
-                    require_acceptable(image, found)
+                    require_acceptable(image, *found)
             json.dumps(document(image, found))
             return Judged(found)
 

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.image import Image, document, findings, layers, oci, open_image
-from deploy.image.checks import packaging
+from deploy.image import Image, checks, document, findings, layers, oci, open_image
 from tests.deploy.images import (
     DOCKER_CONFIG,
     DOCKER_LAYER,
@@ -34,18 +33,7 @@ from tests.unit.build.judging import Judge, Judged
 def test_a_good_image_has_nothing_against_it(judge: Judge) -> None:
     found = judge(good(), "x86_64")
     assert (found.refused, found.warned) == ([], [])
-    assert found.subjects == {
-        "manifest",
-        "architecture",
-        "layers",
-        "size",
-        "entrypoint",
-        "runtime client",
-        "handler",
-        "files",
-        "licences",
-        "verified",
-    }
+    assert found.subjects == {"manifest", "architecture", "layers", "command", "size", "licences"}
 
 
 # Manifest and layers.
@@ -91,6 +79,8 @@ def test_what_is_stored_like_an_image_and_is_none_is_refused(judge: Judge) -> No
         BuiltLayer.plain(bytes(1024)),
         BuiltLayer.gzipped(tar_of({"a": b""})),
         BuiltLayer.gzipped(tar_of({"a": b""}), f"{DOCKER_LAYER}.gzip"),
+        BuiltLayer.plain(tar_of({"a": b""}), f"{DOCKER_LAYER}.gzip"),  # skopeo calls them so
+        BuiltLayer.gzipped(tar_of({"a": b""}), OCI_LAYER),
     ],
 )
 def test_the_layers_that_lambda_takes_are_fine(layer: BuiltLayer, judge: Judge) -> None:
@@ -104,8 +94,6 @@ def test_the_layers_that_lambda_takes_are_fine(layer: BuiltLayer, judge: Judge) 
         (BuiltLayer(tar_of({}), ZSTD, f"{OCI_LAYER}+gzip"), "zstd"),
         (BuiltLayer.gzipped(tar_of({}), "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"), "not kept"),
         (BuiltLayer.gzipped(tar_of({}), f"{OCI}.layer.nondistributable.v1.tar+gzip"), "not kept"),
-        (BuiltLayer.plain(tar_of({"a": b""}), f"{OCI_LAYER}+gzip"), "are not of its type"),
-        (BuiltLayer.gzipped(tar_of({"a": b""}), OCI_LAYER), "are not of its type"),
         (BuiltLayer.plain(b"no tar" * 200), "are not of its type"),
         (BuiltLayer.gzipped(tar_of({}), "application/x-thing"), "does not take its type"),
     ],
@@ -117,17 +105,11 @@ def test_layers_that_lambda_cannot_unpack_are_refused(layer: BuiltLayer, why: st
     assert why in found["layers"].why
 
 
-def test_a_damaged_layer_is_refused_and_its_files_are_not_judged(judge: Judge) -> None:
+def test_a_damaged_layer_is_refused(judge: Judge) -> None:
     layer = replace(BuiltLayer.gzipped(tar_of({"a": b""})), tar=tar_of({"b": b""}))
     found = judge(replace(good(), layers=[layer]))
     assert found.refused == ["layers"]
-    assert "files" not in found.subjects
-
-
-def test_names_that_lead_out_of_the_image_are_refused(judge: Judge) -> None:
-    found = judge(good({"../../etc/passwd": b""}))
-    assert found.refused == ["layers"]
-    assert "../../etc/passwd" in found["layers"].what
+    assert "size" not in found.subjects
 
 
 # Platform and size.
@@ -151,11 +133,11 @@ def test_another_system_than_linux_is_refused(judge: Judge) -> None:
 
 def test_an_image_of_more_than_ten_gigabytes_is_refused(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
     image = good({"big": bytes(1_000_000)})
-    monkeypatch.setattr(packaging, "MAX_IMAGE_BYTES", 1_100_000)
+    monkeypatch.setattr(checks, "MAX_IMAGE_BYTES", 1_100_000)
     assert judge(image)["size"].level == "ok"
-    monkeypatch.setattr(packaging, "SAFE_IMAGE_BYTES", 1_000_000)
+    monkeypatch.setattr(checks, "SAFE_IMAGE_BYTES", 1_000_000)
     assert judge(image)["size"].level == "warning"
-    monkeypatch.setattr(packaging, "MAX_IMAGE_BYTES", 1_000_001)
+    monkeypatch.setattr(checks, "MAX_IMAGE_BYTES", 1_000_001)
     assert judge(image).refused == ["size"]
 
 
@@ -170,8 +152,8 @@ def test_an_image_of_more_than_ten_gigabytes_is_refused(judge: Judge, monkeypatc
 )
 def test_the_size_is_judged_at_exactly_ten_gigabytes_and_ten_gibibytes(size_bytes: int, level: str) -> None:
     image = Image("image", "engine", oci.ImageConfig(rootfs=oci.RootFs()))
-    vars(image)["layer_bytes"] = (size_bytes,)
-    assert [finding.level for finding in packaging.size(image)] == [level]
+    vars(image)["unpacked_bytes"] = size_bytes
+    assert [finding.level for finding in checks._size(image)] == [level]
 
 
 def test_a_layer_that_unpacks_to_too_much_is_refused(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,12 +14,14 @@ import pytest
 
 from deploy.errors import ImageRefusedError
 from deploy.image import oci, open_image
+from deploy.image.layers import read_file
 from tests.deploy.images import (
     DOCKER_INDEX,
     OCI_INDEX,
     Built,
     BuiltLayer,
     Files,
+    Item,
     attestation,
     descriptor,
     digest_of,
@@ -45,10 +47,9 @@ def test_an_image_is_read_from_every_form_it_is_kept_in(form: str, tmp_path: Pat
     with open_image(str(FORMS[form](built, tmp_path / "image"))) as image:
         assert image.architecture == "x86_64"
         assert image.config_digest == digest_of(built.config_bytes)
-        assert image.filesystem.read("/var/task/data", 100) == b"abc"
-        assert len(image.layer_bytes) == 2
-        assert image.layer_bytes[1] == 3
-        assert (image.manifest is None) == (form == "an archive of an old engine")
+        assert read_file(image.layers, "/var/task/data", 100) == b"abc"
+        assert image.unpacked_bytes == sum(len(layer.tar) for layer in built.layers)
+        assert (image.manifest is None) == (form in ("an archive of an old engine", "an archive of kaniko"))
 
 
 def test_the_content_digest_is_the_same_however_the_image_is_kept(tmp_path: Path) -> None:
@@ -103,7 +104,7 @@ def test_an_archive_that_gzip_compressed_is_unpacked_beside_and_leaves_nothing(
     packed.write_bytes(gzip.compress(path.read_bytes()))
     before = open_files()
     with open_image(str(packed)) as image:
-        assert image.filesystem.names("/var/task") == ["app.py"]
+        assert read_file(image.layers, "/var/task/app.py", 100).startswith(b"def")
     assert list(scratch.iterdir()) == []
     assert open_files() == before
 
@@ -114,15 +115,33 @@ def test_layers_that_an_old_engine_saved_once_and_named_twice_are_found(tmp_path
     first, second = [name for name in files if name.endswith("layer.tar")]
     path = write_tar({**files, second: symlink(f"../{first}")}, tmp_path / "image.tar")
     with open_image(str(path)) as image:
-        assert image.filesystem.names("/") == ["a"]
+        assert [layer.find("/a", 9) for layer in image.layers] == [b"1", b"1"]
 
 
-def test_reading_files_imports_no_docker(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("upper", "found"),
+    [
+        ({"etc/a": b"new"}, b"new"),
+        ({"./etc/a": b"new"}, b"new"),
+        ({"etc/.wh.a": b""}, b""),
+        ({"etc/b": b""}, b"old"),
+        ({"etc/a": symlink("b")}, b""),
+        ({"etc/a": b"more than is asked for"}, b""),
+    ],
+)
+def test_a_file_is_the_uppermost_layers(upper: dict[str, Item | bytes], found: bytes, tmp_path: Path) -> None:
+    layers = [BuiltLayer.plain(tar_of({"etc/a": b"old"})), BuiltLayer.gzipped(tar_of(upper))]
+    with open_image(str(write_directory(layout_of(Built(layers)), tmp_path / "layout"))) as image:
+        assert read_file(image.layers, "/etc/a", 9) == found
+        assert read_file(image.layers, "/etc/none", 9) == b""
+
+
+def test_reading_files_imports_neither_an_sdk_nor_a_table_printer(tmp_path: Path) -> None:
     path = write_tar(layout_of(good()), tmp_path / "image.tar")
     code = (
         "import sys; from deploy.image import findings, open_image\n"
         f"with open_image({str(path)!r}) as image: findings(image)\n"
-        "assert not {'docker', 'boto3', 'requests', 'rich'} & set(sys.modules)"
+        "assert not {'boto3', 'urllib3', 'rich'} & set(sys.modules)"
     )
     environment = {"PATH": "", "DOCKER_HOST": "unix:///nope"}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment, cwd=Path(__file__).parents[3])

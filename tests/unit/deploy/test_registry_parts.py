@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from deploy.errors import (
@@ -17,8 +15,7 @@ from deploy.errors import (
     UsageError,
 )
 from deploy.registry.address import Address, Login
-from deploy.registry.registry_errors import error_of_answer, error_of_message
-from deploy.registry.retry import Attempts, RetryPolicy, TransientError, retry
+from deploy.registry.refusals import error_of_answer, error_of_message
 
 
 @pytest.mark.parametrize(
@@ -123,39 +120,3 @@ def test_an_answer_is_judged_by_its_message_or_else_by_its_status(
     error = error_of_answer(status, body, "registry.example/name")
     assert type(error) is kind
     assert error.what == f"the registry registry.example/name refuses: {said}"
-
-
-def test_what_works_at_last_is_returned() -> None:
-    left = [1, 2, 3]
-
-    def attempt(_: Attempts) -> str:
-        if left:
-            raise TransientError(str(left.pop()))
-        return "done"
-
-    assert retry(RetryPolicy(first_pause=0.001), attempt) == "done"
-
-
-def test_tries_end_after_so_many_failures_in_a_row() -> None:
-    count = 0
-
-    def attempt(attempts: Attempts) -> None:
-        nonlocal count
-        count += 1
-        if count == 3:
-            attempts.progressed()
-        raise TransientError(f"failure {count}")
-
-    with pytest.raises(TransientError, match="failure 6"):
-        retry(RetryPolicy(failures=4, first_pause=0.001), attempt)
-
-
-def test_tries_end_when_their_time_is_up() -> None:
-    def attempt(attempts: Attempts) -> None:
-        attempts.progressed()
-        raise TransientError("again")
-
-    start = time.monotonic()
-    with pytest.raises(TransientError):
-        retry(RetryPolicy(first_pause=0.01, max_pause=0.01, total=0.2), attempt)
-    assert time.monotonic() - start < 1

@@ -1,4 +1,4 @@
-"""Errors for a registry's refusals, whether they come in its own answers or through the engine."""
+"""Errors for a registry's refusals."""
 
 from __future__ import annotations
 
@@ -31,7 +31,6 @@ _REMEDIES: Final[dict[type[errors.DeployError], str]] = {
     errors.DigestMismatchError: "the image changed meanwhile, or something on the way changes bytes; try again",
     errors.PushFailedError: "read the registry's message; trying again may help",
 }
-_UNTRUSTED: Final = re.compile(r"x509|certificate|http response to https client", re.IGNORECASE)
 
 
 def error_of_message(
@@ -40,10 +39,7 @@ def error_of_message(
     """Return the error for a message about the registry (HOST or HOST/NAME); `otherwise` for an unknown message."""
     shown = "".join(c if c.isprintable() else " " for c in message).strip()[:_MAX_CHARS]
     kind = next((kind for pattern, kind in _PATTERNS if re.search(pattern, shown, re.IGNORECASE)), otherwise)
-    remedy = _REMEDIES[kind]
-    if kind is errors.PushFailedError and _UNTRUSTED.search(shown):
-        remedy = "the machine of the engine must trust the registry's certificate; see the engine's documentation"
-    return kind(f"the registry {registry} refuses: {shown}", then=remedy)
+    return kind(f"the registry {registry} refuses: {shown}", then=_REMEDIES[kind])
 
 
 def error_of_answer(status: int, body: bytes, registry: str) -> errors.DeployError:

@@ -1,0 +1,255 @@
+"""Lambda's requirements of an image that its configuration, manifest and layers answer: no file of it is read.
+
+Whether the image runs is asked of the image: `deploy.image.trial`.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Literal, TypeAlias
+
+from deploy.errors import ImageRefusedError
+from deploy.image import oci
+from deploy.image.layers import MAX_IMAGE_BYTES, READABLE, Layer
+from deploy.image.localimage import Image
+
+Level: TypeAlias = Literal["ok", "note", "warning", "refused"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`subject` is the thing that was checked, `what` was found there, `why` it matters, and what to do `then`.
+
+    "refused": Lambda would not take or could not run the image. "note" is information without a judgement.
+    """
+
+    level: Level
+    subject: str
+    what: str
+    why: str = ""
+    then: str = ""
+
+
+SAFE_IMAGE_BYTES: Final = 10 * 1000**3  # Lambda's documents write "10 GB", which may also mean 10 GiB
+LICENCES_LABEL: Final = "org.opencontainers.image.licenses"
+VERSION_LABELS: Final = ("org.opencontainers.image.version", "org.opencontainers.image.revision")
+LAMBDA_ENTRYPOINT: Final = "lambda-entrypoint.sh"
+
+_SECRET: Final = frozenset({"AWS_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"})
+# Defined by Lambda, whatever the image sets. The two that Lambda's own base images set have their usual values there.
+_RESERVED: Final = frozenset({
+    "_HANDLER", "_X_AMZN_TRACE_ID", "AWS_DEFAULT_REGION", "AWS_REGION", "AWS_EXECUTION_ENV", "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_FUNCTION_VERSION", "AWS_LAMBDA_INITIALIZATION_TYPE",
+    "AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME", "AWS_LAMBDA_RUNTIME_API",
+})  # fmt: skip
+_USUAL: Final = {"LAMBDA_TASK_ROOT": "/var/task", "LAMBDA_RUNTIME_DIR": "/var/runtime"}
+
+_refused: Final = partial(Finding, "refused")
+_warning: Final = partial(Finding, "warning")
+
+
+def findings(
+    image: Image, architecture: str | None = None, start: oci.ContainerConfig | None = None
+) -> tuple[Finding, ...]:
+    """Return everything that Lambda would refuse, and facts worth knowing.
+
+    `architecture` is the wanted one. `start` is the image's own start unless a function has another
+    (`image.start.overridden(ImageConfig)`).
+    """
+    found = [*_manifest(image), *_architecture(image, architecture), *_layers(image), *_command(start or image.start)]
+    return (*found, *_size(image), *_settings(image), *_labels(image))
+
+
+def _manifest(image: Image) -> Iterator[Finding]:
+    """Require one image, not an index, of a type that Lambda takes."""
+    found = image.manifest
+    if image.index:
+        fates = Counter(child.passed_over for child in image.children if child.passed_over)
+        others = ", ".join(f"{count} {fate}" for fate, count in fates.items()) or "nothing"
+        yield _warning(
+            "manifest",
+            f"an index; its image for {image.config.platform} is taken; beside it: {others}",
+            why="Lambda takes no index, and `docker push` would send it",
+            then="`ecr_push.py push` sends that one image; `docker build --provenance=false` makes no index",
+        )
+    if found is None:
+        yield Finding("ok", "manifest", "made when the image is pushed")
+    elif found.media_type not in oci.MANIFESTS:
+        why = "Lambda takes OCI and Docker v2 schema 2"
+        yield _refused("manifest", f"its type is {found.media_type}", why=why, then="build it again")
+    elif image.config_media_type not in oci.CONFIGS:
+        yield _refused(
+            "manifest",
+            f"its configuration is of the type {image.config_media_type}",
+            why="that is no container image",
+            then="name the image, not something that is stored beside it",
+        )
+    elif not image.index:
+        kind = "OCI" if found.media_type == oci.OCI_MANIFEST else "Docker v2 schema 2"
+        yield Finding("ok", "manifest", f"one image, {kind}")
+
+
+def _layers(image: Image) -> Iterator[Finding]:
+    """Require layers that can be sent to a registry: those of an engine always can."""
+    wrong = [finding for layer in image.layers if (finding := _layer(layer))]
+    yield from wrong
+    if not wrong:
+        yield Finding("ok", "layers", f"{len(image.config.rootfs.diff_ids)}, pushed as gzip")
+
+
+def _layer(layer: Layer) -> Finding | None:
+    media_type, then = layer.media_type, "build or save the image again"
+    if "foreign" in media_type or "nondistributable" in media_type:
+        why = "it is not kept in the registry, and Lambda fetches layers from nowhere else"
+        then = "use another base image"
+    elif layer.compression == "zstd" or media_type.endswith("zstd"):
+        why = "Lambda does not take zstd"
+        then = "build with --output type=image,compression=gzip,force-compression=true"
+    elif media_type and media_type not in oci.LAYERS:
+        why = f"Lambda does not take its type, {media_type}"
+    elif layer.compression not in READABLE:
+        why = f"its bytes are not of its type ({media_type or 'a tar'})"
+    else:
+        return None
+    return _refused("layers", f"{layer.name} ({layer.diff_id[:19]}…)", why, then)
+
+
+def _architecture(image: Image, wanted: str | None) -> Iterator[Finding]:
+    """Require Linux on an architecture of Lambda's: the wanted one, by Lambda's name, or either for None."""
+    found = image.architecture
+    if image.config.os != "linux":
+        what = image.config.os or "no operating system"
+        yield _refused("platform", what, "Lambda runs Linux", "--platform linux/…")
+    if image.config.architecture not in oci.LAMBDA_NAMES:
+        yield _refused(
+            "architecture",
+            image.config.architecture or "none",
+            why="Lambda runs amd64 (x86_64) and arm64",
+            then="docker build --platform linux/amd64, or linux/arm64",
+        )
+    elif wanted and found != wanted:
+        yield _refused(
+            "architecture",
+            f"{found}, and {wanted} is wanted",
+            why="the function could not execute a single file of it",
+            then=f"docker build --platform linux/{oci.OCI_NAMES[wanted]}, or make the function one for {found}",
+        )
+    else:
+        yield Finding("ok", "architecture", found)
+
+
+def after_entrypoint(start: oci.ContainerConfig) -> tuple[str, ...] | None:
+    """Return the arguments after the program that starts Python handlers; None if there is no known one."""
+    arguments = (*start.entrypoint, *start.cmd)
+    if arguments and posixpath.basename(arguments[0]) == LAMBDA_ENTRYPOINT:
+        return arguments[1:]
+    for number in range(1, len(arguments) - 1):
+        if arguments[number : number + 2] == ("-m", "awslambdaric"):
+            return arguments[number + 2 :]
+    return () if arguments and posixpath.basename(arguments[-1]) == "awslambdaric" else None
+
+
+def _command(start: oci.ContainerConfig) -> Iterator[Finding]:
+    """Require a command, with exactly one argument for a program that starts handlers."""
+    arguments, rest = (*start.entrypoint, *start.cmd), after_entrypoint(start)
+    function = ", or give it to the function (ImageConfig)"
+    if not arguments:
+        yield _refused(
+            "command",
+            "neither ENTRYPOINT nor CMD",
+            why="Lambda would not know what to start",
+            then=f'ENTRYPOINT ["/{LAMBDA_ENTRYPOINT}"], CMD ["module.function"]{function}',
+        )
+    elif rest is not None and len(rest) != 1:
+        shell = "; CMD is in the shell form" if rest[:2] == ("/bin/sh", "-c") else ""
+        yield _refused(
+            "command",
+            f"{len(rest)} arguments where the handler alone is expected{shell}: {' '.join(rest)[:100] or 'none'}",
+            why="the entrypoint takes exactly one",
+            then=f'CMD ["module.function"]{function}',
+        )
+    elif rest is None and arguments[:2] in (("/bin/sh", "-c"), ("sh", "-c")):
+        yield _warning(
+            "command",
+            "ENTRYPOINT or CMD is in the shell form",
+            why="a shell is what Lambda starts then, and a command given to the function is lost",
+            then='write it as a list: CMD ["module.function"]',
+        )
+    else:
+        yield Finding("ok", "command", " ".join(arguments))
+
+
+def shown_bytes(count: int) -> str:
+    """Format a size in MB or kB."""
+    return f"{count / 1e6:,.1f} MB" if count >= 100_000 else f"{count / 1e3:.1f} kB"
+
+
+def _size(image: Image) -> Iterator[Finding]:
+    """Require a size that Lambda takes, and warn between 10 GB and 10 GiB."""
+    try:
+        total = image.unpacked_bytes
+    except ImageRefusedError as error:
+        yield _refused("layers", error.what, "the size is not known", error.then)
+        return
+    what, then = f"{total / 1e9:.2f} GB unpacked", "build in stages and copy only the files that run"
+    if total > MAX_IMAGE_BYTES:
+        yield _refused("size", what, "Lambda takes 10 GB at most, all layers unpacked", then)
+    elif total > SAFE_IMAGE_BYTES:
+        yield _warning("size", what, "Lambda takes 10 GB, and does not say whether of 1000 or of 1024 MB", then)
+    else:
+        yield Finding("ok", "size", f"{shown_bytes(total)} unpacked, of 10 GB")
+
+
+def _settings(image: Image) -> Iterator[Finding]:
+    """Warn of settings that Lambda ignores or replaces, and of an image that is for this machine alone."""
+    container = image.config.config
+    variables = container.environment
+    if secret := sorted(_SECRET & variables.keys()):
+        yield _warning(
+            "environment",
+            f"{', '.join(secret)} in the image",
+            "everybody who can pull the image has them, and Lambda replaces them by the role's own",
+            "take them out of the Dockerfile, and have them revoked",
+        )
+    reserved = _RESERVED & variables.keys()
+    reserved |= {name for name, usual in _USUAL.items() if variables.get(name, usual) != usual}
+    if reserved:
+        what = f"the image sets {', '.join(sorted(reserved))}"
+        yield _warning("environment", what, "Lambda defines these itself", "take them out of the Dockerfile")
+    if container.user.partition(":")[0] not in ("", "0", "root"):
+        then = "make files readable for everybody rather than for this user"
+        yield _warning("user", f"USER {container.user}", "Lambda has a user of its own, and ignores this one", then)
+    if paths := sorted(container.volumes):
+        why = "Lambda has no volumes: the image is read-only, and /tmp alone can be written"
+        yield _warning("volumes", f"VOLUME {' '.join(paths)[:200]}", why, "write below /tmp")
+    if image.is_standin:
+        yield _warning(
+            "base",
+            "the stand-in for Lambda's base image",
+            "it is for local runs and tests",
+            "only for a registry on this machine; to deploy, build on Lambda's own base: make image BASE=real",
+        )
+
+
+def _labels(image: Image) -> Iterator[Finding]:
+    """Note the licence and version of the image; a missing label is not wrong."""
+    yield Finding("note", "licences", image.labels.get(LICENCES_LABEL) or "none stated")
+    if versions := [image.labels[name] for name in VERSION_LABELS if name in image.labels]:
+        yield Finding("note", "version", ", ".join(versions))
+
+
+def require_acceptable(image: Image, *found: Finding) -> None:
+    """Raises ImageRefusedError, with every refusal, if there is one."""
+    refused = [finding for finding in found if finding.level == "refused"]
+    if not refused:
+        return
+    what = "; ".join(f"{finding.subject}: {finding.what}" for finding in refused)
+    raise ImageRefusedError(
+        f"Lambda would not take {image.reference}: {what}",
+        then=refused[0].then or "`ecr_push.py check` says more",
+        refused=[finding.subject for finding in refused],
+    )

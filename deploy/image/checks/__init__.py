@@ -1,1 +1,0 @@
-"""Lambda's requirements of an image, as small checks. `deploy.image.findings` runs them."""

@@ -1,0 +1,182 @@
+"""A trial of an image before anything is pushed: it runs under the emulator that is in it, and answers an event.
+
+The container has what Lambda gives: Lambda's user, a read-only root, /tmp, no capabilities; and no network. The event
+is sent from inside, so that engines on other machines and without published ports do as well.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from deploy.image.checks import LAMBDA_ENTRYPOINT, LICENCES_LABEL, Finding, shown_bytes
+from deploy.image.engine import EngineImage
+from deploy.image.localimage import Image
+from deploy.image.oci import ContainerConfig
+
+_EMULATOR: Final = "/usr/local/bin/aws-lambda-rie"
+_SECONDS: Final = 60
+_LIMITS: Final = (
+    *("--network", "none", "--read-only", "--tmpfs", "/tmp:exec,mode=1777", "--user", "993:990"),  # noqa: S108
+    *("--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
+)
+_VARIABLES: Final = {
+    "AWS_ACCESS_KEY_ID": "none",
+    "AWS_SECRET_ACCESS_KEY": "none",
+    "AWS_REGION": "us-east-1",
+    "AWS_LAMBDA_FUNCTION_TIMEOUT": str(_SECONDS),
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "3008",
+}
+_URL: Final = "http://127.0.0.1:8080/2015-03-31/functions/function/invocations"
+_PYTHON: Final = """
+import sys, urllib.error, urllib.request
+try: print(urllib.request.urlopen(sys.argv[1], sys.stdin.buffer.read(), float(sys.argv[2])).read().decode())
+except urllib.error.HTTPError as error: print(error.read().decode())
+except urllib.error.URLError: sys.exit(7)
+"""
+# Sends standard input to the emulator. Ends with 7, as curl does, before the emulator listens.
+_SEND: Final = """
+if command -v curl >/dev/null; then exec curl --silent --show-error --max-time "$2" --data-binary @- "$1"; fi
+exec python3 -c "$3" "$1" "$2"
+"""
+_NOT_LISTENING: Final = 7
+_FAILURE: Final = re.compile(r"(?:Init|Invoke) failed .*?error=(.*?)(?: InvokeID=.*)?$", re.MULTILINE)  # in its log
+_FOLDER: Final = "/opt/share/hwang-lambda"
+_ANSWERS: Final = ("not_affected", "fixed", "affected", "under_investigation")
+_MAX_NAMES: Final = 5
+
+
+def tried(image: Image, start: ContainerConfig, event: Any, *, is_own: bool) -> tuple[Finding, ...]:
+    """Run the image, started as a function starts it, and send it the event. Raises EngineUnavailableError.
+
+    A fault is a refusal if the event is the image's own, made to be answered anywhere. Else it is a warning: the image
+    may need variables, rights or addresses that only Lambda gives. An image that cannot be run here has a note.
+    """
+    if not isinstance(image, EngineImage):
+        why = "an image in a file is judged by its configuration alone"
+        return (Finding("note", "run", "not tried: it is in no engine", why, "docker load it, then check it by name"),)
+    machine = image.engine.run("version", "--format", "{{.Server.Arch}}").stdout.strip() or image.config.architecture
+    if machine != image.config.architecture:
+        return (Finding("note", "run", f"not tried: it is for {image.config.architecture}, the engine for {machine}"),)
+    begun = time.monotonic()
+    with _running(image, start) as (container, failure):
+        if failure:
+            return (failure,)
+        answer = _answer(image, container, event)
+        judged = _judged(image, container, answer, time.monotonic() - begun, is_own=is_own)
+        return (judged, *(_verified(image, container) if judged.level == "ok" else ()))
+
+
+@contextmanager
+def _running(image: EngineImage, start: ContainerConfig) -> Iterator[tuple[str, Finding | None]]:
+    """Run a container and remove it at the end. Yields its name, and what hindered it from starting."""
+    command = [*start.entrypoint, *start.cmd]
+    if posixpath.basename(command[0] if command else "") != LAMBDA_ENTRYPOINT:
+        command = [_EMULATOR, *command]  # Lambda's own entrypoint starts it itself
+    options = [*_LIMITS, "--entrypoint", command[0], "--workdir", start.working_dir or "/", "--label", "ecr-push=check"]
+    for name, value in _VARIABLES.items():
+        options += ["--env", f"{name}={value}"]
+    made = image.engine.run("create", *options, image.config_digest, *command[1:])
+    if made.returncode:
+        yield "", Finding("refused", "run", f"no container can be made of it: {made.stderr.strip()[-300:]}")
+        return
+    container = made.stdout.split()[-1]
+    try:
+        started = image.engine.run("start", container)
+        said, failure = " ".join(started.stderr.split()), None
+        if started.returncode and command[0] == _EMULATOR and _EMULATOR in said:
+            failure = Finding("note", "run", f"not tried: there is no emulator in it ({_EMULATOR})")
+        elif started.returncode:
+            why, then = (
+                "Lambda would end with InvalidEntrypoint or InvalidWorkingDirectory",
+                "see ENTRYPOINT and WORKDIR",
+            )
+            failure = Finding("refused", "run", f"it does not start: {said[-300:]}", why, then)
+        yield container, failure
+    finally:
+        image.engine.run("rm", "--force", "--volumes", container)
+
+
+def _answer(image: EngineImage, container: str, event: Any) -> str | None:
+    """Send the event once the emulator listens; None if it never does, or nothing in the image can send."""
+    command = ("exec", "--interactive", container, "sh", "-c", _SEND, "sh", _URL, str(_SECONDS), _PYTHON)
+    deadline = time.monotonic() + _SECONDS
+    while time.monotonic() < deadline:
+        ended = image.engine.run(*command, seconds=2 * _SECONDS, given=json.dumps(event).encode())
+        if ended.returncode == 0:
+            return ended.stdout.strip()
+        if ended.returncode != _NOT_LISTENING:
+            return None
+        time.sleep(0.1)
+    return None
+
+
+def _judged(image: EngineImage, container: str, answer: str | None, seconds: float, *, is_own: bool) -> Finding:
+    logged = image.engine.run("logs", "--tail", "60", container)
+    log = logged.stdout + logged.stderr
+    try:
+        found = json.loads(answer or "")
+    except ValueError:
+        found = {"errorType": "", "errorMessage": ""}
+    if not (isinstance(found, dict) and "errorType" in found):
+        return Finding("ok", "run", f"it answered its event under the emulator, {seconds:.1f} s after its start")
+    state = image.engine.run("inspect", "--format", "{{.State.Status}}", container).stdout.strip()
+    if answer is None and state == "running":
+        return Finding("note", "run", "it starts; nothing in it can send it an event (sh, and curl or python3)")
+    failures = _FAILURE.findall(log)
+    message = found.get("errorMessage") or (failures[0] if failures else " | ".join(log.splitlines()[-8:])[-400:])
+    what = f"it does not answer its event: {found['errorType']} {str(message)[:400]}"
+    if is_own or "Runtime.Invalid" in log:
+        return Finding("refused", "run", what, "it would not answer on Lambda", "see its log: docker run it")
+    why = "the event is one for any function, and here it has neither the function's variables nor a network"
+    return Finding("warning", "run", what, why, "see its log: docker run it")
+
+
+def _verified(image: EngineImage, container: str) -> Iterator[Finding]:
+    """Compare the files with what the image's build listed and proved (docs/build.md)."""
+    read = image.engine.run("exec", container, "cat", f"{_FOLDER}/verified.json")
+    if read.returncode:
+        yield Finding("note", "verified", "not verified")
+        return
+    try:
+        yield from _facts(image, json.loads(read.stdout))
+    except (ValueError, LookupError, TypeError, AttributeError):
+        yield Finding("warning", "verified", f"{_FOLDER}/verified.json cannot be read", then="build the image again")
+    sums = image.engine.run(
+        "exec", container, "sha256sum", "--check", "--quiet", f"{_FOLDER}/files.sha256", seconds=600
+    )
+    replaced = [line.partition(": FAILED")[0] for line in sums.stdout.splitlines() if ": FAILED" in line]
+    if replaced:
+        names = ", ".join(replaced[:_MAX_NAMES]) + (", …" if len(replaced) > _MAX_NAMES else "")
+        yield Finding(
+            "warning",
+            "verified",
+            f"{len(replaced):,} files are gone, or are not those that were verified: {names}",
+            why="an image made from the verified one replaced them; nothing is proved of what runs instead",
+            then="install no other version of these packages, or test them yourself",
+        )
+
+
+def _facts(image: Image, report: dict[str, Any]) -> Iterator[Finding]:
+    licence, needs = report["licence"], ", ".join(report["needs"].values())
+    facts = (
+        f"FFmpeg {report['ffmpeg']['version']}, {licence}, needs {needs}; {shown_bytes(report['added']['bytes'])} added"
+    )
+    yield Finding("ok", "verified", facts)
+    if known := report.get("cve"):
+        answers = ", ".join(
+            f"{count} {name.replace('_', ' ')}" for name, count in known.items() if name in _ANSWERS and count
+        )
+        yield Finding("ok", "cve", f"{known['known']} known on {known['as_of']}: {answers}")
+    if (label := image.labels.get(LICENCES_LABEL)) != licence:
+        what = f"the image calls itself {label or 'nothing'}, and its build found {licence}"
+        why = "somebody wrote the label; the build looked at the files of the image"
+        yield Finding("warning", "licences", what, why, f'LABEL {LICENCES_LABEL}="{licence}"')
+    if not report["redistributable"]:
+        why = "it must not be given to anybody: it is for your own account alone"
+        yield Finding("warning", "licences", "it was built with NONFREE=1", why, "keep its repository private")
