@@ -197,9 +197,8 @@ class Release(AliasTransaction):
     @property
     def image_config(self) -> Mapping[str, Any]:
         """The function's own command, entry point and working directory, as they will be, in Lambda's form."""
-        known = self._latest.state.settings if self._latest.is_known else function.SETTINGS
-        found = self._target.settings.over(known)["ImageConfig"]
-        return {} if "Error" in found else found
+        wanted = self._wanted if self._latest.is_known else self._target.settings.over(function.SETTINGS)
+        return wanted["ImageConfig"] or {}
 
     def publish(self) -> None:
         """Publish $LATEST as a version."""
