@@ -44,12 +44,14 @@ class StoredBlob:
                 digest.update(piece)
             spooled.flush()
         except OSError as error:
-            raise ImageRefusedError(
-                f"{what} does not fit into {tempfile.gettempdir()}: {error.strerror}",
-                then="set TMPDIR to a larger disk",
-            ) from None
+            full = f"{what} does not fit into {tempfile.gettempdir()}: {error.strerror}"
+            raise ImageRefusedError(full, then="set TMPDIR to a larger disk") from None
         size, lock = spooled.tell(), threading.Lock()
         return cls(f"sha256:{digest.hexdigest()}", size, lambda: Window.open(spooled, lock, 0, size))
+
+    def described_as(self, media_type: str) -> dict[str, object]:
+        """Return a descriptor for a manifest."""
+        return {"mediaType": media_type, "size": self.size, "digest": self.digest}
 
     def open(self) -> BinaryIO:
         """Return a new seekable file, which the caller closes."""

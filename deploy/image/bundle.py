@@ -61,13 +61,13 @@ class Bundle:
             raise ImageRefusedError(what, then=_DAMAGED)
         return replace(file, digest=descriptor.digest)
 
-    def blob_document(self, descriptor: oci.Descriptor) -> bytes:
-        """Return the bytes of a small blob, verified."""
+    def parsed(self, model: type[oci.Model], descriptor: oci.Descriptor) -> tuple[bytes, oci.Model]:
+        """Return a document that a descriptor refers to, verified: its bytes, and what they say."""
         self.blob(descriptor)
         path = self.blob_path(descriptor.digest)
         data = self.document(path)
         self.require_digest(path, data, descriptor.digest)
-        return data
+        return data, oci.parse(model, data, f"{path} of {self.name}")
 
     def require_digest(self, path: str, data: bytes, digest: str) -> None:
         """Raises ImageRefusedError if the file's bytes have another digest than its name."""

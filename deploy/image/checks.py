@@ -6,7 +6,6 @@ Whether the image runs is asked of the image: `deploy.image.trial`.
 from __future__ import annotations
 
 import posixpath
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -48,6 +47,8 @@ _RESERVED: Final = frozenset({
 })  # fmt: skip
 _USUAL: Final = {"LAMBDA_TASK_ROOT": "/var/task", "LAMBDA_RUNTIME_DIR": "/var/runtime"}
 
+_AGAIN: Final = "build or save the image again"
+_ok: Final = partial(Finding, "ok")
 _refused: Final = partial(Finding, "refused")
 _warning: Final = partial(Finding, "warning")
 
@@ -68,29 +69,18 @@ def _manifest(image: Image) -> Iterator[Finding]:
     """Require one image, not an index, of a type that Lambda takes."""
     found = image.manifest
     if image.index:
-        fates = Counter(child.passed_over for child in image.children if child.passed_over)
-        others = ", ".join(f"{count} {fate}" for fate, count in fates.items()) or "nothing"
-        yield _warning(
-            "manifest",
-            f"an index; its image for {image.config.platform} is taken; beside it: {others}",
-            why="Lambda takes no index, and `docker push` would send it",
-            then="`ecr_push.py push` sends that one image; `docker build --provenance=false` makes no index",
-        )
+        what = f"an index; beside its image for {image.config.platform}: {', '.join(image.beside) or 'nothing'}"
+        then = "`ecr_push.py push` sends that one image; `docker build --provenance=false` makes no index"
+        yield _warning("manifest", what, "Lambda takes no index, and `docker push` would send it", then)
     if found is None:
-        yield Finding("ok", "manifest", "made when the image is pushed")
+        yield _ok("manifest", "made when the image is pushed")
     elif found.media_type not in oci.MANIFESTS:
-        why = "Lambda takes OCI and Docker v2 schema 2"
-        yield _refused("manifest", f"its type is {found.media_type}", why=why, then="build it again")
+        yield _refused("manifest", f"its type is {found.media_type}", "Lambda takes OCI and Docker v2 schema 2", _AGAIN)
     elif image.config_media_type not in oci.CONFIGS:
-        yield _refused(
-            "manifest",
-            f"its configuration is of the type {image.config_media_type}",
-            why="that is no container image",
-            then="name the image, not something that is stored beside it",
-        )
+        what, then = f"its configuration is of the type {image.config_media_type}", "name the image itself"
+        yield _refused("manifest", what, "that is no container image, but something beside one", then)
     elif not image.index:
-        kind = "OCI" if found.media_type == oci.OCI_MANIFEST else "Docker v2 schema 2"
-        yield Finding("ok", "manifest", f"one image, {kind}")
+        yield _ok("manifest", f"one image, {'OCI' if found.media_type == oci.OCI_MANIFEST else 'Docker v2 schema 2'}")
 
 
 def _layers(image: Image) -> Iterator[Finding]:
@@ -98,11 +88,11 @@ def _layers(image: Image) -> Iterator[Finding]:
     wrong = [finding for layer in image.layers if (finding := _layer(layer))]
     yield from wrong
     if not wrong:
-        yield Finding("ok", "layers", f"{len(image.config.rootfs.diff_ids)}, pushed as gzip")
+        yield _ok("layers", f"{len(image.config.rootfs.diff_ids)}, pushed as gzip")
 
 
 def _layer(layer: Layer) -> Finding | None:
-    media_type, then = layer.media_type, "build or save the image again"
+    media_type, then = layer.media_type, _AGAIN
     if "foreign" in media_type or "nondistributable" in media_type:
         why = "it is not kept in the registry, and Lambda fetches layers from nowhere else"
         then = "use another base image"
@@ -120,31 +110,21 @@ def _layer(layer: Layer) -> Finding | None:
 
 def _architecture(image: Image, wanted: str | None) -> Iterator[Finding]:
     """Require Linux on an architecture of Lambda's: the wanted one, by Lambda's name, or either for None."""
-    found = image.architecture
+    found, then = image.architecture, "docker build --platform linux/amd64, or linux/arm64"
     if image.config.os != "linux":
-        what = image.config.os or "no operating system"
-        yield _refused("platform", what, "Lambda runs Linux", "--platform linux/…")
+        yield _refused("platform", image.config.os or "no operating system", "Lambda runs Linux", then)
     if image.config.architecture not in oci.LAMBDA_NAMES:
-        yield _refused(
-            "architecture",
-            image.config.architecture or "none",
-            why="Lambda runs amd64 (x86_64) and arm64",
-            then="docker build --platform linux/amd64, or linux/arm64",
-        )
+        yield _refused("architecture", found or "none", "Lambda runs amd64 (x86_64) and arm64", then)
     elif wanted and found != wanted:
-        yield _refused(
-            "architecture",
-            f"{found}, and {wanted} is wanted",
-            why="the function could not execute a single file of it",
-            then=f"docker build --platform linux/{oci.OCI_NAMES[wanted]}, or make the function one for {found}",
-        )
+        then = f"docker build --platform linux/{oci.OCI_NAMES[wanted]}, or make the function one for {found}"
+        what, why = f"{found}, and {wanted} is wanted", "the function could not execute a single file of it"
+        yield _refused("architecture", what, why, then)
     else:
-        yield Finding("ok", "architecture", found)
+        yield _ok("architecture", found)
 
 
-def after_entrypoint(start: oci.ContainerConfig) -> tuple[str, ...] | None:
+def _after_entrypoint(arguments: tuple[str, ...]) -> tuple[str, ...] | None:
     """Return the arguments after the program that starts Python handlers; None if there is no known one."""
-    arguments = (*start.entrypoint, *start.cmd)
     if arguments and posixpath.basename(arguments[0]) == LAMBDA_ENTRYPOINT:
         return arguments[1:]
     for number in range(1, len(arguments) - 1):
@@ -155,32 +135,20 @@ def after_entrypoint(start: oci.ContainerConfig) -> tuple[str, ...] | None:
 
 def _command(start: oci.ContainerConfig) -> Iterator[Finding]:
     """Require a command, with exactly one argument for a program that starts handlers."""
-    arguments, rest = (*start.entrypoint, *start.cmd), after_entrypoint(start)
-    function = ", or give it to the function (ImageConfig)"
+    arguments = (*start.entrypoint, *start.cmd)
+    rest = _after_entrypoint(arguments)
+    then = 'CMD ["module.function"] in the Dockerfile, or give it to the function: --command'
     if not arguments:
-        yield _refused(
-            "command",
-            "neither ENTRYPOINT nor CMD",
-            why="Lambda would not know what to start",
-            then=f'ENTRYPOINT ["/{LAMBDA_ENTRYPOINT}"], CMD ["module.function"]{function}',
-        )
+        yield _refused("command", "neither ENTRYPOINT nor CMD", "Lambda would not know what to start", then)
     elif rest is not None and len(rest) != 1:
         shell = "; CMD is in the shell form" if rest[:2] == ("/bin/sh", "-c") else ""
-        yield _refused(
-            "command",
-            f"{len(rest)} arguments where the handler alone is expected{shell}: {' '.join(rest)[:100] or 'none'}",
-            why="the entrypoint takes exactly one",
-            then=f'CMD ["module.function"]{function}',
-        )
+        what = f"{len(rest)} arguments where the handler alone is expected{shell}: {' '.join(rest)[:100] or 'none'}"
+        yield _refused("command", what, "the entrypoint takes exactly one", then)
     elif rest is None and arguments[:2] in (("/bin/sh", "-c"), ("sh", "-c")):
-        yield _warning(
-            "command",
-            "ENTRYPOINT or CMD is in the shell form",
-            why="a shell is what Lambda starts then, and a command given to the function is lost",
-            then='write it as a list: CMD ["module.function"]',
-        )
+        why = "a shell is what Lambda starts then, and a command given to the function is lost"
+        yield _warning("command", "ENTRYPOINT or CMD is in the shell form", why, "write it as a list")
     else:
-        yield Finding("ok", "command", " ".join(arguments))
+        yield _ok("command", " ".join(arguments))
 
 
 def shown_bytes(count: int) -> str:
@@ -201,38 +169,30 @@ def _size(image: Image) -> Iterator[Finding]:
     elif total > SAFE_IMAGE_BYTES:
         yield _warning("size", what, "Lambda takes 10 GB, and does not say whether of 1000 or of 1024 MB", then)
     else:
-        yield Finding("ok", "size", f"{shown_bytes(total)} unpacked, of 10 GB")
+        yield _ok("size", f"{shown_bytes(total)} unpacked, of 10 GB")
 
 
 def _settings(image: Image) -> Iterator[Finding]:
     """Warn of settings that Lambda ignores or replaces, and of an image that is for this machine alone."""
-    container = image.config.config
+    container, then = image.config.config, "take it out of the Dockerfile"
     variables = container.environment
     if secret := sorted(_SECRET & variables.keys()):
-        yield _warning(
-            "environment",
-            f"{', '.join(secret)} in the image",
-            "everybody who can pull the image has them, and Lambda replaces them by the role's own",
-            "take them out of the Dockerfile, and have them revoked",
-        )
+        why = "everybody who can pull the image has them, and Lambda replaces them by the role's own"
+        yield _warning("environment", f"{', '.join(secret)} in the image", why, f"{then}, and have it revoked")
     reserved = _RESERVED & variables.keys()
     reserved |= {name for name, usual in _USUAL.items() if variables.get(name, usual) != usual}
     if reserved:
         what = f"the image sets {', '.join(sorted(reserved))}"
-        yield _warning("environment", what, "Lambda defines these itself", "take them out of the Dockerfile")
+        yield _warning("environment", what, "Lambda defines these itself", then)
     if container.user.partition(":")[0] not in ("", "0", "root"):
-        then = "make files readable for everybody rather than for this user"
-        yield _warning("user", f"USER {container.user}", "Lambda has a user of its own, and ignores this one", then)
+        why = "Lambda has a user of its own, and ignores this one"
+        yield _warning("user", f"USER {container.user}", why, "make files readable for everybody")
     if paths := sorted(container.volumes):
         why = "Lambda has no volumes: the image is read-only, and /tmp alone can be written"
         yield _warning("volumes", f"VOLUME {' '.join(paths)[:200]}", why, "write below /tmp")
     if image.is_standin:
-        yield _warning(
-            "base",
-            "the stand-in for Lambda's base image",
-            "it is for local runs and tests",
-            "only for a registry on this machine; to deploy, build on Lambda's own base: make image BASE=real",
-        )
+        then = "only for a registry on this machine; to deploy, build on Lambda's own base: make image BASE=real"
+        yield _warning("base", "the stand-in for Lambda's base image", "it is for local runs and tests", then)
 
 
 def _labels(image: Image) -> Iterator[Finding]:
@@ -245,11 +205,8 @@ def _labels(image: Image) -> Iterator[Finding]:
 def require_acceptable(image: Image, *found: Finding) -> None:
     """Raises ImageRefusedError, with every refusal, if there is one."""
     refused = [finding for finding in found if finding.level == "refused"]
-    if not refused:
-        return
-    what = "; ".join(f"{finding.subject}: {finding.what}" for finding in refused)
-    raise ImageRefusedError(
-        f"Lambda would not take {image.reference}: {what}",
-        then=refused[0].then or "`ecr_push.py check` says more",
-        refused=[finding.subject for finding in refused],
-    )
+    if refused:
+        what = "; ".join(f"{finding.subject}: {finding.what}" for finding in refused)
+        then = refused[0].then or "`ecr_push.py check` says more"
+        subjects = [finding.subject for finding in refused]
+        raise ImageRefusedError(f"Lambda would not take {image.reference}: {what}", then=then, refused=subjects)

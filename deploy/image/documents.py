@@ -17,10 +17,8 @@ def read_sbom(image: Image) -> bytes:
     """Return the bill of materials, CycloneDX. Raises ImageRefusedError for an image without one."""
     data = read_file(image.saved.layers, SBOM, _MAX_BYTES)
     if not data:
-        raise ImageRefusedError(
-            f"{image.reference} has no bill of materials that could be attached ({SBOM})",
-            then="push without --attach, or build the image with this project's Dockerfile",
-        )
+        what = f"{image.reference} has no bill of materials that could be attached ({SBOM})"
+        raise ImageRefusedError(what, then="push without --attach, or build it with this project's Dockerfile")
     return data
 
 

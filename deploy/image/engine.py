@@ -99,7 +99,7 @@ class Engine:
 
     def _not_found(self, name: str, said: str) -> ImageNotFoundError:
         listed = self.run("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").stdout.split()
-        near = _near(name, sorted({tag.removeprefix("localhost/") for tag in listed if "<none>" not in tag}))
+        near = _near(name, sorted({tag for tag in listed if "<none>" not in tag}))
         known = f"; there is {', '.join(near)}" if near else ""
         other = " (containers-storage:NAME is Podman's)" if self.program == DOCKER and shutil.which(PODMAN) else ""
         what = f"{self.program} has no image {name!r}{known}" if "such" in said or "known" in said else said

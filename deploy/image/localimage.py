@@ -20,20 +20,12 @@ STANDIN_LABELS: Final = {"hwang-lambda.base": "stand-in", "hwang-lambda.stand-in
 
 
 @dataclass(frozen=True)
-class Child:
-    """A manifest that an index lists, and why it was passed over: empty for the one that was taken."""
-
-    descriptor: oci.Descriptor
-    passed_over: str
-
-
-@dataclass(frozen=True)
 class Image:
     """An image whose layers are not read before they are asked for.
 
     `reference` is what the user called it. `layers` (the lowest first), `config_bytes` and `manifest` are as they are
-    stored; not every form has a manifest. `index` is the index that led to it, if one did, and `children` are its
-    entries, the taken one first.
+    stored; not every form has a manifest. `index` is the index that led to it, if one did, and `beside` names what
+    else is in it.
     """
 
     reference: str
@@ -44,7 +36,7 @@ class Image:
     config_media_type: str = ""
     manifest: oci.StoredManifest | None = None
     index: oci.StoredManifest | None = None
-    children: tuple[Child, ...] = ()
+    beside: tuple[str, ...] = ()
     files: ExitStack = field(default_factory=ExitStack, repr=False)
 
     @property

@@ -77,10 +77,13 @@ class Platform(_Document):
 
     architecture: str = ""
     os: str = ""
-    variant: str = ""
+
+    def is_for(self, architecture: str) -> bool:
+        """Return whether it is Linux on the architecture, by an image's name for it."""
+        return (self.os, self.architecture) == ("linux", architecture)
 
     def __str__(self) -> str:
-        return "/".join(part for part in (self.os, self.architecture, self.variant) if part) or "no platform"
+        return "/".join(part for part in (self.os, self.architecture) if part) or "no platform"
 
 
 class Descriptor(_Document):
@@ -95,10 +98,7 @@ class Descriptor(_Document):
     @property
     def is_attestation(self) -> bool:
         """True if it is about an image: BuildKit's provenance and bills of materials, for "unknown/unknown"."""
-        platform = self.platform
-        return "vnd.docker.reference.type" in self.annotations or (
-            platform is not None and (platform.os, platform.architecture) == ("unknown", "unknown")
-        )
+        return "vnd.docker.reference.type" in self.annotations or str(self.platform) == "unknown/unknown"
 
 
 class Manifest(_Document):
@@ -171,14 +171,13 @@ class ImageConfig(BaseModel):
 
     architecture: str = ""
     os: str = ""
-    variant: str = ""
     config: Annotated[ContainerConfig, _NoneIsNothing] = ContainerConfig()
     rootfs: RootFs
 
     @property
     def platform(self) -> Platform:
         """Platform that the image is for."""
-        return Platform(architecture=self.architecture, os=self.os, variant=self.variant)
+        return Platform(architecture=self.architecture, os=self.os)
 
 
 class ArchiveEntry(_DockerDocument):
@@ -187,6 +186,12 @@ class ArchiveEntry(_DockerDocument):
     config: str
     repo_tags: Strings = ()
     layers: Strings = ()
+
+
+class Archive(RootModel[tuple[ArchiveEntry, ...]]):
+    """The `manifest.json` of a docker-save archive."""
+
+    model_config = ConfigDict(frozen=True)
 
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -207,16 +212,8 @@ def parse(model: type[Model], data: bytes, where: str) -> Model:
 
 def too_big(where: str, size: int) -> ImageRefusedError:
     """Return the error for a document of more than MAX_DOCUMENT_BYTES."""
-    return ImageRefusedError(
-        f"{where} has {size:,} bytes; registries take {MAX_DOCUMENT_BYTES:,} at most",
-        then="build the image with fewer layers, labels and annotations",
-    )
-
-
-def parse_list(model: type[Model], data: bytes, where: str) -> list[Model]:
-    """Parse a JSON array of documents, as `parse` does."""
-    items: list[Model] = parse(RootModel[list[model]], data, where).root  # type: ignore[valid-type]
-    return items
+    what = f"{where} has {size:,} bytes; registries take {MAX_DOCUMENT_BYTES:,} at most"
+    return ImageRefusedError(what, then="build the image with fewer layers, labels and annotations")
 
 
 @dataclass(frozen=True)

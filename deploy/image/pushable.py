@@ -73,11 +73,7 @@ def _manifest(config: StoredBlob, layers: list[StoredBlob]) -> StoredManifest:
     document = {
         "schemaVersion": 2,
         "mediaType": oci.DOCKER_MANIFEST,
-        "config": _descriptor(oci.DOCKER_CONFIG, config),
-        "layers": [_descriptor(oci.DOCKER_LAYER_GZIP, layer) for layer in layers],
+        "config": config.described_as(oci.DOCKER_CONFIG),
+        "layers": [layer.described_as(oci.DOCKER_LAYER_GZIP) for layer in layers],
     }
     return StoredManifest(json.dumps(document, indent=3).encode(), oci.DOCKER_MANIFEST)
-
-
-def _descriptor(media_type: str, blob: StoredBlob) -> dict[str, object]:
-    return {"mediaType": media_type, "size": blob.size, "digest": blob.digest}

@@ -8,7 +8,7 @@ The document of `check --json`:
     content_digest, tag     of everything that runs, see `oci.content_digest`
     config_digest           Docker's id of the image
     manifest_digest         null if no manifest has been made yet
-    index                   null, or its digest and entries: digest, platform, why it was passed_over ("" if taken)
+    index, beside           null, or the digest of the index that led to the image; what else is in it
     size_bytes              unpacked; null if the layers cannot be read
     layers                  the digest of each layer's tar
     entrypoint, cmd, working_dir, labels
@@ -23,8 +23,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from deploy.errors import ImageRefusedError
-from deploy.image.checks import Finding, Level, shown_bytes
-from deploy.image.localimage import Child, Image
+from deploy.image.checks import Finding, Level
+from deploy.image.localimage import Image
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -40,7 +40,6 @@ _MARKS: Final[dict[Level, tuple[str, str]]] = {
 def document(image: Image, found: Sequence[Finding]) -> dict[str, Any]:
     """Return the document of `check --json`."""
     settings = image.config.config
-    index = image.index and {"digest": image.index.digest, "entries": [_entry(child) for child in image.children]}
     return {
         "reference": image.reference,
         "origin": image.origin,
@@ -51,7 +50,8 @@ def document(image: Image, found: Sequence[Finding]) -> dict[str, Any]:
         "tag": image.default_tag,
         "config_digest": image.config_digest,
         "manifest_digest": image.manifest.digest if image.manifest else None,
-        "index": index,
+        "index": image.index.digest if image.index else None,
+        "beside": image.beside,
         "size_bytes": _size(image),
         "layers": image.config.rootfs.diff_ids,
         "entrypoint": settings.entrypoint,
@@ -72,15 +72,6 @@ def _size(image: Image) -> int | None:
         return None
 
 
-def _entry(child: Child) -> dict[str, Any]:
-    platform = child.descriptor.platform
-    return {
-        "digest": child.descriptor.digest,
-        "platform": str(platform) if platform else None,
-        "passed_over": child.passed_over,
-    }
-
-
 def table(image: Image, found: Sequence[Finding]) -> RenderableType:
     """Show the image and the findings."""
     from rich.console import Group
@@ -90,29 +81,9 @@ def table(image: Image, found: Sequence[Finding]) -> RenderableType:
     verdict = Text("✓ Lambda would take it", "green")
     if refused:
         verdict = Text.assemble(("✗ Lambda would not take it", "red"), (f": {refused} to correct", "dim"))
-    return Group(_facts(image), Text(), _judged(found), Text(), verdict)
-
-
-def _facts(image: Image) -> RenderableType:
-    from rich.table import Table
-    from rich.text import Text
-
-    settings, total = image.config.config, _size(image)
-    facts = {
-        "image": f"{image.reference} ({image.origin})",
-        "platform": f"{image.config.os} {image.architecture}",
-        "tag": image.default_tag,
-        "manifest": f"{image.manifest.digest[:23]}…" if image.manifest else "",
-        "entrypoint": " ".join(settings.entrypoint),
-        "command": " ".join(settings.cmd),
-        "layers": str(len(image.config.rootfs.diff_ids)),
-        "size": "" if total is None else shown_bytes(total),
-    }
-    shown = Table.grid(padding=(0, 2))
-    for name, value in facts.items():
-        if value:
-            shown.add_row(Text(name, "dim"), Text(value, no_wrap=True, overflow="ellipsis"))
-    return shown
+    return Group(
+        Text(f"{image.reference} ({image.origin}), {image.default_tag}"), Text(), _judged(found), Text(), verdict
+    )
 
 
 def _judged(found: Sequence[Finding]) -> RenderableType:

@@ -10,9 +10,8 @@ is the manifest, or an index.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -21,7 +20,7 @@ from deploy.image import oci
 from deploy.image.blobs import StoredBlob
 from deploy.image.bundle import Bundle
 from deploy.image.layers import Layer
-from deploy.image.localimage import Child, Image, Origin
+from deploy.image.localimage import Image, Origin
 
 INDEX: Final = "index.json"
 MANIFEST: Final = "manifest.json"
@@ -29,8 +28,17 @@ _NAMES: Final = ("io.containerd.image.name", "org.opencontainers.image.ref.name"
 _MAX_DEPTH: Final = 4
 
 
+@dataclass
+class _Layout:
+    """Images that an index lists, and everything else in it, in words."""
+
+    bundle: Bundle
+    images: dict[str, _Listed] = field(default_factory=dict)
+    others: list[str] = field(default_factory=list)
+
+
 @dataclass(frozen=True)
-class _Candidate:
+class _Listed:
     """A manifest in the layout, with the platform of its descriptor or, without one, of its configuration."""
 
     descriptor: oci.Descriptor
@@ -74,14 +82,11 @@ def _with_top(bundle: Bundle, manifest: bytes) -> Bundle:
 
 
 def _read_archive(bundle: Bundle, manifest: bytes, reference: str, files: ExitStack, origin: Origin) -> Image:
-    listed = oci.parse_list(oci.ArchiveEntry, manifest, f"{MANIFEST} of {bundle.name}")
+    listed = oci.parse(oci.Archive, manifest, f"{MANIFEST} of {bundle.name}").root
     if len(listed) != 1:
         names = [", ".join(item.repo_tags) or item.config for item in listed]
-        raise ImageRefusedError(
-            f"{bundle.name} holds {len(listed)} images: {'; '.join(names) or 'none'}",
-            then="save one image alone",
-            there=names,
-        )
+        what = f"{bundle.name} holds {len(listed)} images: {'; '.join(names) or 'none'}"
+        raise ImageRefusedError(what, then="save one image alone", there=names)
     (entry,) = listed
     config_bytes = bundle.document(entry.config)
     named = re.fullmatch(r"(?:sha256:)?([0-9a-f]{64})(?:\.json)?", PurePosixPath(entry.config).name)
@@ -96,10 +101,8 @@ def _layers(bundle: Bundle, blobs: list[tuple[StoredBlob, str]], config: oci.Ima
     """Pair blobs and their media types with the digests of the configuration."""
     diff_ids = config.rootfs.diff_ids
     if len(blobs) != len(diff_ids):
-        raise ImageRefusedError(
-            f"{bundle.name} lists {len(blobs)} layers, and the image's configuration {len(diff_ids)}",
-            then="build or save the image again",
-        )
+        what = f"{bundle.name} lists {len(blobs)} layers, and the image's configuration {len(diff_ids)}"
+        raise ImageRefusedError(what, then="build or save the image again")
     layers = []
     for number, ((blob, media_type), diff_id) in enumerate(zip(blobs, diff_ids, strict=True), 1):
         compression = blob.compression
@@ -112,19 +115,15 @@ def _layers(bundle: Bundle, blobs: list[tuple[StoredBlob, str]], config: oci.Ima
 def _read_layout(
     bundle: Bundle, top: oci.Index, reference: str, architecture: str | None, files: ExitStack, origin: Origin
 ) -> Image:
-    children: list[Child] = []
-    candidates = {found.descriptor.digest: found for found in _candidates(bundle, top, None, children, "", 0)}
-    chosen = _chosen(list(candidates.values()), children, bundle, architecture)
-    manifest = oci.StoredManifest(bundle.blob_document(chosen.descriptor), chosen.descriptor.media_type)
-    where = f"{bundle.blob_path(manifest.digest)} of {bundle.name}"
-    parsed = oci.parse(oci.Manifest, manifest.data, where)
+    layout = _Layout(bundle)
+    _list(layout, top, None, "", 0)
+    chosen = _chosen(layout, architecture)
+    data, parsed = bundle.parsed(oci.Manifest, chosen.descriptor)
+    manifest = oci.StoredManifest(data, chosen.descriptor.media_type)
     if parsed.media_type and parsed.media_type != manifest.media_type:
-        raise ImageRefusedError(
-            f"{where} calls itself {parsed.media_type}, its index calls it {manifest.media_type}", then="build it again"
-        )
-    config_bytes = bundle.blob_document(parsed.config)
-    config = oci.parse(oci.ImageConfig, config_bytes, f"{bundle.blob_path(parsed.config.digest)} of {bundle.name}")
-    taken = [Child(chosen.descriptor, "")] if chosen.index else []
+        what = f"{manifest.digest} of {bundle.name} calls itself {parsed.media_type}, its index {manifest.media_type}"
+        raise ImageRefusedError(what, then="build it again")
+    config_bytes, config = bundle.parsed(oci.ImageConfig, parsed.config)
     return Image(
         reference,
         origin,
@@ -134,63 +133,50 @@ def _read_layout(
         config_media_type=parsed.config.media_type,
         manifest=manifest,
         index=chosen.index,
-        children=(*taken, *(child for child in children if child.descriptor.digest != chosen.descriptor.digest)),
+        beside=(*(str(item.platform) for item in layout.images.values() if item != chosen), *layout.others),
         files=files,
     )
 
 
-def _candidates(
-    bundle: Bundle, index: oci.Index, parent: oci.StoredManifest | None, children: list[Child], name: str, depth: int
-) -> Iterator[_Candidate]:
-    """Yield the images; everything else that the index lists is added to `children`."""
+def _list(layout: _Layout, index: oci.Index, parent: oci.StoredManifest | None, name: str, depth: int) -> None:
+    bundle = layout.bundle
     if depth > _MAX_DEPTH:
         raise ImageRefusedError(f"the indexes of {bundle.name} lie more than {_MAX_DEPTH} deep", then="build it again")
     for item in index.manifests:
         known = next((item.annotations[key] for key in _NAMES if key in item.annotations), name)
+        shown = str(item.platform or item.digest[:19])
         if item.is_attestation:
-            children.append(Child(item, "attestation"))
+            layout.others.append(f"{shown} (attestation)")
         elif bundle.find(bundle.blob_path(item.digest)) is None:
-            children.append(Child(item, "not in here"))
+            layout.others.append(f"{shown} (not in here)")
         elif item.media_type in oci.INDEXES:
-            inner = oci.StoredManifest(bundle.blob_document(item), item.media_type)
-            parsed = oci.parse(oci.Index, inner.data, f"{bundle.blob_path(item.digest)} of {bundle.name}")
-            yield from _candidates(bundle, parsed, inner, children, known, depth + 1)
+            data, parsed = bundle.parsed(oci.Index, item)
+            _list(layout, parsed, oci.StoredManifest(data, item.media_type), known, depth + 1)
         else:
-            yield _Candidate(item, parent, item.platform or _configured(bundle, item), known)
+            platform = item.platform or _configured(bundle, item)
+            layout.images[item.digest] = _Listed(item, parent, platform, known)
 
 
 def _configured(bundle: Bundle, descriptor: oci.Descriptor) -> oci.Platform:
-    where = f"{bundle.blob_path(descriptor.digest)} of {bundle.name}"
-    manifest = oci.parse(oci.Manifest, bundle.blob_document(descriptor), where)
-    where = f"{bundle.blob_path(manifest.config.digest)} of {bundle.name}"
-    return oci.parse(oci.ImageConfig, bundle.blob_document(manifest.config), where).platform
+    _, manifest = bundle.parsed(oci.Manifest, descriptor)
+    return bundle.parsed(oci.ImageConfig, manifest.config)[1].platform
 
 
-def _chosen(
-    candidates: list[_Candidate], children: list[Child], bundle: Bundle, architecture: str | None
-) -> _Candidate:
-    """Return the only image, or the only one for the architecture; the others join the children.
-
-    Raises ImageRefusedError, which lists everything that is there.
-    """
-    fitting = candidates
-    if len(candidates) > 1 and architecture:
-        wanted = ("linux", oci.OCI_NAMES[architecture])
-        fitting = [item for item in candidates if (item.platform.os, item.platform.architecture) == wanted]
+def _chosen(layout: _Layout, architecture: str | None) -> _Listed:
+    """Return the only image, or the only one for the architecture. Raises ImageRefusedError: what is there."""
+    images = fitting = list(layout.images.values())
+    if len(images) > 1 and architecture:
+        fitting = [item for item in images if item.platform.is_for(oci.OCI_NAMES[architecture])]
     if len(fitting) == 1:
-        children += [Child(item.descriptor, f"for {item.platform}") for item in candidates if item is not fitting[0]]
         return fitting[0]
-    shown = [f"{item.platform}{f' {item.name}' if item.name else ''}" for item in candidates]
-    shown += [
-        f"{child.descriptor.platform or child.descriptor.digest[:19]} ({child.passed_over})" for child in children
-    ]
+    shown = [f"{item.platform} {item.name}".strip() for item in images] + layout.others
     listed = ", ".join(shown) or "nothing"
     if fitting:
         what = f"{len(fitting)} images that could be meant: {listed}"
-        platforms = {(item.platform.os, item.platform.architecture) for item in fitting}
-        then = "name the one with --architecture x86_64 or arm64" if len(platforms) > 1 else "save one image alone"
+        several = len({str(item.platform) for item in fitting}) > 1
+        then = "name the one with --architecture x86_64 or arm64" if several else "save one image alone"
     else:
-        for_it = f" for linux/{oci.OCI_NAMES[architecture]}" if architecture and candidates else ""
+        for_it = f" for linux/{oci.OCI_NAMES[architecture]}" if architecture and images else ""
         what = f"no image{for_it}; what is there: {listed}"
         then = "build it with --platform linux/amd64 or linux/arm64, as the function is"
-    raise ImageRefusedError(f"{bundle.name} holds {what}", then=then, there=shown, architecture=architecture)
+    raise ImageRefusedError(f"{layout.bundle.name} holds {what}", then=then, there=shown, architecture=architecture)

@@ -46,6 +46,7 @@ exec python3 -c "$3" "$1" "$2"
 """
 _NOT_LISTENING: Final = 7
 _FAILURE: Final = re.compile(r"(?:Init|Invoke) failed .*?error=(.*?)(?: InvokeID=.*)?$", re.MULTILINE)  # in its log
+_BAD_START: Final = re.compile(r"no such file|not found|permission denied|exec format|not a directory", re.IGNORECASE)
 _FOLDER: Final = "/opt/share/hwang-lambda"
 _ANSWERS: Final = ("not_affected", "fixed", "affected", "under_investigation")
 _MAX_NAMES: Final = 5
@@ -83,23 +84,24 @@ def _running(image: EngineImage, start: ContainerConfig) -> Iterator[tuple[str, 
         options += ["--env", f"{name}={value}"]
     made = image.engine.run("create", *options, image.config_digest, *command[1:])
     if made.returncode:
-        yield "", Finding("refused", "run", f"no container can be made of it: {made.stderr.strip()[-300:]}")
+        yield "", Finding("note", "run", f"not tried: {made.stderr.strip()[-300:]}")
         return
     container = made.stdout.split()[-1]
     try:
         started = image.engine.run("start", container)
-        said, failure = " ".join(started.stderr.split()), None
-        if started.returncode and command[0] == _EMULATOR and _EMULATOR in said:
-            failure = Finding("note", "run", f"not tried: there is no emulator in it ({_EMULATOR})")
-        elif started.returncode:
-            why, then = (
-                "Lambda would end with InvalidEntrypoint or InvalidWorkingDirectory",
-                "see ENTRYPOINT and WORKDIR",
-            )
-            failure = Finding("refused", "run", f"it does not start: {said[-300:]}", why, then)
-        yield container, failure
+        yield container, _not_started(command[0], " ".join(started.stderr.split())) if started.returncode else None
     finally:
         image.engine.run("rm", "--force", "--volumes", container)
+
+
+def _not_started(program: str, said: str) -> Finding:
+    """Judge what an engine says that did not start a container: the image's fault, or the engine's own."""
+    if program == _EMULATOR and _EMULATOR in said:
+        return Finding("note", "run", f"not tried: there is no emulator in it ({_EMULATOR})")
+    if not _BAD_START.search(said):
+        return Finding("note", "run", f"not tried: {said[-300:]}")
+    why = "Lambda would end with InvalidEntrypoint or InvalidWorkingDirectory"
+    return Finding("refused", "run", f"it does not start: {said[-300:]}", why, "see ENTRYPOINT and WORKDIR")
 
 
 def _answer(image: EngineImage, container: str, event: Any) -> str | None:

@@ -5,18 +5,16 @@ from __future__ import annotations
 import ipaddress
 import urllib.parse
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from deploy.errors import UsageError
 
 
 @dataclass(frozen=True)
 class Login:
-    """A user and a password, which no text of this object shows. `expires` is None if it is unknown."""
+    """A user and a password, which no text of this object shows."""
 
     user: str
     password: str = field(repr=False)
-    expires: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -31,10 +29,8 @@ class Address:
 
     def __post_init__(self) -> None:
         if self.plain and not self.is_loopback:
-            raise UsageError(
-                f"the registry {self.host} would be spoken to without TLS, and it is not on this machine",
-                then="use its https:// address",
-            )
+            what = f"the registry {self.host} would be spoken to without TLS, and it is not on this machine"
+            raise UsageError(what, then="use its https:// address")
 
     @classmethod
     def of_url(cls, url: str) -> Address:

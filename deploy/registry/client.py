@@ -93,9 +93,6 @@ class Registry:
 
     def _same(self, what: str, wanted: str, found: str) -> None:
         if wanted != found:
-            raise DigestMismatchError(
-                f"{what} in {self._place} should be {wanted}, and the registry has {found}",
-                then="something between here and the registry changes bytes; look for a proxy",
-                wanted=wanted,
-                found=found,
-            )
+            said = f"{what} in {self._place} should be {wanted}, and the registry has {found}"
+            then = "something between here and the registry changes bytes; look for a proxy"
+            raise DigestMismatchError(said, then=then, wanted=wanted, found=found)

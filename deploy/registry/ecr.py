@@ -74,7 +74,7 @@ class Repository:
         """Fetch a new password, which is good for twelve hours."""
         data = self.client.get_authorization_token()["authorizationData"][0]
         user, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
-        return Login(user, password, data.get("expiresAt"))
+        return Login(user, password)
 
     def manifest(self, reference: str) -> StoredManifest | None:
         """Return the manifest or index of a tag or digest; None if there is none. Raises DigestMismatchError."""
@@ -84,9 +84,8 @@ class Repository:
     def manifests(self, digests: Sequence[str]) -> Iterator[StoredManifest]:
         """Yield the manifests of images that exist and are not archived, in any order. Raises DigestMismatchError."""
         for start in range(0, len(digests), MAX_IMAGES_AT_ONCE):
-            yield from self._manifests(
-                [{"imageDigest": digest} for digest in digests[start : start + MAX_IMAGES_AT_ONCE]]
-            )
+            some = digests[start : start + MAX_IMAGES_AT_ONCE]
+            yield from self._manifests([{"imageDigest": digest} for digest in some])
 
     def _manifests(self, wanted: Sequence[ImageIdentifierTypeDef]) -> Iterator[StoredManifest]:
         answer = self.client.batch_get_image(
@@ -94,21 +93,14 @@ class Repository:
         )
         for failure in answer.get("failures", []):
             if failure["failureCode"] not in _ABSENT:
-                raise AwsRefusedError(
-                    f"ECR does not give {failure['imageId']} of {self.name}: {failure['failureReason']}",
-                    then="see the repository in ECR's console",
-                    code=failure["failureCode"],
-                )
+                what = f"ECR does not give {failure['imageId']} of {self.name}: {failure['failureReason']}"
+                raise AwsRefusedError(what, then="see the repository in ECR's console", code=failure["failureCode"])
         for image in answer.get("images", []):
             found = StoredManifest(image["imageManifest"].encode(), image["imageManifestMediaType"])
             said = image["imageId"].get("imageDigest", found.digest)
             if said != found.digest:
-                raise DigestMismatchError(
-                    f"ECR says that an image of {self.name} is {said}, but its manifest's digest is {found.digest}",
-                    then="push the image under another tag",
-                    said=said,
-                    found=found.digest,
-                )
+                what = f"ECR says that an image of {self.name} is {said}, but its manifest's digest is {found.digest}"
+                raise DigestMismatchError(what, then="push the image under another tag", said=said, found=found.digest)
             yield found
 
     def images(self) -> Iterator[StoredImage]:
@@ -230,17 +222,14 @@ def pull_policy(arn: str) -> dict[str, Any]:
 
 def lifecycle_policy() -> dict[str, Any]:
     """Return rules by which untagged images expire; no rule selects a tagged one, which a function may run."""
-    selection = {"tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days"}
-    return {
-        "rules": [
-            {
-                "rulePriority": 1,
-                "description": f"untagged images expire after {UNTAGGED_DAYS} days",
-                "selection": {**selection, "countNumber": UNTAGGED_DAYS},
-                "action": {"type": "expire"},
-            }
-        ]
+    age = {"countType": "sinceImagePushed", "countUnit": "days", "countNumber": UNTAGGED_DAYS}
+    rule = {
+        "rulePriority": 1,
+        "description": f"untagged images expire after {UNTAGGED_DAYS} days",
+        "selection": {"tagStatus": "untagged", **age},
+        "action": {"type": "expire"},
     }
+    return {"rules": [rule]}
 
 
 def _differences(repository: Repository, policies: _Policies) -> Iterator[str]:

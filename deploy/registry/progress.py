@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, Protocol, TypeAlias
 
-LayerStatus: TypeAlias = Literal["preparing", "waiting", "uploading", "uploaded", "there"]
+LayerStatus: TypeAlias = Literal["uploading", "uploaded", "there"]
 ARRIVED: Final[dict[str, str]] = {"uploaded": "pushed", "there": "is there already"}
 
 

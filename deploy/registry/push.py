@@ -38,11 +38,9 @@ class Pushed:
 def refuse_standin(image: Image, address: Address) -> None:
     """Raises StandInRefusedError for an image on the stand-in base and a registry that is not on this machine."""
     if image.is_standin and not address.is_loopback:
-        raise errors.StandInRefusedError(
-            f"{image.reference} stands on the stand-in base, which is for this machine, and {address.host} is not here",
-            then="build it on Lambda's own base: make image BASE=real",
-            registry=address.host,
-        )
+        what = f"{image.reference} stands on the stand-in base, for this machine, and {address.host} is not here"
+        then = "build it on Lambda's own base: make image BASE=real"
+        raise errors.StandInRefusedError(what, then=then, registry=address.host)
 
 
 def foreseen(image: Image, repository: Repository, tag: str | None = None) -> Pushed:
@@ -61,15 +59,11 @@ def find_pushed(image: Image, repository: Repository, tag: str | None = None) ->
     top = repository.manifest(tag)
     if top is None:
         return None
-    manifest = _for_platform(repository, top, image.config.os, image.config.architecture)
+    manifest = _for_architecture(repository, top, image.config.architecture)
     if manifest is None or not _is_same(image, repository, top, manifest):
-        raise errors.TagTakenError(
-            f"{repository.uri}:{tag} is another image ({top.digest})",
-            then="choose another --tag; a tag is never moved",
-            tag=tag,
-            digest=top.digest,
-        )
-    return _pushed(repository, tag, manifest.digest, already_there=True)
+        what = f"{repository.uri}:{tag} is another image ({top.digest})"
+        raise errors.TagTakenError(what, then="choose another --tag; a tag is never moved", tag=tag, digest=top.digest)
+    return Pushed(f"{repository.uri}@{manifest.digest}", manifest.digest, tag, already_there=True)
 
 
 def push(
@@ -99,7 +93,8 @@ def push(
             return there
         raise
     _read_back(repository, tag, pushable.manifest.digest, retry_policy)
-    return _pushed(repository, tag, pushable.manifest.digest, bytes_uploaded=sent)
+    digest = pushable.manifest.digest
+    return Pushed(f"{repository.uri}@{digest}", digest, tag, bytes_uploaded=sent)
 
 
 def _checked(image: Image, repository: Repository, tag: str | None) -> str:
@@ -117,25 +112,21 @@ def _read_back(repository: Repository, tag: str, digest: str, retry_policy: Retr
             break
         time.sleep(min(retry_policy.max_pause, retry_policy.first_pause * 2**attempt))
     else:
-        raise errors.PushFailedError(
-            f"{repository.uri}:{tag} was pushed and is not there", then="look for a rule that deletes images there"
-        )
+        what = f"{repository.uri}:{tag} was pushed and is not there"
+        raise errors.PushFailedError(what, then="look for a rule that deletes images there")
     if top.digest != digest:
-        raise errors.DigestMismatchError(
-            f"{repository.uri}:{tag} is {top.digest}, and {digest} was pushed",
-            then="another push went to the tag, or something on the way changes bytes; push under another --tag",
-            expected=[digest],
-            found=top.digest,
-        )
+        what = f"{repository.uri}:{tag} is {top.digest}, and {digest} was pushed"
+        then = "another push went to the tag, or something on the way changes bytes; push under another --tag"
+        raise errors.DigestMismatchError(what, then=then, expected=digest, found=top.digest)
 
 
-def _for_platform(repository: Repository, top: StoredManifest, os: str, architecture: str) -> StoredManifest | None:
-    """Return the manifest, or the one that an index lists for this platform; None if it lists none."""
+def _for_architecture(repository: Repository, top: StoredManifest, architecture: str) -> StoredManifest | None:
+    """Return the manifest, or the one that an index lists for this architecture; None if it lists none."""
     if not top.is_index:
         return top
     index = oci.parse(oci.Index, top.data, f"the index {top.digest} in the registry")
     for child in index.manifests:
-        if child.platform and (child.platform.os, child.platform.architecture) == (os, architecture):
+        if child.platform and child.platform.is_for(architecture):
             return repository.manifest(child.digest)
     return None
 
@@ -158,12 +149,6 @@ def _is_same(image: Image, repository: Repository, top: StoredManifest, manifest
     return oci.content_digest(_config(repository, config_digest)) == image.content_digest
 
 
-def _pushed(
-    repository: Repository, tag: str, digest: str, *, already_there: bool = False, bytes_uploaded: int = 0
-) -> Pushed:
-    return Pushed(f"{repository.uri}@{digest}", digest, tag, already_there, bytes_uploaded)
-
-
 @dataclass(frozen=True)
 class Stored:
     """An image in a repository, as a function can run it: `uri` is by the digest of a manifest, never of an index."""
@@ -179,11 +164,10 @@ def resolve(repository: Repository, digest: str, architecture: str | None) -> St
     if top is None:
         raise errors.ImageNotFoundError(f"{repository.name} has no image {digest}", then="push it, or choose another")
     wanted = architecture or "x86_64"
-    manifest = _for_platform(repository, top, "linux", oci.OCI_NAMES[wanted])
+    manifest = _for_architecture(repository, top, oci.OCI_NAMES[wanted])
     if manifest is None:
-        raise errors.ImageRefusedError(
-            f"{digest} is an index without an image for {wanted}", then="give another --architecture"
-        )
+        what = f"{digest} is an index without an image for {wanted}"
+        raise errors.ImageRefusedError(what, then="give another --architecture")
     config = _config(repository, _parsed(manifest).config.digest)
     found = oci.LAMBDA_NAMES.get(config.architecture, config.architecture)
     return Stored(f"{repository.uri}@{manifest.digest}", found, config.config)

@@ -49,9 +49,8 @@ class RetryPolicy:
     @property
     def retries(self) -> Retry:
         """For a request that may be repeated."""
-        tries = self.attempts - 1
         return _Retry(
-            total=tries,
+            total=self.attempts - 1,
             other=0,  # TLS that is not to be trusted stays so
             redirect=False,
             allowed_methods=None,
@@ -159,16 +158,12 @@ class Transport:
         cause = innermost(error.reason if isinstance(error, MaxRetryError) and error.reason else error)
         reason = (cause.strerror or str(cause)) if isinstance(cause, OSError) else "the connection was lost"
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return PushFailedError(
-                f"the certificate of the registry {self._address.host} is not to be trusted: {reason}",
-                then="if it is your own authority's, name the authority's file in AWS_CA_BUNDLE",
-            )
+            what = f"the certificate of the registry {self._address.host} is not to be trusted: {reason}"
+            return PushFailedError(what, then="if it is your own authority's, name its file in AWS_CA_BUNDLE")
         if isinstance(cause, TimeoutError):
             reason = "it does not answer in time"
-        return PushFailedError(
-            f"the registry {self._address.host} cannot be worked with: {reason}",
-            then="run the same command again; what the registry has is not sent again",
-        )
+        what = f"the registry {self._address.host} cannot be worked with: {reason}"
+        return PushFailedError(what, then="run the same command again; what the registry has is not sent again")
 
     def _failed(self, what: str) -> PushFailedError:
         then = "it is not as a registry should be; check its address"

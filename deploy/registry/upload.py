@@ -67,10 +67,8 @@ class Upload:
     def _is_there(self) -> bool:
         answer = self.transport.request("HEAD", f"{self.repository}/blobs/{self.blob.digest}")
         if answer.status == 403:  # the answer to HEAD has no message
-            raise PermissionDeniedError(
-                f"the registry {self._place} does not show its layers; ECR wants ecr:BatchCheckLayerAvailability",
-                then="`ecr_push.py policy push` prints the rights that the user or role needs",
-            )
+            what = f"the registry {self._place} does not show its layers; ECR wants ecr:BatchCheckLayerAvailability"
+            raise PermissionDeniedError(what, then="`ecr_push.py policy push` prints the rights that it takes")
         if answer.status not in (200, 404):
             raise self._error(answer)
         return answer.status == 200

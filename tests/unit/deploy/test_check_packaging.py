@@ -48,9 +48,8 @@ def test_an_index_is_warned_of_and_resolved(tmp_path: Path) -> None:
         found = Judged(findings(opened))
         shown = document(opened, found.found)
     assert (found.refused, found.warned) == ([], ["manifest"])
-    assert "1 attestation" in found["manifest"].what
-    assert [item["passed_over"] for item in shown["index"]["entries"]] == ["", "attestation"]
-    assert shown["index"]["entries"][0]["digest"] == shown["manifest_digest"]
+    assert "unknown/unknown (attestation)" in found["manifest"].what
+    assert shown["beside"] == ("unknown/unknown (attestation)",)
 
 
 @pytest.mark.parametrize("docker", [False, True])

@@ -124,6 +124,7 @@ def test_the_document_has_what_its_description_lists(tmp_path: Path) -> None:
         "config_digest",
         "manifest_digest",
         "index",
+        "beside",
         "size_bytes",
         "layers",
         "entrypoint",
