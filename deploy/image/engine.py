@@ -28,7 +28,8 @@ from deploy.image.saved import read_saved
 
 DOCKER: Final = "docker"
 PODMAN: Final = "podman"
-_ANSWER_SECONDS: Final = 15
+_ANSWER_SECONDS: Final = 60
+_INSPECT_SECONDS: Final = 15
 _SILENCE_SECONDS: Final = 300  # an engine writes a big image to its disk before it sends the first byte
 _CHOSEN_BY: Final = ("DOCKER_HOST", "DOCKER_CONTEXT")
 _NO_IMAGE: Final = re.compile(
@@ -58,7 +59,7 @@ class Engine:
 
     def describe(self, name: str) -> dict[str, Any]:
         """Return the engine's description of an image. Raises ImageNotFoundError, EngineUnavailableError."""
-        ended = self.run("image", "inspect", "--", name)
+        ended = self.run("image", "inspect", "--", name, seconds=_INSPECT_SECONDS)
         said = _said(ended.stderr)
         if ended.returncode and (_NO_IMAGE.search(said) or not name):
             raise self._not_found(name, said)
@@ -85,6 +86,12 @@ class Engine:
             silent = process.returncode < 0
             what = f"it sends nothing for {_SILENCE_SECONDS} s" if silent else _said(said) or "it ended"
             raise self._unavailable(f"{self.program} save failed: {what}")
+
+    @property
+    def architecture(self) -> str:
+        """Architecture of the engine's machine, by an image's name for it; empty if it does not say."""
+        question = ("version", "{{.Server.Arch}}") if self.program == DOCKER else ("info", "{{.Host.Arch}}")
+        return self.run(question[0], "--format", question[1]).stdout.strip()
 
     @property
     def keeps_indexes(self) -> bool:

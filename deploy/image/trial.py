@@ -46,7 +46,6 @@ exec python3 -c "$3" "$1" "$2"
 """
 _NOT_LISTENING: Final = 7
 _FAILURE: Final = re.compile(r"(?:Init|Invoke) failed .*?error=(.*?)(?: InvokeID=.*)?$", re.MULTILINE)  # in its log
-_BAD_START: Final = re.compile(r"no such file|not found|permission denied|exec format|not a directory", re.IGNORECASE)
 _FOLDER: Final = "/opt/share/hwang-lambda"
 _ANSWERS: Final = ("not_affected", "fixed", "affected", "under_investigation")
 _MAX_NAMES: Final = 5
@@ -61,7 +60,7 @@ def tried(image: Image, start: ContainerConfig, event: Any, *, is_own: bool) -> 
     if not isinstance(image, EngineImage):
         why = "an image in a file is judged by its configuration alone"
         return (Finding("note", "run", "not tried: it is in no engine", why, "docker load it, then check it by name"),)
-    machine = image.engine.run("version", "--format", "{{.Server.Arch}}").stdout.strip() or image.config.architecture
+    machine = image.engine.architecture
     if machine != image.config.architecture:
         return (Finding("note", "run", f"not tried: it is for {image.config.architecture}, the engine for {machine}"),)
     begun = time.monotonic()
@@ -98,7 +97,7 @@ def _not_started(program: str, said: str) -> Finding:
     """Judge what an engine says that did not start a container: the image's fault, or the engine's own."""
     if program == _EMULATOR and _EMULATOR in said:
         return Finding("note", "run", f"not tried: there is no emulator in it ({_EMULATOR})")
-    if not _BAD_START.search(said):
+    if program not in said and "chdir" not in said:
         return Finding("note", "run", f"not tried: {said[-300:]}")
     why = "Lambda would end with InvalidEntrypoint or InvalidWorkingDirectory"
     return Finding("refused", "run", f"it does not start: {said[-300:]}", why, "see ENTRYPOINT and WORKDIR")

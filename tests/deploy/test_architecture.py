@@ -49,8 +49,8 @@ def test_the_image_that_is_pushed_is_the_one_of_the_architecture(architecture: s
 
 
 @pytest.mark.parametrize("architecture", IMAGES)
-def test_a_function_is_made_for_the_architecture_and_takes_no_image_of_the_other(
-    architecture: str, layout: str, tool: Tool, aws: StrictAws
+def test_a_function_is_made_for_the_architecture_and_takes_no_image_of_the_other_unless_that_is_named(
+    architecture: str, layout: str, tool: Tool, aws: StrictAws, tmp_path: Path
 ) -> None:
     made = tool.run("deploy", layout, "--architecture", architecture, *PLACE, "--create", "--role", ROLE, "--no-smoke")
     assert made.code == 0, made
@@ -59,7 +59,9 @@ def test_a_function_is_made_for_the_architecture_and_takes_no_image_of_the_other
     assert function["Code"]["ResolvedImageUri"].endswith(digest_of(IMAGES[architecture].manifest_bytes))
 
     before = len(aws.changes())
-    refused = tool.run("deploy", layout, "--architecture", OTHER[architecture], *PLACE)
+    other = IMAGES[OTHER[architecture]]
+    alone = write_directory(layout_files([other.descriptor], other.blobs), tmp_path / "alone")
+    refused = tool.run("deploy", str(alone), *PLACE)
     assert (refused.code, refused.error) == (FunctionUnsuitableError.exit_code, "FunctionUnsuitable"), refused
     assert f"build the image for {architecture}" in refused.err
     assert [call.operation for call in aws.changes()[before:] if call.service == "lambda"] == []
