@@ -163,3 +163,12 @@ def test_the_page_about_cost_has_the_tables_that_are_computed() -> None:
     assert thumbnails
     readme = (ROOT / "README.md").read_text()
     assert all(f"${dollars}" in readme for dollars in (*per_million.groups(), *thumbnails.groups()))
+
+
+def test_every_item_of_a_list_begins_a_line() -> None:
+    """A page that was filled paragraph by paragraph has them in the middle of lines."""
+    found = {
+        page.name: re.findall(r"\S+[.;)`] - [A-Z`*\[][^.]{,20}", page.read_text())
+        for page in {ROOT / "CHANGELOG.md", *pages()}
+    }
+    assert {name: hits for name, hits in found.items() if hits} == {}
