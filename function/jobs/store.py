@@ -41,6 +41,7 @@ from function.output.publish import OUTPUT_ERRORS, ObjectWriter, Publication
 from function.output.undo_log import Journal
 from function.s3 import S3Error, ask, get
 from function.session import Session
+from hwang.sources.buckets import split_address
 from hwang.sources.faults import Fault
 
 if TYPE_CHECKING:
@@ -155,13 +156,11 @@ class Store:
         return None
 
     def _is_there(self, uri: str) -> bool:
+        place = split_address(uri)
+        if not place:
+            return False
         try:
-            ask(
-                self.client.head_object,
-                error=SourceUnavailable,
-                Bucket=self.output.bucket,
-                Key=uri.removeprefix(f"s3://{self.output.bucket}/"),
-            )
+            ask(self.client.head_object, error=SourceUnavailable, Bucket=place[0], Key=place[1])
         except S3Error as failure:
             if failure.fault is Fault.NOT_FOUND:
                 return False

@@ -70,6 +70,28 @@ class OutputFormat:
         return self.writer != "answer"
 
 
+def _pictures(
+    name: str,
+    *extensions: str,
+    seconds: float,
+    save: Mapping[str, int | str],
+    takes_quality: bool = False,
+    is_answer: bool = True,
+) -> OutputFormat:
+    """A format of pictures that Pillow encodes; `seconds` for each megapixel."""
+    return OutputFormat(
+        title=f"{name} pictures",
+        writer="pictures",
+        content_type=f"image/{name.lower()}",
+        extensions=extensions,
+        takes_quality=takes_quality,
+        is_answer=is_answer,
+        memory_per_frame_byte=2,
+        seconds_per_megapixel=seconds,
+        save_options=save,
+    )
+
+
 FORMATS: Final[Mapping[Format, OutputFormat]] = {
     "npy": OutputFormat(
         title="arrays",
@@ -99,47 +121,10 @@ FORMATS: Final[Mapping[Format, OutputFormat]] = {
         takes_apply=True,
         takes_frames=False,
     ),
-    "jpeg": OutputFormat(
-        title="JPEG pictures",
-        writer="pictures",
-        content_type="image/jpeg",
-        is_answer=True,
-        extensions=("jpg", "jpeg"),
-        takes_quality=True,
-        memory_per_frame_byte=2,
-        seconds_per_megapixel=0.013,
-        save_options={"quality": 90},
-    ),
-    "png": OutputFormat(
-        title="PNG pictures",
-        writer="pictures",
-        content_type="image/png",
-        is_answer=True,
-        extensions=("png",),
-        memory_per_frame_byte=2,
-        seconds_per_megapixel=0.13,
-        save_options={"compress_level": 3},
-    ),
-    "webp": OutputFormat(
-        title="WebP pictures",
-        writer="pictures",
-        content_type="image/webp",
-        is_answer=True,
-        extensions=("webp",),
-        takes_quality=True,
-        memory_per_frame_byte=2,
-        seconds_per_megapixel=0.11,
-        save_options={"quality": 85, "method": 3},
-    ),
-    "tiff": OutputFormat(
-        title="TIFF pictures",
-        writer="pictures",
-        content_type="image/tiff",
-        extensions=("tiff", "tif"),
-        memory_per_frame_byte=2,
-        seconds_per_megapixel=0.09,
-        save_options={"compression": "tiff_adobe_deflate"},
-    ),
+    "jpeg": _pictures("JPEG", "jpg", "jpeg", seconds=0.013, takes_quality=True, save={"quality": 90}),
+    "png": _pictures("PNG", "png", seconds=0.13, save={"compress_level": 3}),
+    "webp": _pictures("WebP", "webp", seconds=0.11, takes_quality=True, save={"quality": 85, "method": 3}),
+    "tiff": _pictures("TIFF", "tiff", "tif", seconds=0.09, is_answer=False, save={"compression": "tiff_adobe_deflate"}),
     "tar": OutputFormat(
         title="shards of pictures",
         writer="shards",

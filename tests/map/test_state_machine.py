@@ -134,13 +134,14 @@ def test_videos_that_cannot_be_had_cost_their_own_results_alone(stack: MapStack,
     assert (result["reduced"], result["failed_videos"]) == (expected["reduced"], 4)
 
 
-def results(stack: MapStack, prefix: str) -> dict[str, bytes]:
-    """All pictures or arrays of each video below a prefix, in the order of rows, however the video was cut."""
+def results(stack: MapStack, place: str) -> dict[str, bytes]:
+    """All pictures or arrays of each video below a place, in the order of rows, however the video was cut."""
     found: dict[str, bytes] = {}
-    for item in stack.s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix)["Contents"]:
+    bucket, _, prefix = place.removeprefix("s3://").partition("/")
+    for item in stack.s3.list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]:
         key = item["Key"]
         if "/_job/" not in key and key.endswith((".png", ".npy")):
-            data = stack.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+            data = stack.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
             data = np.load(io.BytesIO(data)).tobytes() if key.endswith(".npy") else data
             video = key.removeprefix(prefix).partition(".mp4")[0]
             found[video] = found.get(video, b"") + data
@@ -152,19 +153,21 @@ def test_several_results_of_one_decode_are_those_of_their_jobs_and_state_the_tim
     forms = {"wide": {"size": {"max_side": 96}, "format": "png"}, "small": {"size": {"max_side": 48}, "format": "npy"}}
     for name, form in forms.items():
         assert stack.run(job(f"alone-{name}", **shared, **form))["complete"]
-    outputs = [{"output": f"s3://{BUCKET}/together/{name}/", **form} for name, form in forms.items()]
+    stack.s3.create_bucket(Bucket="pictures")
+    places = {"wide": "s3://pictures/wide/", "small": f"s3://{BUCKET}/together/small/"}
+    outputs = [{"output": places[name], **form} for name, form in forms.items()]
     answer = stack.run(job("together", **shared, outputs=outputs))
     assert answer["complete"]
     assert answer["pieces"] > len(VIDEOS)  # some are cut
     for name in forms:
-        together = results(stack, f"together/{name}/")
+        together = results(stack, places[name])
         assert len(together) == len(VIDEOS)
-        assert together == results(stack, f"alone-{name}/")
+        assert together == results(stack, f"s3://{BUCKET}/alone-{name}/")
     found = json.loads(stack.s3.get_object(Bucket=BUCKET, Key="together/_manifest.json")["Body"].read())
     asked: dict[str, list[float]] = {}
     for piece in found["results"]:
-        key = piece["manifest"].removeprefix(f"s3://{BUCKET}/")
-        frames = json.loads(stack.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())["frames"]
+        key = piece["manifest"].removeprefix("s3://pictures/")
+        frames = json.loads(stack.s3.get_object(Bucket="pictures", Key=key)["Body"].read())["frames"]
         assert all(shown <= one < shown + 0.1 for shown, one in zip(frames["timestamps"], frames["asked"], strict=True))
         asked.setdefault(piece["video"], []).extend(frames["asked"])
     assert len(asked) == len(VIDEOS)

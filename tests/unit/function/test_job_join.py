@@ -22,7 +22,6 @@ from function.output.undo_log import Journal
 from tests.support.memory_s3 import MemoryS3
 from tests.unit.function.jobsteps import (
     COUNTERS,
-    JOB,
     OUTPUT,
     Json,
     cut_up,
@@ -31,7 +30,6 @@ from tests.unit.function.jobsteps import (
     document,
     gathered,
     lines,
-    parts_of,
     session,
     surveyed,
 )
@@ -209,11 +207,3 @@ def test_pieces_that_cannot_be_read_for_now_are_joined_after_a_while(monkeypatch
     with pytest.raises(JobIncomplete, match="SourceUnavailable"):
         gathered(s3)
     assert cut_up(s3)["to_do"] == 0
-
-
-def test_a_job_that_applies_nothing_is_as_before() -> None:
-    s3 = surveyed([0.6, 0.6])
-    cut_up(s3)
-    assert all("apply" not in request for request in requests(s3))
-    assert JOB["output"] == OUTPUT
-    assert parts_of(s3)

@@ -36,8 +36,8 @@ from tests.unit.function.jobsteps import (
 )
 
 
-def test_of_several_results_a_piece_shows_the_first_object_of_each_and_counts_all_bytes() -> None:
-    s3 = surveyed([0.4], outputs=[{"output": f"s3://results/{name}/"} for name in "abc"])
+def test_several_results_lie_in_buckets_of_their_own_and_a_piece_shows_the_first_object_of_each() -> None:
+    s3 = surveyed([0.4], outputs=[{"output": f"s3://{bucket}/a/"} for bucket in ("one", "two", "three")])
     cut_up(s3)
 
     def decode(request: Json) -> Json:
@@ -53,7 +53,9 @@ def test_of_several_results_a_piece_shows_the_first_object_of_each_and_counts_al
     gathered(s3)
     summary = document(s3, files.SUMMARY)
     assert (summary["objects"], summary["bytes_written"]) == (9, 90)
-    assert summary["results"][0]["output"] == ["s3://results/a/v0.mp4/0.jpg", "s3://results/b/v0.mp4/0.jpg"]
+    assert summary["results"][0]["output"] == ["s3://one/a/v0.mp4/0.jpg", "s3://two/a/v0.mp4/0.jpg"]
+    del s3.objects["s3://one/a/v0.mp4/_manifest.json"]
+    assert cut_up(s3)["to_do"] == 1
 
 
 def test_a_part_keeps_the_outcome_of_every_piece() -> None:
