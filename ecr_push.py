@@ -168,7 +168,8 @@ def status(options: Any, report: Reporter) -> None:
     from deploy.release import versions
 
     found = versions.described(_account(options, report), options.function, every=options.all)
-    report.result(versions.document(options.function, found), versions.table(options.function, found))
+    shown = versions.table(options.function, found)
+    report.result(versions.document(options.function, found), shown, *versions.remarks(found))
 
 
 def prune(options: Any, report: Reporter) -> None:

@@ -25,7 +25,7 @@ from botocore.parsers import ResponseParserError
 
 from deploy import errors
 from deploy.dry_run import DryRun
-from deploy.policy import action_of
+from deploy.policy import action_of, dns_suffix_of
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -165,11 +165,11 @@ class Account:
         """CloudWatch's metrics."""
         return cast("CloudWatchClient", self._client("cloudwatch"))
 
-    def _identity(self) -> tuple[str, str, str]:
-        """Return partition, region and account."""
+    def _identity(self) -> tuple[str, str, str, str]:
+        """Return partition, region, account, and what names of services end with."""
         identities = self._client("sts")
         _, partition, _, _, account, _ = identities.get_caller_identity()["Arn"].split(":", 5)
-        return partition, identities.meta.region_name, account
+        return partition, identities.meta.region_name, account, dns_suffix_of(partition)
 
     def _client(self, service: Any, config: Config = _CALLS) -> Any:
         with _sdk_errors_only():

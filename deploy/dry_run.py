@@ -14,9 +14,9 @@ _READS: Final = ("Get", "List", "Describe", "BatchGet", "BatchCheck", "Filter")
 
 
 class DryRun:
-    """Memory of reads and of changes that would have been made. `identity` returns partition, region and account."""
+    """Memory of reads and of changes that would be made. `identity`: partition, region, account, suffix of hosts."""
 
-    def __init__(self, identity: Callable[[], tuple[str, str, str]]) -> None:
+    def __init__(self, identity: Callable[[], tuple[str, str, str, str]]) -> None:
         self._identity = identity
         self._functions: dict[tuple[str, str], Any] = {}
         self._aliases: dict[tuple[str, str], dict[str, Any] | None] = {}
@@ -117,8 +117,8 @@ class DryRun:
         return {"imageIds": asked["imageIds"], "failures": []}
 
     def _CreateRepository(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
-        name, (partition, region, account) = asked["repositoryName"], self._identity()
+        name, (partition, region, account, suffix) = asked["repositoryName"], self._identity()
         self._repositories.add(name)
-        uri = f"{account}.dkr.ecr.{region}.amazonaws.com/{name}"
+        uri = f"{account}.dkr.ecr.{region}.{suffix}/{name}"
         arn = f"arn:{partition}:ecr:{region}:{account}:repository/{name}"
         return {"repository": asked | {"repositoryUri": uri, "repositoryArn": arn}}

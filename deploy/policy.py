@@ -6,10 +6,32 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from deploy.errors import UsageError
+
 
 def actions_of(service: str, names: str) -> list[str]:
     """Return the IAM actions of a service; `names` has blanks between them."""
     return [f"{service}:{name}" for name in names.split()]
+
+
+def partition_of(region: str) -> str:
+    """Return the partition of a region, such as aws-cn; aws for `*`. Raises UsageError if there is no such region."""
+    from botocore.exceptions import UnknownRegionError
+    from botocore.session import Session
+
+    if region == "*":
+        return "aws"
+    try:
+        return Session().get_partition_for_region(region)
+    except UnknownRegionError as error:
+        raise UsageError(f"{region} is no region of AWS", then="give --region a name such as eu-west-1") from error
+
+
+def dns_suffix_of(partition: str) -> str:
+    """Return what names of services end with in a partition, such as amazonaws.com.cn."""
+    from botocore.session import Session
+
+    return str(Session().get_component("endpoint_resolver").get_partition_dns_suffix(partition))
 
 
 _PULL: Final = "BatchGetImage GetDownloadUrlForLayer"
@@ -50,13 +72,16 @@ class Scope:
 
     @property
     def _repository_arn(self) -> str:
-        return f"arn:aws:ecr:{self.region}:{self.account}:repository/{self.repository}"
+        return self._arn("ecr", f"repository/{self.repository}")
 
     @property
     def _function_arns(self) -> list[str]:
         """The function, and its versions and aliases."""
-        function = f"arn:aws:lambda:{self.region}:{self.account}:function:{self.function}"
+        function = self._arn("lambda", f"function:{self.function}")
         return [function, f"{function}:*"]
+
+    def _arn(self, service: str, resource: str) -> str:
+        return f"arn:{partition_of(self.region)}:{service}:{self.region}:{self.account}:{resource}"
 
     def push(self) -> dict[str, Any]:
         """Return the policy for `push`; `deploy IMAGE` needs it, too. Most rights are the registry protocol's."""
@@ -101,7 +126,7 @@ class Scope:
     def observe(self) -> dict[str, Any]:
         """Return the policy for `status`, `logs` and `invoke`."""
         names = "GetFunction InvokeFunction ListAliases ListVersionsByFunction"
-        group = f"arn:aws:logs:{self.region}:{self.account}:log-group:/aws/lambda/{self.function}:*"
+        group = self._arn("logs", f"log-group:/aws/lambda/{self.function}:*")
         return document(
             allow("Function", actions_of("lambda", names), self._function_arns),
             allow("Image", ["ecr:DescribeImages"], self._repository_arn),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from deploy.policy import actions_of, allow, document
+from deploy.policy import actions_of, allow, document, partition_of
 
 
 @dataclass(frozen=True)
@@ -15,15 +15,6 @@ class S3Prefix:
 
     bucket: str
     prefix: str = ""
-
-    @property
-    def bucket_arn(self) -> str:
-        """ARN of the bucket."""
-        return f"arn:aws:s3:::{self.bucket}"
-
-    def objects_arn(self, keys: str = "*") -> str:
-        """Return the ARN of objects whose keys go on like this."""
-        return f"{self.bucket_arn}/{self.prefix}{keys}"
 
 
 @dataclass(frozen=True)
@@ -47,21 +38,21 @@ class Roles:
 
     def for_function(self) -> dict[str, Any]:
         """Return the policy of the function's role."""
-        objects = [self.videos.objects_arn(), self.results.objects_arn()]
+        objects = [self._objects(self.videos), self._objects(self.results)]
         writing = actions_of("s3", "PutObject DeleteObject DeleteObjectVersion AbortMultipartUpload")
-        list_videos = allow("ListVideos", ["s3:ListBucket"], self.videos.bucket_arn)
+        list_videos = allow("ListVideos", ["s3:ListBucket"], self._bucket(self.videos))
         if self.videos.prefix:
             list_videos["Condition"] = {"StringLike": {"s3:prefix": f"{self.videos.prefix}*"}}
         listing = actions_of("s3", "ListBucket ListBucketMultipartUploads")
         statements = [
             allow("Read", actions_of("s3", "GetObject GetObjectVersion"), objects),
-            allow("Write", writing, self.results.objects_arn()),
+            allow("Write", writing, self._objects(self.results)),
             list_videos,
             # without a condition: else S3 answers "forbidden" for a missing object
-            allow("ListResults", listing, self.results.bucket_arn),
+            allow("ListResults", listing, self._bucket(self.results)),
         ]
         if self.index_beside:
-            statements.append(allow("KeepIndexes", ["s3:PutObject"], self.videos.objects_arn("*.hwang")))
+            statements.append(allow("KeepIndexes", ["s3:PutObject"], self._objects(self.videos, "*.hwang")))
         statements += self._use_key()
         if self.uploads:
             taking = actions_of("sqs", "ReceiveMessage DeleteMessage GetQueueAttributes")
@@ -83,7 +74,7 @@ class Roles:
         tracing = "PutTraceSegments PutTelemetryRecords GetSamplingRules GetSamplingTargets"
         statements = [
             allow("Invoke", ["lambda:InvokeFunction"], f"{function}:{self.alias}" if self.alias else function),
-            allow("ItemsAndResults", items, self.results.objects_arn("*_job/*")),
+            allow("ItemsAndResults", items, self._objects(self.results, "*_job/*")),
             allow("StartChildren", ["states:StartExecution"], self._arn("states", f"stateMachine:{self.function}")),
             allow("FollowChildren", following, [f"{execution}:*", f"{execution}/*:*"]),
             *self._use_key(),
@@ -97,7 +88,13 @@ class Roles:
         return [allow("UseKey", ["kms:Decrypt", "kms:GenerateDataKey"], self.kms_key)] if self.kms_key else []
 
     def _arn(self, service: str, resource: str) -> str:
-        return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
+        return f"arn:{partition_of(self.region)}:{service}:{self.region}:{self.account}:{resource}"
+
+    def _bucket(self, place: S3Prefix) -> str:
+        return f"arn:{partition_of(self.region)}:s3:::{place.bucket}"
+
+    def _objects(self, place: S3Prefix, keys: str = "*") -> str:
+        return f"{self._bucket(place)}/{place.prefix}{keys}"
 
 
 ROLES: Final[dict[str, Callable[[Roles], dict[str, Any]]]] = {

@@ -268,7 +268,8 @@ class MapStack(Stack):
             if time.monotonic() > deadline:
                 raise StackError(f"the function is still pending\n{self.logs()}")
             time.sleep(POLL_SECONDS)
-        text = (ROOT / "deploy/frames.asl.json").read_text().replace("${FunctionArn}", made["FunctionArn"])
+        text = (ROOT / "deploy/frames.asl.json").read_text().replace("${Partition}", "aws")
+        text = text.replace("${FunctionArn}", made["FunctionArn"])
         # The emulator knows this limit as a number only.
         text = text.replace('"MaxConcurrencyPath": "$.concurrency"', f'"MaxConcurrency": {self.concurrency}')
         self.states.create_state_machine(name="frames", definition=text, roleArn=ROLE)

@@ -112,7 +112,7 @@ def wait_provisioned(functions: LambdaClient, function: str, alias: str, seconds
     deadline = time.monotonic() + seconds
     while True:
         found = None
-        with tolerated("ProvisionedConcurrencyConfigNotFoundException"):
+        with tolerated("ProvisionedConcurrencyConfigNotFoundException", "InvalidParameterValueException"):
             found = functions.get_provisioned_concurrency_config(FunctionName=function, Qualifier=alias)
         if found is None:
             return 0

@@ -9,13 +9,12 @@ from typing import Final
 from deploy.aws import Account
 from deploy.console import Reporter
 from deploy.errors import FunctionNotFoundError, RollbackImpossibleError
-from deploy.registry import ecr
-from deploy.release import function
+from deploy.release import function, versions
 from deploy.release.alias import AliasState, version_before
 from deploy.release.alias_move import AliasTransaction
 from deploy.release.function import LATEST, FunctionState
 from deploy.release.smoke import Smoke
-from deploy.release.versions import numbers
+from deploy.release.versions import image_of, numbers
 
 _MAX_CANDIDATES: Final = 10
 
@@ -70,12 +69,16 @@ class Rollback(AliasTransaction):
     def _unusable(self, found: FunctionState) -> str:
         if found.state == "Failed":
             return f"it is Failed ({found.state_code})"
-        if not found.digest:
-            return ""
-        image = ecr.image(self._account.images, found.image_uri)
-        if image is None:
-            return f"its image {found.digest} is no longer in the repository"
-        return "" if image.is_there else f"its image {found.digest} is archived"
+        match image_of(self._account, found)[1]:
+            case "GONE":
+                return f"its image {found.digest} is no longer in the repository"
+            case None | "ACTIVE":
+                return ""
+            case versions.UNSEEN:
+                self._report.say("  whether its image is there could not be seen: that takes ecr:DescribeImages")
+                return ""
+            case status:
+                return f"its image {found.digest} is {status.lower()}"
 
     def _impossible(self, what: str) -> RollbackImpossibleError:
         candidates = list(islice(self._candidates(), _MAX_CANDIDATES))

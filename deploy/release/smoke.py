@@ -122,7 +122,9 @@ def _undelivered(error: ClientError) -> DeployError:
         return cause
     return SmokeFailedError(
         f"the smoke event could not be delivered: {cause.what}",
-        then="TooManyRequestsException: the concurrency of the account or the function is used up; else see its log",
+        then="the concurrency of the account or the function is used up: wait, or ask for more"
+        if code_of(error) == "TooManyRequestsException"
+        else f"{cause.then}; --no-smoke deploys a function that takes no such event",
     )
 
 

@@ -105,8 +105,8 @@ class Release(AliasTransaction):
         if seen.package_type != "Image":
             raise errors.FunctionUnsuitableError(
                 f"{seen.name} is a {seen.package_type} function, and that never changes",
-                then="deploy to a new function (--create --role ARN), or serve this one by `make bundle`: "
-                "docs/from-the-zip.md",
+                then="deploy to a new function: --create --role ARN"
+                + (", or serve this one by `make bundle`: docs/from-the-zip.md" if seen.package_type == "Zip" else ""),
             )
         if seen.architecture != self._target.architecture and not self._target.moves:
             raise errors.FunctionUnsuitableError(

@@ -265,3 +265,12 @@ def test_a_long_history_forgets_its_oldest_and_a_long_description_stays(aws: Str
     aws.do("UpdateAlias", FunctionName="frames", Name="live", Description="x" * 250)
     trial.succeeds(*deploy, aws.put_image().digest)
     assert aws.do("GetAlias", FunctionName="frames", Name="live")["Description"] == "x" * 250
+
+
+def test_a_rollback_needs_no_look_at_the_images(aws: StrictAws, trial: Trial, images: list[SampleImage]) -> None:
+    assert images
+    allowed = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    denied = {"Effect": "Deny", "Action": "ecr:*", "Resource": "*"}
+    aws.allow(aws.deployer, {"Statement": [allowed, denied]})
+    assert "could not be seen: that takes ecr:DescribeImages" in trial.succeeds(*BACK).err
+    assert live(aws) == ("2", {})

@@ -43,7 +43,7 @@ def rows(text: str) -> list[list[str]]:
 
 
 def test_each_version_in_use_is_a_row(trial: Trial, frames: list[str]) -> None:
-    title, heads, *versions = rows(trial.succeeds(*STATUS).out)
+    title, heads, *versions = rows(trial.succeeds(*STATUS).out.partition("$LATEST differs")[0])
     assert title == ["function frames"]
     assert heads == COLUMNS
     assert [[*row[:4], *row[-1:]] for row in versions] == [
@@ -79,7 +79,7 @@ def test_programs_get_numbers_and_words_of_aws(aws: StrictAws, trial: Trial, fra
 @pytest.mark.parametrize("columns", [80, 120])
 def test_the_table_fits_the_terminal_and_what_is_wrong_is_red(tool: Tool, columns: int) -> None:
     screen = onterminal.run(tool, *STATUS, columns=columns)
-    shown = re.sub(r"\x1b\[[\d;]*m", "", screen.text)
+    shown = re.sub(r"\x1b\[[\d;]*m", "", screen.text).partition("$LATEST differs")[0]
     assert screen.code == 0
     assert all(len(line) <= columns for line in shown.splitlines())
     assert "…" not in shown
@@ -122,3 +122,50 @@ def test_a_function_that_is_missing_is_told(trial: Trial) -> None:
 def test_the_state_is_read_and_nothing_changed(aws: StrictAws, trial: Trial) -> None:
     trial.succeeds(*STATUS, "--all")
     assert aws.changes() == []
+
+
+# $LATEST beside what is live.
+
+
+def test_what_latest_has_that_is_not_live_is_shown(aws: StrictAws, trial: Trial) -> None:
+    aws.make_function("frames", aws.put_image())
+    assert "differs" not in trial.succeeds(*STATUS).out
+    aws.do("UpdateFunctionConfiguration", FunctionName="frames", MemorySize=512, Timeout=9)
+    assert "$LATEST differs from version 1 (live): MemorySize, Timeout" in trial.succeeds(*STATUS).out
+    first, latest = trial.succeeds(*STATUS, "--json").document["versions"]
+    assert (first["differs_from_latest"], latest["differs_from_latest"]) == (["MemorySize", "Timeout"], [])
+
+
+# Rights and kinds.
+
+NO_IMAGES = {
+    "Statement": [
+        {"Effect": "Allow", "Action": "*", "Resource": "*"},
+        {"Effect": "Deny", "Action": "ecr:DescribeImages", "Resource": "*"},
+    ]
+}
+
+
+@pytest.mark.usefixtures("frames")
+def test_images_that_may_not_be_described_are_shown_as_not_seen(aws: StrictAws, trial: Trial) -> None:
+    """So it is with a repository of a central account."""
+    aws.allow(aws.deployer, NO_IMAGES)
+    shown = trial.succeeds(*STATUS).out
+    assert "? not seen" in shown
+    assert "may not do ecr:DescribeImages" in shown
+    assert "gone" not in shown
+    found = trial.succeeds(*STATUS, "--json").document["versions"]
+    assert {version["image_status"] for version in found} == {"UNSEEN"}
+
+
+@pytest.mark.usefixtures("frames")
+def test_a_function_of_a_kind_newer_than_the_tool_is_shown(aws: StrictAws, trial: Trial) -> None:
+    newer = {"State": "Hibernating", "PackageType": "Wasm"}
+    aws.set_state("frames", "1", **newer)
+    versions = aws.store.functions["frames"].versions
+    versions["$LATEST.PUBLISHED"] = versions.pop("4")
+    aws.set_state("frames", "$LATEST.PUBLISHED", Version="$LATEST.PUBLISHED")
+    found = trial.succeeds(*STATUS, "--all", "--json").document["versions"]
+    assert [version["version"] for version in found] == ["1", "2", "3", "$LATEST", "$LATEST.PUBLISHED"]
+    assert found[0]["state"] == "Hibernating"
+    assert "Hibernating" in trial.succeeds(*STATUS, "--all").out

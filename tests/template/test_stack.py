@@ -23,7 +23,7 @@ from local.stack import DIRECT, Stack, aws_client
 from tests.template.stack import DEPLOY, NEEDED, Resolved, translated
 from tests.unit.function.deliveries import event_bridge
 
-DEFINITION: Final = (DEPLOY / "frames.asl.json").read_text()
+DEFINITION: Final = (DEPLOY / "frames.asl.json").read_text().replace("${Partition}", "aws")
 ROLE: Final = "arn:aws:iam::000000000000:role/frames"
 BUCKET: Final = "results"
 

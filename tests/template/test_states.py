@@ -56,7 +56,7 @@ def test_every_step_tries_again_in_the_same_way_and_never_without_end() -> None:
 def test_every_step_is_an_action_of_the_function_and_gives_up_after_lambda_does() -> None:
     assert set(tasks()) == {"List", "Index", "Cut", "Part", "Gather"}
     for task in tasks().values():
-        assert task["Resource"] == "arn:aws:states:::lambda:invoke"
+        assert task["Resource"] == "arn:${Partition}:states:::lambda:invoke"
         assert task["Parameters"]["FunctionName"] == "${FunctionArn}"
         assert task["OutputPath"] == "$.Payload"
         assert task["TimeoutSeconds"] > 900
@@ -72,7 +72,7 @@ def test_surveys_and_parts_are_told_which_attempt_it_is(name: str, model: type[J
 def test_the_results_of_a_map_never_enter_the_state() -> None:
     assert set(MAPS) == {"Survey", "Decode"}
     for state in MAPS.values():
-        assert state["ResultWriter"]["Resource"] == "arn:aws:states:::s3:putObject"
+        assert state["ResultWriter"]["Resource"] == "arn:${Partition}:states:::s3:putObject"
         assert state["ResultPath"] is None
         assert state["ItemProcessor"]["ProcessorConfig"]["Mode"] == "DISTRIBUTED"
 

@@ -185,6 +185,9 @@ def of_definition(definition: dict[str, Any]) -> dict[str, Any]:
     properties = {
         "RoleArn": "arn:aws:iam::123456789012:role/frames",
         "Definition": definition,
-        "DefinitionSubstitutions": {"FunctionArn": "arn:aws:lambda:us-east-1:123456789012:function:frames"},
+        "DefinitionSubstitutions": {
+            "FunctionArn": "arn:aws:lambda:us-east-1:123456789012:function:frames",
+            "Partition": "aws",
+        },
     }
     return {"Resources": {"Jobs": {"Type": "AWS::StepFunctions::StateMachine", "Properties": properties}}}

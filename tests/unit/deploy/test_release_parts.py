@@ -407,14 +407,14 @@ def test_the_status_of_an_image_is_a_sign(status: str | None, shown: str, style:
 
 
 def test_a_zip_function_has_no_image() -> None:
-    found = versions.Version(state_of(Version="1").model_copy(update={"image_uri": ""}), {"live": 1.0}, None)
+    found = versions.Version(state_of(Version="1").model_copy(update={"image_uri": ""}), {"live": 1.0}, None, None)
     document = versions.document("frames", [found])["versions"][0]
     assert (document["digest"], document["image"], document["image_status"]) == (None, None, None)
     assert versions.table("frames", [found]).row_count == 1
 
 
 def test_an_update_under_way_is_shown() -> None:
-    found = versions.Version(state_of(LastUpdateStatus="Failed"), {"live": 0.5, "next": 1.0}, None)
+    found = versions.Version(state_of(LastUpdateStatus="Failed"), {"live": 0.5, "next": 1.0}, None, "GONE")
     cells = [next(iter(column.cells)) for column in versions.table("frames", [found]).columns]
     assert cells[0] == "live 50%, next"
     assert cells[-1] == "Active, update Failed"
