@@ -75,7 +75,12 @@ SDK_ERRORS: Final = (sdk.BotoCoreError, sdk.ClientError)
 
 
 class _Client:
-    """Base of all clients: a call raises errors of the SDK or of this tool alone."""
+    """Base of all clients: a call raises errors of the SDK or of this tool alone.
+
+    `authorities` is the file of certificates that the environment or the profile names, for calls to a registry.
+    """
+
+    authorities = ""
 
     def _make_api_call(self, operation: str, parameters: dict[str, Any]) -> Any:
         with _sdk_errors_only():
@@ -180,6 +185,7 @@ class Account:
                     then = "check --endpoint-url, AWS_ENDPOINT_URL and --region"
                     raise errors.UsageError(str(error), then=then) from error
                 raise
+        client.authorities = self._session._session.get_config_variable("ca_bundle") or ""
         client.meta.events.register_last("before-parameter-build", self._asked)
         client.meta.events.register_first("before-call", self._before)
         client.meta.events.register_last("after-call", self._after)

@@ -21,11 +21,13 @@ class Login:
 class Address:
     """A registry's HOST or HOST:PORT, as images' names begin; `plain` is HTTP, which only a loopback host may speak.
 
-    Raises UsageError for plain HTTP to any other host.
+    `authorities` is a file of certificates that are trusted instead of the usual ones. Raises UsageError for plain HTTP
+    to any other host.
     """
 
     host: str
     plain: bool = False
+    authorities: str = ""
 
     def __post_init__(self) -> None:
         if self.plain and not self.is_loopback:

@@ -272,13 +272,14 @@ def _listed(value: Any) -> Sequence[Any]:
 def _repository(client: ECRClient, described: RepositoryTypeDef) -> Repository:
     uri = described["repositoryUri"]
     endpoint = Address.of_url(client.meta.endpoint_url)
+    registry = Address(uri.partition("/")[0], authorities=getattr(client, "authorities", ""))
     return Repository(
         name=described["repositoryName"],
         arn=described["repositoryArn"],
         uri=uri,
         mutability=described.get("imageTagMutability", "MUTABLE"),
         scans=described.get("imageScanningConfiguration", {}).get("scanOnPush", False),
-        address=endpoint if endpoint.is_loopback else Address(uri.partition("/")[0]),
+        address=endpoint if endpoint.is_loopback else registry,
         client=client,
     )
 

@@ -74,7 +74,7 @@ class _Retry(Retry):
 class Transport:
     """HTTP requests to a registry. `login` is called at the first request, and again if the registry asks for it.
 
-    The certificate authorities are the SDK's, or those of the file that AWS_CA_BUNDLE or REQUESTS_CA_BUNDLE names.
+    The certificate authorities are the SDK's, or those of a file: the address's, AWS_CA_BUNDLE, REQUESTS_CA_BUNDLE.
     Raises UsageError if there is no such file.
     """
 
@@ -84,7 +84,7 @@ class Transport:
         self._policy = policy
         self._authorization = ""
         self._pools: dict[str, urllib3.PoolManager] = {}
-        self._authorities = _authorities()
+        self._authorities = _authorities(address)
 
     def close(self) -> None:
         """Close all connections."""
@@ -178,12 +178,14 @@ def _through(proxy: str, **options: Any) -> urllib3.ProxyManager:
     return urllib3.ProxyManager(address, proxy_headers=headers, **options)
 
 
-def _authorities() -> str:
-    for variable in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
-        if named := os.environ.get(variable):
-            if not Path(named).exists():
-                raise UsageError(f"{variable}={named} is missing", then=f"correct or unset {variable}")
-            return named
+def _authorities(address: Address) -> str:
+    named = {"ca_bundle": address.authorities}
+    named |= {variable: os.environ.get(variable, "") for variable in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")}
+    for where, path in named.items():
+        if path and not Path(path).exists():
+            raise UsageError(f"{where}={path} is missing", then=f"correct or unset {where}")
+        if path:
+            return path
     return str(botocore.httpsession.get_cert_path(True))
 
 

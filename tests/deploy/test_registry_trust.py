@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from deploy.aws import Account
 from deploy.errors import (
     PushFailedError,
 )
+from deploy.registry.address import Address
 from deploy.registry.client import Registry
 from deploy.registry.transport import RetryPolicy
 from tests.deploy import debianregistry
@@ -89,6 +92,19 @@ def test_an_own_authority_is_trusted_where_the_environment_names_it(
     with Registry(secure.address, name, Logins(), retry_policy) as registry:
         manifest = put_image(registry, noise(1000))
         assert registry.manifest("tag") == manifest
+
+
+def test_the_authority_of_the_profile_is_trusted_by_the_registrys_client(
+    secure: DebianRegistry, certificates: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    config = tmp_path / "config"
+    config.write_text(f"[profile work]\nregion = us-east-1\nca_bundle = {certificates / 'ca.crt'}\n")
+    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    client: Any = Account(profile="work").images
+    address = Address(secure.address.host, authorities=client.authorities)
+    with Registry(address, name, Logins()) as registry:
+        assert registry.manifest("tag") is None
 
 
 def test_an_unknown_authority_is_not_trusted(secure: DebianRegistry, name: str, retry_policy: RetryPolicy) -> None:
