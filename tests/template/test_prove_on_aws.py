@@ -18,6 +18,7 @@ from local.prove_on_aws import account as accounts
 from local.prove_on_aws import checks
 from local.prove_on_aws.account import Account, template
 from local.stack import ROOT, aws_client
+from tests.support import tree
 from tests.support.aws import StrictAws
 from tests.template.simulated_account import Emulator, Front, denied
 from tests.template.test_template import findings
@@ -28,6 +29,7 @@ BUILT = "hwang-lambda:latest"
 
 @pytest.fixture(scope="module")
 def front() -> Iterator[Front]:
+    tree.require(BUILT)
     stack = Emulator(f"hwang-prove-{os.getpid()}")
     try:
         stack.up()
