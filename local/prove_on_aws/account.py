@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 import re
@@ -18,6 +17,7 @@ import numpy as np
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 
+from deploy.invocation import result_of
 from deploy.registry import ecr
 from deploy.signals import postponed
 from local.stack import ROOT, StackError, output
@@ -53,9 +53,8 @@ def template() -> str:
 
 @dataclass(frozen=True)
 class Invoked:
-    """Answer of the function, and the figures of Lambda's REPORT line in milliseconds and MB (0 if it has none)."""
+    """Seconds for the caller, and the figures of Lambda's REPORT line in milliseconds and MB (0 if it has none)."""
 
-    answer: dict[str, Any]
     seconds: float
     billed: float
     started: float
@@ -138,17 +137,16 @@ class Account:
         """Invoke the function and wait for its answer. Raises StackError if that is an error."""
         start = time.perf_counter()
         given = self.client("lambda").invoke(FunctionName=self.name, Payload=json.dumps(event).encode(), LogType="Tail")
-        answer = json.loads(given["Payload"].read())
+        result = result_of(given)
         seconds = time.perf_counter() - start
-        if "errorType" in answer:
-            raise StackError(f"{event} was answered with {answer['errorType']}: {answer.get('errorMessage')}")
-        log = base64.b64decode(given.get("LogResult", "")).decode(errors="replace")
+        if result.error or "errorType" in result.payload:
+            raise StackError(f"{event} was answered with {result.error} {result.payload}")
 
         def figure(name: str) -> float:
-            found = re.search(rf"\t{name}: ([\d.]+)", log)
+            found = re.search(rf"\t{name}: ([\d.]+)", result.log)
             return float(found[1]) if found else 0.0
 
-        return Invoked(answer, seconds, figure("Billed Duration"), figure("Init Duration"), figure("Max Memory Used"))
+        return Invoked(seconds, figure("Billed Duration"), figure("Init Duration"), figure("Max Memory Used"))
 
     def run_job(self, machine: str, job: dict[str, Any]) -> dict[str, Any]:
         """Run a job and return its manifest. Raises StackError if it fails or takes longer than JOB_SECONDS."""

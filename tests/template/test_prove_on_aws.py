@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -20,6 +21,7 @@ from local.prove_on_aws.account import Account, template
 from local.stack import ROOT, aws_client
 from tests.support import tree
 from tests.support.aws import StrictAws
+from tests.support.aws.messages import Reply
 from tests.template.simulated_account import Emulator, Front, denied
 from tests.template.test_template import findings
 
@@ -123,6 +125,23 @@ def proof(front: Front, monkeypatch: pytest.MonkeyPatch) -> program.Proof:
     uri = f"000000000000.dkr.ecr.us-east-1.amazonaws.com/{proof.account.name}@sha256:{'1' * 64}"
     monkeypatch.setattr(accounts, "output", lambda *_: json.dumps({"uri": uri}))
     return proof
+
+
+def test_what_lambda_bills_is_read_from_its_log(proof: program.Proof, front: Front) -> None:
+    report = b"REPORT RequestId: 1\tDuration: 812.33 ms\tBilled Duration: 1234 ms\tMemory Size: 3008 MB\t"
+    report += b"Max Memory Used: 211 MB\tInit Duration: 402.17 ms\t\n"
+    reply = Reply(200, {"X-Amz-Log-Result": base64.b64encode(report).decode()}, b"{}")
+    with front.broken("Invoke", lambda: reply):
+        invoked = proof.account.invoke({})
+    assert (invoked.billed, invoked.started, invoked.used_mb) == (1234, 402.17, 211)
+
+
+def test_an_error_of_the_function_ends_the_proof(proof: program.Proof, front: Front) -> None:
+    reply = Reply(200, {"X-Amz-Function-Error": "Unhandled"}, b'{"errorMessage": "Task timed out after 60.00 seconds"}')
+    with front.broken("Invoke", lambda: reply):
+        program.prove_and_remove(proof, BUILT)
+    assert "Unhandled" in proof.failure
+    assert "Task timed out" in proof.report()
 
 
 def test_another_result_than_here_is_no_proof(proof: program.Proof) -> None:
