@@ -31,11 +31,6 @@ def frame_list(found: Resolved, index: VideoIndex) -> FrameList:
     return FrameList.of(found.rows.tolist(), seconds, None if found.asked is None else found.asked.tolist())
 
 
-def resolve_rows(frames: Frames, index: VideoIndex) -> Rows:
-    """int64 [n], n ≥ 1, in the order asked for, duplicates kept, each in [0, len(index)). Raises as resolve_frames."""
-    return resolve_frames(frames, index).rows
-
-
 def resolve_frames(frames: Frames, index: VideoIndex) -> Resolved:
     """The rows, n ≥ 1, in the order asked for, duplicates kept, and the seconds at which they were asked for, if any.
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from function.errors import UnsupportedMedia, from_exception
-from function.frames.rows import resolve_rows
+from function.frames.rows import resolve_frames
 from function.frames.sheet import caption
 from function.models.event import Decode, parse_event
 from function.models.result import FrameList
@@ -22,7 +22,7 @@ INDEX = dataclasses.replace(constant_rate(50), clockless=True, duration_ticks=0)
 def rows(frames: object) -> Any:
     request = parse_event({"video": "s3://films/clip.h264", "frames": frames, "output": "s3://out/part1.npy"})
     assert isinstance(request, Decode)
-    return resolve_rows(request.frames, INDEX)
+    return resolve_frames(request.frames, INDEX).rows
 
 
 @pytest.mark.parametrize("frames", [{"timestamps": [0]}, {"every_seconds": 1}])

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from function.errors import BadRequest, FunctionError
-from function.frames.rows import resolve_rows
+from function.frames.rows import resolve_frames
 from function.models.event import ACTIONS, Combine, Decode, parse_event
 from function.models.places import S3Object, Url
 from function.models.problems import MAX_PROBLEMS
@@ -369,7 +369,7 @@ def test_any_event_is_accepted_or_refused_with_a_typed_error(body: dict[str, Any
     try:
         request = parse_event(GOOD | body if from_good else body)
         if isinstance(request, Decode):
-            resolve_rows(request.frames, constant_rate(50))
+            resolve_frames(request.frames, constant_rate(50))
     except FunctionError as error:
         refused = error
     if refused:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from function.actions.cost import Rates
 from function.errors import LimitExceeded
-from function.frames.rows import resolve_rows
+from function.frames.rows import resolve_frames
 from function.jobs.pieces import Piece, VideoCost, bundles, evenly, pieces_of
 from function.models.event import Decode, parse_event
 from function.models.job import Job
@@ -94,7 +94,7 @@ def test_a_piece_names_its_rows_as_an_event_does(rows: list[int]) -> None:
         def __len__(self) -> int:
             return 10**6 + 1
 
-    assert resolve_rows(event.frames, Long()).tolist() == sorted(rows)  # type: ignore[arg-type]
+    assert resolve_frames(event.frames, Long()).rows.tolist() == sorted(rows)  # type: ignore[arg-type]
 
 
 def test_a_long_range_stays_short() -> None:

@@ -167,8 +167,23 @@ def test_only_what_lies_below_the_jobs_prefix_is_read() -> None:
     for written in piece["output"]:
         written["uri"] = outside
     job.objects |= {result["manifest"]: json.dumps(piece).encode(), outside: encoded(scene(1, 0, SIZE), "jpeg")}
-    assert pictures(job) == []
-    assert "does not lie below the job" in text(job)
+    for outputs in ([], 7, [{"output": "s3://elsewhere/other/"}], [{"output": "s3://elsewhere/secret"}, {}, 7]):
+        job.manifest["request"]["outputs"] = outputs
+        assert pictures(job) == []
+        assert "does not lie below the job" in text(job)
+
+
+def test_results_that_the_job_writes_elsewhere_are_shown() -> None:
+    here = make_job(videos=1, parts=1, size=SIZE)
+    place, elsewhere = here.manifest["job"], "s3://elsewhere/wide/"
+    there = Job(json.loads(json.dumps(here.manifest).replace(place, elsewhere)))
+    for uri, data in here.objects.items():
+        moved = data.replace(place.encode(), elsewhere.encode()) if uri.endswith(".json") else data
+        there.objects[uri.replace(place, elsewhere)] = moved
+    there.manifest["job"] = place
+    assert pictures(there) == []
+    there.manifest["request"]["outputs"] = [{"output": elsewhere}]
+    assert pictures(there) == pictures(here) != []
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "npy", "npz", "sheet"])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import hwang
 from function.errors import FrameOutOfRange, LimitExceeded
-from function.frames.rows import MAX_FRAMES, resolve_frames, resolve_rows
+from function.frames.rows import MAX_FRAMES, resolve_frames
 from function.models.event import Decode, parse_event
 from function.models.selection import Frames
 from hwang.cli.main import make_parser
@@ -27,7 +27,7 @@ def _frames(frames: object) -> Frames:
 
 
 def rows(frames: object, index: VideoIndex) -> list[int]:
-    found: list[int] = resolve_rows(_frames(frames), index).tolist()
+    found: list[int] = resolve_frames(_frames(frames), index).rows.tolist()
     return found
 
 
