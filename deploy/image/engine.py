@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -19,7 +20,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
-from deploy.errors import DeployError, EngineUnavailableError, ImageNotFoundError, ImageRefusedError
+from deploy.errors import DeployError, EngineUnavailableError, ImageNotFoundError
 from deploy.image import oci
 from deploy.image.blobs import PIECE_BYTES, StoredBlob
 from deploy.image.bundle import archive
@@ -51,7 +52,8 @@ class Engine:
         try:
             ended = subprocess.run([self.program, *arguments], input=given, capture_output=True, timeout=seconds)
         except OSError as error:
-            raise self._unavailable(f"{self.program} cannot be run: {error.strerror}") from None
+            what = f"no engine: its program {self.program} cannot be run: {error.strerror}"
+            raise EngineUnavailableError(what, then="install docker or podman; a saved image needs neither") from None
         except subprocess.TimeoutExpired:
             raise self._unavailable(f"{self.program} does not answer within {seconds:.0f} s") from None
         out, err = (text.decode("utf-8", "replace") for text in (ended.stdout, ended.stderr))
@@ -72,20 +74,18 @@ class Engine:
     def save(self, identity: str) -> Iterator[bytes]:
         """Yield the bytes of the saved image. Raises EngineUnavailableError if they end early or do not come."""
         command = [self.program, "save", identity]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-            assert process.stdout
-            assert process.stderr
+        with tempfile.TemporaryFile() as err, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=err) as process:
             try:
                 while piece := _read(process):
                     yield piece
-                said = process.stderr.read().decode("utf-8", "replace")
             except BaseException:
                 process.kill()
                 raise
-        if process.returncode:
-            silent = process.returncode < 0
-            what = f"it sends nothing for {_SILENCE_SECONDS} s" if silent else _said(said) or "it ended"
-            raise self._unavailable(f"{self.program} save failed: {what}")
+            if process.wait():
+                err.seek(0)
+                silent = f"it sent nothing for {_SILENCE_SECONDS} s" if process.returncode < 0 else ""
+                said = silent or _said(err.read().decode("utf-8", "replace"))
+                raise self._unavailable(f"{self.program} save failed: {said}")
 
     @property
     def architecture(self) -> str:
@@ -165,12 +165,8 @@ class EngineImage(Image):
 
     @cached_property
     def saved(self) -> Image:
-        """The image as the engine saves it. Raises ImageRefusedError if that is another one."""
-        saved = self.saved_for(self.architecture)
-        if saved.content_digest != self.content_digest:
-            what = f"{self.engine.program} saves something else than it says that {self.reference} is"
-            raise ImageRefusedError(what, then="build or pull it again")
-        return saved
+        """The image as the engine saves it."""
+        return self.saved_for(self.architecture)
 
     @cached_property
     def unpacked_bytes(self) -> int:

@@ -79,9 +79,11 @@ def push(
     Raises the errors of `find_pushed`; PushFailedError, CredentialsError or PermissionDeniedError if the registry does
     not take it; DigestMismatchError if it holds something else afterwards; EngineUnavailableError.
     """
-    tag = _checked(image, repository, tag)
+    tag_asked, tag = tag, _checked(image, repository, tag)
     if there := find_pushed(image, repository, tag):
         return there
+    if image.saved.content_digest != image.content_digest:  # an engine need not describe everything
+        return push(image.saved, repository, tag_asked, progress=progress, retry_policy=retry_policy)
     pushable = pack(image)
     try:
         with Registry(repository.address, repository.name, repository.login, retry_policy) as registry:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -73,6 +74,45 @@ def test_of_an_image_with_an_attestation_the_image_alone_is_taken() -> None:
         found = findings(image)
         assert [item.subject for item in found if item.level in ("warning", "refused")] == []
         assert pack(image).manifest.data == INTEL.manifest_bytes
+
+
+@pytest.mark.parametrize(
+    ("options", "architecture", "beside"),
+    [
+        (["--provenance=false"], None, ()),
+        (["--provenance=mode=max"], None, ("unknown/unknown (attestation)",)),
+        (
+            ["--provenance=mode=max", "--platform", "linux/amd64,linux/arm64"],
+            "arm64",
+            ("linux/amd64", "unknown/unknown (attestation)", "unknown/unknown (attestation)"),
+        ),
+    ],
+    ids=["plain", "attested", "of two architectures"],
+)
+def test_what_buildx_writes_is_pushed_as_it_is(
+    options: list[str], architecture: str | None, beside: tuple[str, ...], containerd: ContainerdEngine, tmp_path: Path
+) -> None:
+    path = built_by_buildx(containerd, tmp_path, f"type=oci,dest={tmp_path}/image.tar", *options)
+    with open_image(str(path), architecture) as image:
+        assert image.beside == beside
+        assert [item.what for item in findings(image) if item.level == "refused"] == []
+        assert pack(image).manifest == image.manifest
+
+
+def test_an_image_of_zstd_is_refused_with_the_option_that_helps(containerd: ContainerdEngine, tmp_path: Path) -> None:
+    output = f"type=oci,dest={tmp_path}/image.tar,compression=zstd,force-compression=true"
+    with open_image(str(built_by_buildx(containerd, tmp_path, output, "--provenance=false"))) as image:
+        refused = [item for item in findings(image) if item.level == "refused"]
+    assert {item.why for item in refused} >= {"Lambda does not take zstd"}
+    assert "compression=gzip" in refused[0].then
+
+
+def built_by_buildx(containerd: ContainerdEngine, directory: Path, output: str, *options: str) -> Path:
+    (directory / "app.py").write_text("def handler(event, context): ...\n")
+    recipe = 'FROM scratch\nCOPY app.py /var/task/\nENTRYPOINT ["/lambda-entrypoint.sh"]\nCMD ["app.handler"]\n'
+    (directory / "Dockerfile").write_text(recipe)
+    containerd.run("buildx", "build", "--quiet", *options, "--output", output, str(directory))
+    return directory / "image.tar"
 
 
 def test_an_id_of_an_index_leads_to_it(containerd: ContainerdEngine) -> None:

@@ -291,3 +291,16 @@ def test_podman_says_what_it_does_not_have(podman: Podman, monkeypatch: pytest.M
     monkeypatch.setenv("PATH", str(podman.bin))
     with pytest.raises(ImageNotFoundError, match="podman has no image 'push-test:none'"):
         open_image("push-test:none")
+
+
+def test_an_engine_that_describes_less_than_it_saves_is_believed_in_what_it_saves(
+    load: Load, opened: Open, target: RegistryTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make()
+    load(made, "docker")
+    described = Engine("docker").describe(made.name)
+    monkeypatch.setattr(Engine, "describe", lambda *_: described | {"Config": {**described["Config"], "Cmd": None}})
+    image = opened(made.name)
+    first, second = push(image, target), push(opened(made.name), target)
+    assert first.tag == image.saved.default_tag != image.default_tag
+    assert (second.digest, second.already_there) == (first.digest, True)
