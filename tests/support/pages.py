@@ -17,7 +17,7 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).resolve().parents[2]
 MARKS: Final = ("", "answer", "aws", "parsed", "upload")
 _BLOCK: Final = re.compile(r"^```(\w+)?(?: (\w+)(?:=[\w,]+)?)?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-_MEASURED: Final = ("bench.md", "numbers.md", "robustness.md")
+_APART: Final = ("README.md", "bench.md", "numbers.md", "robustness.md")
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ def pages() -> list[Path]:
 
 
 def counted() -> list[Path]:
-    """Guides and reference: what is measured in words and sentences."""
-    return [page for page in sorted(ROOT.glob("docs/*.md")) if page.name not in _MEASURED]
+    """Return guides and reference, without their index and what is measured."""
+    return [page for page in sorted(ROOT.glob("docs/*.md")) if page.name not in _APART]
 
 
 def blocks(page: Path) -> list[Block]:
