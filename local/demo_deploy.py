@@ -24,7 +24,7 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
-from deploy.errors import SmokeFailedError
+from deploy.errors import ImageRefusedError, SmokeFailedError
 from local import clip
 from local.stack import ROOT, StackError, docker, output, reported
 
@@ -147,8 +147,12 @@ def rehearse(terminal: Rehearsal, built: dict[str, str]) -> None:
     terminal.run("deploy", IMAGE, *PLACE)
     terminal.chapter("The next release, with more memory", is_kept=True)
     terminal.run("deploy", built["next"], *PLACE, "--memory", "2048")
-    terminal.chapter("A release that is broken: the smoke test fails, and the alias stays", is_kept=True)
-    terminal.run("deploy", built["broken"], *PLACE, code=SmokeFailedError.exit_code)
+    terminal.chapter("A release that lacks a library: it is not even pushed", is_kept=True)
+    terminal.run("deploy", built["broken"], *PLACE, code=ImageRefusedError.exit_code)
+    terminal.chapter("A release that answers otherwise than expected: the alias stays", is_kept=True)
+    (terminal.home / "expected.json").write_text('{"codecs": "all of them"}')
+    again = ("deploy", built["next"], *PLACE, "--timeout", "60", "--expect", "expected.json")
+    terminal.run(*again, code=SmokeFailedError.exit_code)
     terminal.run("status", "--function", "frames", "--all")
     terminal.chapter("Back to the first", is_kept=True)
     terminal.run("rollback", "--function", "frames")

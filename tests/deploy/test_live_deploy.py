@@ -17,6 +17,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from deploy.errors import ImageRefusedError
 from local import clip as real_clip
 from local import demo_deploy
 from tests.deploy.tool import Ended, Tool
@@ -87,7 +88,7 @@ def test_the_whole_story(live_aws: StrictAws, tool: Tool, variants: dict[str, st
     np.testing.assert_array_equal(frames_of(live_aws, tool, "second"), real_frames()[ROWS])
 
     broken = tool.run("deploy", variants["broken"], *PLACE)
-    assert broken.code == 52, broken
+    assert broken.code == ImageRefusedError.exit_code, broken
     assert "libavcodec" in broken.err
     assert live(live_aws) == "2"
     assert live_aws.do("GetFunction", FunctionName="frames")["Code"]["ResolvedImageUri"] == second["image"]
