@@ -96,7 +96,11 @@ def deploy(options: Any, report: Reporter) -> None:
     from deploy.release.transaction import Release, ReleaseTarget
 
     account = _account(options, report)
-    canary = Canary(options.canary, options.canary_for, options.canary_errors) if options.canary else None
+    canary = None
+    if options.canary:
+        limits = (options.canary_errors, options.canary_invocations, options.metrics_lag, options.alarm)
+        canary = Canary(options.canary, options.canary_for, *limits)
+        canary.require_quiet(account)
     with open_image(options.image, options.architecture) if options.image else nullcontext() as image:
         repository = _repository(account, options)
         found = image or resolve(repository, options.digest, options.architecture)
@@ -133,7 +137,7 @@ def deploy(options: Any, report: Reporter) -> None:
             if smoke:
                 release.ask_version(smoke)
             if canary:
-                release.send_share(canary)
+                release.send_shares(canary)
             release.move_alias()
             release.check_alias(smoke)
         report.result(

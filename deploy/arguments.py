@@ -41,6 +41,14 @@ def share(text: str) -> float:
     return float(found[1]) / 100
 
 
+def shares(text: str) -> list[float]:
+    """Return the parts of 1 that percentages with commas between them are, each larger than the one before."""
+    found = [share(part) for part in text.split(",")]
+    if found != sorted(set(found)):
+        raise argparse.ArgumentTypeError(f"{text}: each share must be larger than the one before")
+    return found
+
+
 def pair(text: str) -> tuple[str, str]:
     """Return name and value of NAME=VALUE."""
     name, equals, value = text.partition("=")

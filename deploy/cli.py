@@ -145,14 +145,21 @@ def parser() -> _Parser:
     deploy.add_argument("--force", action="store_true", help="publish another version, even if nothing differs")
     _smoke_options(deploy)
     deploy.add_argument(
-        "--canary", type=arguments.share, metavar="SHARE", help="first give it this share, such as 10%%"
+        "--canary", type=arguments.shares, metavar="SHARES", help="first give it these, such as 10%% or 5%%,25%%,50%%"
     )
     deploy.add_argument(
-        "--for", type=arguments.duration, default=300, dest="canary_for", metavar="TIME", help="watch it (5m)"
+        "--for", type=arguments.duration, default=300, dest="canary_for", metavar="TIME", help="watch each (5m)"
     )
     deploy.add_argument(
         "--canary-errors", type=arguments.within(0, 10**9, ""), default=0, metavar="N", help="errors tolerated"
     )
+    deploy.add_argument(
+        "--canary-invocations", type=arguments.within(0, 10**9, ""), default=1, metavar="N", help="wanted at least (1)"
+    )
+    deploy.add_argument(
+        "--metrics-lag", type=arguments.duration, default=120, metavar="TIME", help="wait for late metrics (2m)"
+    )
+    deploy.add_argument("--alarm", action="append", default=[], metavar="NAME", help="ends a canary; repeatable")
 
     rollback = command("rollback", "move a function's alias back to an earlier version that can still run")
     _function_options(rollback)
@@ -230,6 +237,8 @@ def parse(words: list[str] | None) -> Any:
         and not (options.videos and options.results)
     ):
         top.error(f"policy {options.of} needs --videos and --results")
+    if options.command == "deploy" and options.alarm and not options.canary:
+        top.error("--alarm is watched during a canary: it goes with --canary")
     if options.command in {"deploy", "rollback"} and options.no_smoke and (options.smoke or options.expect):
         top.error("--no-smoke does not go with --smoke or --expect")
     return options

@@ -42,7 +42,7 @@ _SERVICES: Final = {
         "ecr": "BatchDeleteImage BatchGetImage CreateRepository DescribeImages DescribeRepositories ListImages "
         "GetAuthorizationToken GetLifecyclePolicy GetRepositoryPolicy PutLifecyclePolicy SetRepositoryPolicy",
         "logs": "FilterLogEvents",
-        "cloudwatch": "GetMetricData",
+        "cloudwatch": "DescribeAlarms GetMetricData",
         "sts": "GetCallerIdentity AssumeRole AssumeRoleWithWebIdentity",
         "sso": "GetRoleCredentials",
     }.items()
@@ -102,7 +102,7 @@ class Scope:
             _LOG_IN,
             allow("Image", actions_of("ecr", f"DescribeImages DescribeRepositories {_PULL}"), self._repository_arn),
             allow("Function", actions, self._function_arns),
-            allow("Canary", ["cloudwatch:GetMetricData"], "*"),
+            allow("Canary", actions_of("cloudwatch", "DescribeAlarms GetMetricData"), "*"),
         ]
         if self.create:
             actions.append("lambda:CreateFunction")

@@ -215,32 +215,46 @@ class Release(AliasTransaction):
             raise LookupError("no version has been published")
         self._ask(qualifier, asked, self._version)
 
-    def send_share(self, asked: Canary) -> None:
-        """Give the version a share of the traffic, and watch it. Raises CanaryFailedError at too many"""
+    def send_shares(self, asked: Canary) -> None:
+        """Give the version one share of the traffic after the other, and watch it. Raises CanaryFailedError."""
         if self.before is None or self.before.version == self.version:
             self._report.say("  no canary: there is no other version to share the traffic with")
             return
-        self._report.say(f"  {asked.weight:.0%} of {self._alias_move.name} goes to version {self.version}")
-        self._alias_move.send(replace(self.before, weights={self.version: asked.weight}))
-        with self._report.step(f"Watch version {self.version} for {asked.seconds} s") as note:
-            note(self._watch(asked))
+        since = datetime.now(UTC)
+        for share in asked.shares:
+            self._report.say(f"  {share:.0%} of {self._alias_move.name} goes to version {self.version}")
+            self._alias_move.send(replace(self.before, weights={self.version: share}))
+            with self._report.step(f"Watch version {self.version} for {asked.seconds} s") as note:
+                note(self._watch(asked, since))
 
-    def _watch(self, asked: Canary) -> str:
-        since, end = datetime.now(UTC), time.monotonic() + asked.seconds
+    def _watch(self, asked: Canary, since: datetime) -> str:
+        """Watch the version for its time, and then for that of the metrics that are still on their way."""
+        end = time.monotonic() + asked.seconds + asked.lag_seconds
         name = self._latest.state.arn.rpartition(":function:")[2] or self._function
         while True:
             seen = canary.traffic(self._account, name, self._alias_move.name, self.version, since)
+            asked.require_quiet(self._account)
             if seen.errors > asked.max_errors:
-                raise errors.CanaryFailedError(
-                    f"version {self.version} had {seen.errors} errors in {seen.invocations} invocations",
-                    then="read `ecr_push.py logs --since 10m`",
-                    invocations=seen.invocations,
-                    errors=seen.errors,
-                )
+                raise self._canary_failed(f"{seen.errors} errors in {seen.invocations} invocations", seen)
             self._alias_move.require_unmoved()
-            if self._account.dry_run or time.monotonic() >= end:
-                return f"{seen.invocations} invocations, {seen.errors} errors"
-            time.sleep(min(asked.look_seconds, max(end - time.monotonic(), 0)))
+            if self._account.dry_run:
+                return "not watched in a dry run"
+            if time.monotonic() >= end:
+                break
+            time.sleep(min(asked.look_seconds or 15, max(end - time.monotonic(), 0)))
+        if seen.invocations < asked.min_invocations:
+            raise self._canary_failed(
+                f"{seen.invocations} invocations, of at least {asked.min_invocations} (--canary-invocations)", seen
+            )
+        return f"{seen.invocations} invocations, {seen.errors} errors"
+
+    def _canary_failed(self, what: str, seen: canary.Traffic) -> errors.CanaryFailedError:
+        return errors.CanaryFailedError(
+            f"version {self.version} had {what}",
+            then="read `ecr_push.py logs --since 10m`",
+            invocations=seen.invocations,
+            errors=seen.errors,
+        )
 
     def move_alias(self) -> None:
         """Give the version all traffic."""

@@ -27,7 +27,8 @@ from tests.support.aws.strict import ROLE
 NAME = "frames"
 WANTED = ("--memory", "2048", "--timeout", "7", "--env", "MODE=new")
 CREATE = ("--create", "--role", ROLE)
-CANARY = ("--canary", "10%", "--for", "0s")
+AT_ONCE = ("--metrics-lag", "0s", "--canary-invocations", "0")
+CANARY = ("--canary", "10%", "--for", "0s", *AT_ONCE)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import pytest
 
 from deploy.policy import action_of
 from tests.deploy.images import good, layout_of, write_directory
+from tests.deploy.scenario import AT_ONCE
 from tests.deploy.trial import Trial
 from tests.support.aws import StrictAws
 from tests.support.aws.calls import Call
@@ -85,12 +86,13 @@ def test_a_deploy_of_what_is_live(aws: StrictAws, trial: Trial, digest: str) -> 
 
 def test_a_deploy_with_settings_and_a_canary(aws: StrictAws, trial: Trial, digest: str) -> None:
     settings = ("--memory", "1024", "--timeout", "60", "--ephemeral-storage", "1024", "--env", "TOKEN=secret")
-    canary = ("--canary", "10%", "--for", "1s")
+    canary = ("--canary", "10%,50%", "--for", "1s", *AT_ONCE)
     assert compare(aws, trial, *DEPLOY, "--digest", digest, *settings, *canary, new="2") == [
         "UpdateFunctionCode",
         "UpdateFunctionConfiguration",
         "PublishVersion",
         "InvokeFunction",
+        "UpdateAlias",
         "UpdateAlias",
         "UpdateAlias",
         "InvokeFunction",

@@ -28,6 +28,7 @@ from deploy.policy import POLICIES, Scope
 from deploy.registry import ecr
 from deploy.roles import ROLES, Roles, S3Prefix
 from tests.deploy.images import digest_of, good, layout_of, write_directory
+from tests.deploy.scenario import CANARY
 from tests.deploy.tool import Ended
 from tests.deploy.trial import Trial, traffic
 from tests.support.aws import Answer, Identity, Invocation, SampleImage, StrictAws
@@ -118,6 +119,11 @@ def without_version_1(aws: StrictAws) -> None:
     aws.do("DeleteFunction", FunctionName="frames", Qualifier="1")
 
 
+def with_an_alarm(aws: StrictAws) -> None:
+    function(aws)
+    aws.do("SetAlarmState", AlarmName="errors", StateValue="OK", StateReason="few")
+
+
 def with_old_versions(aws: StrictAws) -> None:
     """As `function`, and version 3 is live."""
     function(aws)
@@ -154,7 +160,7 @@ SCENARIOS: Final[dict[str, dict[str, Scenario]]] = {
             lambda aws, _: (*DEPLOY, "--digest", digest(aws), "--create", "--role", ROLE),
         ),
         "canary": Scenario(
-            function, lambda aws, _: (*DEPLOY, "--digest", digest(aws), "--canary", "10%", "--for", "1s")
+            with_an_alarm, lambda aws, _: (*DEPLOY, "--digest", digest(aws), *CANARY, "--alarm", "errors")
         ),
         "rollback": Scenario(function, lambda *_: ("rollback", "--function", "frames")),
         "no way back": Scenario(
@@ -203,6 +209,7 @@ MISSED: Final[dict[str, dict[str, str]]] = {
         "ecr:UploadLayerPart": "push",
     },
     "deploy": {
+        "cloudwatch:DescribeAlarms": "canary",
         "cloudwatch:GetMetricData": "canary",
         "ecr:BatchGetImage": "digest",
         "ecr:DescribeImages": "rollback",

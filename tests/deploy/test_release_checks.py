@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from deploy.errors import (
+    AwsUnavailableError,
     CanaryFailedError,
     DeployError,
     FunctionNotReadyError,
@@ -21,7 +22,7 @@ from deploy.errors import (
     UsageError,
 )
 from tests.deploy.each import cases, each
-from tests.deploy.scenario import CANARY, NAME, WANTED, Scenario, scenario
+from tests.deploy.scenario import AT_ONCE, CANARY, NAME, WANTED, Scenario, scenario
 from tests.support.aws import Answer, Change, Drop, Fail, Invocation, LoseAnswer, samples
 from tests.support.aws.rules import Action
 
@@ -159,7 +160,7 @@ def test_an_inherited_event_is_not_sent_to_another_handler_and_nothing_is_change
 
 
 def test_a_canary_without_errors_is_promoted(tmp_path: Path) -> None:
-    with scenario(tmp_path / "it", *WANTED, "--canary", "25%", "--for", "2s") as made:
+    with scenario(tmp_path / "it", *WANTED, "--canary", "25%", "--for", "2s", *AT_ONCE) as made:
         made.require_deployed(made.run())
         first, last = made.aws.calls("UpdateAlias")
         assert first.parameters["FunctionVersion"] == "1"
@@ -181,7 +182,7 @@ def erring(made: Scenario, errors: int) -> Callable[[dict[str, Any]], None]:
 
 @cases("more", {"none allowed": (), "three allowed": ("--canary-errors", "3")})
 def test_a_canary_with_errors_is_taken_back(tmp_path: Path, name: str, more: tuple[str, ...]) -> None:
-    with scenario(tmp_path / name, *WANTED, "--canary", "10%", "--for", "4s", *more) as made:
+    with scenario(tmp_path / name, *WANTED, "--canary", "10%", "--for", "4s", *AT_ONCE, *more) as made:
         with made.aws.rule(Change(erring(made, 3)), "GetMetricData", times=1):
             ended = made.run()
         if more:
@@ -222,7 +223,7 @@ def test_an_own_canary_that_fails_when_taken_over_is_ended(tmp_path: Path) -> No
             "UpdateAlias", FunctionName=NAME, Name="live", RoutingConfig={"AdditionalVersionWeights": {"2": 0.1}}
         )
         with made.aws.rule(Change(erring(made, 1)), "GetMetricData", times=1):
-            made.arguments = ("--canary", "10%", "--for", "4s")
+            made.arguments = ("--canary", "10%", "--for", "4s", *AT_ONCE)
             ended = made.run()
         made.require_failed(ended, CanaryFailedError, kept=False)
         assert (made.now.alias, made.now.weights) == ("1", {})
@@ -235,6 +236,58 @@ def test_a_canary_beside_latest_is_refused(tmp_path: Path) -> None:
         made.require_failed(made.run(), UsageError, "$LATEST")
         assert not made.aws.changes()
         made.arguments = WANTED
+        made.require_convergence()
+
+
+def test_the_shares_follow_each_other(tmp_path: Path) -> None:
+    with scenario(tmp_path / "it", "--canary", "5%,25%,50%", "--for", "0s", *AT_ONCE) as made:
+        made.require_deployed(made.run())
+        weights = [
+            call.parameters["RoutingConfig"]["AdditionalVersionWeights"] for call in made.aws.calls("UpdateAlias")
+        ]
+        assert weights == [{"2": 0.05}, {"2": 0.25}, {"2": 0.5}, {}]
+
+
+def test_a_canary_that_nobody_used_is_no_success(tmp_path: Path) -> None:
+    with scenario(tmp_path / "it", *WANTED, "--canary", "10%", "--for", "0s", "--metrics-lag", "0s") as made:
+        made.require_failed(made.run(), CanaryFailedError, "0 invocations, of at least 1 (--canary-invocations)")
+        with made.aws.rule(Change(erring(made, 0)), "UpdateAlias", times=1):
+            made.require_convergence()
+
+
+def test_errors_whose_metrics_come_late_are_counted(tmp_path: Path) -> None:
+    """The time is over when CloudWatch has them, but not the lag."""
+    more = ("--canary", "10%", "--for", "0s", "--metrics-lag", "40s", "--canary-invocations", "0")
+    with scenario(tmp_path / "it", *more) as made, made.aws.rule(Change(erring(made, 1)), "GetMetricData", times=1):
+        made.require_failed(made.run(), CanaryFailedError, "1 errors in 50 invocations")
+
+
+def test_metrics_of_which_a_part_is_missing_are_no_success(tmp_path: Path) -> None:
+    def edit(answer: dict[str, Any]) -> None:
+        answer["MetricDataResults"][1]["StatusCode"] = "InternalError"
+
+    with scenario(tmp_path / "it", *CANARY) as made:
+        with made.aws.rule(Change(edit), "GetMetricData"):
+            made.require_failed(made.run(), AwsUnavailableError, "InternalError")
+        made.require_convergence()
+
+
+def alarm(made: Scenario, state: str) -> None:
+    made.aws.do("SetAlarmState", AlarmName="latency", StateValue=state, StateReason="5 s is more than 3 s")
+
+
+def test_an_alarm_ends_a_canary(tmp_path: Path) -> None:
+    with scenario(tmp_path / "it", *WANTED, *CANARY, "--alarm", "latency") as made:
+        made.require_failed(made.run(), UsageError, "no alarm latency")
+        assert not made.aws.changes()
+        alarm(made, "ALARM")
+        made.require_failed(made.run(), CanaryFailedError, "the alarm latency has gone off: 5 s is more than 3 s")
+        assert not made.aws.changes()
+        alarm(made, "INSUFFICIENT_DATA")
+        with made.aws.rule(Change(lambda _: alarm(made, "ALARM")), "UpdateAlias", times=1):
+            made.require_failed(made.run(), CanaryFailedError, "latency")
+        assert not made.aws.calls("Invoke", Qualifier="live")
+        alarm(made, "OK")
         made.require_convergence()
 
 

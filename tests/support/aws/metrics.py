@@ -23,6 +23,7 @@ _STATISTICS: Final[dict[str, Callable[[list[float]], float]]] = {
 class Metrics:
     def __init__(self, shared_state: SharedState) -> None:
         self._world = shared_state
+        self._alarms: dict[str, dict[str, str]] = {}
         self._points: defaultdict[_Key, list[tuple[float, float]]] = defaultdict(list)
 
     def count(self, metric: str, value: float, dimensions: Mapping[str, str]) -> None:
@@ -46,6 +47,21 @@ class Metrics:
                 }
             )
         return {"MetricDataResults": results, "Messages": []}
+
+    def put_metric_alarm(self, asked: Mapping[str, Any], caller: Identity) -> dict[str, Any]:  # noqa: ARG002
+        self._alarms[asked["AlarmName"]] = {"StateValue": "INSUFFICIENT_DATA", "StateReason": "new"}
+        return {}
+
+    def set_alarm_state(self, asked: Mapping[str, Any], caller: Identity) -> dict[str, Any]:  # noqa: ARG002
+        state = {name: asked[name] for name in ("StateValue", "StateReason")}
+        self._alarms[asked["AlarmName"]] = state
+        return {}
+
+    def describe_alarms(self, asked: Mapping[str, Any], caller: Identity) -> dict[str, Any]:  # noqa: ARG002
+        """Names that are not there are left out."""
+        names = asked.get("AlarmNames", [*self._alarms])
+        found = [{"AlarmName": name, **self._alarms[name]} for name in names if name in self._alarms]
+        return {"MetricAlarms": found, "CompositeAlarms": []}
 
     def get_metric_statistics(self, asked: Mapping[str, Any], caller: Identity) -> dict[str, Any]:  # noqa: ARG002
         by_statistic = {name: self._values(asked, asked, asked["Period"], name) for name in asked["Statistics"]}

@@ -262,7 +262,7 @@ def test_a_member_that_is_missing_has_changed() -> None:
 
 @pytest.mark.parametrize(("seconds", "pause"), [(0, 0), (20, 5), (60, 15), (6000, 15)])
 def test_a_canary_is_looked_at_four_times_or_each_quarter_minute(seconds: int, pause: float) -> None:
-    assert Canary(0.1, seconds).look_seconds == pause
+    assert Canary([0.1], seconds).look_seconds == pause
 
 
 def test_the_metrics_of_the_version_behind_the_alias_are_added_up() -> None:

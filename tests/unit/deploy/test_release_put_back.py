@@ -43,7 +43,7 @@ CASES: dict[str, tuple[Answer | Action, str, str]] = {
         Fail("TooManyRequestsException", "Rate exceeded"),
         "the smoke event could not be delivered: "
         "AWS kept refusing lambda:InvokeFunction (TooManyRequestsException): Rate exceeded",
-        "TooManyRequestsException: the concurrency of the account or the function is used up; else see its log",
+        "the concurrency of the account or the function is used up: wait, or ask for more",
     ),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from deploy.release import latest
+from tests.deploy.scenario import AT_ONCE
 from tests.support.aws import Answer, Fail, samples
 from tests.support.aws.strict import ROLE
 from tests.unit.deploy.release_scenario import NAME, Scenario
@@ -231,7 +232,7 @@ def test_a_dry_run_changes_nothing_and_shows_the_calls(scenario: Scenario) -> No
 
 
 def test_a_canary_gets_its_share_and_then_everything(scenario: Scenario) -> None:
-    ended = scenario.deploy("--canary", "10%", "--for", "0s")
+    ended = scenario.deploy("--canary", "10%", "--for", "0s", *AT_ONCE)
     assert ended.code == 0, ended
     routes = [asked["RoutingConfig"]["AdditionalVersionWeights"] for asked in scenario.asked("UpdateAlias")]
     versions = [asked["FunctionVersion"] for asked in scenario.asked("UpdateAlias")]
@@ -242,7 +243,7 @@ def test_a_canary_gets_its_share_and_then_everything(scenario: Scenario) -> None
 
 @pytest.mark.parametrize(("time", "looks", "pause"), [("40s", 5, 10), ("2m", 9, 15)])
 def test_a_canary_is_watched_until_its_time_is_up(scenario: Scenario, time: str, looks: int, pause: int) -> None:
-    assert scenario.deploy("--no-smoke", "--canary", "10%", "--for", time).code == 0
+    assert scenario.deploy("--no-smoke", "--canary", "10%", "--for", time, *AT_ONCE).code == 0
     assert len(scenario.aws.calls("GetMetricData")) == looks
     assert scenario.pauses[:-1] == [pause] * (looks - 2)
     assert 0 < scenario.pauses[-1] <= pause
@@ -259,7 +260,7 @@ def test_a_canary_of_the_same_image_is_started_again(scenario: Scenario) -> None
     second = scenario.aws.release(NAME, scenario.image)
     weights = {"AdditionalVersionWeights": {second: 0.5}}
     scenario.aws.do("UpdateAlias", FunctionName=NAME, Name="live", RoutingConfig=weights)
-    ended = scenario.deploy("--canary", "10%", "--for", "0s", "--json")
+    ended = scenario.deploy("--canary", "10%", "--for", "0s", *AT_ONCE, "--json")
     assert ended.code == 0, ended
     said = "  a canary of this image was left under way (version 1, 50% to version 2): it is started again\n"
     assert said in ended.err
@@ -278,7 +279,7 @@ def test_a_canary_ends_at_more_errors_than_are_tolerated(
     place = {"FunctionName": NAME, "Resource": f"{NAME}:live", "ExecutedVersion": "2"}
     scenario.aws.metrics.count("Errors", errors, place)
     scenario.aws.metrics.count("Invocations", 9, place)
-    ended = scenario.deploy("--no-smoke", "--canary", "10%", "--for", "0s", "--canary-errors", allowed)
+    ended = scenario.deploy("--no-smoke", "--canary", "10%", "--for", "0s", *AT_ONCE, "--canary-errors", allowed)
     assert ended.code == code, ended
     if code:
         kind, message, then = ended.failure
