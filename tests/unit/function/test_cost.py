@@ -22,7 +22,7 @@ HD = (1280, 720)
 MEGAPIXELS = 0.9216
 CONVERT = 0.0015  # seconds a megapixel
 OPEN_MS = 180
-# Seconds of one core to make a megapixel of each format, measured on the machine that docs/jobs.md speaks of. Others
+# Seconds of one core to make a megapixel of each format, measured on the machine of docs/numbers.md. Others
 # are faster or slower by a factor of three, all formats alike.
 MEASURED: dict[Format, float] = {
     "npy": 0.002,
