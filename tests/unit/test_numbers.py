@@ -47,9 +47,15 @@ def test_a_part_that_exceeds_a_limit_is_not_written(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize(
     ("value", "unit", "text"),
-    [(2645857, "bytes", "2,645,857 bytes"), (0.11234, "", "0.112"), (1234.5, "ms", "1,234 ms"), (1.8, "x", "1.8 x")],
+    [
+        (2645857, "bytes", "2,645,857 bytes"),
+        (1234.5, "ms", "1,234 ms"),
+        (15.63, "MB", "15.6 MB"),
+        (1.0042, "x", "1.004 x"),
+        (1.8, "", "1.8"),
+    ],
 )
-def test_amounts_have_three_digits_but_counts_have_all(value: float, unit: str, text: str) -> None:
+def test_amounts_are_short_but_counts_are_whole(value: float, unit: str, text: str) -> None:
     assert page.amount(value, unit) == text
 
 
