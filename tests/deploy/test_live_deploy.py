@@ -8,7 +8,9 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from tests.deploy.tool import Ended, Tool
 from tests.image.conftest import real_frames
 from tests.support.aws import StrictAws
 from tests.support.aws.strict import ROLE
+from tests.support.pages import ROOT, blocks
 
 IMAGE = "hwang-lambda:latest"
 ROWS = [0, 100, 131]
@@ -110,6 +113,26 @@ def test_the_first_deploy_can_be_rehearsed(live_aws: StrictAws, tool: Tool, vari
     assert live(live_aws) == "1"
     picture = ElementTree.fromstring(terminal.picture())  # noqa: S314 - our own
     assert "SmokeFailed: version 3" in "".join(picture.itertext()).replace("\xa0", " ")
+
+
+def test_the_lines_of_the_page_about_the_first_deploy_run(live_aws: StrictAws, tool: Tool) -> None:
+    """But for the build, and with a role of this account."""
+    s3 = live_aws.client("s3")
+    s3.create_bucket(Bucket="films")
+    s3.put_object(Bucket="films", Key="clip.mp4", Body=real_clip.fetch().read_bytes())
+    [lines] = [block for block in blocks(ROOT / "docs/first-deploy.md") if "--create" in block.text]
+    build, *commands = lines.commands
+    assert build.startswith("make image")
+    shell = f'ecr-push() {{ {sys.executable} {ROOT / "ecr_push.py"} "$@"; }}\n'
+    environment = {**os.environ, **tool.environment, "HOME": str(tool.home)}
+    for command in commands:
+        here = re.sub(r"arn:aws:iam::\S+", ROLE, command)
+        ended = subprocess.run(
+            ["bash", "-c", shell + here], env=environment, cwd=tool.home, capture_output=True, text=True, check=False
+        )
+        assert ended.returncode == 0, (command, ended.stdout, ended.stderr)
+    assert live(live_aws) == "1"
+    assert '"codec": "h264"' in ended.stdout
 
 
 def done(ended: Ended) -> dict[str, Any]:
