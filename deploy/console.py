@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from deploy.errors import DeployError, JournalError
 from deploy.journal import Journal
 from deploy.output_streams import harmless, lose, outlasting
-from deploy.registry.progress import ARRIVED, LayerStatus, Progress
+from deploy.registry.progress import LayerStatus, Progress
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -119,14 +119,18 @@ class Reporter:
 
     @contextmanager
     def layers(self) -> Iterator[Progress]:
-        """Show the progress of layers: bars on a terminal, elsewhere a line for each that is done."""
-        if not self.err.is_terminal:
-            yield LayerLines(self.say)
-            return
-        from deploy.terminal import LayerBars, bars
+        """Show the progress of layers: bars on a terminal, elsewhere a line for each that was sent."""
+        if self.err.is_terminal:
+            from deploy.terminal import bars
 
-        with bars(self.err) as shown:
-            yield LayerBars(shown)
+            with bars(self.err) as show:
+                yield show
+        else:
+            yield self._sent
+
+    def _sent(self, layer: str, status: LayerStatus, _: int, total: int) -> None:
+        if status == "uploaded":
+            self.say(f"  {layer}  pushed  {total / 1e6:.1f} MB")
 
     def log(self, line: Line) -> bool:
         """Write a line of the function's log, for programs as JSON. Returns False if standard output is closed."""
@@ -190,17 +194,3 @@ class Reporter:
 
 def _as_json(value: object) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
-
-
-class LayerLines:
-    """Progress as a line for each layer that was sent."""
-
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
-        self._last: dict[str, str] = {}
-
-    def layer(self, id: str, status: LayerStatus, done: int, total: int) -> None:  # noqa: A002, ARG002
-        """Write a line when the layer has arrived."""
-        if self._last.get(id) != status and status == "uploaded":
-            self._say(f"  {id}  {ARRIVED[status]}" + (f"  {total / 1e6:.1f} MB" if total else ""))
-        self._last[id] = status

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from deploy.registry.progress import ARRIVED, LayerStatus
+from rich import progress
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TransferSpeedColumn
+
+from deploy.registry.progress import LayerStatus, Progress
 
 
 class Terminal(Console):
@@ -16,27 +20,18 @@ class Terminal(Console):
         raise
 
 
-def bars(terminal: Console) -> Progress:
-    """Return an empty display of bars."""
+@contextmanager
+def bars(terminal: Console) -> Iterator[Progress]:
+    """Show a bar for each layer in the block."""
     columns = (TextColumn("  {task.description:<22}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    return Progress(*columns, console=terminal, transient=True)
+    tasks: dict[str, TaskID] = {}
+    with progress.Progress(*columns, console=terminal, transient=True) as shown:
 
+        def show(layer: str, status: LayerStatus, done: int, total: int) -> None:
+            if layer not in tasks:
+                tasks[layer] = shown.add_task(layer, total=total)
+            shown.update(
+                tasks[layer], description=f"{layer} {status}", completed=done if status == "uploading" else total
+            )
 
-class LayerBars:
-    """Progress as a bar for each layer."""
-
-    def __init__(self, shown: Progress) -> None:
-        self._shown = shown
-        self._tasks: dict[str, TaskID] = {}
-
-    def layer(self, id: str, status: LayerStatus, done: int, total: int) -> None:  # noqa: A002
-        """Draw the bar of a layer."""
-        if id not in self._tasks:
-            self._tasks[id] = self._shown.add_task(id, total=None)
-        arrived = status in ARRIVED
-        self._shown.update(
-            self._tasks[id],
-            description=f"{id} {ARRIVED.get(status, status)}",
-            completed=total if arrived else done,
-            total=total or (1 if arrived else None),
-        )
+        yield show

@@ -11,7 +11,7 @@ from deploy.image.blobs import StoredBlob
 from deploy.image.oci import OCI_MANIFEST, StoredManifest
 from deploy.registry.client import Registry
 from deploy.registry.ecr import Repository
-from deploy.registry.progress import Silent
+from deploy.registry.progress import silent
 from deploy.registry.push import Pushed
 
 CYCLONEDX: Final = "application/vnd.cyclonedx+json"
@@ -44,7 +44,7 @@ def attach(data: bytes, name: str, pushed: Pushed, repository: Repository) -> At
         if _is_listed(registry, artifact, pushed):
             return Attached(artifact.digest, already_there=True)
         for blob in (content, _EMPTY):
-            registry.upload(blob, Silent())
+            registry.upload(blob, silent)
         registry.put_manifest(artifact, artifact.digest)
         if not _is_listed(registry, artifact, pushed):
             what = f"{repository.uri} took {artifact.digest} and does not list it beside {pushed.digest}"

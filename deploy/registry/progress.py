@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, Protocol, TypeAlias
+from collections.abc import Callable
+from typing import Literal, TypeAlias
 
+# "there": the registry had the layer already, and nothing was sent.
 LayerStatus: TypeAlias = Literal["uploading", "uploaded", "there"]
-ARRIVED: Final[dict[str, str]] = {"uploaded": "pushed", "there": "is there already"}
+Progress: TypeAlias = Callable[[str, LayerStatus, int, int], object]
+"""Called as often as a layer's state changes: short id, status, bytes sent, bytes in all. It may fall in a retry."""
 
 
-class Progress(Protocol):
-    """Receiver of the state of each layer, as often as it changes."""
-
-    def layer(self, id: str, status: LayerStatus, done: int, total: int) -> None:  # noqa: A002
-        """Show a layer by its short id.
-
-        `done` and `total` are bytes, `total` 0 while unknown; in a retry `done` may fall. "there" means that the
-        registry had the layer and nothing was sent.
-        """
-
-
-class Silent:
-    """Progress that is not shown."""
-
-    def layer(self, id: str, status: LayerStatus, done: int, total: int) -> None:  # noqa: A002
-        """Show nothing."""
+def silent(*_: object) -> None:
+    """Show no progress."""

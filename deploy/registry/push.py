@@ -15,7 +15,7 @@ from deploy.image.pushable import pack
 from deploy.registry.address import Address
 from deploy.registry.client import Registry
 from deploy.registry.ecr import Repository
-from deploy.registry.progress import Progress, Silent
+from deploy.registry.progress import Progress, silent
 from deploy.registry.transport import RetryPolicy
 
 _TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
@@ -71,7 +71,7 @@ def push(
     repository: Repository,
     tag: str | None = None,
     *,
-    progress: Progress = Silent(),  # noqa: B008 - it has no state
+    progress: Progress = silent,
     retry_policy: RetryPolicy = RetryPolicy(),  # noqa: B008 - it is frozen
 ) -> Pushed:
     """Put the image there, unless it is, and read it back.
@@ -88,7 +88,7 @@ def push(
     try:
         with Registry(repository.address, repository.name, repository.login, retry_policy) as registry:
             sent = sum(registry.upload(layer, progress) for layer in pushable.layers)
-            registry.upload(pushable.config, Silent())
+            registry.upload(pushable.config, silent)
             registry.put_manifest(pushable.manifest, tag)
     except errors.TagTakenError:
         if there := find_pushed(image, repository, tag):  # the same image came from somewhere else meanwhile

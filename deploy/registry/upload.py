@@ -133,7 +133,7 @@ class Upload:
         return self.repository.partition("://")[2].replace("/v2/", "/", 1)
 
     def _report(self, status: LayerStatus, done: int) -> None:
-        self.progress.layer(short(self.blob.digest), status, done, self.blob.size)
+        self.progress(short(self.blob.digest), status, done, self.blob.size)
 
 
 class _Counted(io.BytesIO):

@@ -62,7 +62,7 @@ class Heard:
 
     events: list[tuple[str, LayerStatus, int, int]] = field(default_factory=list)
 
-    def layer(self, id: str, status: LayerStatus, done: int, total: int) -> None:  # noqa: A002
+    def __call__(self, id: str, status: LayerStatus, done: int, total: int) -> None:  # noqa: A002
         self.events.append((id, status, done, total))
 
     def last(self, id: str) -> tuple[LayerStatus, int, int]:  # noqa: A002

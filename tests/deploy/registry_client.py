@@ -10,7 +10,7 @@ import pytest
 from deploy.image.oci import StoredManifest
 from deploy.registry.address import Address, Login
 from deploy.registry.client import Registry
-from deploy.registry.progress import Silent
+from deploy.registry.progress import silent
 from deploy.registry.transport import RetryPolicy
 from tests.deploy.debianregistry import PASSWORD, USER
 from tests.deploy.parts import Bytes, manifest_of
@@ -48,6 +48,6 @@ def registry(address: Address, name: str, retry_policy: RetryPolicy, logins: Log
 def put_image(registry: Registry, *layers: Bytes, tag: str = "tag") -> StoredManifest:
     manifest = manifest_of(CONFIG, *layers)
     for blob in (*layers, CONFIG):
-        registry.upload(blob, Silent())
+        registry.upload(blob, silent)
     registry.put_manifest(manifest, tag)
     return manifest

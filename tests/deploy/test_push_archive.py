@@ -244,8 +244,8 @@ def test_a_tag_of_another_architecture_is_another_images(make_layout: MakeLayout
 
 def test_a_push_that_is_stopped_leaves_no_tag(make_layout: MakeLayout, target: RegistryTarget) -> None:
     class Stopping(Heard):
-        def layer(self, id: str, status: LayerStatus, done: int, total: int) -> None:  # noqa: A002
-            super().layer(id, status, done, total)
+        def __call__(self, id: str, status: LayerStatus, done: int, total: int) -> None:  # noqa: A002
+            super().__call__(id, status, done, total)
             if status == "uploading":
                 raise StoppedError("now", then="again")
 

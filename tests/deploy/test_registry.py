@@ -19,7 +19,7 @@ from deploy.errors import (
 )
 from deploy.registry.address import Address
 from deploy.registry.client import Registry
-from deploy.registry.progress import Silent
+from deploy.registry.progress import silent
 from deploy.registry.transport import RetryPolicy
 from deploy.registry.upload import short
 from tests.deploy.debianregistry import PASSWORD
@@ -53,7 +53,7 @@ def test_what_was_put_comes_back(registry: Registry) -> None:
 
 def test_an_empty_blob_can_be_put(registry: Registry) -> None:
     empty = Bytes(b"")
-    registry.upload(empty, Silent())
+    registry.upload(empty, silent)
     assert registry.blob(empty.digest) == b""
 
 
@@ -65,7 +65,7 @@ def test_what_is_absent_is_none(registry: Registry) -> None:
 
 def test_a_blob_that_is_there_is_not_sent(registry: Registry, faults: Faults) -> None:
     layer, heard = noise(1000), Heard()
-    registry.upload(layer, Silent())
+    registry.upload(layer, silent)
     faults.clear()
     assert registry.upload(layer, heard) == 0
     assert [entry.method for entry in faults.log()] == ["HEAD"]
@@ -183,7 +183,7 @@ def test_a_file_of_authorities_that_is_missing_is_an_error(
 def test_an_upload_goes_on_after_the_last_chunk_that_arrived(registry: Registry, faults: Faults, chunk: int) -> None:
     layer = noise(250_000)
     with faults.rule(Drop(), method="PATCH", skip=chunk, times=1) as rule:
-        assert registry.upload(layer, Silent()) == layer.size
+        assert registry.upload(layer, silent) == layer.size
         assert rule.hits == 1
     taken = [entry.request_bytes for entry in faults.log("PATCH") if entry.status == 202]
     assert taken == [100_000, 100_000, 50_000]
@@ -195,7 +195,7 @@ def test_an_upload_goes_on_after_the_last_chunk_that_arrived(registry: Registry,
 def test_a_chunk_that_is_cut_is_made_good(registry: Registry, faults: Faults, after: int) -> None:
     layer = noise(250_000)
     with faults.rule(CutRequest(after), method="PATCH", skip=1, times=1) as rule:
-        assert registry.upload(layer, Silent()) == layer.size
+        assert registry.upload(layer, silent) == layer.size
         assert rule.hits == 1
     assert registry.blob(layer.digest) == layer.data
 
@@ -204,7 +204,7 @@ def test_a_chunk_that_is_cut_is_made_good(registry: Registry, faults: Faults, af
 def test_an_answer_that_is_lost_does_no_harm(registry: Registry, faults: Faults, method: str) -> None:
     layer = noise(250_000)
     with faults.rule(LoseAnswer(), method=method, times=1) as rule:
-        assert registry.upload(layer, Silent()) == layer.size
+        assert registry.upload(layer, silent) == layer.size
         assert rule.hits == 1
     assert registry.blob(layer.digest) == layer.data
 
@@ -216,7 +216,7 @@ def test_a_slow_network_is_no_failure(address: Address, name: str, faults: Fault
     policy = RetryPolicy(attempts=1, connect=1, read=1, chunk=10)
     start = time.monotonic()
     with Registry(address, name, Logins(), policy) as registry:
-        assert registry.upload(layer, Silent()) == layer.size
+        assert registry.upload(layer, silent) == layer.size
     assert time.monotonic() - start > policy.read
     assert len(faults.log("PATCH")) == 1
 
@@ -226,7 +226,7 @@ def test_a_blob_that_gets_on_is_never_given_up(registry: Registry, faults: Fault
     layer = noise(1_000_000)
     with ExitStack() as stack:
         cuts = [stack.enter_context(faults.rule(Drop(), method="PATCH", skip=n, times=1)) for n in range(1, 8)]
-        assert registry.upload(layer, Silent()) == layer.size
+        assert registry.upload(layer, silent) == layer.size
         assert sum(cut.hits for cut in cuts) > retry_policy.attempts
     assert registry.blob(layer.digest) == layer.data
 
@@ -234,7 +234,7 @@ def test_a_blob_that_gets_on_is_never_given_up(registry: Registry, faults: Fault
 def test_an_upload_that_never_gets_on_ends(registry: Registry, faults: Faults) -> None:
     with faults.rule(CutRequest(50_000), method="PATCH") as rule:
         with pytest.raises(PushFailedError, match="cannot be worked with"):
-            registry.upload(noise(250_000), Silent())
+            registry.upload(noise(250_000), silent)
         assert rule.hits == 4
 
 
@@ -257,7 +257,7 @@ def test_a_cut_in_an_answer_is_made_good(registry: Registry, faults: Faults, act
 
 def test_a_blob_that_is_not_what_it_is_called_is_refused(registry: Registry) -> None:
     with pytest.raises(DigestMismatchError):
-        registry.upload(Bytes(b"other bytes", digest=noise(10).digest), Silent())
+        registry.upload(Bytes(b"other bytes", digest=noise(10).digest), silent)
 
 
 def test_a_manifest_that_the_registry_calls_otherwise_is_an_error(registry: Registry, faults: Faults) -> None:
@@ -279,7 +279,7 @@ def test_a_manifest_of_other_bytes_is_an_error(registry: Registry, faults: Fault
 
 
 def test_a_blob_of_other_bytes_is_an_error(registry: Registry, faults: Faults) -> None:
-    registry.upload(CONFIG, Silent())
+    registry.upload(CONFIG, silent)
     with faults.rule(ReplaceBody("[]"), method="GET", path="/blobs/"), pytest.raises(DigestMismatchError):
         registry.blob(CONFIG.digest)
 

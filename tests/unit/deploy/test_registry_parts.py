@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+from rich.console import Console
 
 from deploy.errors import (
     CredentialsError,
@@ -16,6 +19,7 @@ from deploy.errors import (
 )
 from deploy.registry.address import Address, Login
 from deploy.registry.refusals import error_of_answer, error_of_message
+from deploy.terminal import bars
 
 
 @pytest.mark.parametrize(
@@ -120,3 +124,16 @@ def test_an_answer_is_judged_by_its_message_or_else_by_its_status(
     error = error_of_answer(status, body, "registry.example/name")
     assert type(error) is kind
     assert error.what == f"the registry registry.example/name refuses: {said}"
+
+
+def test_a_terminal_shows_a_bar_for_each_layer() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    with bars(console) as show:
+        show("0123456789ab", "uploading", 5_000_000, 20_000_000)
+        show("ba9876543210", "there", 0, 7_000_000)
+        console.print("now")
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+    assert "0123456789ab uploading" in shown
+    assert "5.0/20.0 MB" in shown
+    assert "7.0/7.0 MB" in shown
