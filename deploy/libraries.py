@@ -20,7 +20,7 @@ _PROJECT: Final = Path(__file__).resolve().parent.parent / "pyproject.toml"  # n
 def lacking(error: Exception) -> LibraryError | None:
     """Return the error for packages that are missing, too old, or cannot be imported, as `error` says; None if none."""
     found = [f"{name} {version} or later" for name, version in MINIMUM.items() if _installed(name) < _parts(version)]
-    if not found and not isinstance(error, ImportError):
+    if not found and (not isinstance(error, ImportError) or (error.name or "").startswith("deploy")):
         return None
     what = f"{sys.executable} has no {', '.join(found)}" if found else str(error)
     packages = " ".join(f"'{name}>={version}'" for name, version in MINIMUM.items())

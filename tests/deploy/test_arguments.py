@@ -183,6 +183,16 @@ def test_an_old_python_can_read_that_it_is_too_old() -> None:
     assert "Library: Python 3.11 or later is needed" in ended.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "error"), [("rich._loop", LibraryError), ("deploy.console", None), (None, LibraryError)]
+)
+def test_a_package_that_cannot_be_imported_is_to_be_installed_again(
+    name: str | None, error: type[DeployError] | None
+) -> None:
+    found = libraries.lacking(ImportError("no such name", name=name))
+    assert (type(found) if found else None) is error
+
+
 def test_pip_installs_the_versions_that_are_asked_for() -> None:
     stated = [f"{name}>={version}" for name, version in libraries.MINIMUM.items()]
     assert f"dependencies = {json.dumps(stated)}" in (ROOT / "deploy/pyproject.toml").read_text()
