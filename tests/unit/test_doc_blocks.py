@@ -143,8 +143,18 @@ def check(words: list[str]) -> None:
             assert importlib.util.find_spec(module), words
         case ["aws", *rest]:
             check_aws(rest)
+            check_parameters(words)
+        case ["sam", "deploy", *_]:
+            check_parameters(words)
         case [program, *_]:
             assert program in SHELL, words
+
+
+def check_parameters(words: list[str]) -> None:
+    """Check that the stack has the parameters that a command sets."""
+    named = {word.split("=")[0] for word in words if re.match(r"[A-Z]\w+=", word)}
+    template = (ROOT / "deploy/template.yaml").read_text().split("\nParameters:\n")[1].split("\nConditions:\n")[0]
+    assert named <= set(re.findall(r"^  (\w+):$", template, re.MULTILINE)), words
 
 
 @cache
