@@ -52,7 +52,6 @@ AWS_ALONE: Final = {
     ("configure", "sso"),
     ("sso", "login"),
     ("cloudformation", "package"),
-    ("cloudformation", "deploy"),
     ("lambda", "wait"),
 }
 AWS_OPTIONS: Final = {"endpoint-url", "region", "profile", "output", "query", "zip-file"}
@@ -141,11 +140,10 @@ def check(words: list[str]) -> None:
             assert cli.parser().parse_args(given).command, words
         case ["python", "-m", module, *_]:
             assert importlib.util.find_spec(module), words
+        case ["sam", "deploy", *_] | ["aws", "cloudformation", "deploy", *_]:
+            check_parameters(words)
         case ["aws", *rest]:
             check_aws(rest)
-            check_parameters(words)
-        case ["sam", "deploy", *_]:
-            check_parameters(words)
         case [program, *_]:
             assert program in SHELL, words
 
