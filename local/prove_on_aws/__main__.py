@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from secrets import token_hex
@@ -45,6 +45,12 @@ It invokes the function, runs a job over {videos} videos of 1 MB, compares, and 
 It costs at most {dollars:.2f} USD at list prices, and a fraction of that if nothing takes its whole time."""
 
 
+def say(text: str, end: str = "\n") -> None:
+    """Print, unless the terminal or the reader has gone: that must not prevent the removal."""
+    with suppress(OSError):
+        print(text, end=end, flush=True)
+
+
 @dataclass
 class Proof:
     """A run so far, for its report."""
@@ -68,11 +74,11 @@ class Proof:
     @contextmanager
     def step(self, what: str) -> Iterator[None]:
         """Print what is done, and how long it took."""
-        print(f"{what} … ", end="", flush=True)
+        say(f"{what} … ", end="")
         start = time.perf_counter()
         yield
         self.steps.append((what, time.perf_counter() - start))
-        print(f"{self.steps[-1][1]:.1f} s", flush=True)
+        say(f"{self.steps[-1][1]:.1f} s")
 
     def report(self) -> str:
         """Return the report in Markdown, without the account's number."""
@@ -126,7 +132,7 @@ def main() -> int:
     prove_and_remove(proof, options.image)
     REPORT.parent.mkdir(exist_ok=True)
     REPORT.write_text(proof.report())
-    print(f"\n{REPORT.read_text()}\nThis report is {REPORT.relative_to(ROOT)}; it can be pasted into an issue.")
+    say(f"\n{REPORT.read_text()}\nThis report is {REPORT.relative_to(ROOT)}; it can be pasted into an issue.")
     return proof.status
 
 
@@ -152,10 +158,10 @@ def prove_and_remove(proof: Proof, image: str | None) -> None:
                 _prove(proof, image)
             except Exception as error:  # the report says which
                 proof.failure = f"{type(error).__name__}: {error}"
-                print(f"FAILED\n{proof.failure}", file=sys.stderr)
+                say(f"FAILED\n{proof.failure}")
             finally:
                 hold_off()
-                print("Removing everything; this must not be interrupted")
+                say("Removing everything; this must not be interrupted")
                 with proof.step("Remove stack, bucket and repository"):
                     proof.left = proof.account.remove()
     except DeployError as stopped:

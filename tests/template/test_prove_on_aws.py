@@ -114,6 +114,24 @@ def test_ctrl_c_in_the_middle_removes_everything(front: Front) -> None:
         assert not ecr.ecr_state.repositories
 
 
+def test_a_terminal_that_closes_removes_everything(front: Front) -> None:
+    with StrictAws() as ecr:
+        places = {**ecr.environment(), "AWS_ENDPOINT_URL": front.environment["AWS_ENDPOINT_URL"]}
+        proof = started({**places, "AWS_ENDPOINT_URL_ECR": ecr.url}, "--yes")
+        assert proof.stdout
+
+        def close() -> None:
+            os.close(output)
+            proof.send_signal(signal.SIGHUP)
+
+        output = os.dup(proof.stdout.fileno())
+        proof.stdout.close()
+        with front.broken("CreateStack", close):
+            proof.wait(timeout=600)
+        assert not ecr.ecr_state.repositories
+    assert "stopped by SIGTERM" in program.REPORT.read_text()
+
+
 @pytest.fixture
 def proof(front: Front, monkeypatch: pytest.MonkeyPatch) -> program.Proof:
     """A proof in this process that pushes nothing, and expects other values than there will be."""
