@@ -33,21 +33,15 @@ _REMEDIES: Final[dict[type[errors.DeployError], str]] = {
 }
 
 
-def error_of_message(
-    message: str, registry: str, otherwise: type[errors.DeployError] = errors.PushFailedError
-) -> errors.DeployError:
-    """Return the error for a message about the registry (HOST or HOST/NAME); `otherwise` for an unknown message."""
-    shown = "".join(c if c.isprintable() else " " for c in message).strip()[:_MAX_CHARS]
-    kind = next((kind for pattern, kind in _PATTERNS if re.search(pattern, shown, re.IGNORECASE)), otherwise)
-    return kind(f"the registry {registry} refuses: {shown}", then=_REMEDIES[kind])
-
-
 def error_of_answer(status: int, body: bytes, registry: str) -> errors.DeployError:
-    """Return the error for an answer of the registry, by its message, or by its status if there is none."""
+    """Return the error for a refusal by the registry (HOST/NAME): by its message, or by its status if there is none."""
+    kind: type[errors.DeployError] = errors.PushFailedError
     try:
         error = json.loads(body)["errors"][0]
         code = str(error["code"]).replace("_", " ").lower()
         message = f"{code}: {error.get('message') or ''}".removesuffix(": ")
+        message = "".join(c if c.isprintable() else " " for c in message).strip()[:_MAX_CHARS]
+        kind = next((found for pattern, found in _PATTERNS if re.search(pattern, message, re.IGNORECASE)), kind)
     except (ValueError, LookupError, TypeError):
-        return error_of_message(f"status {status}", registry, _STATUSES.get(status, errors.PushFailedError))
-    return error_of_message(message, registry)
+        message, kind = f"status {status}", _STATUSES.get(status, kind)
+    return kind(f"the registry {registry} refuses: {message}", then=_REMEDIES[kind])

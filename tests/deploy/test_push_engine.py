@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from tests.deploy.cutting import CutEngine
 from tests.deploy.parts import Heard
 from tests.deploy.podman import Podman
 from tests.deploy.targets import RegistryTarget
+from tests.deploy.tool import Tool
 from tests.support.aws import StrictAws
 from tests.support.faults.client import Faults
 
@@ -304,3 +306,29 @@ def test_an_engine_that_describes_less_than_it_saves_is_believed_in_what_it_save
     first, second = push(image, target), push(opened(made.name), target)
     assert first.tag == image.saved.default_tag != image.default_tag
     assert (second.digest, second.already_there) == (first.digest, True)
+
+
+@pytest.mark.alone
+def test_a_deploy_of_what_is_live_asks_the_engine_once_and_takes_a_second_and_a_half_at_most(
+    engine: str, aws: StrictAws, tool: Tool, load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is saved, run or pushed: the engine describes the image, and its tag is in the repository."""
+    name = load(make(), "docker")
+    logged = tmp_path / "logging/docker"
+    logged.parent.mkdir()
+    logged.write_text(f'#!/bin/sh\necho "$1 $2" >> {tmp_path}/asked\nexec {shutil.which(engine)} "$@"\n')
+    logged.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{logged.parent}{os.pathsep}{os.environ['PATH']}")
+    aws.do("CreateRepository", repositoryName="app")
+    aws.make_function("frames")
+    deploy = ("deploy", name, "--repository", "app", "--function", "frames", "--no-smoke")
+    assert tool.run(*deploy).code == 0
+    taken = []
+    for _ in range(5):
+        (tmp_path / "asked").unlink()
+        start = time.monotonic()
+        ended = tool.run(*deploy)
+        taken.append(time.monotonic() - start)
+        assert "nothing to do" in ended.out, ended
+        assert (tmp_path / "asked").read_text().splitlines() == ["image inspect"]
+    assert min(taken) <= 1.5, taken

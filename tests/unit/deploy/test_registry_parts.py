@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 
 import pytest
 from rich.console import Console
@@ -18,7 +19,7 @@ from deploy.errors import (
     UsageError,
 )
 from deploy.registry.address import Address, Login
-from deploy.registry.refusals import error_of_answer, error_of_message
+from deploy.registry.refusals import error_of_answer
 from deploy.terminal import bars
 
 
@@ -71,7 +72,7 @@ def test_a_login_does_not_show_its_password() -> None:
     assert "secret" not in repr(Login("AWS", "secret"))
 
 
-# As they came out of the engine and out of registries.
+# As they came out of registries.
 @pytest.mark.parametrize(
     ("said", "kind"),
     [
@@ -93,16 +94,17 @@ def test_a_login_does_not_show_its_password() -> None:
             RepositoryNotFoundError,
         ),
         ("digest invalid: provided digest did not match uploaded content", DigestMismatchError),
-        ("Get https://…: http: server gave HTTP response to HTTPS client", PushFailedError),
         ("EOF", PushFailedError),
         ("received unexpected HTTP status: 503 Service Unavailable", PushFailedError),
     ],
 )
 def test_a_registrys_words_have_a_meaning(said: str, kind: type[DeployError]) -> None:
-    error = error_of_message(said, "registry.example/name")
+    code, _, message = said.partition(": ")
+    body = json.dumps({"errors": [{"code": code, "message": message}]}).encode()
+    error = error_of_answer(400, body, "registry.example/name")
     assert type(error) is kind
     assert error.then
-    assert said[:20] in error.what
+    assert message in error.what
 
 
 @pytest.mark.parametrize(
