@@ -48,6 +48,7 @@ _NOT_LISTENING: Final = 7
 _FAILURE: Final = re.compile(r"(?:Init|Invoke) failed .*?error=(.*?)(?: InvokeID=.*)?$", re.MULTILINE)  # in its log
 _FOLDER: Final = "/opt/share/hwang-lambda"
 _ANSWERS: Final = ("not_affected", "fixed", "affected", "under_investigation")
+_PACKAGE: Final = re.compile(r".*/site-packages/([^/]+?)(?:-[^/]*\.dist-info|\.libs)?/.*")
 _MAX_NAMES: Final = 5
 
 
@@ -153,7 +154,8 @@ def _verified(image: EngineImage, container: str) -> Iterator[Finding]:
     )
     replaced = [line.partition(": FAILED")[0] for line in sums.stdout.splitlines() if ": FAILED" in line]
     if replaced:
-        names = ", ".join(replaced[:_MAX_NAMES]) + (", …" if len(replaced) > _MAX_NAMES else "")
+        packages = list(dict.fromkeys(_PACKAGE.sub(r"\1", path) for path in replaced))
+        names = ", ".join(packages[:_MAX_NAMES]) + (", …" if len(packages) > _MAX_NAMES else "")
         yield Finding(
             "warning",
             "verified",
