@@ -79,6 +79,13 @@ def test_the_page_about_watching_names_every_metric() -> None:
     assert named == written
 
 
+def test_the_page_of_events_names_every_variable_of_the_function() -> None:
+    code = "".join(path.read_text() for path in ROOT.glob("function/**/*.py"))
+    variables = set(re.findall(r'"(HWANG_[A-Z_]+)"', code))
+    assert len(variables) > 10
+    assert variables <= set(re.findall(r"`(HWANG_[A-Z_]+)`", (ROOT / "docs/function.md").read_text()))
+
+
 def test_every_make_target_is_explained() -> None:
     makefile = (ROOT / "Makefile").read_text()
     phony = {name for names in re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE) for name in names.split()}
