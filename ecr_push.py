@@ -16,8 +16,9 @@ if sys.version_info < (3, 11):  # noqa: UP036 - a system's own python3 may be ol
 
 import json
 import traceback
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -42,9 +43,11 @@ if TYPE_CHECKING:
     from deploy.image import Finding, Image
     from deploy.image.oci import ContainerConfig
     from deploy.registry.ecr import Repository
-    from deploy.registry.push import Pushed
+    from deploy.registry.push import Pushed, Stored
+    from deploy.release.canary import Canary
     from deploy.release.function import Settings
     from deploy.release.smoke import Smoke
+    from deploy.release.transaction import Release
 
 T = TypeVar("T")
 
@@ -89,61 +92,105 @@ def push(options: Any, report: Reporter) -> None:
 
 
 def deploy(options: Any, report: Reporter) -> None:
-    """Move the alias to the image, or leave everything as it was."""
+    """Move the alias to the image, or leave everything as it was; in several regions, all of them or none."""
     from deploy.image import open_image
-    from deploy.registry.push import Stored, find_pushed, resolve
-    from deploy.release.canary import Canary
+    from deploy.release import canary as canaries
+
+    limits = (options.canary_errors, options.canary_invocations, options.metrics_lag, options.alarm)
+    canary = canaries.Canary(options.canary, options.canary_for, *limits) if options.canary else None
+    regions = options.region.split(",") if options.region else [None]
+
+    def each(places: list[_Place]) -> Iterator[_Place]:
+        for place in places:
+            options.region = place.region  # what an error suggests is for this one
+            if len(regions) > 1:
+                report.say(f"  in {place.region}")
+            yield place
+
+    with open_image(options.image, options.architecture) if options.image else nullcontext() as image:
+        places = [_place(region, image, options, report) for region in regions]
+        with ExitStack() as transactions:
+            for place in places:
+                transactions.enter_context(place.release)
+            transactions.enter_context(stoppable())
+            for place in each(places):
+                if canary:
+                    canary.require_quiet(place.account)
+                _prepare(place, options, report)
+            moved = [place for place in places if not place.release.is_live(place.uri)]
+            for place in each(moved):
+                place.release.require_free_alias(place.uri, canary)
+                place.release.update(place.uri)
+                place.release.publish()
+                if place.smoke:
+                    place.release.ask_version(place.smoke)
+            for place in each(moved if canary else []):
+                place.release.send_shares(cast("Canary", canary))
+            for place in each(moved):
+                place.release.move_alias()
+                place.release.check_alias(place.smoke)
+    documents = {place.region: place.release.document(place.uri, changed=place in moved) for place in places}
+    lines = [
+        f"alias {options.alias} of {options.function} is at version {place.release.version}, {place.uri}"
+        if place in moved
+        else "nothing to do: this image is live already"
+        for place in places
+    ]
+    report.result({"regions": documents} if len(places) > 1 else next(iter(documents.values())), *lines)
+
+
+@dataclass(eq=False)
+class _Place:
+    """A region that is deployed to. `uri` and `smoke` are known once it is prepared."""
+
+    region: str | None
+    account: Account
+    repository: Repository
+    found: Image | Stored
+    release: Release
+    uri: str = ""
+    smoke: Smoke | None = None
+
+
+def _place(region: str | None, image: Image | None, options: Any, report: Reporter) -> _Place:
+    """Find repository and image, and begin a release that has done nothing yet."""
+    from deploy.registry.push import resolve
     from deploy.release.transaction import Release, ReleaseTarget
 
+    options.region = region
     account = _account(options, report)
-    canary = None
-    if options.canary:
-        limits = (options.canary_errors, options.canary_invocations, options.metrics_lag, options.alarm)
-        canary = Canary(options.canary, options.canary_for, *limits)
-        canary.require_quiet(account)
-    with open_image(options.image, options.architecture) if options.image else nullcontext() as image:
-        repository = _repository(account, options)
-        found = image or resolve(repository, options.digest, options.architecture)
-        target = ReleaseTarget(
-            options.function,
-            options.alias,
-            found.architecture,
-            _settings(options),
-            options.role,
-            options.wait,
-            tags=dict(options.function_tag),
-            moves=options.architecture is not None,
-            from_live=options.settings_from == "live",
-            force=options.force,
-        )
-        with Release(account, report, target) as release, stoppable():
-            release.read()
-            release.require_place(repository.arn)
-            start = found.start.overridden(release.image_config)
-            smoke = _smoke(options, start)
-            if isinstance(found, Stored):
-                uri = found.uri
-            else:
-                there = find_pushed(found, repository, options.tag)
-                if not there:
-                    _require_acceptable(found, start, options, report, run=smoke is not None)
-                uri = (there or _pushed(found, repository, options, report)).uri
-            if release.is_live(uri):
-                report.result(release.document(uri, changed=False), "nothing to do: this image is live already")
-                return
-            release.require_free_alias(uri, canary)
-            release.update(uri)
-            release.publish()
-            if smoke:
-                release.ask_version(smoke)
-            if canary:
-                release.send_shares(canary)
-            release.move_alias()
-            release.check_alias(smoke)
-        report.result(
-            release.document(uri, changed=True),
-            f"alias {options.alias} of {options.function} is at version {release.version}, {uri}",
-        )
+    repository = _repository(account, options)
+    found = image or resolve(repository, options.digest, options.architecture)
+    target = ReleaseTarget(
+        options.function,
+        options.alias,
+        found.architecture,
+        _settings(options),
+        options.role,
+        options.wait,
+        tags=dict(options.function_tag),
+        moves=options.architecture is not None,
+        from_live=options.settings_from == "live",
+        force=options.force,
+    )
+    return _Place(region, account, repository, found, Release(account, report, target))
+
+
+def _prepare(place: _Place, options: Any, report: Reporter) -> None:
+    """Read the function and push the image, unless it is there."""
+    from deploy.registry.push import Stored, find_pushed
+
+    place.release.read()
+    place.release.require_place(place.repository.arn)
+    start = place.found.start.overridden(place.release.image_config)
+    place.smoke = _smoke(options, start)
+    if isinstance(place.found, Stored):
+        place.uri = place.found.uri
+        return
+    there = find_pushed(place.found, place.repository, options.tag)
+    if not there:
+        _require_acceptable(place.found, start, options, report, run=place.smoke is not None)
+    place.uri = (there or _pushed(place.found, place.repository, options, report)).uri
 
 
 def rollback(options: Any, report: Reporter) -> None:

@@ -48,7 +48,7 @@ def _parents() -> tuple[_Parser, _Parser]:
     common.add_argument("--journal", type=Path, metavar="FILE", help="append every step to this file, a JSON line each")
     aws = _Parser(add_help=False, parents=[common])
     aws.add_argument("--profile", help="a profile of the AWS configuration")
-    aws.add_argument("--region", help="the AWS region")
+    aws.add_argument("--region", help="the AWS region; deploy takes several, with commas")
     aws.add_argument("--endpoint-url", metavar="URL", help="another address of AWS, such as an emulator's")
     return common, aws
 

@@ -8,7 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from deploy.aws import SDK_ERRORS, Account, code_of, explained, was_repeated
 from deploy.console import Reporter
-from deploy.errors import ConflictError, DeployError, ReleaseUndoneError, StoppedError
+from deploy.errors import ConflictError, DeployError, NotRestoredError, ReleaseUndoneError, StoppedError
 from deploy.release import alias, smoke
 from deploy.release.alias import AliasState
 from deploy.release.function import FunctionState, conflict
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # Answers to a change of an alias that another caller has changed, made or deleted since it was read.
 _CHANGED_MEANWHILE: Final = {"PreconditionFailedException", "ResourceConflictException", "ResourceNotFoundException"}
+
+_SHOWN_AS_THEY_ARE: Final = (StoppedError, ConflictError, NotRestoredError)
 
 
 class AliasMove:
@@ -136,7 +138,7 @@ class AliasTransaction:
         elif self._undo_stack:
             cause = explained(error) if isinstance(error, SDK_ERRORS) else error
             self._undo_stack.put_back(cause)
-            if self._moved and isinstance(cause, DeployError) and not isinstance(cause, (StoppedError, ConflictError)):
+            if self._moved and isinstance(cause, DeployError) and not isinstance(cause, _SHOWN_AS_THEY_ARE):
                 where = f"alias {self._alias_move.name} {self._alias_move.place}"
                 raise ReleaseUndoneError(f"{cause.what}; {where}", then=cause.then) from error
 
