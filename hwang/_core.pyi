@@ -12,6 +12,12 @@ can_encode: bool
 
 class Bytes: ...
 
+class ServedBytes(Bytes):
+    def __init__(self, size: int, block_bytes: int, kept_blocks: int, stop: StopFlag) -> None: ...
+    def wanted(self) -> int | None: ...
+    def give(self, offset: int, data: bytes) -> None: ...
+    def close(self) -> None: ...
+
 class StopFlag:
     def set(self) -> None: ...
 
@@ -65,6 +71,7 @@ class Video:
         configurations: BytesFrom,
         parameter_sets: BytesFrom,
         byte_addressable: bool,
+        transport: tuple[int, int, int, int],
         threads: int,
     ) -> None: ...
     def decode(
@@ -123,6 +130,7 @@ class Scan(TypedDict):
     configurations: list[tuple[int, bytes]]
     parameter_sets: list[tuple[int, bytes]]
     byte_addressable: bool
+    transport: tuple[int, int, int, int]
     container: str
     clockless: bool
     time_base: tuple[int, int]

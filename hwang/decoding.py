@@ -20,7 +20,7 @@ from hwang.indexing import core_video
 from hwang.parameters import sequence_parameters
 from hwang.picture import AnyArrays, AnyLayout, PictureLayout, part_of
 from hwang.plan import REQUEST_COST_BYTES, Plan, Run, make_plan
-from hwang.ranges import ByteRange, coalesce
+from hwang.ranges import ByteRange
 from hwang.spool import Spool
 
 __all__ = ["Counters", "Decoding", "StopFlags"]
@@ -104,7 +104,7 @@ class Decoding:
 
     def expect(self, plan: Plan) -> AbstractContextManager[object]:
         """Let the source fetch the plan's bytes ahead of their use, until the end of the context."""
-        return self._spool.expect(plan.ranges if self.index.byte_addressable else ())
+        return self._spool.expect(plan.ranges if self.index.ranged else ())
 
     def decode(self, plan: Plan, layout: AnyLayout, out: AnyArrays, stop: _core.StopFlag) -> None:
         """Fill `out`, one picture for each of plan.rows. Raises CorruptFrameError."""
@@ -256,11 +256,11 @@ class Decoding:
         return bool(shown) and np.array_equal(np.concatenate(shown), plan.sample_of_position)
 
     def _bytes(self, ranges: tuple[ByteRange, ...]) -> _core.Bytes:
-        return self._spool.ranges(ranges) if self.index.byte_addressable else self._spool.whole()
+        return self._spool.ranges(ranges) if self.index.ranged else self._spool.whole()
 
     def _ranges(self, runs: Sequence[Run]) -> tuple[ByteRange, ...]:
         samples = np.unique(np.concatenate([run.samples for run in runs]))
-        return coalesce(self.index.sample_offset[samples], self.index.sample_size[samples], REQUEST_COST_BYTES)
+        return self.index.byte_ranges(samples, REQUEST_COST_BYTES)
 
 
 def _named(plan: Plan, samples: NDArray[np.uint32]) -> tuple[list[int], str]:

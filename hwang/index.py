@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from hwang import wire
 from hwang.errors import ClockError, CorruptMediaError, LimitExceededError
 from hwang.parameters import annexb_parameter_sets
+from hwang.ranges import ByteRange, coalesce
 from hwang.timeline import rows_on_display, times_of
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "MAX_REORDER",
     "MAX_SAMPLES",
     "NO_CROPPING",
+    "NO_TRANSPORT",
     "ONE_PICTURE_A_SAMPLE",
     "UNKNOWN_COLOR",
     "BytesFrom",
@@ -45,6 +47,11 @@ Cropping = tuple[int, int, int, int]
 """Pixels to cut off a decoded picture, left, top, right and bottom."""
 
 NO_CROPPING: Cropping = (0, 0, 0, 0)
+
+Transport = tuple[int, int, int, int]
+"""Bytes from one packet of MPEG-TS to the next, place of the first one modulo these, PID, end of the last sample."""
+
+NO_TRANSPORT: Transport = (0, 0, 0, 0)
 
 BytesFrom = tuple[tuple[int, bytes], ...]
 """Bytes and the first sample for which they hold, ascending."""
@@ -137,6 +144,7 @@ class VideoIndex:
     extradata: bytes = field(default=b"", repr=False)  # as in FFmpeg's codecpar
     rotation: int = 0  # degrees clockwise to turn the frames by for display: 0, 90, 180, 270
     byte_addressable: bool = True  # a sample is exactly the bytes [offset, offset + size) of the file
+    transport: Transport = NO_TRANSPORT  # if not: a sample lies in packets of MPEG-TS, up to the next one's offset
     separate_fields: bool = False  # the two fields of a frame are samples of their own; the second shows no row
     track_id: int = 0
     color: Color = UNKNOWN_COLOR  # according to the container; the coded video takes precedence
@@ -198,8 +206,17 @@ class VideoIndex:
             raise CorruptMediaError(f"index: impossible time base {self.time_base}")
         if not all(0 <= part < 1 << 32 for part in self.sample_aspect_ratio):
             raise CorruptMediaError(f"index: impossible sample aspect ratio {self.sample_aspect_ratio}")
+        self._validate_transport()
         if self.rotation not in (0, 90, 180, 270):
             raise CorruptMediaError(f"index: impossible rotation {self.rotation}")
+
+    def _validate_transport(self) -> None:
+        stride, phase, pid, end = self.transport if len(self.transport) == 4 else (-1, 0, 0, 0)
+        sound = stride in (0, 188, 192, 204) and 0 <= phase <= stride and 0 <= pid < 1 << 13 and 0 <= end < 1 << 62
+        if sound and stride:
+            sound = bool((np.diff(np.append(self.sample_offset, np.uint64(end)).astype(np.int64)) > 0).all())
+        if not sound:
+            raise CorruptMediaError(f"index: impossible packets of MPEG-TS {self.transport}")
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -209,6 +226,25 @@ class VideoIndex:
     def samples(self) -> int:
         """Number of samples, S."""
         return len(self.sample_offset)
+
+    @property
+    def ranged(self) -> bool:
+        """True if samples can be read by byte ranges; else the file is read from end to end for each request."""
+        return self.byte_addressable or bool(self.transport[0])
+
+    @property
+    def end(self) -> int:
+        """Place behind the last byte of a sample in the file, if samples can be read by byte ranges."""
+        ends = self.sample_offset.astype(np.int64) + self.sample_size
+        return max(self.transport[3], int(ends.max(initial=0)))
+
+    def byte_ranges(self, samples: NDArray[np.uint32], gap: int) -> tuple[ByteRange, ...]:
+        """Return few ranges of the file that hold these samples, ascending and disjoint, joined over gaps of `gap`."""
+        offsets = self.sample_offset[samples]
+        if not self.transport[0]:
+            return coalesce(offsets, self.sample_size[samples], gap)
+        ends = np.append(self.sample_offset[1:], np.uint64(self.transport[3]))[samples]
+        return coalesce(offsets, ends - offsets, gap)
 
     def timestamps(self) -> NDArray[np.float64]:
         """Return the seconds at which each row is displayed, float64 [N], on the timeline after edit lists.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,6 @@ from hwang.index import ONE_PICTURE_A_SAMPLE, VideoIndex, check_sample_count, pr
 from hwang.parameters import SequenceParameters, sequence_parameters
 from hwang.picture import check_picture_size
 from hwang.plan import REQUEST_COST_BYTES
-from hwang.ranges import coalesce
 from hwang.spool import Spool
 from hwang.timeline import credible_duration
 
@@ -90,8 +90,7 @@ def _times_contradict_order(
         return False
     samples = np.arange(min(index.samples, _LOOK_AT_SAMPLES), dtype=np.uint32)
     samples = samples[np.cumsum(index.sample_size[samples], dtype=np.int64) <= _LOOK_AT_BYTES]
-    ranges = coalesce(index.sample_offset[samples], index.sample_size[samples], REQUEST_COST_BYTES)
-    source = spool.ranges(ranges) if index.byte_addressable else spool.whole()
+    source = spool.ranges(index.byte_ranges(samples, REQUEST_COST_BYTES)) if index.ranged else spool.whole()
     return core_video(index, 1).reorders(source, samples, stop)
 
 
@@ -111,7 +110,7 @@ def _with_fields_paired(index: VideoIndex, spool: Spool, stop: _core.StopFlag) -
     """
     video = core_video(index, 1)
     samples = np.arange(index.samples, dtype=np.uint32)
-    first = coalesce(index.sample_offset[:2], index.sample_size[:2], REQUEST_COST_BYTES)
+    first = index.byte_ranges(samples[:2], REQUEST_COST_BYTES)
     if not video.second_fields(spool.ranges(first), samples[:2], stop).any():
         return index
     shown = video.second_fields(spool.whole(), samples, stop)[index.order] == 0
@@ -139,6 +138,7 @@ def core_video(index: VideoIndex, threads: int) -> _core.Video:
         index.configurations,
         index.parameter_sets,
         index.byte_addressable,
+        index.transport,
         threads,
     )
 
@@ -149,7 +149,8 @@ def scan_index(spool: Spool, track: int | None, max_pixels: int, stop: _core.Sto
         raise UnsupportedMediaError(
             "tracks can be chosen in MP4 and MOV only; in other containers the first one is used"
         )
-    found = _core.scan(spool.whole(), max_pixels, stop)
+    with spool.to_scan(stop) as source:
+        found = _core.scan(source, max_pixels, stop)
     check_sample_count(len(found["pts"]))
     pts, second_field = found["pts"], found["second_field"] != 0
     order = presentation_order(pts, (found["hidden"] == 0) & (found["sample_size"] > 0) & ~second_field)
@@ -186,7 +187,8 @@ def _order_is_doubtful(index: VideoIndex) -> bool:
 
 def _learnt(index: VideoIndex, spool: Spool, threads: int, stop: _core.StopFlag) -> VideoIndex:
     """Return the index with its rows in the order in which a decoder shows them: everything is decoded once."""
-    decoded = core_video(index, threads).presentation_order(spool.whole(), stop)
+    with spool.stream(stop) if index.ranged else nullcontext(spool.whole()) as source:
+        decoded = core_video(index, threads).presentation_order(source, stop)
     order = decoded[np.isin(decoded, index.order)]
     pts = _presented_at(index, order)
     duration = index.duration_ticks if index.clockless else _duration(index.duration_ticks, pts[order])

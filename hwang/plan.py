@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwang.index import MAX_SAMPLES, VideoIndex
-from hwang.ranges import ByteRange, coalesce
+from hwang.ranges import ByteRange
 from hwang.rows import Rows, Selection, rows_of
 
 __all__ = [
@@ -88,7 +88,7 @@ def make_plan(index: VideoIndex, rows: Rows | Selection, *, request_cost_bytes: 
     decoded = sum(len(run.samples) for run in runs)
     spanned = sum(int(run.samples[-1]) - int(run.samples[0]) + 1 for run in runs)
     samples = np.concatenate([run.samples for run in runs]) if runs else np.empty(0, np.uint32)
-    ranges = coalesce(index.sample_offset[samples], index.sample_size[samples], request_cost_bytes)
+    ranges = index.byte_ranges(samples, request_cost_bytes)
     return Plan(
         rows=positions,
         sample_of_position=sample_of_position,
@@ -218,4 +218,4 @@ def _run(index: VideoIndex, start: int, wanted: NDArray[np.uint32], gap: int) ->
     keep[0] = True
     keep[wanted - np.uint32(start)] = True
     samples = (np.flatnonzero(keep) + start).astype(np.uint32)
-    return Run(samples, wanted, coalesce(index.sample_offset[samples], index.sample_size[samples], gap))
+    return Run(samples, wanted, index.byte_ranges(samples, gap))

@@ -1,14 +1,15 @@
-"""Bytes of a video for the core."""
+"""Bytes of a video for the core: its own file, ranges, all in a temporary file, or all through a window of memory."""
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from threading import Thread
 
 from hwang import _core
-from hwang.errors import StorageFullError
+from hwang.errors import HwangError, StorageFullError
 from hwang.fork import Lock
 from hwang.ranges import FETCH_MEMORY_BYTES, ByteRange
 from hwang.sources import CountingSource, FileSource
@@ -18,11 +19,17 @@ __all__ = ["Spool"]
 _BLOCK_BYTES = 8 << 20
 _BLOCKS_AT_ONCE = 4  # a source may fetch them over several connections
 
+_WINDOW_BLOCK_BYTES, _WINDOW_PART_BYTES, _WINDOW_BLOCKS = 4 << 20, 1 << 20, 4
+"""Of a video that is read from end to end and not kept: a block is fetched in parts, at once if the source can."""
+
+_HEAD_BYTES = 1 << 10
+_SYNC_BYTE = 0x47
+
 
 class Spool:
     """Passes a source's bytes to the core: a file by its descriptor, other sources by the needed ranges.
 
-    Containers that have to be read from end to end are fetched once, into a temporary file.
+    Containers that have to be read from end to end more than once are fetched into a temporary file.
     """
 
     def __init__(self, source: CountingSource) -> None:
@@ -56,6 +63,48 @@ class Spool:
             if self._whole is None:
                 self._whole = self._file([(0, self._source.size)])
             return self._whole
+
+    def to_scan(self, stop: _core.StopFlag) -> AbstractContextManager[_core.Bytes]:
+        """Return all bytes for an index to be made: not kept if samples can be read by ranges afterwards."""
+        if self._whole is None and not isinstance(self._source.source, FileSource):
+            head = self._source.read_ranges([(0, min(_HEAD_BYTES, self._source.size))])[0]
+            if _has_ranged_samples(head):
+                return self.stream(stop)
+        return nullcontext(self.whole())
+
+    @contextmanager
+    def stream(self, stop: _core.StopFlag) -> Iterator[_core.Bytes]:
+        """Yield all bytes for one pass from beginning to end, through a window of memory unless they are there.
+
+        Raises the errors of the source.
+        """
+        if self._whole is not None or isinstance(self._source.source, FileSource):
+            yield self.whole()
+            return
+        served = _core.ServedBytes(self._source.size, _WINDOW_BLOCK_BYTES, _WINDOW_BLOCKS, stop)
+        failures: list[BaseException] = []
+        with self.expect([(0, self._source.size)]):
+            Thread(target=self._serve, args=(served, failures), name="hwang-serve", daemon=True).start()
+            try:
+                yield served
+            except HwangError:
+                if not failures:
+                    raise
+            finally:
+                served.close()
+        if failures:
+            raise failures[0]
+
+    def _serve(self, served: _core.ServedBytes, failures: list[BaseException]) -> None:
+        _core.may_be_left_behind()  # it waits in the core
+        try:
+            while (offset := served.wanted()) is not None:
+                end = min(offset + _WINDOW_BLOCK_BYTES, self._source.size)
+                parts = [(at, min(_WINDOW_PART_BYTES, end - at)) for at in range(offset, end, _WINDOW_PART_BYTES)]
+                served.give(offset, b"".join(self._source.read_ranges(parts)))
+        except BaseException as error:
+            failures.append(error)
+            served.close()
 
     def _file(self, ranges: list[ByteRange]) -> _core.Bytes:
         """Return the source's own file, or a sparse temporary one with these ranges, fetched a few blocks at a time.
@@ -91,6 +140,17 @@ class Spool:
     def close(self) -> None:
         """Release the bytes of whole()."""
         self._whole = None
+
+
+def _has_ranged_samples(head: bytes) -> bool:
+    """Return True for the first bytes of Matroska, and of MPEG-TS with packets of any size."""
+    if head.startswith(b"\x1aE\xdf\xa3"):
+        return True
+    starts = ((0, 188), (4, 192), (0, 204))
+    return any(
+        len(head) > start + 2 * stride and set(head[start : start + 2 * stride + 1 : stride]) == {_SYNC_BYTE}
+        for start, stride in starts
+    )
 
 
 def _reserve(descriptor: int, offset: int, length: int, wanted: int, free: int) -> None:

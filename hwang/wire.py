@@ -36,7 +36,7 @@ _STRINGS = {"container": 102, "codec": 103}
 _EXTRADATA = 105
 _DELTAS = {"pts": 110, "dts": 111, "order": 112, "row_pts": 113}  # packed zigzag differences
 _DISPOSABLE = 114  # packed differences of sample numbers
-_TUPLES = {"color": 115, "cropping": 120, "coded_size": 126, "sample_aspect_ratio": 127}  # packed
+_TUPLES = {"color": 115, "cropping": 120, "coded_size": 126, "sample_aspect_ratio": 127, "transport": 129}  # packed
 _CHANGES = {"configurations": (121, 122), "parameter_sets": (123, 124)}  # packed sample numbers, repeated bytes
 
 _BYTE_STEPS = np.array([1 << 7 * k for k in range(1, 10)], np.uint64)  # from each of these on, one more byte

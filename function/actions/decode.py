@@ -82,7 +82,7 @@ def _run(request: Decode, session: Session, video: OpenVideo, asked: str) -> dic
     run = _DecodeRun(request, session, video, asked)
     session.progress = run.progress
     check(run.estimate, function_memory())
-    if video.index.byte_addressable:
+    if video.index.ranged:
         video.source.expect(run.estimate.plan.ranges)
     return run.whole()
 

@@ -90,7 +90,7 @@ class DecodeEstimate:
     @property
     def fetched_bytes(self) -> int:
         """Bytes that the decode reads of the video; none of a container that has been fetched whole by now."""
-        return min(self.plan.bytes_to_read, self.source_bytes) if self.index.byte_addressable else 0
+        return min(self.plan.bytes_to_read, self.source_bytes) if self.index.ranged else 0
 
     @property
     def output_bytes(self) -> int | None:

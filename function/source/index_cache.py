@@ -65,8 +65,7 @@ class IndexCache:
         except (HwangError, ValueError, MemoryError):
             _LOG.warning("the index kept at %s cannot be used", self.uri)
             return None
-        ends = index.sample_offset.astype("int64") + index.sample_size
-        fits = index.complete and len(index) and (not index.byte_addressable or int(ends.max()) <= source_bytes)
+        fits = index.complete and len(index) and (not index.ranged or index.end <= source_bytes)
         return index if fits else None
 
     def put(self, client: S3Client, index: VideoIndex) -> None:

@@ -40,6 +40,7 @@ def show_info(arguments: Namespace) -> tuple[dict[str, Any], str]:
         "keyframes": int(index.sync.sum()),
         "gop_samples": gop,
         "byte_addressable": index.byte_addressable,
+        "ranged": index.ranged,
         "file_bytes": file_bytes(video),
         "read": read,
     }
@@ -56,7 +57,7 @@ def show_info(arguments: Namespace) -> tuple[dict[str, Any], str]:
         ("rate", "unknown; --fps sets that of a raw stream" if index.clockless else rate),
         ("rows", f"{counted(len(index), 'frame')} shown, of {counted(index.samples, 'sample')}"),
         ("keyframes", f"{facts['keyframes']:,}, {length.format(**gop)}" if gop else "none known: decoding starts at 0"),
-        ("access", "only the bytes needed" if index.byte_addressable else "read from end to end"),
+        ("access", "only the bytes needed" if index.ranged else "read from end to end"),
         (
             "to find out",
             f"{size(read['bytes'])} in {counted(read['requests'], 'request')}, {read['milliseconds']:g} ms",
@@ -114,11 +115,12 @@ def show_plan(arguments: Namespace) -> tuple[dict[str, Any], str]:
         "samples_decoded": plan.samples_decoded,
         "samples_skipped": plan.samples_skipped,
         "byte_addressable": index.byte_addressable,
+        "ranged": index.ranged,
         "bytes_to_read": plan.bytes_to_read,
         "ranges": plan.ranges,
         "runs": runs,
     }
     text = f"{aligned(lines, right=(0, 3, 4, 5, 6))}\n{plan}"
-    if not index.byte_addressable:
+    if not index.ranged:
         text += f"\nbut {index.container} is read from end to end: the whole file is read"
     return result, text

@@ -10,6 +10,14 @@
 
 namespace hwang {
 
+// Throws if the flag is set, or at a signal such as Ctrl-C.
+inline void check_now(const StopFlag& flag) {
+  if (flag.is_set()) throw Error(Kind::stopped, "stopped by the caller");
+  if (is_left_behind_able()) return;
+  const nanobind::gil_scoped_acquire acquired;
+  if (PyErr_CheckSignals()) throw nanobind::python_error();
+}
+
 // Ends work for Python when the flag is set, or at a signal such as Ctrl-C. Threads that may be left behind do not poll
 // for signals: their caller does.
 inline Cancellation cancellation(const StopFlag& flag) {

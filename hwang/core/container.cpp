@@ -66,6 +66,7 @@ struct Container::Reader {
   const ByteSource& source;
   Cancellation* const cancellation;
   std::uint64_t position = 0;
+  std::function<void(std::uint64_t)> ready;
   std::exception_ptr failure;
   AVIOContext* io = nullptr;
 
@@ -84,9 +85,10 @@ struct Container::Reader {
     avio_context_free(&io);
   }
 
-  // Runs `work` unless the request is cancelled. Keeps what is thrown, and returns `failed` then.
+  // Runs `work` unless the request is cancelled. Keeps what is thrown, and returns `failed` then and from then on.
   template <typename Work>
   int keeping_failure(int failed, Work work) noexcept {
+    if (failure) return failed;
     try {
       if (cancellation) cancellation->check();
       return work();
@@ -101,6 +103,7 @@ struct Container::Reader {
     return reader.keeping_failure(AVERROR(EIO), [&] {
       const std::size_t n = reader.source.read(reader.position, {into, static_cast<std::size_t>(size)});
       reader.position += n;
+      if (reader.ready) reader.ready(reader.position);
       return n ? static_cast<int>(n) : AVERROR_EOF;
     });
   }
@@ -145,6 +148,15 @@ Container::Container(const ByteSource& source, int flags, Cancellation* cancella
 }
 
 Container::~Container() = default;
+
+void Container::before_reading(std::function<void(std::uint64_t)> ready) {
+  ready(reader_->position);
+  reader_->ready = std::move(ready);
+}
+
+std::uint64_t Container::position() const {
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(avio_tell(reader_->io), 0));
+}
 
 void Container::rethrow() const { reader_->rethrow(); }
 

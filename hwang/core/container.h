@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -20,6 +22,11 @@ class Container {
 
   // Reads the next packet; returns false at the end. A damaged container ends where it becomes unreadable.
   bool next(AVPacket& packet);
+  // Calls `ready` with the end of what has been read, and of each stretch that is read from now on, before libavformat
+  // gets it. It may throw.
+  void before_reading(std::function<void(std::uint64_t end)> ready);
+  // Returns the place of the next byte that libavformat will look at.
+  std::uint64_t position() const;
   // Throws the error that occurred while libavformat was reading, if any.
   void rethrow() const;
   // libavformat's first name of the format: "mpegts", "matroska", …

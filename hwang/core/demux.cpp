@@ -7,15 +7,16 @@
 
 #include "intra.h"
 #include "sets_in_force.h"
-#include "vet.h"
 
 namespace hwang {
 
 Demuxer::Demuxer(const ByteSource& source, std::int64_t max_pixels, Cancellation* cancellation)
     : max_pixels_(max_pixels) {
-  vet(source, cancellation);
+  if (!source.vetted) vetting_ = std::make_unique<Vetting>(source, cancellation);
   container_ = std::make_unique<Container>(source, 0, cancellation);
+  if (vetting_) container_->before_reading([this](std::uint64_t end) { vetting_->reach(end); });
   AVFormatContext* context = container_->context();
+  context->skip_estimate_duration_from_pts = 1;  // from what is at the end; times of samples are known later
   for (unsigned i = 0; i < context->nb_streams; i++) {
     AVStream* candidate = context->streams[i];
     const bool video = candidate->codecpar->codec_type == AVMEDIA_TYPE_VIDEO &&
@@ -138,6 +139,14 @@ std::int64_t Demuxer::duration() const {
   return av_rescale_q(whole, AV_TIME_BASE_Q, stream_->time_base);
 }
 
+Transport Demuxer::transport() const {
+  if (container() != "mpegts") return {};
+  std::int64_t stride = 0;
+  check(av_opt_get_int(container_->context()->priv_data, "ts_packetsize", 0, &stride), Kind::unsupported,
+        "the size of the packets is not known");
+  return {.stride = static_cast<std::uint32_t>(stride), .pid = static_cast<std::uint32_t>(stream_->id)};
+}
+
 namespace {
 
 // Returns whether a sample of GIF has an image behind its header and extensions. Comments may follow the last one.
@@ -168,16 +177,34 @@ bool is_hidden(AVCodecID codec, const AVPacket& packet) {
   return false;
 }
 
-// Finds the sample's bytes in the file: in one piece, a little behind the position of its block.
+// Side data that no picture depends on.
+bool is_irrelevant(AVPacketSideDataType type) {
+  return type == AV_PKT_DATA_MPEGTS_STREAM_ID || type == AV_PKT_DATA_MATROSKA_BLOCKADDITIONAL ||
+         type == AV_PKT_DATA_DYNAMIC_HDR10_PLUS;
+}
+
+// Finds the samples' bytes in the file: each in one piece, a little behind the position of its block, or in MPEG-TS one
+// after the other in payloads.
 class Locator {
  public:
-  explicit Locator(const ByteSource& source) : source_(source) {}
+  Locator(const ByteSource& source, const Transport& transport)
+      : source_(source), transport_(transport), payloads_(source, transport) {}
 
+  // Returns the place of the sample's first byte.
   std::optional<std::uint64_t> locate(const AVPacket& packet) {
-    static constexpr std::size_t max_header = 64, first_bytes = 16;
-    if (packet.pos < 0 || packet.size == 0 || packet.side_data_elems) return std::nullopt;
-    const std::span<const std::uint8_t> sample(packet.data, static_cast<std::size_t>(packet.size));
+    if (packet.pos < 0 || packet.size == 0 || packet.flags & AV_PKT_FLAG_CORRUPT) return std::nullopt;
+    for (int i = 0; i < packet.side_data_elems; i++)
+      if (!is_irrelevant(packet.side_data[i].type)) return std::nullopt;
     const auto begin = static_cast<std::uint64_t>(packet.pos);
+    return transport_.stride ? in_payloads(begin, bytes_of(packet)) : in_one_piece(begin, bytes_of(packet));
+  }
+
+  // Returns how the samples located so far lie in MPEG-TS.
+  const Transport& transport() const { return transport_; }
+
+ private:
+  std::optional<std::uint64_t> in_one_piece(std::uint64_t begin, Bytes sample) {
+    static constexpr std::size_t max_header = 64, first_bytes = 16;
     there_.resize(max_header + sample.size());
     there_.resize(source_.read(begin, there_));
     const auto first = sample.first(std::min(first_bytes, sample.size()));
@@ -188,8 +215,31 @@ class Locator {
     }
   }
 
- private:
+  // `pes`: the place of a PES packet as libavformat states it, which takes what stands around packets for their front.
+  std::optional<std::uint64_t> in_payloads(std::uint64_t pes, Bytes sample) {
+    const std::uint64_t packet = pes + transport_.stride - packet_bytes;
+    if (transport_.end == 0) {
+      transport_.phase = static_cast<std::uint32_t>(packet % transport_.stride);
+      transport_.end = packet;
+      payloads_ = Payloads(source_, transport_);
+    }
+    payloads_.seek(transport_.end);
+    std::optional<std::uint64_t> found;
+    for (std::size_t done = 0; done < sample.size();) {
+      const auto piece = payloads_.next(source_.size);
+      if (!piece) return std::nullopt;
+      const std::size_t size = std::min(piece->bytes.size(), sample.size() - done);
+      if (!std::ranges::equal(piece->bytes.first(size), sample.subspan(done, size))) return std::nullopt;
+      if (!found) found = piece->offset;
+      done += size;
+      transport_.end = piece->offset + size;
+    }
+    return found;
+  }
+
   const ByteSource& source_;
+  Transport transport_;
+  Payloads payloads_;
   std::vector<std::uint8_t> there_;
 };
 
@@ -248,13 +298,14 @@ Scan scan(const ByteSource& source, std::int64_t max_pixels, Cancellation& cance
             .duration = demuxer.duration()};
   const AVCodecDescriptor* codec = avcodec_descriptor_get_by_name(scan.stream.codec.c_str());
   const auto packet = owned<PacketPtr>(av_packet_alloc());
-  Locator locator(source);
+  Locator locator(source, demuxer.transport());
+  bool located_all = true;
   FieldPairs fields(scan.stream);
   SetsHistory sets(scan.stream);
   const IntraCheck intra(scan.stream);
   while (demuxer.next(*packet)) {
-    const auto located = scan.byte_addressable ? locator.locate(*packet) : std::nullopt;
-    scan.byte_addressable = located.has_value();
+    const auto located = located_all ? locator.locate(*packet) : std::nullopt;
+    located_all = located.has_value();
     scan.offset.push_back(located.value_or(static_cast<std::uint64_t>(std::max<std::int64_t>(packet->pos, 0))));
     std::size_t header_size = 0;
     if (const auto* header = av_packet_get_side_data(packet.get(), AV_PKT_DATA_NEW_EXTRADATA, &header_size)) {
@@ -273,6 +324,8 @@ Scan scan(const ByteSource& source, std::int64_t max_pixels, Cancellation& cance
     av_packet_unref(packet.get());
   }
   scan.parameter_sets = sets.changes();
+  scan.byte_addressable = located_all && !locator.transport().stride;
+  if (located_all) scan.transport = locator.transport();
   if (scan.offset.empty())
     throw Error(Kind::corrupt, "there is no sample in the video stream of this " + scan.container + " file");
   return scan;

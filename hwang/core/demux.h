@@ -10,6 +10,8 @@
 #include "bytes.h"
 #include "container.h"
 #include "stop.h"
+#include "transport.h"
+#include "vet.h"
 
 namespace hwang {
 
@@ -47,7 +49,8 @@ struct BytesFrom {
 // A container that FFmpeg reads, and its first video stream (cover pictures apart), sample by sample in decode order.
 class Demuxer {
  public:
-  // Opening a container may decode a few pictures: none of more than `max_pixels`.
+  // HEVC parameter sets that are refused are found before libavcodec sees them, and thrown by any function. Opening a
+  // container may decode a few pictures: none of more than `max_pixels`.
   explicit Demuxer(const ByteSource& source, std::int64_t max_pixels = INT_MAX, Cancellation* cancellation = nullptr);
 
   // Reads the next sample of the stream; returns false at the end. A damaged container ends where it becomes
@@ -62,8 +65,10 @@ class Demuxer {
   bool clockless() const;                  // a raw stream: the container states no times
   AVRational sample_aspect_ratio() const;  // 0 if unknown
   std::int64_t duration() const;           // in ticks of time_base, 0 if unknown
+  Transport transport() const;             // of MPEG-TS, without what is known of samples
 
  private:
+  std::unique_ptr<Vetting> vetting_;  // none if the source is vetted
   std::unique_ptr<Container> container_;
   AVStream* stream_ = nullptr;
   const std::int64_t max_pixels_;
@@ -110,6 +115,7 @@ struct Scan {
   std::vector<BytesFrom> configurations;  // other headers, from the samples on that bring them
   std::vector<BytesFrom> parameter_sets;  // those in force, from each sample on at which they change
   bool byte_addressable = true;           // every sample lies in the file in one piece, at its offset
+  Transport transport;                    // every sample lies in payloads of MPEG-TS, from its offset on
 };
 
 // Reads a whole container without decoding a picture.

@@ -1,5 +1,6 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
@@ -13,6 +14,7 @@
 #include "page_pool.h"
 #include "picture_facts.h"
 #include "released.h"
+#include "served_bytes.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -69,6 +71,26 @@ PyBytes memory_bytes(const std::vector<std::pair<std::uint64_t, nb::bytes>>& pie
   return {std::make_shared<PythonBytes>(std::move(kept), std::move(views), size)};
 }
 
+// Served by a thread of Python: `wanted` waits for what is read, `give` brings it, `close` ends both.
+struct PyServedBytes : PyBytes {
+  std::shared_ptr<ServedBytes> served;
+
+  PyServedBytes(std::uint64_t size, std::size_t block_bytes, std::size_t kept_blocks, const StopFlag& stop)
+      : served(std::make_shared<ServedBytes>(size, std::max<std::size_t>(1, block_bytes), kept_blocks,
+                                             [&stop] { check_now(stop); })) {
+    source = served;
+  }
+
+  std::optional<std::uint64_t> wanted() const {
+    const Released released;
+    return served->wanted();
+  }
+
+  void give(std::uint64_t offset, const nb::bytes& bytes) const {
+    served->give(offset, {reinterpret_cast<const std::uint8_t*>(bytes.c_str()), bytes.size()});
+  }
+};
+
 std::vector<std::uint8_t> vector_of(const nb::bytes& bytes) {
   const auto* data = reinterpret_cast<const std::uint8_t*>(bytes.c_str());
   return {data, data + bytes.size()};
@@ -76,6 +98,7 @@ std::vector<std::uint8_t> vector_of(const nb::bytes& bytes) {
 
 using PyCropping = std::tuple<int, int, int, int>;
 using PySize = std::pair<int, int>;
+using PyTransport = std::tuple<std::uint32_t, std::uint32_t, std::uint32_t, std::uint64_t>;
 using PyBytesFrom = std::vector<std::pair<std::uint32_t, nb::bytes>>;
 
 std::vector<BytesFrom> bytes_from(const PyBytesFrom& changes) {
@@ -111,12 +134,12 @@ struct PyVideo {
           const PyCropping& cropping, const PySize& coded_size, int bits_per_coded_sample, int reorder, int field_order,
           const PyColor& color, Array<std::uint64_t> offset, Array<std::uint32_t> size, Array<std::int64_t> pts,
           Array<std::uint8_t> sync, const PyBytesFrom& configurations, const PyBytesFrom& parameter_sets,
-          bool byte_addressable, int threads)
+          bool byte_addressable, const PyTransport& transport, int threads)
       : offset(offset), size(size), pts(pts), sync(sync),
         video(stream_of(std::move(codec), codec_tag, extradata, width, height, cropping, coded_size,
                         bits_per_coded_sample, reorder, field_order, color),
               {view(offset), view(size), view(pts), view(sync), bytes_from(configurations), bytes_from(parameter_sets),
-               byte_addressable},
+               byte_addressable, std::make_from_tuple<Transport>(transport)},
               std::max(1, threads)) {
     const std::size_t n = offset.shape(0);
     if (size.shape(0) != n || pts.shape(0) != n || sync.shape(0) != n)
@@ -306,6 +329,8 @@ nb::dict scan_container(const PyBytes& bytes, std::int64_t max_pixels, const Sto
   found["coded_size"] = nb::make_tuple(scan.stream.coded_width, scan.stream.coded_height);
   found["parameter_sets"] = to_python(scan.parameter_sets);
   found["byte_addressable"] = scan.byte_addressable;
+  const Transport& transport = scan.transport;
+  found["transport"] = nb::make_tuple(transport.stride, transport.phase, transport.pid, transport.end);
   found["container"] = scan.container;
   found["clockless"] = scan.clockless;
   found["time_base"] = nb::make_tuple(scan.time_base.num, scan.time_base.den);
@@ -362,6 +387,12 @@ NB_MODULE(_core, m) {
   nb::class_<StopFlag>(m, "StopFlag").def(nb::init<>()).def("set", &StopFlag::set);
   nb::class_<PagePool>(m, "PagePool").def(nb::init<>()).def("take", &take_pages, "size"_a);
   nb::class_<PyBytes>(m, "Bytes");
+  nb::class_<PyServedBytes, PyBytes>(m, "ServedBytes")
+      .def(nb::init<std::uint64_t, std::size_t, std::size_t, const StopFlag&>(), "size"_a, "block_bytes"_a,
+           "kept_blocks"_a, "stop"_a, nb::keep_alive<1, 5>())
+      .def("wanted", &PyServedBytes::wanted)
+      .def("give", &PyServedBytes::give, "offset"_a, "data"_a)
+      .def("close", [](const PyServedBytes& self) { self.served->close(); });
   m.def("file_bytes", &file_bytes, "descriptor"_a, "size"_a);
   m.def("memory_bytes", &memory_bytes, "pieces"_a, "size"_a);
   nb::class_<PyRun>(m, "Run").def(nb::init<Array<std::uint32_t>, Array<std::uint32_t>, Array<std::int64_t>>(),
@@ -369,10 +400,10 @@ NB_MODULE(_core, m) {
   nb::class_<PyVideo>(m, "Video")
       .def(nb::init<std::string, std::uint32_t, nb::bytes, int, int, PyCropping, PySize, int, int, int, PyColor,
                     Array<std::uint64_t>, Array<std::uint32_t>, Array<std::int64_t>, Array<std::uint8_t>, PyBytesFrom,
-                    PyBytesFrom, bool, int>(),
+                    PyBytesFrom, bool, PyTransport, int>(),
            "codec"_a, "codec_tag"_a, "extradata"_a, "width"_a, "height"_a, "cropping"_a, "coded_size"_a,
            "bits_per_coded_sample"_a, "reorder"_a, "field_order"_a, "color"_a, "sample_offset"_a, "sample_size"_a,
-           "pts"_a, "sync"_a, "configurations"_a, "parameter_sets"_a, "byte_addressable"_a, "threads"_a)
+           "pts"_a, "sync"_a, "configurations"_a, "parameter_sets"_a, "byte_addressable"_a, "transport"_a, "threads"_a)
       .def("decode", &decode, "source"_a, "runs"_a, "layout"_a, "planes"_a, "skip_unreferenced"_a, "care"_a, "stop"_a)
       .def("presentation_order", &presentation_order, "source"_a, "stop"_a)
       .def("second_fields", &second_fields, "source"_a, "samples"_a, "stop"_a)

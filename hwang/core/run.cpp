@@ -30,11 +30,11 @@ void SampleReader::use(std::shared_ptr<const ByteSource> source) {
 }
 
 void SampleReader::rest() {
-  if (table_.byte_addressable) source_.reset();
+  if (table_.is_ranged()) source_.reset();
 }
 
 bool SampleReader::read(std::uint32_t sample, AVPacket& packet) {
-  const bool there = table_.byte_addressable ? read_range(sample, packet) : read_container(sample, packet);
+  const bool there = table_.is_ranged() ? read_range(sample, packet) : read_container(sample, packet);
   if (!there) return false;
   // libavcodec returns `opaque` with the picture; zero would mean that none was set.
   packet.opaque = reinterpret_cast<void*>(static_cast<std::uintptr_t>(sample) + 1);
@@ -62,9 +62,26 @@ bool SampleReader::read_range(std::uint32_t sample, AVPacket& packet) const {
   if (size > INT32_MAX - AV_INPUT_BUFFER_PADDING_SIZE || offset > source_->size || size > source_->size - offset)
     return false;
   check(av_new_packet(&packet, static_cast<int>(size)), Kind::limit, "no memory for a sample");
-  if (source_->read(offset, {packet.data, size}) == size) return true;
+  const std::span<std::uint8_t> into(packet.data, size);
+  if ((table_.transport.stride ? read_payloads(sample, into) : source_->read(offset, into)) == size) return true;
   av_packet_unref(&packet);
   return false;
+}
+
+std::size_t SampleReader::read_payloads(std::uint32_t sample, std::span<std::uint8_t> into) const {
+  const bool is_last = sample + 1 == table_.offset.size();
+  const std::uint64_t end = is_last ? table_.transport.end : table_.offset[sample + 1];
+  Payloads payloads(*source_, table_.transport);
+  payloads.seek(table_.offset[sample]);
+  std::size_t done = 0;
+  while (done < into.size()) {
+    const auto piece = payloads.next(end);
+    if (!piece) break;
+    const std::size_t size = std::min(piece->bytes.size(), into.size() - done);
+    std::copy_n(piece->bytes.begin(), size, into.begin() + static_cast<std::ptrdiff_t>(done));
+    done += size;
+  }
+  return done;
 }
 
 bool SampleReader::read_container(std::uint32_t sample, AVPacket& packet) {
@@ -135,7 +152,7 @@ void RunDecoder::start(const Run& run, const Feed& feed) {
   skip_unreferenced_ = feed.skip_unreferenced;
   // Worth it if samples can be left out, and can be read twice.
   if (codec_->codec_id == AV_CODEC_ID_AV1)
-    skip_unreferenced_ &= table_.byte_addressable && run.wanted.size() < run.samples.size();
+    skip_unreferenced_ &= table_.is_ranged() && run.wanted.size() < run.samples.size();
   fed_ = wanted_ = 0;
   packet_pending_ = draining_ = false;
   errors_in_a_row_ = 0;

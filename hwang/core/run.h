@@ -29,7 +29,11 @@ struct Table {
   std::span<const std::uint8_t> sync;
   std::vector<BytesFrom> configurations;  // beside the stream's header: other headers, from these samples on
   std::vector<BytesFrom> parameter_sets;  // in force from these samples on, if they are others than the header's
-  bool byte_addressable = true;           // else the container has to be read again to get a sample's bytes
+  bool byte_addressable = true;           // a sample is one piece of the file
+  Transport transport;                    // or it is cut to payloads of MPEG-TS
+
+  // Else the container has to be read again to get a sample's bytes.
+  bool is_ranged() const { return byte_addressable || transport.stride; }
 };
 
 // Sample numbers, ascending: decode order.
@@ -70,6 +74,7 @@ class SampleReader {
 
  private:
   bool read_range(std::uint32_t sample, AVPacket& packet) const;
+  std::size_t read_payloads(std::uint32_t sample, std::span<std::uint8_t> into) const;
   bool read_container(std::uint32_t sample, AVPacket& packet);
   void note_palette(const AVPacket& packet);
 

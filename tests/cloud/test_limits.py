@@ -24,6 +24,7 @@ from tests.cloud.function import Answer, Function
 from tests.cloud.postconditions import Postconditions
 from tests.cloud.stack import FaultStack, Limits
 from tests.decoder.hostile import LAVFI
+from tests.support.clips import linear_decode
 from tests.support.faults import rules
 from tests.support.faults.client import Faults
 
@@ -99,39 +100,63 @@ def test_too_little_memory_for_a_form_is_refused(fields: dict[str, Any], asked: 
     asked.refused(answer, LIMIT, "memory")
 
 
-def large_video(bad_media: BadMedia, seconds: float) -> bytes:
-    """Noise, which does not compress, in a container that is fetched whole: 7 MB a second."""
+def large_video(bad_media: BadMedia, seconds: float, suffix: str) -> bytes:
+    """Noise, which does not compress: 7 MB a second, all key frames."""
     noise = f"nullsrc=s=320x240:d={seconds}:r=25,geq=lum='random(1)*255':cb=128:cr=128"
-    return bad_media.encode("noise.mkv", *LAVFI, noise, "-c:v", "ffv1", "-pix_fmt", "yuv420p").read_bytes()
+    coding = ("-pix_fmt", "yuv420p", "-c:v", *(("mpeg2video", "-q:v", "1", "-g", "1") if suffix == "ts" else ("ffv1",)))
+    return bad_media.encode(f"noise.{suffix}", *LAVFI, noise, *coding).read_bytes()
 
 
 @pytest.mark.limits(tmp_mb=TMP_MB)
 def test_a_video_that_does_not_fit_into_tmp_is_named_before_it_is_fetched(
     asked: Asked, tmp_path: Path, faults: Faults
 ) -> None:
-    """R3"""
-    data = large_video(BadMedia(tmp_path, tmp_path), 10)
+    """R3: of a container that has to be fetched whole."""
+    data = large_video(BadMedia(tmp_path, tmp_path), 10, "avi")
     assert len(data) > TMP_MB * MIB
-    answer = asked.frames(asked.video(data, "noise.mkv"), [3])
+    answer = asked.frames(asked.video(data, "noise.avi"), [3])
     detail = answer.report["detail"]
     assert detail["wanted"] == len(data) > detail["free"]
-    assert sum(exchange.response_bytes for exchange in faults.log() if "noise.mkv" in exchange.path) < MIB
+    assert sum(exchange.response_bytes for exchange in faults.log() if "noise.avi" in exchange.path) < MIB
     asked.refused(answer, FULL, "ephemeral storage", "index")
+
+
+@pytest.mark.limits(tmp_mb=TMP_MB, environment={"HWANG_INDEX_CACHE": "s3://results/streamed/"})
+@pytest.mark.parametrize("suffix", ["mkv", "ts"])
+def test_what_is_indexed_without_being_stored_may_be_larger_than_tmp(
+    suffix: str, asked: Asked, tmp_path: Path, faults: Faults
+) -> None:
+    """R3: the video is read once, and with the kept index only the frame's bytes are."""
+    data = large_video(BadMedia(tmp_path, tmp_path), 12, suffix)
+    assert len(data) > TMP_MB * MIB
+    video = asked.video(data, f"noise.{suffix}")
+    expected = linear_decode(tmp_path / f"noise.{suffix}", (320, 240))
+    read = []
+    for row in (290, 7):
+        faults.clear()
+        answer = asked.frames(video, [row])
+        np.testing.assert_array_equal(frames_in(answer), expected[[row]])
+        read.append(sum(exchange.response_bytes for exchange in faults.log() if f"noise.{suffix}" in exchange.path))
+    assert len(data) <= read[0] < len(data) + 6 * MIB
+    assert read[1] < MIB
 
 
 @pytest.mark.limits(tmp_mb=TMP_MB)
 def test_with_a_full_tmp_what_needs_none_works(asked: Asked) -> None:
     """R3: full from the start, of what is none of the function's."""
     stack = asked.function.stack
-    video = asked.video(asked.clip("h264-matroska").read_bytes(), "video.mkv")
+    whole, streamed = "h264-flv", "h264-matroska"
+    flv = asked.video(asked.clip(whole).read_bytes(), "video.flv")
+    mkv = asked.video(asked.clip(streamed).read_bytes(), "video.mkv")
     assert "No space left" in stack.python("function", FILL)
     try:
-        mp4, mkv = asked.frames(SMALL_URI, [3]), asked.frames(video, [3])
+        answers = [asked.frames(video, [3]) for video in (SMALL_URI, mkv, flv)]
     finally:
         stack.python("function", EMPTY)
-    np.testing.assert_array_equal(frames_in(mp4), asked.truth()[[3]])
-    check_report(mkv, FULL)
-    asked.exact(asked.frames(video, [3]), asked.truth("h264-matroska")[[3]])
+    np.testing.assert_array_equal(frames_in(answers[0]), asked.truth()[[3]])
+    np.testing.assert_array_equal(frames_in(answers[1]), asked.truth(streamed)[[3]])
+    check_report(answers[2], FULL)
+    asked.exact(asked.frames(flv, [3]), asked.truth(whole)[[3]])
 
 
 @pytest.mark.limits(environment={"HOME": "/nowhere"})

@@ -11,6 +11,7 @@ import pytest
 import hwang
 from tests.decoder.conftest import MakeClip
 from tests.decoder.hostile import LAVFI, outcome_in_bounds, write
+from tests.decoder.test_streamed import Remote
 from tests.support.clips import encoder, linear_decode, run_ffmpeg
 from tests.support.parametersets import (
     ENDLESS_3D,
@@ -71,6 +72,8 @@ def refused(path: Path, why: str = r"3D extension.*unbounded") -> None:
     with pytest.raises(hwang.UnsupportedMediaError, match=why), hwang.Decoder(path) as decoder:
         decoder.frames(range(len(decoder)))
     assert time.perf_counter() - started < 2
+    with pytest.raises(hwang.UnsupportedMediaError, match=why), hwang.Decoder(Remote(path.read_bytes())) as decoder:
+        decoder.frames(range(len(decoder)))
 
 
 @pytest.mark.parametrize("container", ["hevc", "ts", "mkv", "mp4", "mov", "avi", "flv", "mpg"])

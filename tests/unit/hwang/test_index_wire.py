@@ -169,6 +169,17 @@ def test_damaged_index_never_raises_anything_but_our_errors(data: st.DataObject)
         VideoIndex.deserialize(bytes(good[: data.draw(st.integers(0, len(good)))])).serialize()
 
 
+def test_samples_in_packets_reach_to_the_next_one() -> None:
+    index = make_index(
+        [0, 2, 1], byte_addressable=False, transport=(192, 4, 256, 1700), sample_offset=[1000, 1200, 1500]
+    )
+    read = VideoIndex.deserialize(index.serialize())
+    assert (read.transport, read.ranged, read.end) == ((192, 4, 256, 1700), True, 1700)
+    assert read.byte_ranges(np.array([0, 2], np.uint32), 0) == ((1000, 200), (1500, 200))
+    assert read.byte_ranges(np.array([0, 1, 2], np.uint32), 0) == ((1000, 700),)
+    assert not make_index([0, 2, 1], byte_addressable=False).ranged
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -185,6 +196,12 @@ def test_damaged_index_never_raises_anything_but_our_errors(data: st.DataObject)
         {"color": (1, 1, 1, 3)},
         {"reorder": 17},
         {"bits_per_coded_sample": 1 << 16},
+        {"transport": (188, 0)},
+        {"transport": (187, 0, 256, 2000)},
+        {"transport": (188, 189, 256, 2000)},
+        {"transport": (188, 0, 8192, 2000)},
+        {"transport": (188, 0, 256, 1 << 62)},
+        {"transport": (188, 0, 256, 1020)},  # where the last sample begins
         {"sample_offset": np.array([1 << 63] * 3, np.uint64)},
         {"sync": [[True]] * 3},
     ],
