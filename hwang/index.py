@@ -22,6 +22,7 @@ __all__ = [
     "NO_CROPPING",
     "NO_TRANSPORT",
     "ONE_PICTURE_A_SAMPLE",
+    "SCANNED_AS_STREAM",
     "UNKNOWN_COLOR",
     "BytesFrom",
     "Color",
@@ -64,6 +65,9 @@ INTRA_ONLY = frozenset(
     ["mjpeg", "mjpegb", "png", "prores", "dnxhd", "dvvideo", "rawvideo", "huffyuv", "ffvhuff", "utvideo"]
 )
 """Codecs of which no picture depends on another."""
+
+SCANNED_AS_STREAM = frozenset(["matroska", "mpegts"])
+"""Containers that are read once for their index, without being stored; others but MP4 and MOV are stored for it."""
 
 _ARRAYS: dict[str, type[np.generic]] = {
     "sample_offset": np.uint64,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from function.actions.cost import OPEN_SECONDS, Rates, cores_at_work, predicted_seconds
+from function.actions.cost import BYTES_PER_SECOND, OPEN_SECONDS, Rates, cores_at_work, predicted_seconds
 from function.actions.limits import DecodeEstimate, function_memory
 from function.errors import BadRequest
 from function.frames.rows import Rows, frame_list, most_found, resolve_frames
@@ -30,6 +30,7 @@ from function.session import Session
 from function.source.index_cache import VARIABLE, IndexCache
 from function.source.video import OpenVideo
 from hwang.plan import make_plan
+from hwang.sources.prefetch import BLOCK_BYTES
 
 
 def probe(request: Probe, session: Session) -> dict[str, Any]:
@@ -49,17 +50,19 @@ def plan(request: Plan, session: Session) -> dict[str, Any]:
             passes, frames = 2, FrameList(count=most_found(request.frames, len(found.rows)))
             estimate = _estimate(request, video, found.rows[: frames.count])
         memory = function_memory()
+        in_whole = video.whole_reads * video.source.size
+        seconds = passes * predicted_seconds(whole, memory) + in_whole / BYTES_PER_SECOND
         sizes = [one.output_bytes for one in estimate.results]
         result = PlanResult(
             video=video.facts,
             frames=frames,
             cost=Cost(
-                requests=passes * len(whole.plan.ranges),
-                bytes=passes * whole.plan.bytes_to_read,
+                requests=passes * (len(whole.plan.ranges) if index.ranged else 0) + math.ceil(in_whole / BLOCK_BYTES),
+                bytes=passes * (whole.plan.bytes_to_read if index.ranged else 0) + in_whole,
                 runs=passes * len(whole.plan.runs),
                 samples=passes * whole.plan.samples_decoded,
                 memory_mb=estimate.memory_mb,
-                milliseconds=math.ceil(passes * predicted_seconds(whole, memory) * 1000),
+                milliseconds=math.ceil(seconds * 1000),
                 output_bytes=None if None in sizes else sum(size or 0 for size in sizes),
                 outputs=_costs(request, estimate, memory) if request.outputs else None,
             ),

@@ -15,7 +15,7 @@ from function.source.index_cache import IndexCache
 from function.source.reader import FileOfThisMachine, Source, open_source
 from hwang.decoder import Decoder
 from hwang.errors import HwangError, StoppedError
-from hwang.index import VideoIndex
+from hwang.index import SCANNED_AS_STREAM, VideoIndex
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class OpenVideo:
     source: Source | FileOfThisMachine
     decoder: Decoder
     index: VideoIndex
+    is_index_kept: bool = False
 
     @classmethod
     @contextmanager
@@ -40,7 +41,7 @@ class OpenVideo:
             with decoder, session.deadline.alarm(decoder.stop):
                 with session.clock.phase("open"):
                     found = decoder.video_index
-                yield cls(source, decoder, found)
+                yield cls(source, decoder, found, cache is not None)
                 if cache and not index:
                     with session.clock.phase("keep index"):
                         cache.put(session.client, decoder.video_index)  # with what was learnt since
@@ -54,6 +55,14 @@ class OpenVideo:
     def learnt(self) -> Self:
         """The same video with the index as the decoder has it now."""
         return replace(self, index=self.decoder.video_index)
+
+    @property
+    def whole_reads(self) -> int:
+        """Number of times that a decode reads the whole file: for an index not kept, and for samples without ranges."""
+        for_index = not self.is_index_kept and self.index.container != "mov"
+        for_rows = not self.index.ranged
+        is_stored = self.index.container not in SCANNED_AS_STREAM
+        return int(for_index or for_rows) if is_stored else for_index + for_rows
 
     @property
     def facts(self) -> VideoFacts:

@@ -14,6 +14,7 @@ from function.models.event import Plan, parse_event
 from function.models.form import Reduce, Size, Treatment
 from function.models.formats import FORMATS, Format
 from function.session import Session
+from function.source.index_cache import IndexCache
 from hwang.plan import make_plan
 from tests.support.fakes3 import FakeS3
 from tests.unit.function.fakedecoder import VIDEO, index_of, install
@@ -183,6 +184,37 @@ def test_a_plan_of_several_results_names_each_and_counts_the_decoding_once(monke
     decode = min(one["milliseconds"] - part["milliseconds"] for one, part in zip(alone, parts, strict=True))
     together = decode + sum(part["milliseconds"] for part in parts)
     assert whole["milliseconds"] == pytest.approx(together, abs=4)
+
+
+@pytest.mark.parametrize(
+    ("container", "facts", "cache", "times"),
+    [
+        ("mov", {}, "", 0),
+        ("matroska", {}, "", 1),
+        ("matroska", {}, "s3://indexes/", 0),
+        ("matroska", {"byte_addressable": False}, "", 2),  # a pass that stores nothing, and then the file
+        ("matroska", {"byte_addressable": False}, "s3://indexes/", 1),
+        ("mpegts", {"byte_addressable": False, "transport": (188, 0, 256, 1 << 40)}, "", 1),
+        ("mpeg", {"byte_addressable": False}, "", 1),
+        ("avi", {}, "s3://indexes/", 0),
+    ],
+)
+def test_a_plan_counts_what_is_read_from_end_to_end(
+    container: str, facts: dict[str, Any], cache: str, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HWANG_INDEX_CACHE", cache)
+    monkeypatch.setattr(IndexCache, "put", lambda *_: None)
+    event = {"action": "plan", "video": VIDEO, "frames": [6], "output": "s3://out/a.npy"}
+    costs = []
+    for name, changes in (("mov", {}), (container, facts)):
+        fake = install(monkeypatch, index_of(20, HD, container=name, **changes))
+        fake.source.size = 400_000_000
+        costs.append(plan_of(event)["cost"])
+    ranges = 0 if facts == {"byte_addressable": False} else costs[0]["bytes"]
+    if "transport" not in facts:
+        assert costs[1]["bytes"] == times * 400_000_000 + ranges
+    assert costs[1]["milliseconds"] - costs[0]["milliseconds"] == pytest.approx(times * 5000, abs=50)
+    assert costs[1]["requests"] - costs[0]["requests"] == times * 191 - (not ranges)
 
 
 def plan_of(event: dict[str, Any]) -> dict[str, Any]:
