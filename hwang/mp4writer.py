@@ -6,24 +6,23 @@ import fcntl
 import operator
 import os
 import random
-import struct
 import threading
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from typing import Protocol, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from hwang import _core
 from hwang.index import MAX_SAMPLES, UNKNOWN_COLOR, Color
-from hwang.isobmff.boxes import HEADER_BYTES, TopBox, box_at
-from hwang.isobmff.retime import MAX_FRAME_TICKS, retimed
 from hwang.picture import MAX_SIDE, PictureLayout, Planes
 
-__all__ = ["PRESETS", "FileWithDescriptor", "Mp4Writer", "can_encode"]
+__all__ = ["MAX_FRAME_TICKS", "PRESETS", "FileWithDescriptor", "Mp4Writer", "can_encode"]
+
+MAX_FRAME_TICKS = 1 << 27
+"""The most ticks that a frame may last, so that the sum of a few fits into the 32 bits of a composition offset."""
 
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo")
 """x264's names of speeds: the slower, the smaller the file."""
@@ -53,7 +52,7 @@ class Mp4Writer:
     frames: the most pictures that will be written; space for their index is reserved in front.
     fps: frames per second, a fraction; the rate is constant.
     durations, timescale: instead of fps, how long each picture is shown, in ticks of 1 / timescale seconds (whole
-        numbers from 1 to 2^27, `frames` of them). The file has to be open for reading as well ("w+b").
+        numbers from 1 to 2^27, `frames` of them).
     crf: quality, from 1 (best) to 51. preset: one of PRESETS.
     threads: number of cores to use; by default all that this process may run on.
     color: color of the pictures, stored in the file; they are not converted.
@@ -86,12 +85,9 @@ class Mp4Writer:
             raise ValueError(f"preset {preset!r} is not known; there are {', '.join(PRESETS)}")
         self._frames = _whole_number("frames", frames, 1, MAX_SAMPLES)
         self._layout = PictureLayout("yuv420p", *_even_size(width, height))
-        self._times: _Times | None = None
+        begins: list[int] = []
         if durations is not None:
-            times = _Times(durations, self._frames, timescale)
-            fps = times.mean_rate
-            if not times.is_constant:
-                self._times = times.with_file(file)
+            fps, begins = _times(durations, self._frames, timescale)
         self._written = 0
         self._lock = threading.Lock()
         self._stop = _core.StopFlag()
@@ -105,6 +101,8 @@ class Mp4Writer:
                 _whole_number("crf", crf, _BEST_CRF, _WORST_CRF),
                 preset,
                 _color(color),
+                timescale,
+                begins,
             )
 
     def write(self, pictures: Planes) -> None:
@@ -134,8 +132,6 @@ class Mp4Writer:
                 if not self._written:
                     raise ValueError("no picture was written: an MP4 has at least one")
                 self._encoder.finish(self._stop)
-                if self._times:
-                    self._times.write(self._written)
             self._encoder = None
 
     def stop(self) -> None:
@@ -173,47 +169,23 @@ class Mp4Writer:
         return Planes(*map(np.ascontiguousarray, planes))
 
 
-class _Times:
-    """The duration of each picture, and the file whose header shall state them."""
+def _times(durations: ArrayLike, frames: int, timescale: int) -> tuple[tuple[int, int], list[int]]:
+    """Return the mean rate, and when each picture begins and the last one ends, in ticks; nothing if the rate is exact.
 
-    def __init__(self, durations: ArrayLike, frames: int, timescale: int) -> None:
-        self._timescale = _whole_number("timescale", timescale, 1, (1 << 31) - 1)
-        ticks = np.asarray(durations)
-        if ticks.shape != (frames,) or ticks.dtype.kind not in "iu":
-            raise ValueError(f"durations must be {frames} whole numbers, not {ticks.dtype} of shape {ticks.shape}")
-        if not 1 <= int(ticks.min()) <= int(ticks.max()) <= MAX_FRAME_TICKS:
-            raise ValueError(f"durations must be from 1 to {MAX_FRAME_TICKS} ticks of 1/{timescale} s")
-        self._ticks: NDArray[np.int64] = ticks.astype(np.int64)
-        mean = Fraction(frames * self._timescale, int(self._ticks.sum()))
-        self.is_constant = int(self._ticks.min()) == int(self._ticks.max()) and _is_rate(mean)
-        if not self.is_constant:  # the encoder's measure of how much a frame may differ from the one before
-            mean = min(max(mean.limit_denominator(1001), Fraction(1, _MAX_SECONDS)), Fraction(_MAX_HZ))
-        self.mean_rate = mean.numerator, mean.denominator
-
-    def with_file(self, file: int | FileWithDescriptor) -> Self:
-        """The same with a descriptor of its own. Raises ValueError if the file cannot be read."""
-        descriptor = _descriptor(file)
-        if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDWR:
-            raise ValueError("file cannot be read, which durations need: open it with mode 'w+b'")
-        self._file = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 0)
-        self._close = weakref.finalize(self, os.close, self._file)
-        return self
-
-    def write(self, pictures: int) -> None:
-        """Put the durations of the first `pictures` into the header of the complete file. Raises OSError."""
-        moov = self._box(self._box(0).end)  # behind ftyp
-        room = self._box(moov.end)  # free space, kept for a longer header
-        data = memoryview(os.pread(self._file, moov.end - moov.body, moov.body))
-        content = retimed(data, self._ticks[:pictures], self._timescale)
-        left = room.end - moov.body - len(content)
-        header = struct.pack(">I4s", 8 + len(content), b"moov") + content + struct.pack(">I4s", left, b"free")
-        os.pwrite(self._file, header + bytes(left - 8), moov.offset)
-        self._close()
-
-    def _box(self, offset: int) -> TopBox:
-        box = box_at(offset, os.pread(self._file, HEADER_BYTES, offset), 0)
-        assert box, "the core has written whole boxes"
-        return box
+    Raises ValueError.
+    """
+    timescale = _whole_number("timescale", timescale, 1, (1 << 31) - 1)
+    ticks = np.asarray(durations)
+    if ticks.shape != (frames,) or ticks.dtype.kind not in "iu":
+        raise ValueError(f"durations must be {frames} whole numbers, not {ticks.dtype} of shape {ticks.shape}")
+    if not 1 <= int(ticks.min()) <= int(ticks.max()) <= MAX_FRAME_TICKS:
+        raise ValueError(f"durations must be from 1 to {MAX_FRAME_TICKS} ticks of 1/{timescale} s")
+    mean = Fraction(frames * timescale, int(ticks.sum(dtype=np.int64)))
+    if int(ticks.min()) == int(ticks.max()) and _is_rate(mean):
+        return (mean.numerator, mean.denominator), []
+    # the encoder's measure of how much a frame may differ from the one before
+    mean = min(max(mean.limit_denominator(1001), Fraction(1, _MAX_SECONDS)), Fraction(_MAX_HZ))
+    return (mean.numerator, mean.denominator), [0, *np.cumsum(ticks, dtype=np.int64).tolist()]
 
 
 @contextmanager

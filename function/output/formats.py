@@ -21,7 +21,6 @@ from function.output.decoded import DecodedFrames, encode
 from function.output.publish import Publication
 from function.output.shards import write_shards
 from hwang.index import UNKNOWN_COLOR, Color, VideoIndex
-from hwang.isobmff.retime import MAX_FRAME_TICKS
 from hwang.timeline import played_ticks
 
 _COPY_BYTES: Final = 1 << 20
@@ -79,7 +78,7 @@ def _write_contact_sheet(publication: Publication, frames: DecodedFrames) -> lis
 
 def _write_clip(publication: Publication, frames: DecodedFrames) -> list[Written]:
     """An MP4 of the frames one after another, H.264, at their own times or a rate; made in temporary storage."""
-    from hwang.mp4writer import Mp4Writer
+    from hwang.mp4writer import MAX_FRAME_TICKS, Mp4Writer
 
     request, index = frames.request, frames.pictures.decoder.video_index
     times: dict[str, Any] = {}

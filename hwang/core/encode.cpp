@@ -144,7 +144,8 @@ class Mp4Encoder::Output {
 
 Mp4Encoder::Mp4Encoder(int descriptor, const Mp4Settings& settings)
     : layout(settings.layout()), output_(std::make_unique<Output>(descriptor)), codec_(encoder_context(settings)),
-      frame_(picture_for(*codec_, settings.color)), packet_(owned<PacketPtr>(av_packet_alloc())) {
+      frame_(picture_for(*codec_, settings.color)), packet_(owned<PacketPtr>(av_packet_alloc())),
+      begins_(settings.begins) {
   AVFormatContext* format = nullptr;
   check(avformat_alloc_output_context2(&format, nullptr, "mp4", nullptr), Kind::unsupported,
         "there is no MP4 muxer in this build of FFmpeg: use one that has it");
@@ -156,9 +157,10 @@ Mp4Encoder::Mp4Encoder(int descriptor, const Mp4Settings& settings)
   if (!stream) throw std::bad_alloc();
   check(avcodec_parameters_from_context(stream->codecpar, codec_.get()), Kind::limit,
         "no memory for the codec's parameters");
-  stream->time_base = codec_->time_base;
+  stream->time_base = begins_.empty() ? codec_->time_base : AVRational{1, settings.timescale};
   stream->avg_frame_rate = settings.fps;
   Options options;
+  if (!begins_.empty()) options.set("video_track_timescale", std::to_string(settings.timescale));
   options.set("moov_size", std::to_string(moov_bytes + moov_bytes_a_picture * settings.pictures));
   output_->empty();
   const int begun = avformat_write_header(format, options.get());
@@ -192,6 +194,25 @@ void Mp4Encoder::finish(Cancellation& cancellation) {
   check(completed, Kind::unsupported, "the MP4 cannot be completed");
 }
 
+// Replaces the encoder's times, in pictures at a constant rate, by those of the file. A picture is decoded when the one
+// is shown that stands as many before as the encoder holds back; the first ones as much before the first is shown.
+void Mp4Encoder::set_times(AVPacket& packet) {
+  if (begins_.empty()) {
+    av_packet_rescale_ts(&packet, codec_->time_base, format_->streams[0]->time_base);
+    return;
+  }
+  held_back_ = std::max(held_back_, -packet.dts);
+  const auto last = static_cast<std::int64_t>(begins_.size()) - 1;  // the encoder may hold back more than there are
+  const auto at = [&](std::int64_t picture) {
+    return begins_[static_cast<std::size_t>(std::min(picture, last))] + std::max<std::int64_t>(picture - last, 0);
+  };
+  packet.duration = at(packet.pts + 1) - at(packet.pts);
+  packet.pts = at(packet.pts);
+  packet.dts = packet.dts < 0 ? at(packet.dts + held_back_) - at(held_back_) : at(packet.dts);
+  // The last one lasts until the end in decode order too.
+  if (++coded_ == pictures_) packet.duration = std::max<std::int64_t>(1, at(pictures_) - packet.dts - at(held_back_));
+}
+
 // Writes the packets that the encoder has finished.
 void Mp4Encoder::write_packets(Cancellation& cancellation) {
   for (;;) {
@@ -199,7 +220,7 @@ void Mp4Encoder::write_packets(Cancellation& cancellation) {
     const int answer = avcodec_receive_packet(codec_.get(), packet_.get());
     if (answer == AVERROR(EAGAIN) || answer == AVERROR_EOF) return;
     check(answer, Kind::unsupported, "x264 does not encode a picture");
-    av_packet_rescale_ts(packet_.get(), codec_->time_base, format_->streams[0]->time_base);
+    set_times(*packet_);
     const int written = av_write_frame(format_.get(), packet_.get());
     av_packet_unref(packet_.get());
     output_->rethrow();

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "av.h"
 #include "pixels.h"
@@ -20,6 +21,8 @@ struct Mp4Settings {
   int crf;                // 1 is the best quality, 51 the worst
   std::string preset;     // x264's name of a speed
   Color color;
+  int timescale;                     // ticks per second of `begins`
+  std::vector<std::int64_t> begins;  // when each picture is shown, and the end of the last; empty for a constant rate
 
   Layout layout() const { return {PixelFormat::yuv420p, width, height}; }
 };
@@ -51,13 +54,15 @@ class Mp4Encoder {
   class Output;
 
   void write_packets(Cancellation& cancellation);
+  void set_times(AVPacket& packet);
 
   std::unique_ptr<Output> output_;
   OutputPtr format_;
   CodecPtr codec_;
   FramePtr frame_;
   PacketPtr packet_;
-  std::int64_t pictures_ = 0;
+  std::vector<std::int64_t> begins_;
+  std::int64_t pictures_ = 0, coded_ = 0, held_back_ = 0;
 };
 
 }  // namespace hwang
