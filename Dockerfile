@@ -290,18 +290,6 @@ RUN --mount=type=bind,source=build_stages/online.sh,target=online.sh \
 RUN --network=none --mount=type=bind,source=build_stages/hwang/sanitized.sh,target=hwang/sanitized.sh \
     hwang/sanitized.sh
 
-# The decoder with the compiler of Lambda's own base, whatever the base is. It never ships.
-FROM hwang AS gcc11
-WORKDIR /build_stages
-RUN --mount=type=bind,source=build_stages/online.sh,target=online.sh \
-    --mount=type=bind,source=build_stages/system_packages.py,target=system_packages.py \
-    --mount=type=bind,source=build_stages/hwang/packages.toml,target=packages.toml \
-    --mount=type=bind,source=build_stages/hwang/gcc11.sh,target=hwang/gcc11.sh \
-    --mount=type=secret,id=ca,target=/run/ca.crt \
-    hwang/gcc11.sh offer && ./online.sh python3 system_packages.py gcc11
-RUN --network=none --mount=type=bind,source=build_stages/hwang/gcc11.sh,target=hwang/gcc11.sh \
-    hwang/gcc11.sh build
-
 # The same tree with that decoder, which is given damaged videos without end.
 FROM test AS fuzz
 COPY --link --from=sanitized /sanitized/lib /opt/sanitizers

@@ -96,7 +96,6 @@ test: lint images venv ## everything but test-long, of the images as built (20 m
 	@$(call suite,map,0)
 
 test-long: images venv ## what is slow and rarely broken: sanitizers, add-ons, reproducibility, kills, a tenth of soak
-	@local/image.sh gcc11 hwang-lambda:gcc11
 	@local/image.sh fuzz hwang-lambda:fuzz
 	@local/fuzz.sh --iterations 2000 --seed 1
 	@$(call suite,image,0,-long) -m long
