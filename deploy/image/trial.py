@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import posixpath
 import re
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,12 +83,12 @@ def _running(image: EngineImage, start: ContainerConfig) -> Iterator[tuple[str, 
     options = [*_LIMITS, "--entrypoint", command[0], "--workdir", start.working_dir or "/", "--label", "ecr-push=check"]
     for name, value in _VARIABLES.items():
         options += ["--env", f"{name}={value}"]
-    made = image.engine.run("create", *options, image.config_digest, *command[1:])
-    if made.returncode:
-        yield "", Finding("note", "run", f"not tried: {made.stderr.strip()[-300:]}")
-        return
-    container = made.stdout.split()[-1]
+    container = f"ecr-push-{secrets.token_hex(8)}"  # a name, so that it goes even if the answer to `create` is lost
     try:
+        made = image.engine.run("create", "--name", container, *options, image.config_digest, *command[1:])
+        if made.returncode:
+            yield container, Finding("note", "run", f"not tried: {made.stderr.strip()[-300:]}")
+            return
         started = image.engine.run("start", container)
         yield container, _not_started(command[0], " ".join(started.stderr.split())) if started.returncode else None
     finally:

@@ -44,11 +44,6 @@ class StoredImage:
     status: str
     media_type: str
 
-    @property
-    def is_there(self) -> bool:
-        """True if it can be pulled: an archived one must be restored first."""
-        return self.status == "ACTIVE"
-
 
 @dataclass(frozen=True)
 class Repository:

@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -226,10 +227,23 @@ def test_an_image_for_another_machine_is_not_tried(engine: str, tmp_path: Path, 
     assert (code, found["run"]) == (0, [("note", "not tried: it is for arm64, the engine for amd64")])
 
 
-@pytest.mark.alone  # others check images at the same time
-def test_a_trial_leaves_no_container_behind(engine: str, image: str) -> None:
-    run(f"engine:{image}")
-    assert not docker(engine, "ps", "--all", "--quiet", "--filter", "label=ecr-push=check")
+@pytest.mark.parametrize("stop", [None, signal.SIGINT, signal.SIGTERM], ids=["ended", "Ctrl-C", "SIGTERM"])
+def test_a_trial_leaves_no_container_behind(
+    engine: str, derived: Callable[..., str], stop: signal.Signals | None
+) -> None:
+    name = derived(f"LABEL of={stop}")
+
+    def containers() -> str:
+        return docker(engine, "ps", "--all", "--quiet", "--filter", f"ancestor={name}")
+
+    command = [sys.executable, "ecr_push.py", "check", name, "--run"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None and not containers():
+            time.sleep(0.05)
+        if stop:
+            process.send_signal(stop)
+        assert process.wait(timeout=60) == (130 if stop else 0)
+    assert not containers()
 
 
 # What is not there.
