@@ -119,6 +119,8 @@ def deploy(options: Any, report: Reporter) -> None:
                 _prepare(place, options, report)
             moved = [place for place in places if not place.release.is_live(place.uri)]
             for place in each(moved):
+                _pass_gates(place, options, report)
+            for place in each(moved):
                 place.release.require_free_alias(place.uri, canary)
                 place.release.update(place.uri)
                 place.release.publish()
@@ -137,6 +139,21 @@ def deploy(options: Any, report: Reporter) -> None:
         for place in places
     ]
     report.result({"regions": documents} if len(places) > 1 else next(iter(documents.values())), *lines)
+
+
+def _pass_gates(place: _Place, options: Any, report: Reporter) -> None:
+    """Require what --max-severity and --require-signature want of the image in ECR."""
+    from deploy.release import gates
+
+    digest = place.uri.partition("@")[2]
+    if options.dry_run and place.repository.manifest(digest or "-") is None:
+        return
+    if options.max_severity:
+        with report.step("Look at the scan's findings") as note:
+            note(gates.require_scanned(place.repository, digest, options.max_severity, options.wait))
+    if options.require_signature:
+        with report.step("Look for signatures") as note:
+            note(gates.require_signed(place.repository, place.uri, options.cosign))
 
 
 @dataclass(eq=False)

@@ -143,6 +143,13 @@ def parser() -> _Parser:
         help="settings that are not given are those of $LATEST (the default) or of the live version",
     )
     deploy.add_argument("--force", action="store_true", help="publish another version, even if nothing differs")
+    deploy.add_argument(
+        "--max-severity",
+        choices=("none", "informational", "low", "medium", "high", "critical"),
+        help="the worst that ECR's scan of the image may find",
+    )
+    deploy.add_argument("--require-signature", action="store_true", help="deploy only what is signed")
+    deploy.add_argument("--cosign", metavar="WORDS", help="options of `cosign verify`, such as '--key cosign.pub'")
     _smoke_options(deploy)
     deploy.add_argument(
         "--canary", type=arguments.shares, metavar="SHARES", help="first give it these, such as 10%% or 5%%,25%%,50%%"

@@ -39,7 +39,8 @@ _PULL: Final = "BatchGetImage GetDownloadUrlForLayer"
 _SERVICES: Final = {
     name: service
     for service, names in {
-        "ecr": "BatchDeleteImage BatchGetImage CreateRepository DescribeImages DescribeRepositories ListImages "
+        "ecr": "BatchDeleteImage BatchGetImage CreateRepository DescribeImages DescribeImageScanFindings "
+        "DescribeRepositories ListImageReferrers ListImages "
         "GetAuthorizationToken GetLifecyclePolicy GetRepositoryPolicy PutLifecyclePolicy SetRepositoryPolicy",
         "logs": "FilterLogEvents",
         "cloudwatch": "DescribeAlarms GetMetricData",
@@ -98,9 +99,10 @@ class Scope:
         names += "ListTags ListVersionsByFunction PublishVersion TagResource UntagResource UpdateAlias "
         names += "UpdateFunctionCode UpdateFunctionConfiguration"
         actions = actions_of("lambda", names)
+        images = f"DescribeImageScanFindings DescribeImages DescribeRepositories ListImageReferrers {_PULL}"
         statements = [
             _LOG_IN,
-            allow("Image", actions_of("ecr", f"DescribeImages DescribeRepositories {_PULL}"), self._repository_arn),
+            allow("Image", actions_of("ecr", images), self._repository_arn),
             allow("Function", actions, self._function_arns),
             allow("Canary", actions_of("cloudwatch", "DescribeAlarms GetMetricData"), "*"),
         ]

@@ -119,6 +119,14 @@ def without_version_1(aws: StrictAws) -> None:
     aws.do("DeleteFunction", FunctionName="frames", Qualifier="1")
 
 
+def with_a_scan(aws: StrictAws) -> None:
+    """Nothing was found in the image, and it is signed."""
+    function(aws)
+    repository = aws.ecr_state.repositories["app"]
+    repository.scans[digest(aws)] = {"imageScanStatus": {"status": "COMPLETE"}, "imageScanFindings": {}}
+    aws.put_image(tag=f"{digest(aws).replace(':', '-')}.sig")
+
+
 def with_an_alarm(aws: StrictAws) -> None:
     function(aws)
     aws.do("SetAlarmState", AlarmName="errors", StateValue="OK", StateReason="few")
@@ -161,6 +169,10 @@ SCENARIOS: Final[dict[str, dict[str, Scenario]]] = {
         ),
         "canary": Scenario(
             with_an_alarm, lambda aws, _: (*DEPLOY, "--digest", digest(aws), *CANARY, "--alarm", "errors")
+        ),
+        "gates": Scenario(
+            with_a_scan,
+            lambda aws, _: (*DEPLOY, "--digest", digest(aws), "--max-severity", "low", "--require-signature"),
         ),
         "rollback": Scenario(function, lambda *_: ("rollback", "--function", "frames")),
         "no way back": Scenario(
@@ -212,9 +224,11 @@ MISSED: Final[dict[str, dict[str, str]]] = {
         "cloudwatch:DescribeAlarms": "canary",
         "cloudwatch:GetMetricData": "canary",
         "ecr:BatchGetImage": "digest",
+        "ecr:DescribeImageScanFindings": "gates",
         "ecr:DescribeImages": "rollback",
         "ecr:DescribeRepositories": "digest",
         "ecr:GetAuthorizationToken": "digest",
+        "ecr:ListImageReferrers": "gates",
         "ecr:GetDownloadUrlForLayer": "digest",
         "iam:PassRole": "create",
         "lambda:CreateAlias": "create",

@@ -53,6 +53,29 @@ class Images:
             images.append(_image(repository, image, wanted.get("imageTag")))
         return {"images": images, "failures": failures}
 
+    def describe_image_scan_findings(self, asked: Mapping[str, Any], caller: Identity) -> dict[str, Any]:  # noqa: ARG002
+        """Answers from `repository.scans`, by digest."""
+        repository, digest = self._depot.repository(asked), asked["imageId"]["imageDigest"]
+        if digest not in repository.scans:
+            raise AwsError("ScanNotFoundException", "Image scan does not exist for the image")
+        return {"repositoryName": repository.name, "imageId": asked["imageId"], **repository.scans[digest]}
+
+    def list_image_referrers(self, asked: Mapping[str, Any], caller: Identity) -> dict[str, Any]:  # noqa: ARG002
+        repository, subject = self._depot.repository(asked), asked["subjectId"]["imageDigest"]
+        found = repository.referrers(subject)
+        return {
+            "referrers": [
+                {
+                    "digest": image.digest,
+                    "mediaType": image.media_type,
+                    "artifactType": image.artifact_type,
+                    "size": len(image.data),
+                    "artifactStatus": _status(image),
+                }
+                for image in found
+            ]
+        }
+
     def put_image(self, asked: Mapping[str, Any], caller: Identity) -> dict[str, Any]:  # noqa: ARG002
         repository = self._depot.repository(asked)
         data = asked["imageManifest"].encode()
