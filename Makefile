@@ -125,7 +125,7 @@ measure: announce engine venv ## measure the numbers of docs/numbers.md, and wri
 	@local/image.sh s3 hwang-lambda:s3
 	@$(PYTHON) -m local.measure $(PARTS)
 
-pictures: announce engine venv ## draw the pictures of docs/pictures again: a contact sheet, the report of a job
+pictures: announce engine venv ## draw docs/pictures again: a contact sheet, the report of a job, the terminal of a deploy
 	@local/image.sh cloud hwang-lambda:cloud
 	@local/image.sh function $(IMAGE)
 	@BASE=standin local/image.sh browser hwang-lambda:browser
