@@ -67,7 +67,7 @@ class DryRun:
         return function
 
     def _CreateFunction(self, asked: dict[str, Any]) -> Any:  # noqa: N802 - named like the operation
-        configuration = {name: value for name, value in asked.items() if name not in {"Code", "Publish"}}
+        configuration = _answered({name: value for name, value in asked.items() if name not in {"Code", "Publish"}})
         configuration |= {"FunctionArn": f"function:{asked['FunctionName']}", "Version": "$LATEST", "State": "Active"}
         code = {"ImageUri": asked["Code"]["ImageUri"], "ResolvedImageUri": asked["Code"]["ImageUri"]}
         self._functions[asked["FunctionName"], "$LATEST"] = {"Configuration": configuration, "Code": code}
@@ -77,11 +77,12 @@ class DryRun:
     def _UpdateFunctionCode(self, asked: dict[str, Any]) -> Any:  # noqa: N802
         function = self._changed(asked["FunctionName"])
         function["Code"] |= {"ImageUri": asked["ImageUri"], "ResolvedImageUri": asked["ImageUri"]}
+        function["Configuration"] |= {name: asked[name] for name in ("Architectures",) if name in asked}
         return function["Configuration"]
 
     def _UpdateFunctionConfiguration(self, asked: dict[str, Any]) -> Any:  # noqa: N802
         configuration = self._changed(asked["FunctionName"])["Configuration"]
-        configuration |= {name: value for name, value in asked.items() if name != "RevisionId"}
+        configuration |= _answered({name: value for name, value in asked.items() if name != "RevisionId"})
         return configuration
 
     def _PublishVersion(self, asked: dict[str, Any]) -> Any:  # noqa: N802
@@ -122,3 +123,9 @@ class DryRun:
         uri = f"{account}.dkr.ecr.{region}.{suffix}/{name}"
         arn = f"arn:{partition}:ecr:{region}:{account}:repository/{name}"
         return {"repository": asked | {"repositoryUri": uri, "repositoryArn": arn}}
+
+
+def _answered(asked: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters of a function's configuration as answers have them."""
+    image = asked.pop("ImageConfig", None)
+    return asked if image is None else {**asked, "ImageConfigResponse": {"ImageConfig": image}}

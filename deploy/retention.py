@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ecr.type_defs import ImageFailureTypeDef
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_OF_IMAGE: Final = re.compile(r"sha256-([0-9a-f]{64})\.\w+")  # cosign's tags
 _MODIFIED: Final = "%Y-%m-%dT%H:%M:%S.%f%z"
 
 
@@ -84,10 +85,11 @@ class Keeping:
 class Relations:
     """Ownership of images: an index owns its children, an image the artifacts about it, such as signatures.
 
-    `documents`: the manifests and indexes by their digests.
+    `documents`: the manifests and indexes by their digests. `tags`: digests by tag, which name the image in older
+    signatures.
     """
 
-    def __init__(self, documents: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(self, documents: Mapping[str, Mapping[str, Any]], tags: Mapping[str, str]) -> None:
         self._owners: defaultdict[str, set[str]] = defaultdict(set)
         self._parts: defaultdict[str, set[str]] = defaultdict(set)
         for digest, document in documents.items():
@@ -96,6 +98,9 @@ class Relations:
             subject = (document.get("subject") or {}).get("digest")
             if subject and subject in documents:
                 self._add(subject, digest)
+        for tag, digest in tags.items():
+            if found := _OF_IMAGE.fullmatch(tag):
+                self._add(f"sha256:{found[1]}", digest)
 
     def _add(self, owner: str, part: str) -> None:
         self._owners[part].add(owner)
@@ -126,7 +131,8 @@ def plan(account: Account, repository: Repository, keeping: Keeping) -> Plan:
     The images are listed before the functions are: one that is pushed and deployed meanwhile is not in the list.
     """
     images = sorted(repository.images(), key=lambda image: image.pushed, reverse=True)
-    relations = Relations(_documents(repository, [image.digest for image in images]))
+    tags = {tag: image.digest for image in images for tag in image.tags}
+    relations = Relations(_documents(repository, [image.digest for image in images]), tags)
     newest = [image.digest for image in images if relations.stands_alone(image.digest)][: keeping.newest]
     uses = list(_uses(account, {image.digest for image in images}))
     versions = tuple(sorted(_unneeded_versions(account, uses, keeping), key=lambda use: use.order))

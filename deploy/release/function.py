@@ -30,7 +30,7 @@ SETTINGS: Final[dict[str, Any]] = {
     "ImageConfig": {},
     "KMSKeyArn": "",
     "Role": "",
-    "VpcConfig": {"SubnetIds": [], "SecurityGroupIds": []},
+    "VpcConfig": {"SubnetIds": [], "SecurityGroupIds": [], "Ipv6AllowedForDualStack": False},
     "DeadLetterConfig": {"TargetArn": ""},
     "TracingConfig": {"Mode": "PassThrough"},
     "FileSystemConfigs": [],

@@ -12,7 +12,7 @@ from deploy.policy import action_of
 from tests.deploy.images import good, layout_of, write_directory
 from tests.deploy.scenario import AT_ONCE
 from tests.deploy.trial import Trial
-from tests.support.aws import StrictAws
+from tests.support.aws import StrictAws, samples
 from tests.support.aws.calls import Call
 from tests.support.aws.strict import ROLE
 
@@ -100,9 +100,22 @@ def test_a_deploy_with_settings_and_a_canary(aws: StrictAws, trial: Trial, diges
     assert "secret" not in trial.succeeds(*DEPLOY, "--digest", digest, "--env", "TOKEN=secret2", "--dry-run").out
 
 
+def test_a_deploy_that_sets_everything(aws: StrictAws, trial: Trial, digest: str) -> None:
+    more = ("--command", "app.other", "--workdir", "/srv", "--function-tag", "a=b", "--settings-from", "live")
+    assert compare(aws, trial, *DEPLOY, "--digest", digest, *more, "--no-smoke", new="2") == [
+        "UpdateFunctionCode",
+        "UpdateFunctionConfiguration",
+        "TagResource",
+        "PublishVersion",
+        "UpdateAlias",
+    ]
+    arm = aws.put_image(samples.make("arm64")).digest
+    compare(aws, trial, *DEPLOY, "--digest", arm, "--architecture", "arm64", "--command", "", "--no-smoke", new="3")
+
+
 def test_a_deploy_that_makes_the_function(aws: StrictAws, trial: Trial) -> None:
     digest = aws.put_image().digest
-    made = ("--create", "--role", ROLE, "--memory", "2048", "--no-smoke")
+    made = ("--create", "--role", ROLE, "--memory", "2048", "--no-smoke", "--command", "app.other")
     assert compare(aws, trial, *DEPLOY, "--digest", digest, *made, new="1") == [
         "CreateFunction",
         "PublishVersion",

@@ -80,6 +80,15 @@ def test_an_index_stays_with_the_child_that_is_in_use_and_all_of_it(aws: StrictA
     assert f"belongs to {whole.digest[7:19]}" in shown
 
 
+def test_a_signature_that_its_tag_ties_to_an_image_stays_as_long_as_that(aws: StrictAws, trial: Trial) -> None:
+    image, other = put(aws, 9), put(aws, 9)
+    signed = put(aws, 9, tag=f"sha256-{image.digest[7:]}.sig")
+    put(aws, 9, tag=f"sha256-{other.digest[7:]}.sig")
+    aws.make_function("frames", image)
+    trial.succeeds(*PRUNE, "--keep", "0", "--yes")
+    assert left(aws) == digests(image, signed)
+
+
 def test_a_child_that_two_indexes_share_does_not_keep_what_else_is_in_the_older(aws: StrictAws, trial: Trial) -> None:
     shared, old, new = put(aws, 9), put(aws, 9, samples.make("arm64")), put(aws, 5, samples.make("arm64"))
     put(aws, 9, samples.index(shared, old), "v1")
