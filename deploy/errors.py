@@ -41,7 +41,9 @@ class DeployError(Exception):
 
 def innermost(error: BaseException) -> BaseException:
     """Return the operating system's or TLS's error, below the layers of libraries that repeat it."""
-    while inner := error.__cause__ or error.__context__:
+    seen = {id(error)}
+    while (inner := error.__cause__ or error.__context__) and id(inner) not in seen:  # a chain may be a circle
+        seen.add(id(inner))
         error = inner
     return error
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, NoReturn, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -56,7 +56,7 @@ class AliasMove:
         except (ClientError, BotoCoreError) as error:
             if not was_repeated(error):
                 self._unanswered = None
-                raise self._refusal(error) from error
+                self._refuse(error)
             self._now = self._ours = self._found_as(wanted, error)
         self._unanswered = None
 
@@ -67,13 +67,13 @@ class AliasMove:
     def _found_as(self, wanted: AliasState, error: Exception) -> AliasState:
         found = self._found()
         if found != wanted or found is None:
-            raise self._refusal(error) from error
+            self._refuse(error)
         return found
 
-    def _refusal(self, error: Exception) -> Exception:
+    def _refuse(self, error: Exception) -> NoReturn:
         if isinstance(error, ClientError) and code_of(error) in _CHANGED_MEANWHILE:
-            return conflict(f"alias {self.name} is no longer as it was read")
-        return error
+            raise conflict(f"alias {self.name} is no longer as it was read") from error
+        raise error
 
     def require_unmoved(self) -> None:
         """Raises ConflictError unless the alias is as `send` left it, revision and all."""

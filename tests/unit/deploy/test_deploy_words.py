@@ -247,3 +247,11 @@ def test_help_imports_neither_an_sdk_nor_a_table_printer() -> None:
     )
     shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert shown.splitlines()[-1] == "[]"
+
+
+def test_the_innermost_error_of_a_circle_is_found() -> None:
+    first, second = ValueError("a"), OSError("b")
+    first.__cause__, second.__context__ = second, first
+    assert errors.innermost(first) is second
+    first.__cause__ = first
+    assert errors.innermost(first) is first
