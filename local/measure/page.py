@@ -60,8 +60,8 @@ def line(number: Number) -> str:
 
 
 def amount(value: float, unit: str) -> str:
-    """Return three digits of the value with its unit, four below 10; all digits of a whole number."""
-    small = f"{value:.4g}" if value < 10 else f"{value:.3g}"
+    """Return three digits of the value with its unit, four from 1 to 10; all digits of a whole number."""
+    small = f"{value:.4g}" if 1 <= value < 10 else f"{value:.3g}"
     digits = f"{value:,}" if isinstance(value, int) else f"{value:,.0f}" if value >= 100 else small
     return f"{digits} {unit}".strip()
 

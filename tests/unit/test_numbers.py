@@ -52,6 +52,7 @@ def test_a_part_that_exceeds_a_limit_is_not_written(monkeypatch: pytest.MonkeyPa
         (1234.5, "ms", "1,234 ms"),
         (15.63, "MB", "15.6 MB"),
         (1.0042, "x", "1.004 x"),
+        (0.62713, "s", "0.627 s"),
         (1.8, "", "1.8"),
     ],
 )
