@@ -256,10 +256,8 @@ def prune(options: Any, report: Reporter) -> None:
         if not (options.yes or options.dry_run):
             _confirm(f"Delete {plan} for good?")
         gone = retention.delete(account, report, repository, plan, keeping)
-    versions = f"{len(gone.versions)} versions and " if gone.versions else ""
-    report.result(
-        retention.document(plan, gone), f"{versions}{len(gone.images)} images deleted, {len(plan.kept)} images kept"
-    )
+    deleted = f"deleted: versions {len(gone.versions)}, images {len(gone.images)}; images kept: {len(plan.kept)}"
+    report.result(retention.document(plan, gone), deleted)
 
 
 def logs(options: Any, report: Reporter) -> None:

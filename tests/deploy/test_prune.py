@@ -210,7 +210,7 @@ def test_on_a_terminal_it_is_asked(aws: StrictAws, tool: Tool, keys: str, code: 
 
 def test_nothing_to_delete_is_not_asked_about(aws: StrictAws, trial: Trial) -> None:
     put(aws, 9)
-    assert "0 images deleted, 1 images kept" in trial.succeeds(*PRUNE, "--keep", "1").out
+    assert "deleted: versions 0, images 0; images kept: 1" in trial.succeeds(*PRUNE, "--keep", "1").out
     assert aws.changes() == []
 
 
@@ -218,7 +218,7 @@ def test_a_dry_run_deletes_nothing_and_asks_nothing(aws: StrictAws, trial: Trial
     put(aws, 9)
     shown = trial.succeeds(*PRUNE, "--keep", "0", "--dry-run").out
     assert "would ecr:BatchDeleteImage" in shown
-    assert shown.endswith("nothing was changed; the real run would end like this:\n1 images deleted, 0 images kept\n")
+    assert shown.endswith("nothing was changed; the real run would end like this:\ndeleted: versions 0, images 1; images kept: 0\n")
     assert aws.changes() == []
 
 
