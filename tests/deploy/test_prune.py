@@ -218,7 +218,9 @@ def test_a_dry_run_deletes_nothing_and_asks_nothing(aws: StrictAws, trial: Trial
     put(aws, 9)
     shown = trial.succeeds(*PRUNE, "--keep", "0", "--dry-run").out
     assert "would ecr:BatchDeleteImage" in shown
-    assert shown.endswith("nothing was changed; the real run would end like this:\ndeleted: versions 0, images 1; images kept: 0\n")
+    assert shown.endswith(
+        "nothing was changed; the real run would end like this:\ndeleted: versions 0, images 1; images kept: 0\n"
+    )
     assert aws.changes() == []
 
 
