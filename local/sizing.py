@@ -1,4 +1,4 @@
-"""The tables of docs/cost.md: what typical requests need and cost, from the function's own predictions.
+"""The table of docs/cost.md: what typical requests cost, from the function's own predictions.
 
 The videos are made up: 1080p H.264 in MP4 at 30 frames and 1 MB a second, a keyframe every two seconds.
 """
@@ -59,13 +59,6 @@ WORKS: Final = (
     Work("the same, the nearest keyframe before, as shards", 1000, 3600, {**_CHEAP, "format": "tar"}),
     Work("every frame of 100 hours, summed", 100, 3600, _SUM),
 )
-_SIZED: Final = (
-    ("a thumbnail of a minute", 60, _THUMBNAIL),
-    ("a sheet of 16 of an hour", 3600, _SHEET),
-    ("a frame a second of ten minutes, as JPEG", 600, {**_SECONDLY, "format": "jpeg"}),
-    ("every frame of a minute, summed", 60, _SUM),
-)
-_MEMORIES: Final = (1024, 1769, 3008, 5308, 10240)
 
 
 def estimate(seconds: int, request: dict[str, Any]) -> DecodeEstimate:
@@ -117,24 +110,9 @@ def works() -> str:
     return "\n".join(lines)
 
 
-def memories() -> str:
-    """Return the table of seconds by memory; a dash where the request does not fit."""
-    heads = " | ".join(f"{memory:,}" for memory in _MEMORIES)
-    lines = [f"| one request | needs MB | {heads} |", "|---|---:|" + "---:|" * len(_MEMORIES)]
-    for name, length, request in _SIZED:
-        one = estimate(length, request)
-        seconds = (
-            f"{predicted_seconds(one, memory * _MB):.2f} s" if one.memory_mb <= memory else "-" for memory in _MEMORIES
-        )
-        lines.append(f"| {name} | {one.memory_mb} | {' | '.join(seconds)} |")
-    return "\n".join(lines)
-
-
 def renewed(page: str) -> str:
-    """Return the page with both tables computed anew."""
-    for name, table in (("works", works()), ("memories", memories())):
-        page = re.sub(rf"(<!-- {name} -->\n).*?(\n<!-- end -->)", rf"\g<1>{table}\g<2>", page, flags=re.DOTALL)
-    return page
+    """Return the page with its table computed anew."""
+    return re.sub(r"(<!-- works -->\n).*?(\n<!-- end -->)", rf"\g<1>{works()}\g<2>", page, flags=re.DOTALL)
 
 
 if __name__ == "__main__":

@@ -106,7 +106,7 @@ def test_what_is_no_image_address_is_refused(text: str) -> None:
 def test_every_error_has_an_exit_code_of_its_own_and_the_page_lists_them() -> None:
     kinds = errors.DeployError.__subclasses__()
     page = (ROOT / "docs/deploy.md").read_text()
-    listed = {int(code): name for code, name in re.findall(r"^\| (\d+) \| `(\w+)` \|", page, re.MULTILINE)}
+    listed = {int(code): name for code, name in re.findall(r"^\| (\d+) `(\w+)` \|", page, re.MULTILINE)}
     assert listed == {kind.exit_code: kind.__name__.removesuffix("Error") for kind in kinds}
     assert len(listed) == len(kinds)
 
