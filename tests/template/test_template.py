@@ -181,13 +181,10 @@ def test_the_definition_stands_the_schema_of_cfn_lint_and_a_misspelt_one_does_no
 
 
 def of_definition(definition: dict[str, Any]) -> dict[str, Any]:
-    """A stack of the state machine alone, its definition in the template."""
+    """A stack of the state machine alone, its definition in the template. cfn-lint wants ARNs with their partition."""
     properties = {
         "RoleArn": "arn:aws:iam::123456789012:role/frames",
-        "Definition": definition,
-        "DefinitionSubstitutions": {
-            "FunctionArn": "arn:aws:lambda:us-east-1:123456789012:function:frames",
-            "Partition": "aws",
-        },
+        "Definition": json.loads(json.dumps(definition).replace("${Partition}", "aws")),
+        "DefinitionSubstitutions": {"FunctionArn": "arn:aws:lambda:us-east-1:123456789012:function:frames"},
     }
     return {"Resources": {"Jobs": {"Type": "AWS::StepFunctions::StateMachine", "Properties": properties}}}
