@@ -10,8 +10,8 @@ from hypothesis import settings
 from tests.support.clips import make_clip
 from tests.unit.build.judging import judge  # noqa: F401 - a fixture
 
-# A failure prints what reproduces it; thousands of small files would cost seconds.
-settings.register_profile("unit", database=None, print_blob=True)
+# A failure prints what reproduces it; thousands of small files would cost seconds; a busy machine is slow, not wrong.
+settings.register_profile("unit", database=None, print_blob=True, deadline=None)
 settings.load_profile("unit")
 
 
