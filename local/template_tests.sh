@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# Runs tests/template with the checkers of AWS's templates, in an environment of its own (requirements/template.txt).
+# Runs the template's tests with the checkers of AWS's templates, in an environment of its own (requirements/template.txt).
+#
+#   template_tests.sh [pytest's options and tests, by default all of tests/template]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 environment=.cache/template
@@ -13,4 +15,8 @@ if [ "$(cat "$environment/.locked" 2>/dev/null || true)" != "$wanted" ]; then
         --require-hashes --requirement requirements/template.txt
     echo "$wanted" >"$environment/.locked"
 fi
-"$environment/bin/python" -m pytest tests/template "$@"
+tests=(tests/template)
+for word; do
+    case $word in tests/*) tests=() ;; esac
+done
+exec "$environment/bin/python" -m pytest "${tests[@]}" "$@"
