@@ -70,18 +70,14 @@ def push(options: Any, report: Reporter) -> None:
     from dataclasses import asdict
 
     from deploy.image import open_image
-    from deploy.image.documents import read_sbom, read_vex
     from deploy.registry import ecr
+    from deploy.registry.attach import read_sbom, read_vex
 
     account = _account(options, report)
     with open_image(options.image, options.architecture) as image:
         _require_acceptable(image, image.start, options, report)
         bill, vex = (read_sbom(image), read_vex(image)) if options.attach else (b"", b"")
-        if options.create:
-            made = ecr.create(account.images, options.repository)
-            for difference in made.differences:
-                report.say(f"  {options.repository}: {difference}")
-        repository = made.repository if options.create else _repository(account, options)
+        repository = ecr.create(account.images, options.repository) if options.create else _repository(account, options)
         pushed = _pushed(image, repository, options, report)
         place = (pushed, repository, options, report)
         document = asdict(pushed)

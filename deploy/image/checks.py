@@ -35,17 +35,9 @@ class Finding:
 
 SAFE_IMAGE_BYTES: Final = 10 * 1000**3  # Lambda's documents write "10 GB", which may also mean 10 GiB
 LICENCES_LABEL: Final = "org.opencontainers.image.licenses"
-VERSION_LABELS: Final = ("org.opencontainers.image.version", "org.opencontainers.image.revision")
 LAMBDA_ENTRYPOINT: Final = "lambda-entrypoint.sh"
 
 _SECRET: Final = frozenset({"AWS_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"})
-# Defined by Lambda, whatever the image sets. The two that Lambda's own base images set have their usual values there.
-_RESERVED: Final = frozenset({
-    "_HANDLER", "_X_AMZN_TRACE_ID", "AWS_DEFAULT_REGION", "AWS_REGION", "AWS_EXECUTION_ENV", "AWS_LAMBDA_FUNCTION_NAME",
-    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_FUNCTION_VERSION", "AWS_LAMBDA_INITIALIZATION_TYPE",
-    "AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME", "AWS_LAMBDA_RUNTIME_API",
-})  # fmt: skip
-_USUAL: Final = {"LAMBDA_TASK_ROOT": "/var/task", "LAMBDA_RUNTIME_DIR": "/var/runtime"}
 
 _AGAIN: Final = "build or save the image again"
 _ok: Final = partial(Finding, "ok")
@@ -173,33 +165,18 @@ def _size(image: Image) -> Iterator[Finding]:
 
 
 def _settings(image: Image) -> Iterator[Finding]:
-    """Warn of settings that Lambda ignores or replaces, and of an image that is for this machine alone."""
-    container, then = image.config.config, "take it out of the Dockerfile"
-    variables = container.environment
-    if secret := sorted(_SECRET & variables.keys()):
+    """Warn of credentials, and of an image that is for this machine alone."""
+    if secret := sorted(_SECRET & image.config.config.environment.keys()):
         why = "everybody who can pull the image has them, and Lambda replaces them by the role's own"
-        yield _warning("environment", f"{', '.join(secret)} in the image", why, f"{then}, and have it revoked")
-    reserved = _RESERVED & variables.keys()
-    reserved |= {name for name, usual in _USUAL.items() if variables.get(name, usual) != usual}
-    if reserved:
-        what = f"the image sets {', '.join(sorted(reserved))}"
-        yield _warning("environment", what, "Lambda defines these itself", then)
-    if container.user.partition(":")[0] not in ("", "0", "root"):
-        why = "Lambda has a user of its own, and ignores this one"
-        yield _warning("user", f"USER {container.user}", why, "make files readable for everybody")
-    if paths := sorted(container.volumes):
-        why = "Lambda has no volumes: the image is read-only, and /tmp alone can be written"
-        yield _warning("volumes", f"VOLUME {' '.join(paths)[:200]}", why, "write below /tmp")
+        then = "take it out of the Dockerfile, and have it revoked"
+        yield _warning("environment", f"{', '.join(secret)} in the image", why, then)
     if image.is_standin:
         then = "only for a registry on this machine; to deploy, build on Lambda's own base: make image BASE=real"
         yield _warning("base", "the stand-in for Lambda's base image", "it is for local runs and tests", then)
 
 
 def _labels(image: Image) -> Iterator[Finding]:
-    """Note the licence and version of the image; a missing label is not wrong."""
     yield Finding("note", "licences", image.labels.get(LICENCES_LABEL) or "none stated")
-    if versions := [image.labels[name] for name in VERSION_LABELS if name in image.labels]:
-        yield Finding("note", "version", ", ".join(versions))
 
 
 def require_acceptable(image: Image, *found: Finding) -> None:

@@ -6,7 +6,6 @@ described by `image inspect`; its layers are what `save` writes, and that is rea
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
@@ -36,7 +35,6 @@ _CHOSEN_BY: Final = ("DOCKER_HOST", "DOCKER_CONTEXT")
 _NO_IMAGE: Final = re.compile(
     r"no such image|image not known|invalid reference|must be lowercase|names no", re.IGNORECASE
 )
-_SHOWN: Final = 5
 
 
 @dataclass(frozen=True)
@@ -105,12 +103,9 @@ class Engine:
         return EngineUnavailableError(f"no engine: {what}", then=f"{start}; a saved image needs none")
 
     def _not_found(self, name: str, said: str) -> ImageNotFoundError:
-        listed = self.run("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").stdout.split()
-        near = _near(name, sorted({tag for tag in listed if "<none>" not in tag}))
-        known = f"; there is {', '.join(near)}" if near else ""
         other = " (containers-storage:NAME is Podman's)" if self.program == DOCKER and shutil.which(PODMAN) else ""
-        what = f"{self.program} has no image {name!r}{known}" if "such" in said or "known" in said else said
-        return ImageNotFoundError(what, then=f"see {self.program} images; build or pull it{other}", near=near)
+        what = f"{self.program} has no image {name!r}" if "such" in said or "known" in said else said
+        return ImageNotFoundError(what, then=f"see {self.program} images; build or pull it{other}")
 
 
 def find(name: str, reference: str, architecture: str | None, files: ExitStack, program: str = "") -> Image:
@@ -189,14 +184,3 @@ def _said(err: str) -> str:
     """Return the program's own sentence about its failure."""
     lines = [line.strip() for line in err.splitlines() if line.strip()]
     return re.sub(r"^(Error( response from daemon)?: )+", "", lines[-1] if lines else "")[:300]
-
-
-def _near(name: str, tags: list[str]) -> list[str]:
-    """Return other tags of the name, or names that look like it."""
-    repository = name.partition(":")[0]
-    same = [tag for tag in tags if tag.rpartition(":")[0] == repository]
-    if same:
-        return sorted(same, key=lambda tag: not tag.endswith(":latest"))[:_SHOWN]
-    names = sorted({tag.rpartition(":")[0] for tag in tags})
-    close = difflib.get_close_matches(repository, names, n=_SHOWN, cutoff=0.7)
-    return [tag for tag in tags if tag.rpartition(":")[0] in close][:_SHOWN]

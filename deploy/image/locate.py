@@ -9,7 +9,6 @@ docker-archive:FILE, oci-archive:FILE, oci:PATH, dir:DIRECTORY       a file or d
 
 from __future__ import annotations
 
-import difflib
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -62,10 +61,4 @@ def _saved(path: Path, reference: str, architecture: str | None, files: ExitStac
     if path.exists():
         bundle = directory(path) if path.is_dir() else open_archive(path, files)
         return read_saved(bundle, reference, architecture, files)
-    try:
-        there = sorted(item.name for item in path.parent.iterdir())
-    except OSError:
-        there = []
-    near = difflib.get_close_matches(path.name, there, n=3)
-    known = f"; there is {', '.join(near)}" if near else ""
-    raise ImageNotFoundError(f"there is no {path}{known}", then="check the path", near=near)
+    raise ImageNotFoundError(f"there is no {path}", then="check the path")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Final, TypeVar
@@ -48,14 +48,6 @@ _CREATED: Final = "org.opencontainers.image.created"
 def digest_of(data: bytes) -> str:
     """Return the SHA-256 of the bytes, as images write it."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
-
-
-def digest_of_pieces(pieces: Iterable[bytes]) -> str:
-    """Return the SHA-256 of bytes that come in pieces."""
-    digest = hashlib.sha256()
-    for piece in pieces:
-        digest.update(piece)
-    return f"sha256:{digest.hexdigest()}"
 
 
 # Go writes null for an empty list or map.
@@ -138,7 +130,6 @@ class ContainerConfig(_DockerDocument):
     entrypoint: Strings = ()
     cmd: Strings = ()
     working_dir: str = ""
-    volumes: Annotated[dict[str, Any], _NoneIsNothing] = {}
     labels: Labels = {}
 
     def overridden(self, image_config: Mapping[str, Any]) -> ContainerConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zlib
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from functools import partial
 from typing import Final
 
 from deploy.image import oci
-from deploy.image.blobs import StoredBlob, pieces_of
+from deploy.image.blobs import StoredBlob
 from deploy.image.layers import Layer, each
 from deploy.image.localimage import Image
 from deploy.image.oci import StoredManifest
@@ -51,13 +52,12 @@ def pack(image: Image) -> Pushable:
 def _packed(image: Image, layer: Layer) -> StoredBlob:
     """Return the layer as gzip: as it is stored, or compressed now."""
     if layer.compression == "gzip":
-        return layer.blob if layer.blob.digest else _named(layer.blob)
+        if layer.blob.digest:
+            return layer.blob
+        with layer.blob.open() as file:
+            digest = hashlib.file_digest(file, "sha256")  # type: ignore[arg-type] # binary files have readinto
+            return replace(layer.blob, digest=f"sha256:{digest.hexdigest()}")
     return StoredBlob.spooled(_gzipped(layer.unpacked()), layer.name, image.files)
-
-
-def _named(blob: StoredBlob) -> StoredBlob:
-    with blob.open() as file:
-        return replace(blob, digest=oci.digest_of_pieces(pieces_of(file)))
 
 
 def _gzipped(pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -1,20 +1,4 @@
-"""An image and the findings about it, for programs and for people.
-
-The document of `check --json`:
-
-    reference, origin       the user's name for it; "engine", "docker archive", "OCI layout" or "directory"
-    acceptable              whether Lambda would take it
-    architecture, os        the first by Lambda's name
-    content_digest, tag     of everything that runs, see `oci.content_digest`
-    config_digest           Docker's id of the image
-    manifest_digest         null if no manifest has been made yet
-    index, beside           null, or the digest of the index that led to the image; what else is in it
-    size_bytes              unpacked; null if the layers cannot be read
-    layers                  the digest of each layer's tar
-    entrypoint, cmd, working_dir, labels
-    stand_in                whether it stands on the stand-in for Lambda's base
-    findings                for each level ("ok", "note", "warning", "refused"), subject, what, why, next
-"""
+"""An image and the findings about it, for programs and for people."""
 
 from __future__ import annotations
 

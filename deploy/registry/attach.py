@@ -1,4 +1,7 @@
-"""Documents about an image, stored beside it: OCI artifacts whose `subject` is the image, which stays unchanged."""
+"""Documents that the build of an image leaves in it (docs/build.md), stored beside it in the registry.
+
+They are OCI artifacts whose `subject` is the image, which stays unchanged.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +9,37 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
-from deploy.errors import PushFailedError
+from deploy.errors import ImageRefusedError, PushFailedError
 from deploy.image.blobs import StoredBlob
+from deploy.image.layers import read_file
+from deploy.image.localimage import Image
 from deploy.image.oci import OCI_MANIFEST, StoredManifest
 from deploy.registry.client import Registry
 from deploy.registry.ecr import Repository
 from deploy.registry.progress import silent
 from deploy.registry.push import Pushed
 
+SBOM: Final = "/opt/share/hwang-lambda/sbom.cdx.json"
+VEX: Final = "/opt/share/hwang-lambda/vex.json"
+_MAX_BYTES: Final = 16 * 1024 * 1024
 CYCLONEDX: Final = "application/vnd.cyclonedx+json"
 _EMPTY_TYPE: Final = "application/vnd.oci.empty.v1+json"
 _TITLE: Final = "org.opencontainers.image.title"
-
-
 _EMPTY: Final = StoredBlob.of(b"{}")
+
+
+def read_sbom(image: Image) -> bytes:
+    """Return the bill of materials, CycloneDX. Raises ImageRefusedError for an image without one."""
+    data = read_file(image.saved.layers, SBOM, _MAX_BYTES)
+    if not data:
+        what = f"{image.reference} has no bill of materials that could be attached ({SBOM})"
+        raise ImageRefusedError(what, then="push without --attach, or build it with this project's Dockerfile")
+    return data
+
+
+def read_vex(image: Image) -> bytes:
+    """Return the answers to CVE records, CycloneDX VEX; empty if an older build made none."""
+    return read_file(image.saved.layers, VEX, _MAX_BYTES)
 
 
 @dataclass(frozen=True)

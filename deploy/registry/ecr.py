@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 from deploy import policy
 from deploy.aws import tolerated, translated
@@ -125,15 +125,6 @@ def image(client: ECRClient, uri: str) -> StoredImage | None:
     return None
 
 
-@dataclass(frozen=True)
-class Creation:
-    """A repository, made or found. `differences`, in sentences, are those of a found one to the ones made here."""
-
-    repository: Repository
-    created: bool
-    differences: tuple[str, ...] = ()
-
-
 def find(client: ECRClient, name: str) -> Repository:
     """Return the repository. Raises RepositoryNotFoundError."""
     region = client.meta.region_name
@@ -147,57 +138,47 @@ def find(client: ECRClient, name: str) -> Repository:
         return _repository(client, client.describe_repositories(repositoryNames=[name])["repositories"][0])
 
 
-def create(client: ECRClient, name: str) -> Creation:
+def create(client: ECRClient, name: str) -> Repository:
     """Make the repository if it is missing: tags that never move, scans, Lambda may pull, untagged images expire.
 
     An existing one is left unchanged; but an empty one of ours without policies is a creation that was cut short.
     """
     with suppress(RepositoryNotFoundError):
-        return _found(client, name)
+        found = find(client, name)
+        if found.is_immutable and found.scans and not any(found.images()):
+            _finish(found)
+        return found
     with tolerated("RepositoryAlreadyExistsException"):
         made = client.create_repository(
             repositoryName=name, imageTagMutability="IMMUTABLE", imageScanningConfiguration={"scanOnPush": True}
         )
-        return _finished(_repository(client, made["repository"]), _Policies())
-    return _found(client, name)  # another caller was quicker, or the answer to a first try was lost
+        repository = _repository(client, made["repository"])
+        _let_lambda_pull(repository)
+        _let_untagged_expire(repository)
+        return repository
+    return find(client, name)  # another caller was quicker, or the answer to a first try was lost
 
 
-def _found(client: ECRClient, name: str) -> Creation:
-    repository = find(client, name)
-    policies = _Policies.of(repository)
-    ours = repository.is_immutable and repository.scans
-    if ours and not policies.complete and not any(repository.images()):
-        return _finished(repository, policies)
-    return Creation(repository, created=False, differences=tuple(_differences(repository, policies)))
-
-
-def _finished(repository: Repository, policies: _Policies) -> Creation:
+def _finish(repository: Repository) -> None:
     client, name = repository.client, repository.name
-    if not policies.access:
-        client.set_repository_policy(repositoryName=name, policyText=json.dumps(pull_policy(repository.arn)))
-    if not policies.lifecycle:
-        client.put_lifecycle_policy(repositoryName=name, lifecyclePolicyText=json.dumps(lifecycle_policy()))
-    return Creation(repository, created=True)
+    try:
+        client.get_repository_policy(repositoryName=name)
+    except client.exceptions.RepositoryPolicyNotFoundException:
+        _let_lambda_pull(repository)
+    try:
+        client.get_lifecycle_policy(repositoryName=name)
+    except client.exceptions.LifecyclePolicyNotFoundException:
+        _let_untagged_expire(repository)
 
 
-@dataclass(frozen=True)
-class _Policies:
-    """Rights and expiry of a repository; empty if none are set."""
+def _let_lambda_pull(repository: Repository) -> None:
+    text = json.dumps(pull_policy(repository.arn))
+    repository.client.set_repository_policy(repositoryName=repository.name, policyText=text)
 
-    access: dict[str, Any] = field(default_factory=dict)
-    lifecycle: dict[str, Any] = field(default_factory=dict)
 
-    @classmethod
-    def of(cls, repository: Repository) -> Self:
-        client, name = repository.client, repository.name
-        return cls(
-            _policy(client.get_repository_policy, name, "policyText", "RepositoryPolicyNotFoundException"),
-            _policy(client.get_lifecycle_policy, name, "lifecyclePolicyText", "LifecyclePolicyNotFoundException"),
-        )
-
-    @property
-    def complete(self) -> bool:
-        return bool(self.access and self.lifecycle)
+def _let_untagged_expire(repository: Repository) -> None:
+    text = json.dumps(lifecycle_policy())
+    repository.client.put_lifecycle_policy(repositoryName=repository.name, lifecyclePolicyText=text)
 
 
 def pull_policy(arn: str) -> dict[str, Any]:
@@ -225,43 +206,6 @@ def lifecycle_policy() -> dict[str, Any]:
         "action": {"type": "expire"},
     }
     return {"rules": [rule]}
-
-
-def _differences(repository: Repository, policies: _Policies) -> Iterator[str]:
-    if not repository.is_immutable:
-        yield f"its tags are {repository.mutability}, not IMMUTABLE: others can move them"
-    if not repository.scans:
-        yield "images are not scanned when they are pushed"
-    if not _lets_lambda_pull(policies.access):
-        yield "its policy does not let Lambda pull; Lambda adds that itself if who deploys may change the policy"
-    expiring = [rule for rule in policies.lifecycle.get("rules", []) if rule["action"]["type"] == "expire"]
-    if any(rule["selection"]["tagStatus"] != "untagged" for rule in expiring):
-        yield "a lifecycle rule deletes tagged images, so it can delete one that a function runs"
-    if not expiring:
-        yield "no lifecycle rule removes untagged images"
-
-
-def _policy(call: Any, name: str, key: str, missing: str) -> dict[str, Any]:
-    """Return the policy in the call's answer; empty if there is none."""
-    with tolerated(missing):
-        return dict(json.loads(call(repositoryName=name)[key]))
-    return {}
-
-
-def _lets_lambda_pull(access: dict[str, Any]) -> bool:
-    """Return whether a statement lets Lambda pull; its conditions are not judged."""
-    allowed: set[str] = set()
-    for statement in _listed(access.get("Statement", [])):
-        principal = statement.get("Principal", {})
-        services = "*" if principal == "*" else _listed(principal.get("Service", principal.get("AWS", [])))
-        if statement.get("Effect") == "Allow" and ("lambda.amazonaws.com" in services or "*" in services):
-            allowed.update(_listed(statement.get("Action", [])))
-    return bool(allowed & {"*", "ecr:*"}) or allowed.issuperset(PULL_ACTIONS)
-
-
-def _listed(value: Any) -> Sequence[Any]:
-    """Return a list: IAM's JSON leaves the brackets out around a single value."""
-    return value if isinstance(value, list) else [value]
 
 
 def _repository(client: ECRClient, described: RepositoryTypeDef) -> Repository:

@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from deploy import errors
 from deploy.aws import translated
 from deploy.errors import ConflictError, FunctionNotFoundError, FunctionNotReadyError, UpdateFailedError
-from deploy.release import reasons
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -41,6 +40,30 @@ SETTINGS: Final[dict[str, Any]] = {
 }
 _OF_NEW_FUNCTIONS: Final = {"MemorySize": 3008, "Timeout": 300}  # decoding wants more than Lambda's 128 MB and 3 s
 _ONLY_IN_ANSWERS: Final = {"Error", "OptimizationStatus", "VpcId"}
+
+_PULL: Final = (
+    "the repository's policy must allow lambda.amazonaws.com ecr:BatchGetImage and ecr:GetDownloadUrlForLayer; "
+    "`ecr_push.py push --create` makes such a repository"
+)
+_MEMORY: Final = "give it more memory (--memory), which brings more CPU as well; import less at the start"
+_START: Final = "run the image here as Lambda would (`make demo`), and read `ecr_push.py logs`"
+_CHECK: Final = "`ecr_push.py check` says what is wrong with it"
+# Remedies that Lambda's own messages do not name, by its reason codes.
+REMEDIES: Final = {
+    "Idle": "invoke it once, wait a minute",
+    "InsufficientRolePermissions": "a function in a VPC needs AWSLambdaVPCAccessExecutionRole on its role",
+    "ImageDeleted": "push it again, and let `ecr_push.py prune` decide which images go, not a lifecycle rule",
+    "ImageAccessDenied": _PULL,
+    "InvalidImage": _CHECK,
+    "FunctionError": _START,
+    "FunctionError.InitTimeout": _MEMORY,
+    "FunctionError.InitResourceExhausted": _MEMORY,
+    "FunctionError.RuntimeInitError": _START,
+    "FunctionError.ExtensionInitError": _START,
+    "FunctionError.InvalidEntryPoint": _CHECK,
+    "FunctionError.PermissionDenied": _CHECK,
+    "InternalError": "try again; open a support case if it stays",
+}
 
 
 @dataclass(frozen=True)
@@ -222,7 +245,7 @@ def _wait(functions: LambdaClient, waiter: Any, seen: FunctionState, qualifier: 
             code = seen.state_code or seen.update_code
             raise FunctionNotReadyError(
                 f"{seen.name} is still not ready after {seconds} s (state {seen.state}, last update {seen.update})",
-                then=reasons.explain(code, "")[1] + "; --wait SECONDS waits longer",
+                then=f"{REMEDIES.get(code, 'wait')}; --wait SECONDS waits longer",
             ) from error
         last = error.last_response
         if "Error" in last:
@@ -236,8 +259,9 @@ def require_success(seen: FunctionState, doing: str) -> None:
         (seen.update, seen.update_code, seen.update_reason),
     ):
         if status == "Failed":
-            what, then = reasons.explain(code, reason)
-            raise UpdateFailedError(f"{doing} failed: {what}", then=then, reason=code)
+            why = f"{code or 'no code'}: {reason.rstrip('.')}" if reason else code
+            then = REMEDIES.get(code, "read Lambda's message, and look at the function's configuration")
+            raise UpdateFailedError(f"{doing} failed ({why})", then=then, reason=code)
 
 
 def conflict(what: str) -> ConflictError:

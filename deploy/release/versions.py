@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
@@ -26,13 +25,13 @@ UNSEEN: Final = "UNSEEN"
 def numbers(account: Account, name: str) -> list[str]:
     """Return every version, oldest first and $LATEST last."""
     pages = account.functions.get_paginator("list_versions_by_function").paginate(FunctionName=name)
-    return sorted((item["Version"] for page in pages for item in page["Versions"]), key=_age)
+    return sorted(pages.search("Versions[].Version"), key=_age)
 
 
 def aliases(account: Account, name: str) -> dict[str, AliasState]:
     """Return every alias by its name."""
     pages = account.functions.get_paginator("list_aliases").paginate(FunctionName=name)
-    return {item["Name"]: alias.state(item) for page in pages for item in page["Aliases"]}
+    return {item["Name"]: alias.state(item) for item in pages.search("Aliases[]")}
 
 
 @dataclass(frozen=True)
@@ -129,8 +128,8 @@ def table(name: str, found: list[Version]) -> Table:
     """Show the versions for people."""
     shown = Table(title=f"function {name}", title_justify="left", box=None, padding=(0, 2, 0, 0), header_style="bold")
     shown.add_column("alias", overflow="fold", min_width=8)
-    for column in ("version", "image", "in ECR", "for", "size", "age", "state"):
-        shown.add_column(column, justify="right" if column in {"size", "age"} else "left", no_wrap=True)
+    for column in ("version", "image", "in ECR", "for", "size", "modified", "state"):
+        shown.add_column(column, justify="right" if column == "size" else "left", no_wrap=True)
     for version in found:
         seen, image = version.state, version.image
         shown.add_row(
@@ -140,7 +139,7 @@ def table(name: str, found: list[Version]) -> Table:
             _sign(version.status),
             seen.architecture,
             f"{image.size_bytes / 1e6:.1f} MB" if image else "",
-            _age_of(seen.modified),
+            seen.modified[:10],
             seen.state if seen.update == "Successful" else f"{seen.state}, update {seen.update}",
         )
     return shown
@@ -152,15 +151,3 @@ def _sign(status: str | None) -> Text:
     if status == UNSEEN:
         return Text("? not seen", "yellow")
     return Text("✓", "green") if status == "ACTIVE" else Text(f"✗ {status.lower()}", "red")
-
-
-def _age_of(modified: str) -> str:
-    """Format the time since Lambda's last modification, such as 2026-11-24T09:00:00.000+0000."""
-    try:
-        seconds = (datetime.now(UTC) - datetime.strptime(modified, "%Y-%m-%dT%H:%M:%S.%f%z")).total_seconds()
-    except ValueError:
-        return ""
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{max(seconds, 0):.0f} s"

@@ -11,10 +11,9 @@ import pytest
 
 from deploy.errors import DeployError, PushFailedError
 from deploy.image import Image, open_image
-from deploy.image.documents import SBOM, VEX
 from deploy.image.oci import OCI_INDEX, OCI_MANIFEST
 from deploy.registry.address import Address
-from deploy.registry.attach import CYCLONEDX, attach
+from deploy.registry.attach import CYCLONEDX, SBOM, VEX, attach
 from deploy.registry.push import push
 from tests.deploy.images import good, layout_of, write_directory
 from tests.deploy.targets import RegistryTarget

@@ -249,11 +249,9 @@ def test_a_trial_leaves_no_container_behind(
 # What is not there.
 
 
-def test_an_image_that_the_engine_does_not_have_is_not_found_and_its_tags_are_named(engine: str) -> None:  # noqa: ARG001
-    with pytest.raises(ImageNotFoundError, match="hwang-lambda:latest"):
+def test_an_image_that_the_engine_does_not_have_is_not_found(engine: str) -> None:  # noqa: ARG001
+    with pytest.raises(ImageNotFoundError, match="has no image 'hwang-lambda:no-such-tag'"):
         open_image("hwang-lambda:no-such-tag")
-    with pytest.raises(ImageNotFoundError, match="hwang-lambda:"):
-        open_image("hwang-lamdba")
     with pytest.raises(ImageNotFoundError):
         open_image("surely/nobody/has/this:1")
 

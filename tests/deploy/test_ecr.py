@@ -38,10 +38,8 @@ def test_a_repository_is_found_in_one_call(aws: StrictAws) -> None:
 
 def test_a_repository_is_made_as_lambda_needs_it(aws: StrictAws) -> None:
     made = ecr.create(aws.client("ecr"), NAME)
-    assert made.created
-    assert not made.differences
-    assert made.repository == ecr.find(aws.client("ecr"), NAME)
-    assert made.repository.is_immutable
+    assert made == ecr.find(aws.client("ecr"), NAME)
+    assert made.is_immutable
     assert settings(aws)["imageTagMutability"] == "IMMUTABLE"
     assert settings(aws)["imageScanningConfiguration"] == {"scanOnPush": True}
     policy = json.loads(aws.do("GetRepositoryPolicy", repositoryName=NAME)["policyText"])
@@ -58,8 +56,7 @@ def test_a_repository_of_ours_is_used_as_it_is(aws: StrictAws) -> None:
     ecr.create(aws.client("ecr"), NAME)
     aws.forget_calls()
     again = ecr.create(aws.client("ecr"), NAME)
-    assert not again.created
-    assert not again.differences
+    assert again == ecr.find(aws.client("ecr"), NAME)
     assert aws.changes() == []
 
 
@@ -67,12 +64,11 @@ def test_a_repository_of_ours_is_used_as_it_is(aws: StrictAws) -> None:
 def test_a_creation_that_was_cut_short_is_finished_by_the_next(aws: StrictAws, lost: str) -> None:
     with aws.rule(Drop(), lost), pytest.raises(BotoCoreError):
         ecr.create(aws.client("ecr"), "app")
-    assert ecr.create(aws.client("ecr"), "app").created
+    ecr.create(aws.client("ecr"), "app")
     assert (
         json.loads(aws.do("GetLifecyclePolicy", repositoryName="app")["lifecyclePolicyText"]) == ecr.lifecycle_policy()
     )
     assert "lambda.amazonaws.com" in aws.do("GetRepositoryPolicy", repositoryName="app")["policyText"]
-    assert ecr.create(aws.client("ecr"), "app").differences == ()
 
 
 def test_a_repository_with_images_gets_no_rule_that_deletes_some(aws: StrictAws) -> None:
@@ -83,42 +79,19 @@ def test_a_repository_with_images_gets_no_rule_that_deletes_some(aws: StrictAws)
         imageScanningConfiguration={"scanOnPush": True},
     )
     aws.put_image()
-    made = ecr.create(aws.client("ecr"), "app")
-    assert not made.created
-    assert "no lifecycle rule removes untagged images" in made.differences
+    ecr.create(aws.client("ecr"), "app")
     assert aws.changes() == []
 
 
-def test_what_is_different_about_a_repository_is_told_and_not_changed(aws: StrictAws) -> None:
+def test_a_repository_of_another_kind_is_not_changed(aws: StrictAws) -> None:
     aws.do("CreateRepository", repositoryName=NAME)
     selection = {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 5}
     deletes_tagged = {"rulePriority": 1, "selection": selection, "action": {"type": "expire"}}
     aws.do("PutLifecyclePolicy", repositoryName=NAME, lifecyclePolicyText=json.dumps({"rules": [deletes_tagged]}))
     before = settings(aws)
-    found = ecr.create(aws.client("ecr"), NAME)
-    said = " ".join(found.differences)
-    assert not found.created
-    for difference in ("MUTABLE", "scanned", "Lambda pull", "deletes tagged images"):
-        assert difference in said
+    ecr.create(aws.client("ecr"), NAME)
     assert settings(aws) == before
     assert aws.changes() == []
-
-
-@pytest.mark.parametrize(
-    ("statement", "enough"),
-    [
-        ({"Effect": "Allow", "Principal": "*", "Action": "ecr:*"}, True),
-        ({"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": list(ecr.PULL_ACTIONS)}, True),
-        ({"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "ecr:BatchGetImage"}, False),
-        ({"Effect": "Deny", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "ecr:*"}, False),
-        ({"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::1:root"}, "Action": "ecr:*"}, False),
-    ],
-)
-def test_a_policy_is_read_as_iam_reads_it(aws: StrictAws, statement: dict[str, Any], enough: bool) -> None:
-    aws.do("CreateRepository", repositoryName=NAME)
-    aws.do("SetRepositoryPolicy", repositoryName=NAME, policyText=json.dumps({"Statement": statement}))
-    said = " ".join(ecr.create(aws.client("ecr"), NAME).differences)
-    assert ("Lambda pull" not in said) == enough
 
 
 def test_the_registry_is_where_the_repository_says(aws: StrictAws) -> None:

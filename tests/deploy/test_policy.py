@@ -23,9 +23,9 @@ from deploy.errors import (
     RollbackImpossibleError,
     UsageError,
 )
-from deploy.image.documents import SBOM
 from deploy.policy import POLICIES, Scope
 from deploy.registry import ecr
+from deploy.registry.attach import SBOM
 from deploy.roles import ROLES, Roles, S3Prefix
 from tests.deploy.images import digest_of, good, layout_of, write_directory
 from tests.deploy.scenario import CANARY

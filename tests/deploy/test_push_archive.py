@@ -235,7 +235,7 @@ def test_a_tag_that_is_another_images_is_not_moved(make_layout: MakeLayout, targ
 
 
 def test_a_tag_of_another_architecture_is_another_images(make_layout: MakeLayout, aws: StrictAws) -> None:
-    repository = ecr.create(aws.client("ecr"), "frames").repository
+    repository = ecr.create(aws.client("ecr"), "frames")
     index = aws.put_image(repository="frames")
     aws.do("PutImage", repositoryName="frames", imageManifest=index.manifest.decode(), imageTag="tag")
     with pytest.raises(TagTakenError):
@@ -261,7 +261,7 @@ def test_a_push_that_is_stopped_leaves_no_tag(make_layout: MakeLayout, target: R
 
 @pytest.mark.parametrize("form", ["gzip", "none"])
 def test_an_image_goes_into_ecr(aws: StrictAws, make_layout: MakeLayout, form: Compression) -> None:
-    repository = ecr.create(aws.client("ecr"), "frames").repository
+    repository = ecr.create(aws.client("ecr"), "frames")
     image = make_layout(form)
     aws.forget_calls()
     pushed = push(image, repository)
@@ -280,7 +280,7 @@ def test_an_image_goes_into_ecr(aws: StrictAws, make_layout: MakeLayout, form: C
 def test_a_token_that_expires_in_the_middle_is_renewed_once(
     aws: StrictAws, make_layout: MakeLayout, operation: str, status: int
 ) -> None:
-    repository = ecr.create(aws.client("ecr"), "frames").repository
+    repository = ecr.create(aws.client("ecr"), "frames")
     with aws.rule(Meanwhile(lambda: aws.expire_passwords(status)), operation, times=1):
         pushed = push(make_layout(), repository)
     assert len(aws.calls("GetAuthorizationToken")) == 2
@@ -290,7 +290,7 @@ def test_a_token_that_expires_in_the_middle_is_renewed_once(
 def test_the_same_image_that_came_from_elsewhere_meanwhile_is_no_failure(
     aws: StrictAws, make_layout: MakeLayout, retry_policy: RetryPolicy
 ) -> None:
-    repository = ecr.create(aws.client("ecr"), "frames").repository
+    repository = ecr.create(aws.client("ecr"), "frames")
     image = make_layout()
     taken = Fail("TAG_INVALID", "The image tag already exists and cannot be overwritten: it is immutable.", 400)
     same = Meanwhile(lambda: push(image, repository, "tag"))
@@ -301,7 +301,7 @@ def test_the_same_image_that_came_from_elsewhere_meanwhile_is_no_failure(
 
 
 def test_a_right_that_is_missing_is_named(aws: StrictAws, make_layout: MakeLayout) -> None:
-    repository = ecr.create(aws.client("ecr"), "frames").repository
+    repository = ecr.create(aws.client("ecr"), "frames")
     rights = ("DescribeRepositories", "BatchGetImage", "GetAuthorizationToken", "BatchCheckLayerAvailability")
     allowed = [f"ecr:{right}" for right in rights]
     policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": allowed, "Resource": "*"}]}
@@ -311,7 +311,7 @@ def test_a_right_that_is_missing_is_named(aws: StrictAws, make_layout: MakeLayou
 
 
 def test_a_repository_that_goes_meanwhile_is_an_error(aws: StrictAws, make_layout: MakeLayout) -> None:
-    repository = ecr.create(aws.client("ecr"), "frames").repository
+    repository = ecr.create(aws.client("ecr"), "frames")
     delete = Meanwhile(lambda: aws.do("DeleteRepository", repositoryName="frames", force=True))
     with aws.rule(delete, "StartUpload", times=1), pytest.raises(RepositoryNotFoundError):
         push(make_layout(), repository)

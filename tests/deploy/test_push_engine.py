@@ -223,7 +223,7 @@ def test_an_engine_that_goes_away_while_it_saves_is_unavailable_and_nothing_is_p
 
 def test_an_image_goes_into_ecr_with_as_few_calls_as_possible(aws: StrictAws, load: Load, opened: Open) -> None:
     client, made = aws.client("ecr"), make()
-    repository = ecr.create(client, "frames").repository
+    repository = ecr.create(client, "frames")
     aws.forget_calls()
     pushed = push(opened(load(made, "docker")), repository)
     called = [call.operation for call in aws.calls() if call.service == "ecr"]

@@ -181,10 +181,10 @@ def test_what_docker_writes_as_null_is_nothing() -> None:
 # What is no image.
 
 
-def test_what_is_not_there_is_not_found_and_its_neighbour_is_named(tmp_path: Path) -> None:
+def test_what_is_not_there_is_not_found(tmp_path: Path) -> None:
     (tmp_path / "image-1.tar").write_bytes(b"")
     for reference in (f"{tmp_path}/image-2.tar", f"oci:{tmp_path}/image", f"docker-archive:{tmp_path}/image.tar"):
-        with pytest.raises(ImageNotFoundError, match=r"there is image-1\.tar"):
+        with pytest.raises(ImageNotFoundError, match="there is no "):
             open_image(reference)
     with pytest.raises(ImageNotFoundError):
         open_image(f"{tmp_path}/no/such/directory/image.tar")

@@ -70,8 +70,8 @@ def test_a_function_that_failed_for_its_own_reasons_is_refused(scenario: Scenari
     ended = scenario.deploy()
     assert ended.failure == (
         "UpdateFailed",
-        "making frames failed: a subnet does not exist or is not usable (InvalidSubnet: No subnet)",
-        "look at the function's VPC configuration",
+        "making frames failed (InvalidSubnet: No subnet)",
+        "read Lambda's message, and look at the function's configuration",
     )
     assert ended.detail == {"reason": "InvalidSubnet"}
     assert scenario.aws.changes() == []
@@ -99,7 +99,7 @@ def test_an_update_that_lambda_cannot_carry_out_is_put_back(scenario: Scenario, 
     what = "the code" if operation == "UpdateFunctionCode" else "MemorySize"
     assert (kind, message) == (
         "UpdateFailed",
-        f"updating {what} of $LATEST failed: Lambda cannot use the image (InvalidImage: Bad layer)",
+        f"updating {what} of $LATEST failed (InvalidImage: Bad layer)",
     )
     assert scenario.state == before
     assert ended.steps[-1][0] == "Put back the code of $LATEST"

@@ -1,4 +1,4 @@
-"""The parts of a release that need no account: states, settings, reasons, the undo stack, tables."""
+"""The parts of a release that need no account: states, settings, the undo stack, tables."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from rich.text import Text
 from deploy.console import Reporter
 from deploy.errors import FunctionNotFoundError, ImageRefusedError, NotRestoredError, UpdateFailedError
 from deploy.image.oci import ContainerConfig
-from deploy.release import alias, canary, function, reasons, smoke, versions
+from deploy.release import alias, canary, function, smoke, versions
 from deploy.release.alias import AliasState
 from deploy.release.canary import Canary
-from deploy.release.function import SETTINGS, FunctionState, Settings, changed
+from deploy.release.function import REMEDIES, SETTINGS, FunctionState, Settings, changed
 from deploy.release.undo_stack import UndoStack
 
 
@@ -205,18 +205,14 @@ def test_the_log_group_is_the_functions_own_or_the_usual_one() -> None:
 def test_a_failure_is_raised_with_its_reason(configuration: dict[str, str], code: str) -> None:
     with pytest.raises(UpdateFailedError) as caught:
         function.require_success(state_of(**configuration), "making frames")
-    what, then = reasons.explain(code, "No." if "State" in configuration else "")
-    assert (caught.value.what, caught.value.then) == (f"making frames failed: {what}", then)
+    why = f"{code}: No" if "State" in configuration else code
+    assert caught.value.what == f"making frames failed ({why})"
+    assert caught.value.then == REMEDIES.get(code, "read Lambda's message, and look at the function's configuration")
     assert caught.value.detail == {"reason": code}
 
 
 def test_a_function_that_works_passes() -> None:
     function.require_success(state_of(), "making frames")
-
-
-def test_a_reason_is_explained_with_its_code_and_lambdas_message() -> None:
-    assert reasons.explain("Idle", "Sleeping.")[0].endswith("was put to sleep (Idle: Sleeping)")
-    assert reasons.explain("", "") == ("Lambda gave no reason that is known here (no code)", "read Lambda's message")
 
 
 # Settings.
@@ -372,29 +368,6 @@ def test_a_change_that_cannot_be_put_back_does_not_keep_the_others() -> None:
 
 
 # What is shown of versions.
-
-
-@pytest.mark.parametrize(
-    ("ago", "shown"),
-    [
-        (timedelta(seconds=5), "5 s"),
-        (timedelta(seconds=59), "59 s"),
-        (timedelta(minutes=1), "1 min"),
-        (timedelta(minutes=59), "59 min"),
-        (timedelta(hours=1), "1 h"),
-        (timedelta(hours=23), "23 h"),
-        (timedelta(days=1), "1 d"),
-        (timedelta(days=40), "40 d"),
-        (timedelta(seconds=-9), "0 s"),
-    ],
-)
-def test_an_age_is_shown_in_its_largest_unit(ago: timedelta, shown: str) -> None:
-    modified = (datetime.now(UTC) - ago).strftime("%Y-%m-%dT%H:%M:%S.%f%z")
-    assert versions._age_of(modified) == shown
-
-
-def test_an_unknown_age_is_left_out() -> None:
-    assert versions._age_of("") == ""
 
 
 @pytest.mark.parametrize(
