@@ -280,8 +280,7 @@ def invoke(options: Any, report: Reporter) -> None:
 
 def policy(options: Any, report: Reporter) -> None:
     """Print the least IAM policy for a command, or for the function's or the state machine's role."""
-    from deploy.policy import POLICIES, Scope
-    from deploy.roles import ROLES, Roles
+    from deploy.policy import POLICIES, ROLES, Roles, Scope
 
     if options.of in ROLES:
         document = ROLES[options.of](_chosen(Roles, options))
@@ -386,9 +385,8 @@ def _attached(
         report.plan(f"attach the {title} ({len(document):,} bytes) to {pushed.uri}")
         return None
     with report.step(f"Attach the {title}") as note:
-        attached = attach(document, name, pushed, repository)
-        note("it was there already" if attached.already_there else f"{len(document) / 1e3:.0f} kB")
-    return attached.digest
+        note(f"{len(document) / 1e3:.0f} kB")
+        return attach(document, name, pushed, repository)
 
 
 def _settings(options: Any) -> Settings:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from deploy.roles import S3Prefix
+    from deploy.policy import S3Prefix
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _MAX_SECONDS: Final = 100_000 * 86400
@@ -133,7 +133,7 @@ def repository(text: str) -> Name:
 
 def place(text: str) -> S3Prefix:
     """Return bucket and prefix of BUCKET or BUCKET/PREFIX."""
-    from deploy.roles import S3Prefix  # which only `policy` needs
+    from deploy.policy import S3Prefix  # which only `policy` needs
 
     found = re.fullmatch(r"(?:s3://)?([a-z0-9][a-z0-9.-]+)(?:/(.*))?", text)
     if not found:

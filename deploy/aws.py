@@ -146,13 +146,8 @@ class Account:
         """Lambda, for everything but invocations."""
         return cast("LambdaClient", self._client("lambda"))
 
-    @cached_property
-    def invocations(self) -> LambdaClient:
-        """Lambda, for invocations of any length."""
-        return self.invocations_within(_MAX_INVOCATION_SECONDS)
-
-    def invocations_within(self, seconds: float) -> LambdaClient:
-        """Return a client that gives up an invocation after this time without an answer."""
+    def invocations(self, seconds: float = _MAX_INVOCATION_SECONDS) -> LambdaClient:
+        """Return Lambda for invocations, each given up after this time without an answer."""
         return cast("LambdaClient", self._client("lambda", _INVOCATIONS.merge(Config(read_timeout=seconds))))
 
     @cached_property

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from deploy.errors import DeployError, JournalError
 from deploy.journal import Journal
 from deploy.output_streams import harmless, lose, outlasting
-from deploy.registry.progress import LayerStatus, Progress
+from deploy.registry import LayerStatus, Progress
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

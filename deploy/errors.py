@@ -64,9 +64,6 @@ class LibraryError(DeployError, exit_code=4):
     """Python or a package that the tool needs is missing or too old."""
 
 
-# The image, on this machine.
-
-
 class EngineUnavailableError(DeployError, exit_code=10):
     """No Docker Engine answers."""
 
@@ -81,9 +78,6 @@ class ImageRefusedError(DeployError, exit_code=12):
 
 class StandInRefusedError(DeployError, exit_code=13):
     """The image stands on the stand-in base and the registry is not on this machine."""
-
-
-# AWS as a whole.
 
 
 class CredentialsError(DeployError, exit_code=20):
@@ -102,9 +96,6 @@ class AwsRefusedError(DeployError, exit_code=23):
     """AWS refused a call for a reason that none of the other errors names."""
 
 
-# The registry.
-
-
 class RepositoryNotFoundError(DeployError, exit_code=30):
     """The repository is missing and was not to be created."""
 
@@ -119,9 +110,6 @@ class DigestMismatchError(DeployError, exit_code=32):
 
 class TagTakenError(DeployError, exit_code=33):
     """The tag is another image's, and tags are not moved."""
-
-
-# The function.
 
 
 class FunctionNotFoundError(DeployError, exit_code=40):

@@ -54,5 +54,5 @@ def invoke(account: Account, name: str, qualifier: str, event: Any) -> Invocatio
     missing = FunctionNotFoundError(f"{name} has no {qualifier}", then="`ecr_push.py status` lists them")
     payload = json.dumps(event).encode()
     with translated("ResourceNotFoundException", missing):
-        answer = account.invocations.invoke(FunctionName=name, Qualifier=qualifier, Payload=payload, LogType="Tail")
+        answer = account.invocations().invoke(FunctionName=name, Qualifier=qualifier, Payload=payload, LogType="Tail")
     return result_of(answer)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.table import Table
@@ -161,8 +162,9 @@ def _uses(account: Account, digests: set[str]) -> Iterator[Use]:
     whose versions runs an image known here is asked which one it runs. Raises AwsRefusedError if it does not say.
     """
     pages = account.functions.get_paginator("list_functions").paginate(FunctionVersion="ALL")
-    listed = [item for page in pages for item in page["Functions"] if item.get("PackageType") == "Image"]
-    for _, group in groupby(sorted(listed, key=lambda item: item["FunctionName"]), lambda item: item["FunctionName"]):
+    listed = pages.search("Functions[?PackageType=='Image']")
+    by_name = itemgetter("FunctionName")
+    for _, group in groupby(sorted(listed, key=by_name), by_name):
         items = list(group)
         holds = any(f"sha256:{item.get('CodeSha256')}" in digests for item in items) or _asked(account, items[0]) in {
             None,
@@ -201,7 +203,7 @@ def _unneeded_versions(account: Account, uses: Sequence[Use], keeping: Keeping) 
             continue
         if triggered is None:
             pages = account.functions.get_paginator("list_event_source_mappings").paginate()
-            triggered = {item.get("FunctionArn", "") for page in pages for item in page["EventSourceMappings"]}
+            triggered = {item.get("FunctionArn", "") for item in pages.search("EventSourceMappings[]")}
         needed = _needed(account, name, triggered, keeping.newest)
         yield from (use for use in old if use.version not in needed and not _is_shared(account, use))
 
@@ -219,9 +221,7 @@ def _needed(account: Account, name: str, triggered: set[str], newest: int) -> se
     for state in aliases(account, name).values():
         needed |= {state.version, *state.weights, *state.history[:newest]}
     pages = account.functions.get_paginator("list_provisioned_concurrency_configs").paginate(FunctionName=name)
-    for page in pages:
-        needed |= {item["FunctionArn"].rpartition(":")[2] for item in page["ProvisionedConcurrencyConfigs"]}
-    return needed
+    return needed | {arn.rpartition(":")[2] for arn in pages.search("ProvisionedConcurrencyConfigs[].FunctionArn")}
 
 
 def _is_shared(account: Account, use: Use) -> bool:

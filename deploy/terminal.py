@@ -9,7 +9,7 @@ from rich import progress
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TransferSpeedColumn
 
-from deploy.registry.progress import LayerStatus, Progress
+from deploy.registry import LayerStatus, Progress
 
 
 class Terminal(Console):

@@ -6,7 +6,6 @@ They are OCI artifacts whose `subject` is the image, which stays unchanged.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Final
 
 from deploy.errors import ImageRefusedError, PushFailedError
@@ -14,9 +13,9 @@ from deploy.image.blobs import StoredBlob
 from deploy.image.layers import read_file
 from deploy.image.localimage import Image
 from deploy.image.oci import OCI_MANIFEST, StoredManifest
+from deploy.registry import silent
 from deploy.registry.client import Registry
 from deploy.registry.ecr import Repository
-from deploy.registry.progress import silent
 from deploy.registry.push import Pushed
 
 SBOM: Final = "/opt/share/hwang-lambda/sbom.cdx.json"
@@ -42,16 +41,8 @@ def read_vex(image: Image) -> bytes:
     return read_file(image.saved.layers, VEX, _MAX_BYTES)
 
 
-@dataclass(frozen=True)
-class Attached:
-    """An artifact beside an image, by its digest."""
-
-    digest: str
-    already_there: bool
-
-
-def attach(data: bytes, name: str, pushed: Pushed, repository: Repository) -> Attached:
-    """Store the data beside the image, unless it is there, and read the list of referrers back.
+def attach(data: bytes, name: str, pushed: Pushed, repository: Repository) -> str:
+    """Store the data beside the image, unless it is there, read the list of referrers back, and return its digest.
 
     Raises PushFailedError and everything else that a push raises.
     """
@@ -62,14 +53,14 @@ def attach(data: bytes, name: str, pushed: Pushed, repository: Repository) -> At
             raise PushFailedError(f"{pushed.uri} is not there any more", then="run the same command again")
         artifact = _artifact(subject, content, name)
         if _is_listed(registry, artifact, pushed):
-            return Attached(artifact.digest, already_there=True)
+            return artifact.digest
         for blob in (content, _EMPTY):
             registry.upload(blob, silent)
         registry.put_manifest(artifact, artifact.digest)
         if not _is_listed(registry, artifact, pushed):
             what = f"{repository.uri} took {artifact.digest} and does not list it beside {pushed.digest}"
             raise PushFailedError(what, then="run the same command again")
-        return Attached(artifact.digest, already_there=False)
+        return artifact.digest
 
 
 def _is_listed(registry: Registry, artifact: StoredManifest, pushed: Pushed) -> bool:

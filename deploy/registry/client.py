@@ -8,8 +8,8 @@ from typing import Final
 from deploy.errors import DigestMismatchError
 from deploy.image.blobs import StoredBlob
 from deploy.image.oci import INDEXES, MANIFESTS, OCI_INDEX, Descriptor, Index, StoredManifest, digest_of, parse
+from deploy.registry import Progress
 from deploy.registry.address import Address, Login
-from deploy.registry.progress import Progress
 from deploy.registry.refusals import error_of_answer
 from deploy.registry.transport import NO_HEADERS, Answer, Headers, RetryPolicy, Transport
 from deploy.registry.upload import CHUNK_BYTES, Upload

@@ -12,10 +12,10 @@ from deploy.image import oci
 from deploy.image.localimage import Image
 from deploy.image.oci import StoredManifest
 from deploy.image.pushable import pack
+from deploy.registry import Progress, silent
 from deploy.registry.address import Address
 from deploy.registry.client import Registry
 from deploy.registry.ecr import Repository
-from deploy.registry.progress import Progress, silent
 from deploy.registry.transport import RetryPolicy
 
 _TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")

@@ -14,7 +14,7 @@ from urllib3.exceptions import HTTPError
 
 from deploy.errors import DeployError, PermissionDeniedError
 from deploy.image.blobs import StoredBlob
-from deploy.registry.progress import LayerStatus, Progress
+from deploy.registry import LayerStatus, Progress
 from deploy.registry.refusals import error_of_answer
 from deploy.registry.transport import Answer, RetryPolicy, Transport
 

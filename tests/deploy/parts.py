@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from deploy.image.blobs import StoredBlob
 from deploy.image.oci import OCI_INDEX, OCI_MANIFEST, StoredManifest, digest_of
-from deploy.registry.progress import LayerStatus
+from deploy.registry import LayerStatus
 
 
 @dataclass(frozen=True, init=False)

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from deploy.image.oci import StoredManifest
+from deploy.registry import silent
 from deploy.registry.address import Address, Login
 from deploy.registry.client import Registry
-from deploy.registry.progress import silent
 from deploy.registry.transport import RetryPolicy
 from tests.deploy.debianregistry import PASSWORD, USER
 from tests.deploy.parts import Bytes, manifest_of

@@ -23,10 +23,9 @@ from deploy.errors import (
     RollbackImpossibleError,
     UsageError,
 )
-from deploy.policy import POLICIES, Scope
+from deploy.policy import POLICIES, ROLES, Roles, S3Prefix, Scope
 from deploy.registry import ecr
 from deploy.registry.attach import SBOM
-from deploy.roles import ROLES, Roles, S3Prefix
 from tests.deploy.images import digest_of, good, layout_of, write_directory
 from tests.deploy.scenario import CANARY
 from tests.deploy.tool import Ended

@@ -25,9 +25,8 @@ from deploy.errors import (
 from deploy.image import open_image
 from deploy.image.localimage import Image
 from deploy.image.oci import DOCKER_MANIFEST, OCI_MANIFEST
-from deploy.registry import ecr
+from deploy.registry import LayerStatus, ecr
 from deploy.registry.address import Address
-from deploy.registry.progress import LayerStatus
 from deploy.registry.push import find_pushed, push
 from deploy.registry.transport import RetryPolicy
 from deploy.registry.upload import short

@@ -17,9 +17,9 @@ from deploy.errors import (
     TagTakenError,
     UsageError,
 )
+from deploy.registry import silent
 from deploy.registry.address import Address
 from deploy.registry.client import Registry
-from deploy.registry.progress import silent
 from deploy.registry.transport import RetryPolicy
 from deploy.registry.upload import short
 from tests.deploy.debianregistry import PASSWORD

@@ -12,7 +12,7 @@ import pytest
 from cfnlint.api import lint
 from cfnlint.config import ManualArgs
 
-from deploy.roles import ROLES, Roles, S3Prefix
+from deploy.policy import ROLES, Roles, S3Prefix
 from function.source import index_cache
 from function.triggers import uploads
 from tests.template.stack import DEFINITION, DEPLOY, NEEDED, PSEUDO, Resolved, source, translated

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from deploy.roles import Roles, S3Prefix
+from deploy.policy import Roles, S3Prefix
 
 FUNCTION: Final = Path(__file__).resolve().parents[3] / "function"
 OBJECT: Final = {"s3:GetObject", "s3:GetObjectVersion"}
