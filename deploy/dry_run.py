@@ -22,7 +22,7 @@ class DryRun:
         self._aliases: dict[tuple[str, str], dict[str, Any] | None] = {}
         self._new_aliases: set[tuple[str, str]] = set()
         self._repositories: set[str] = set()
-        self._revision = 0
+        self._has_changed = False
 
     @staticmethod
     def reads(operation: str) -> bool:
@@ -40,12 +40,12 @@ class DryRun:
         """Return the answer, with `Error` for a refusal; None if AWS itself must answer, as no change touches it."""
         if self.reads(operation):
             return self._read(operation, asked)
-        self._revision += 1
+        self._has_changed = True
         method = getattr(self, f"_{operation}", None)
         return deepcopy(method(asked)) if method else {}
 
     def _read(self, operation: str, asked: dict[str, Any]) -> dict[str, Any] | None:
-        if not self._revision:
+        if not self._has_changed:
             return None
         match operation:
             case "GetFunction":
@@ -63,7 +63,7 @@ class DryRun:
 
     def _changed(self, name: str) -> Any:
         function = self._functions[name, "$LATEST"]
-        function["Configuration"] |= {"RevisionId": str(self._revision), "LastUpdateStatus": "Successful"}
+        function["Configuration"] |= {"LastUpdateStatus": "Successful"}
         return function
 
     def _CreateFunction(self, asked: dict[str, Any]) -> Any:  # noqa: N802 - named like the operation
@@ -101,17 +101,14 @@ class DryRun:
         return {"StatusCode": 200, "ExecutedVersion": asked.get("Qualifier", "$LATEST"), "Payload": body}
 
     def _CreateAlias(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
-        alias = {name: value for name, value in asked.items() if name != "FunctionName"}
-        alias |= {"RevisionId": str(self._revision)}
-        self._aliases[asked["FunctionName"], asked["Name"]] = alias
         self._new_aliases.add((asked["FunctionName"], asked["Name"]))
-        return alias
+        return self._UpdateAlias(asked)
 
     def _UpdateAlias(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
-        alias = self._aliases.get((asked["FunctionName"], asked["Name"])) or {}
+        place = asked["FunctionName"], asked["Name"]
+        alias = self._aliases.get(place) or {}
         alias |= {name: value for name, value in asked.items() if name != "FunctionName"}
-        alias |= {"RevisionId": str(self._revision)}
-        self._aliases[asked["FunctionName"], asked["Name"]] = alias
+        self._aliases[place] = alias
         return alias
 
     def _BatchDeleteImage(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: N802

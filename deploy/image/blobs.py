@@ -22,11 +22,14 @@ PIECE_BYTES: Final = 1024 * 1024
 
 @dataclass(frozen=True)
 class StoredBlob:
-    """Bytes that can be read again and again. `digest` is empty if nothing names it."""
+    """Bytes that can be read again and again. `digest` is empty if nothing names it.
+
+    `open` returns a new seekable file, which the caller closes.
+    """
 
     digest: str
     size: int
-    opener: Callable[[], BinaryIO]
+    open: Callable[[], BinaryIO]
 
     @classmethod
     def of(cls, data: bytes) -> Self:
@@ -52,10 +55,6 @@ class StoredBlob:
     def described_as(self, media_type: str) -> dict[str, object]:
         """Return a descriptor for a manifest."""
         return {"mediaType": media_type, "size": self.size, "digest": self.digest}
-
-    def open(self) -> BinaryIO:
-        """Return a new seekable file, which the caller closes."""
-        return self.opener()
 
     def read(self) -> bytes:
         """Return all bytes."""
@@ -90,11 +89,9 @@ class Window(io.RawIOBase):
         return cast(BinaryIO, cls(file, lock, offset, size))
 
     def readable(self) -> bool:
-        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """Return True."""
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:

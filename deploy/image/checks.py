@@ -33,7 +33,6 @@ class Finding:
     then: str = ""
 
 
-SAFE_IMAGE_BYTES: Final = 10 * 1000**3  # Lambda's documents write "10 GB", which may also mean 10 GiB
 LICENCES_LABEL: Final = "org.opencontainers.image.licenses"
 LAMBDA_ENTRYPOINT: Final = "lambda-entrypoint.sh"
 
@@ -115,30 +114,15 @@ def _architecture(image: Image, wanted: str | None) -> Iterator[Finding]:
         yield _ok("architecture", found)
 
 
-def _after_entrypoint(arguments: tuple[str, ...]) -> tuple[str, ...] | None:
-    """Return the arguments after the program that starts Python handlers; None if there is no known one."""
-    if arguments and posixpath.basename(arguments[0]) == LAMBDA_ENTRYPOINT:
-        return arguments[1:]
-    for number in range(1, len(arguments) - 1):
-        if arguments[number : number + 2] == ("-m", "awslambdaric"):
-            return arguments[number + 2 :]
-    return () if arguments and posixpath.basename(arguments[-1]) == "awslambdaric" else None
-
-
 def _command(start: oci.ContainerConfig) -> Iterator[Finding]:
-    """Require a command, with exactly one argument for a program that starts handlers."""
+    """Require a command, with exactly one argument for the program that starts handlers."""
     arguments = (*start.entrypoint, *start.cmd)
-    rest = _after_entrypoint(arguments)
     then = 'CMD ["module.function"] in the Dockerfile, or give it to the function: --command'
     if not arguments:
         yield _refused("command", "neither ENTRYPOINT nor CMD", "Lambda would not know what to start", then)
-    elif rest is not None and len(rest) != 1:
-        shell = "; CMD is in the shell form" if rest[:2] == ("/bin/sh", "-c") else ""
-        what = f"{len(rest)} arguments where the handler alone is expected{shell}: {' '.join(rest)[:100] or 'none'}"
-        yield _refused("command", what, "the entrypoint takes exactly one", then)
-    elif rest is None and arguments[:2] in (("/bin/sh", "-c"), ("sh", "-c")):
-        why = "a shell is what Lambda starts then, and a command given to the function is lost"
-        yield _warning("command", "ENTRYPOINT or CMD is in the shell form", why, "write it as a list")
+    elif posixpath.basename(arguments[0]) == LAMBDA_ENTRYPOINT and len(arguments) != 2:
+        what = f"{len(arguments) - 1} arguments where the handler alone is expected: {' '.join(arguments[1:])[:100]}"
+        yield _refused("command", what, "the entrypoint takes exactly one; a CMD in the shell form makes three", then)
     else:
         yield _ok("command", " ".join(arguments))
 
@@ -149,7 +133,6 @@ def shown_bytes(count: int) -> str:
 
 
 def _size(image: Image) -> Iterator[Finding]:
-    """Require a size that Lambda takes, and warn between 10 GB and 10 GiB."""
     try:
         total = image.unpacked_bytes
     except ImageRefusedError as error:
@@ -158,15 +141,13 @@ def _size(image: Image) -> Iterator[Finding]:
     what, then = f"{total / 1e9:.2f} GB unpacked", "build in stages and copy only the files that run"
     if total > MAX_IMAGE_BYTES:
         yield _refused("size", what, "Lambda takes 10 GB at most, all layers unpacked", then)
-    elif total > SAFE_IMAGE_BYTES:
-        yield _warning("size", what, "Lambda takes 10 GB, and does not say whether of 1000 or of 1024 MB", then)
     else:
         yield _ok("size", f"{shown_bytes(total)} unpacked, of 10 GB")
 
 
 def _settings(image: Image) -> Iterator[Finding]:
     """Warn of credentials, and of an image that is for this machine alone."""
-    if secret := sorted(_SECRET & image.config.config.environment.keys()):
+    if secret := sorted(_SECRET & image.start.environment.keys()):
         why = "everybody who can pull the image has them, and Lambda replaces them by the role's own"
         then = "take it out of the Dockerfile, and have it revoked"
         yield _warning("environment", f"{', '.join(secret)} in the image", why, then)
@@ -176,7 +157,7 @@ def _settings(image: Image) -> Iterator[Finding]:
 
 
 def _labels(image: Image) -> Iterator[Finding]:
-    yield Finding("note", "licences", image.labels.get(LICENCES_LABEL) or "none stated")
+    yield Finding("note", "licences", image.start.labels.get(LICENCES_LABEL) or "none stated")
 
 
 def require_acceptable(image: Image, *found: Finding) -> None:

@@ -59,11 +59,6 @@ class Image:
         """The part of the configuration that says how a container starts."""
         return self.config.config
 
-    @property
-    def labels(self) -> dict[str, str]:
-        """Labels of the configuration."""
-        return self.config.config.labels
-
     @cached_property
     def content_digest(self) -> str:
         """See `oci.content_digest`."""
@@ -82,7 +77,8 @@ class Image:
     @property
     def is_standin(self) -> bool:
         """True if it stands on the stand-in for Lambda's base image, which is for this machine alone."""
-        return any(name in self.labels and value in (None, self.labels[name]) for name, value in STANDIN_LABELS.items())
+        labels = self.start.labels
+        return any(name in labels and value in (None, labels[name]) for name, value in STANDIN_LABELS.items())
 
     def __enter__(self) -> Self:
         return self

@@ -23,7 +23,6 @@ _MARKS: Final[dict[Level, tuple[str, str]]] = {
 
 def document(image: Image, found: Sequence[Finding]) -> dict[str, Any]:
     """Return the document of `check --json`."""
-    settings = image.config.config
     return {
         "reference": image.reference,
         "origin": image.origin,
@@ -38,10 +37,10 @@ def document(image: Image, found: Sequence[Finding]) -> dict[str, Any]:
         "beside": image.beside,
         "size_bytes": _size(image),
         "layers": image.config.rootfs.diff_ids,
-        "entrypoint": settings.entrypoint,
-        "cmd": settings.cmd,
-        "working_dir": settings.working_dir,
-        "labels": image.labels,
+        "entrypoint": image.start.entrypoint,
+        "cmd": image.start.cmd,
+        "working_dir": image.start.working_dir,
+        "labels": image.start.labels,
         "stand_in": image.is_standin,
         "findings": [
             {"next" if name == "then" else name: value for name, value in asdict(finding).items()} for finding in found

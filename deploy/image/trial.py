@@ -177,7 +177,7 @@ def _facts(image: Image, report: dict[str, Any]) -> Iterator[Finding]:
             f"{count} {name.replace('_', ' ')}" for name, count in known.items() if name in _ANSWERS and count
         )
         yield Finding("ok", "cve", f"{known['known']} known on {known['as_of']}: {answers}")
-    if (label := image.labels.get(LICENCES_LABEL)) != licence:
+    if (label := image.start.labels.get(LICENCES_LABEL)) != licence:
         what = f"the image calls itself {label or 'nothing'}, and its build found {licence}"
         why = "somebody wrote the label; the build looked at the files of the image"
         yield Finding("warning", "licences", what, why, f'LABEL {LICENCES_LABEL}="{licence}"')

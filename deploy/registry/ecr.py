@@ -42,7 +42,6 @@ class StoredImage:
     size_bytes: int
     pushed: datetime
     status: str
-    media_type: str
 
 
 @dataclass(frozen=True)
@@ -59,11 +58,6 @@ class Repository:
     scans: bool
     address: Address
     client: ECRClient = field(repr=False, compare=False)
-
-    @property
-    def is_immutable(self) -> bool:
-        """True if ECR itself lets no tag move."""
-        return self.mutability == "IMMUTABLE"
 
     def login(self) -> Login:
         """Fetch a new password, which is good for twelve hours."""
@@ -145,7 +139,7 @@ def create(client: ECRClient, name: str) -> Repository:
     """
     with suppress(RepositoryNotFoundError):
         found = find(client, name)
-        if found.is_immutable and found.scans and not any(found.images()):
+        if found.mutability == "IMMUTABLE" and found.scans and not any(found.images()):
             _finish(found)
         return found
     with tolerated("RepositoryAlreadyExistsException"):
@@ -230,5 +224,4 @@ def _stored(detail: ImageDetailTypeDef) -> StoredImage:
         size_bytes=detail.get("imageSizeInBytes", 0),
         pushed=detail["imagePushedAt"],
         status=detail.get("imageStatus", "ACTIVE"),
-        media_type=detail.get("imageManifestMediaType", ""),
     )

@@ -39,7 +39,6 @@ def test_a_repository_is_found_in_one_call(aws: StrictAws) -> None:
 def test_a_repository_is_made_as_lambda_needs_it(aws: StrictAws) -> None:
     made = ecr.create(aws.client("ecr"), NAME)
     assert made == ecr.find(aws.client("ecr"), NAME)
-    assert made.is_immutable
     assert settings(aws)["imageTagMutability"] == "IMMUTABLE"
     assert settings(aws)["imageScanningConfiguration"] == {"scanOnPush": True}
     policy = json.loads(aws.do("GetRepositoryPolicy", repositoryName=NAME)["policyText"])

@@ -134,8 +134,6 @@ def test_an_image_of_more_than_ten_gigabytes_is_refused(judge: Judge, monkeypatc
     image = good({"big": bytes(1_000_000)})
     monkeypatch.setattr(checks, "MAX_IMAGE_BYTES", 1_100_000)
     assert judge(image)["size"].level == "ok"
-    monkeypatch.setattr(checks, "SAFE_IMAGE_BYTES", 1_000_000)
-    assert judge(image)["size"].level == "warning"
     monkeypatch.setattr(checks, "MAX_IMAGE_BYTES", 1_000_001)
     assert judge(image).refused == ["size"]
 
@@ -144,12 +142,11 @@ def test_an_image_of_more_than_ten_gigabytes_is_refused(judge: Judge, monkeypatc
     ("size_bytes", "level"),
     [
         (10_000_000_000, "ok"),
-        (10_000_000_001, "warning"),
-        (10_737_418_240, "warning"),
+        (10_737_418_240, "ok"),
         (10_737_418_241, "refused"),
     ],
 )
-def test_the_size_is_judged_at_exactly_ten_gigabytes_and_ten_gibibytes(size_bytes: int, level: str) -> None:
+def test_the_size_is_judged_at_exactly_ten_gibibytes(size_bytes: int, level: str) -> None:
     image = Image("image", "engine", oci.ImageConfig(rootfs=oci.RootFs()))
     vars(image)["unpacked_bytes"] = size_bytes
     assert [finding.level for finding in checks._size(image)] == [level]
