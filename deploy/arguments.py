@@ -33,19 +33,13 @@ def duration(text: str) -> int:
     return seconds
 
 
-def share(text: str) -> float:
-    """Return the part of 1 that a percentage is."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)%", text)
-    if not found or not 0 < float(found[1]) < 100:
-        raise argparse.ArgumentTypeError(f"{text} is not a share such as 10%")
-    return float(found[1]) / 100
-
-
 def shares(text: str) -> list[float]:
     """Return the parts of 1 that percentages with commas between them are, each larger than the one before."""
-    found = [share(part) for part in text.split(",")]
-    if found != sorted(set(found)):
-        raise argparse.ArgumentTypeError(f"{text}: each share must be larger than the one before")
+    if not re.fullmatch(r"\d+(\.\d+)?%(,\d+(\.\d+)?%)*", text):
+        raise argparse.ArgumentTypeError(f"{text} is not a share such as 10%, or several, such as 5%,25%")
+    found = [float(part) / 100 for part in text.replace("%", "").split(",")]
+    if found != sorted(set(found)) or not 0 < found[0] <= found[-1] < 1:
+        raise argparse.ArgumentTypeError(f"{text}: each share must be larger than the one before, from 0% to 100%")
     return found
 
 

@@ -50,17 +50,6 @@ def hold_off() -> None:
 
 
 @contextmanager
-def unstoppable() -> Iterator[None]:
-    """Ignore signals in the block, which must be done whole."""
-    global _open
-    outside, _open = _open, False
-    try:
-        yield
-    finally:
-        _open = outside
-
-
-@contextmanager
 def postponed() -> Iterator[None]:
     """Delay a signal until the end of the block: a call that changes something, whose result matters."""
     global _open, _postponed

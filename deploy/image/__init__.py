@@ -1,10 +1,5 @@
 """A container image on this machine: opened, judged, tried and shown.
 
-    with open_image("hwang-lambda:latest", "x86_64") as image:
-        found = (*findings(image, "x86_64"), *tried(image, event))
-        report.result(document(image, found), table(image, found))
-        require_acceptable(image, *found)
-
 `locate` lists the forms of a reference, `localimage` describes an image, `pushable` packs it for a registry.
 """
 

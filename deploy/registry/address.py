@@ -1,20 +1,12 @@
-"""Address of a registry, and the login for it."""
+"""Address of a registry."""
 
 from __future__ import annotations
 
 import ipaddress
 import urllib.parse
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from deploy.errors import UsageError
-
-
-@dataclass(frozen=True)
-class Login:
-    """A user and a password, which no text of this object shows."""
-
-    user: str
-    password: str = field(repr=False)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from deploy.errors import DigestMismatchError
 from deploy.image.blobs import StoredBlob
 from deploy.image.oci import INDEXES, MANIFESTS, OCI_INDEX, Descriptor, Index, StoredManifest, digest_of, parse
 from deploy.registry import Progress
-from deploy.registry.address import Address, Login
+from deploy.registry.address import Address
 from deploy.registry.refusals import error_of_answer
 from deploy.registry.transport import NO_HEADERS, Answer, Headers, RetryPolicy, Transport
 from deploy.registry.upload import CHUNK_BYTES, Upload
@@ -18,7 +18,8 @@ _ACCEPT: Final = {"Accept": ", ".join(sorted(MANIFESTS | INDEXES))}
 
 
 class Registry:
-    """The repository `name` at `address`; `login` is called if a password is needed, and again if it is refused.
+    """The repository `name` at `address`; `login` returns a token for basic authentication, and is called again
+    if that is refused.
 
     Every method tries as often as `retry_policy` allows and raises DeployErrors only: CredentialsError,
     PermissionDeniedError, RepositoryNotFoundError or PushFailedError. Not for several threads at once.
@@ -28,7 +29,7 @@ class Registry:
         self,
         address: Address,
         name: str,
-        login: Callable[[], Login],
+        login: Callable[[], str],
         retry_policy: RetryPolicy = RetryPolicy(),  # noqa: B008 - it is frozen
         chunk_bytes: int = CHUNK_BYTES,
     ) -> None:

@@ -6,7 +6,6 @@ deploy.aws.explained turns it into one of this tool's errors.
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -19,7 +18,7 @@ from deploy import policy
 from deploy.aws import tolerated, translated
 from deploy.errors import AwsRefusedError, DigestMismatchError, RepositoryNotFoundError
 from deploy.image.oci import INDEXES, MANIFESTS, StoredManifest
-from deploy.registry.address import Address, Login
+from deploy.registry.address import Address
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
@@ -59,11 +58,9 @@ class Repository:
     address: Address
     client: ECRClient = field(repr=False, compare=False)
 
-    def login(self) -> Login:
-        """Fetch a new password, which is good for twelve hours."""
-        data = self.client.get_authorization_token()["authorizationData"][0]
-        user, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
-        return Login(user, password)
+    def login(self) -> str:
+        """Fetch a new token for HTTP's basic authentication, which is good for twelve hours."""
+        return self.client.get_authorization_token()["authorizationData"][0]["authorizationToken"]
 
     def manifest(self, reference: str) -> StoredManifest | None:
         """Return the manifest or index of a tag or digest; None if there is none. Raises DigestMismatchError."""

@@ -13,7 +13,7 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import botocore.httpsession
 import urllib3
@@ -21,7 +21,7 @@ from urllib3.exceptions import HTTPError, MaxRetryError
 from urllib3.util import Retry, Timeout, make_headers
 
 from deploy.errors import DeployError, PushFailedError, UsageError, innermost
-from deploy.registry.address import Address, Login
+from deploy.registry.address import Address
 
 _MAX_REDIRECTS: Final = 5
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
@@ -78,7 +78,7 @@ class Transport:
     Raises UsageError if there is no such file.
     """
 
-    def __init__(self, address: Address, login: Callable[[], Login], policy: RetryPolicy) -> None:
+    def __init__(self, address: Address, login: Callable[[], str], policy: RetryPolicy) -> None:
         self._address = address
         self._login = login
         self._policy = policy
@@ -111,7 +111,7 @@ class Transport:
             raise self.failure(error) from None
 
     def once(
-        self, method: str, url: str, headers: Headers, body: bytes | BinaryIO | None, retries: Retry | bool = False
+        self, method: str, url: str, headers: Headers, body: bytes | None, retries: Retry | bool = False
     ) -> Answer:
         """Send a request, and once more if the login is refused. Raises urllib3's HTTPError."""
         if not self._authorization:
@@ -120,17 +120,12 @@ class Transport:
         if not _wants_login(method, answer):
             return answer
         self._log_in()
-        if body is not None and not isinstance(body, bytes):
-            body.seek(0)
         return self._followed(method, url, headers, body, retries)
 
     def _log_in(self) -> None:
-        login = self._login()
-        self._authorization = make_headers(basic_auth=f"{login.user}:{login.password}")["authorization"]
+        self._authorization = f"Basic {self._login()}"
 
-    def _followed(
-        self, method: str, url: str, headers: Headers, body: bytes | BinaryIO | None, retries: Retry | bool
-    ) -> Answer:
+    def _followed(self, method: str, url: str, headers: Headers, body: bytes | None, retries: Retry | bool) -> Answer:
         for _ in range(_MAX_REDIRECTS + 1):
             own = {"User-Agent": "ecr-push", **headers}
             if _origin(url) == _origin(self._address.url):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import random
 import re
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -87,10 +85,10 @@ class Upload:
     def _send(self, chunk: bytes, start: int) -> tuple[DeployError | None, int]:
         """Send a chunk. Returns the failure, if there was one, and the byte to go on at."""
         end = start + len(chunk)
-        body = _Counted(chunk, lambda size: self._report("uploading", start + size))
+        self._report("uploading", start)
         headers = {**_OCTETS, "Content-Range": f"{start}-{end - 1}", "Content-Length": str(len(chunk))}
         try:
-            answer = self.transport.once("PATCH", self._location, headers, body)
+            answer = self.transport.once("PATCH", self._location, headers, chunk)
         except HTTPError as error:
             return self.transport.failure(error), self._resumed(end)
         if answer.status == 202:
@@ -134,19 +132,6 @@ class Upload:
 
     def _report(self, status: LayerStatus, done: int) -> None:
         self.progress(short(self.blob.digest), status, done, self.blob.size)
-
-
-class _Counted(io.BytesIO):
-    """Body of a request that reports how much of it has been read."""
-
-    def __init__(self, data: bytes, taken: Callable[[int], None]) -> None:
-        super().__init__(data)
-        self._taken = taken
-
-    def read(self, size: int | None = -1) -> bytes:
-        piece = super().read(size)
-        self._taken(self.tell())
-        return piece
 
 
 def _received(answer: Answer) -> int | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from deploy.aws import SDK_ERRORS, explained
 from deploy.console import Reporter
 from deploy.errors import NotRestoredError
-from deploy.signals import unstoppable
+from deploy.signals import postponed
 
 
 class UndoStack:
@@ -35,7 +35,7 @@ class UndoStack:
     def put_back(self, cause: BaseException) -> None:
         """Raises NotRestoredError, which names everything left and the cause, if a change could not be put back."""
         left = []
-        with unstoppable():
+        with postponed():
             while self._undos:
                 what, put_back = self._undos.pop()
                 try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import subprocess
 import time
@@ -10,13 +11,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.registry.address import Address, Login
+from deploy.registry.address import Address
 from tests.deploy import debian
 
 USER = "AWS"
 PASSWORD = "correct horse battery staple"  # noqa: S105 - it protects nothing
 _HTPASSWD = "AWS:$2y$05$abcdefghijklmnopqrstuuFiPhXf1sVd3pCCRO.uVh34H/qI/ZsuS\n"  # of PASSWORD
 _START_SECONDS = 20
+
+
+def token(password: str) -> str:
+    """Basic authentication's token of the one user."""
+    return base64.b64encode(f"{USER}:{password}".encode()).decode()
 
 
 class RegistryError(Exception):
@@ -37,8 +43,8 @@ class DebianRegistry:
         return Address(f"127.0.0.1:{self.port}", plain=not self.secure)
 
     @staticmethod
-    def login() -> Login:
-        return Login(USER, PASSWORD)
+    def login() -> str:
+        return token(PASSWORD)
 
 
 @contextmanager

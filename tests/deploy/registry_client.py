@@ -9,10 +9,10 @@ import pytest
 
 from deploy.image.oci import StoredManifest
 from deploy.registry import silent
-from deploy.registry.address import Address, Login
+from deploy.registry.address import Address
 from deploy.registry.client import Registry
 from deploy.registry.transport import RetryPolicy
-from tests.deploy.debianregistry import PASSWORD, USER
+from tests.deploy.debianregistry import PASSWORD, token
 from tests.deploy.parts import Bytes, manifest_of
 
 CHUNK_BYTES = 100_000
@@ -29,9 +29,9 @@ class Logins:
         self._passwords = passwords or (PASSWORD,)
         self.count = 0
 
-    def __call__(self) -> Login:
+    def __call__(self) -> str:
         self.count += 1
-        return Login(USER, self._passwords[min(self.count, len(self._passwords)) - 1])
+        return token(self._passwords[min(self.count, len(self._passwords)) - 1])
 
 
 @pytest.fixture

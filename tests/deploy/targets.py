@@ -7,18 +7,18 @@ from copy import copy
 from typing import Any, cast
 
 from deploy.image.oci import StoredManifest
-from deploy.registry.address import Address, Login
+from deploy.registry.address import Address
 from deploy.registry.client import Registry
 from deploy.registry.ecr import Repository
-from tests.deploy.debianregistry import PASSWORD, USER
+from tests.deploy.debianregistry import PASSWORD, token
 
 
-def right() -> Login:
-    return Login(USER, PASSWORD)
+def right() -> str:
+    return token(PASSWORD)
 
 
-def wrong() -> Login:
-    return Login(USER, "not the password")
+def wrong() -> str:
+    return token("not the password")
 
 
 def altered(repository: Repository, **methods: Callable[..., object]) -> Repository:
@@ -32,7 +32,7 @@ def altered(repository: Repository, **methods: Callable[..., object]) -> Reposit
 class RegistryTarget(Repository):
     """A repository of Debian's registry at `address`, read by its own protocol. `login` is for pushes."""
 
-    def __init__(self, address: Address, name: str, login: Callable[[], Login] = right) -> None:
+    def __init__(self, address: Address, name: str, login: Callable[[], str] = right) -> None:
         uri = f"{address.host}/{name}"
         super().__init__(name, "", uri, "IMMUTABLE", scans=False, address=address, client=cast(Any, None))
         object.__setattr__(self, "login", login)

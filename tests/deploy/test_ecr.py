@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -105,9 +106,9 @@ def test_the_registry_is_where_the_repository_says(aws: StrictAws) -> None:
 def test_what_lets_a_push_in_is_not_shown(aws: StrictAws) -> None:
     aws.do("CreateRepository", repositoryName=NAME)
     repository = ecr.find(aws.client("ecr"), NAME)
-    login = repository.login()
-    assert login.user == "AWS"
-    assert login.password not in f"{login} {login!r} {repository!r}"
+    token = repository.login()
+    assert base64.b64decode(token).startswith(b"AWS:")
+    assert token not in repr(repository)
 
 
 @pytest.mark.parametrize("by_digest", [False, True])
@@ -173,7 +174,6 @@ def test_all_images_are_listed_with_what_matters(aws: StrictAws) -> None:
     assert list(found) == [image.digest for image in images]
     assert found[images[0].digest].tags == ()
     assert found[images[5].digest].tags == ("tag5",)
-    assert found[images[5].digest].media_type == images[5].media_type
     assert found[images[5].digest].size_bytes > 0
     assert {image.digest for image in found.values() if image.status != "ACTIVE"} == {archived.digest}
     assert ecr.image(aws.client("ecr"), f"{repository.uri}@{images[5].digest}") == found[images[5].digest]

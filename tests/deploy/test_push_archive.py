@@ -32,8 +32,9 @@ from deploy.registry.transport import RetryPolicy
 from deploy.registry.upload import short
 from tests.deploy import archives
 from tests.deploy.archives import Compression
+from tests.deploy.debianregistry import PASSWORD, USER
 from tests.deploy.parts import Heard
-from tests.deploy.targets import RegistryTarget, right
+from tests.deploy.targets import RegistryTarget
 from tests.support.aws import Fail, Meanwhile, StrictAws
 from tests.support.faults.client import Faults
 from tests.support.faults.rules import Answer, CutRequest, Drop, LoseAnswer, SetHeaders
@@ -154,7 +155,7 @@ def test_an_engine_can_pull_what_was_pushed(
     monkeypatch.undo()
     api: Any = docker.APIClient(version="auto")
     try:
-        credentials = {"username": right().user, "password": right().password}
+        credentials = {"username": USER, "password": PASSWORD}
         api.pull(target.uri, pushed.tag, auth_config=credentials)
         found = api.inspect_image(f"{target.uri}:{pushed.tag}")
         assert found["Id"] == image.config_digest
