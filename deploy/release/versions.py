@@ -128,7 +128,7 @@ def table(name: str, found: list[Version]) -> Table:
     """Show the versions for people."""
     shown = Table(title=f"function {name}", title_justify="left", box=None, padding=(0, 2, 0, 0), header_style="bold")
     shown.add_column("alias", overflow="fold", min_width=8)
-    for column in ("version", "image", "in ECR", "for", "size", "modified", "state"):
+    for column in ("version", "image", "in ECR", "for", "size", "state"):
         shown.add_column(column, justify="right" if column == "size" else "left", no_wrap=True)
     for version in found:
         seen, image = version.state, version.image
@@ -139,7 +139,6 @@ def table(name: str, found: list[Version]) -> Table:
             _sign(version.status),
             seen.architecture,
             f"{image.size_bytes / 1e6:.1f} MB" if image else "",
-            seen.modified[:10],
             seen.state if seen.update == "Successful" else f"{seen.state}, update {seen.update}",
         )
     return shown

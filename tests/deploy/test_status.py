@@ -13,7 +13,7 @@ from tests.deploy.trial import Trial
 from tests.support.aws import StrictAws
 
 STATUS = ("status", "--function", "frames")
-COLUMNS = ["alias", "version", "image", "in ECR", "for", "size", "modified", "state"]
+COLUMNS = ["alias", "version", "image", "in ECR", "for", "size", "state"]
 
 
 @pytest.fixture
