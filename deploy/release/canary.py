@@ -31,11 +31,6 @@ class Canary:
     lag_seconds: int = 120
     alarms: Sequence[str] = ()
 
-    @property
-    def look_seconds(self) -> float:
-        """Pause between two looks at the errors."""
-        return min(15.0, self.seconds / 4)
-
     def require_quiet(self, account: Account) -> None:
         """Raises CanaryFailedError if an alarm is in state ALARM, UsageError if there is none of a name."""
         if not self.alarms:

@@ -25,6 +25,7 @@ from deploy.release.function import LATEST, FunctionState, Settings, changed
 from deploy.release.latest import Latest
 from deploy.release.smoke import Smoke
 
+_LOOK_SECONDS: Final = 15  # between two looks at a canary's errors, or a quarter of its time
 _MENDED_BY_CODE: Final = {"ImageDeleted", "ImageAccessDenied", "InvalidImage"}
 
 
@@ -241,7 +242,7 @@ class Release(AliasTransaction):
                 return "not watched in a dry run"
             if time.monotonic() >= end:
                 break
-            time.sleep(min(asked.look_seconds or 15, max(end - time.monotonic(), 0)))
+            time.sleep(min(_LOOK_SECONDS, asked.seconds / 4 or _LOOK_SECONDS, max(end - time.monotonic(), 0)))
         if seen.invocations < asked.min_invocations:
             raise self._canary_failed(
                 f"{seen.invocations} invocations, of at least {asked.min_invocations} (--canary-invocations)", seen

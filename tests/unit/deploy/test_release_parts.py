@@ -15,7 +15,6 @@ from deploy.errors import FunctionNotFoundError, ImageRefusedError, NotRestoredE
 from deploy.image.oci import ContainerConfig
 from deploy.release import alias, canary, function, smoke, versions
 from deploy.release.alias import AliasState
-from deploy.release.canary import Canary
 from deploy.release.function import REMEDIES, SETTINGS, FunctionState, Settings, changed
 from deploy.release.undo_stack import UndoStack
 
@@ -254,11 +253,6 @@ def test_a_member_that_is_missing_has_changed() -> None:
 
 
 # A canary.
-
-
-@pytest.mark.parametrize(("seconds", "pause"), [(0, 0), (20, 5), (60, 15), (6000, 15)])
-def test_a_canary_is_looked_at_four_times_or_each_quarter_minute(seconds: int, pause: float) -> None:
-    assert Canary([0.1], seconds).look_seconds == pause
 
 
 def test_the_metrics_of_the_version_behind_the_alias_are_added_up() -> None:
