@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -152,14 +152,17 @@ def create(client: ECRClient, name: str) -> Repository:
 
 def _finish(repository: Repository) -> None:
     client, name = repository.client, repository.name
+    missing: list[Callable[[Repository], None]] = []
     try:
         client.get_repository_policy(repositoryName=name)
     except client.exceptions.RepositoryPolicyNotFoundException:
-        _let_lambda_pull(repository)
+        missing.append(_let_lambda_pull)
     try:
         client.get_lifecycle_policy(repositoryName=name)
     except client.exceptions.LifecyclePolicyNotFoundException:
-        _let_untagged_expire(repository)
+        missing.append(_let_untagged_expire)
+    for complete in missing:
+        complete(repository)
 
 
 def _let_lambda_pull(repository: Repository) -> None:
