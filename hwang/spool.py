@@ -20,7 +20,7 @@ _BLOCK_BYTES = 8 << 20
 _BLOCKS_AT_ONCE = 4  # a source may fetch them over several connections
 
 _WINDOW_BLOCK_BYTES, _WINDOW_PART_BYTES, _WINDOW_BLOCKS = 4 << 20, 1 << 20, 4
-"""Of a video that is read from end to end and not kept: a block is fetched in parts, at once if the source can."""
+"""Blocks of a video that is read from end to end and not kept; each is fetched in parts, at once if the source can."""
 
 _HEAD_BYTES = 1 << 10
 _SYNC_BYTE = 0x47

@@ -145,7 +145,7 @@ class _Search:
             yield ListedVideo(video=video, name=name)
 
     def listing(self) -> Listing:
-        """What was left out."""
+        """Keys that were left out."""
         return Listing(
             refused=self.refused,
             refusals=tuple(self._refusals),

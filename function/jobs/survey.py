@@ -82,7 +82,7 @@ def _kept(store: Store, chunk: int, version: str) -> list[SurveyedVideo] | None:
 
 
 def _is_to_do(video: SurveyedVideo, listed: ListedVideo, *, again: bool) -> bool:
-    """Whether the survey that is there does not do: a video that no listing has pinned may have been replaced."""
+    """Return True if the survey that is there does not do: a video that no listing has pinned may have been replaced."""
     if again:
         return video.failure is not None and video.failure.retryable
     return video.failure is not None or not listed.etag
@@ -91,7 +91,7 @@ def _is_to_do(video: SurveyedVideo, listed: ListedVideo, *, again: bool) -> bool
 def _survey(
     listed: list[ListedVideo], numbers: list[int], job: Job, share: float, session: Session
 ) -> dict[int, SurveyedVideo]:
-    """What was found, in time to keep it, of those videos of these numbers that were begun."""
+    """Findings, in time to keep them, about those videos of these numbers that were begun."""
     left = session.deadline.seconds_left
     until = Deadline.within(left - min(_WRITE_SECONDS, left / 4))
     most = until.seconds_left * share
@@ -104,7 +104,7 @@ def _survey(
 
 
 def _outcome(surveyed: Future[SurveyedVideo | None], listed: ListedVideo) -> SurveyedVideo | None:
-    """What was found of the video, also if it was not ended; None if it was not begun."""
+    """Findings about the video, also if it was not ended; None if it was not begun."""
     if surveyed.cancelled():
         return None
     if surveyed.done():

@@ -53,7 +53,7 @@ REPORT: Final = "report.html"  # likewise
 
 EVENTS: Final = 2  # version of the events that a job's file is of; version 1 does not name it
 EARLIER: Final = {"rotate": False, "tone": "stored"}
-"""What a job, or a piece's request, means by fields that it leaves out if it is of version 1, and so goes on."""
+"""Values of the fields that a job of version 1, or the request of its piece, leaves out."""
 
 _END_OF_DATES: Final = 253_402_300_800  # the year 10,000
 Moment = Annotated[float, Field(ge=0, lt=_END_OF_DATES)]  # seconds since 1970

@@ -198,7 +198,7 @@ class Journal:
 
 @dataclass(frozen=True)
 class _Undo:
-    """What removes the objects of a run. Raises S3Error if S3 does not answer for now.
+    """Calls that remove the objects of a run. Raises S3Error if S3 does not answer for now.
 
     `is_watched`: a call that does not return ends the process.
     """
@@ -264,7 +264,7 @@ class _Undo:
             errors[identifier["Key"]] = _PASSING[0] if failure.fault is Fault.UNAVAILABLE else failure.cause
 
     def _own(self, bucket: str, entries: list[Entry]) -> list[dict[str, str]]:
-        """What names each object that is still this run's in DeleteObjects, with its ETag as condition.
+        """Return the entry of DeleteObjects for each object that is still this run's, with its ETag as condition.
 
         An object is, if a listing has it as it was written and no later; else its metadata tells.
         """
@@ -328,7 +328,7 @@ def listing(
 
 
 def _named(key: str, etag: str | None, version: str | None) -> dict[str, str]:
-    """What names an object in DeleteObjects. S3 compares the ETag of the newest version only."""
+    """Return the entry of DeleteObjects for an object. S3 compares the ETag of the newest version only."""
     if version:
         return {"Key": key, "VersionId": version}
     return {"Key": key, "ETag": etag} if etag else {"Key": key}

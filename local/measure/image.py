@@ -148,7 +148,7 @@ def _starts() -> Iterator[Number]:
 
 
 def _apply() -> Number:
-    """What own code costs that does nothing."""
+    """Measure the cost of own code that does nothing."""
     mount = ("--volume", f"{clip.fetch()}:/{clip.NAME}:ro", "--env", "AWS_REGION=us-east-1")
     own, reduction = json.loads(run_python(IMAGE, APPLY, f"/{clip.NAME}", options=mount))
     what = "`apply` of a function that returns at once, by the time of `reduce: min`"
@@ -156,7 +156,7 @@ def _apply() -> Number:
 
 
 def _outputs() -> Iterator[Number]:
-    """What three sizes and a sheet of one decode cost."""
+    """Measure the cost of three sizes and a sheet of one decode."""
     video = next(one for one in RECIPES if one.size == (1920, 1080) and one.gop == 48).make()
     mount = ("--volume", f"{video}:/video.mp4:ro", "--volume", f"{ROOT}:/tree:ro", "--env", "AWS_REGION=us-east-1")
     kinds = {"a frame a second": {"every_seconds": 1}, "key frames": {"keyframes": True}, "every frame": "0:120"}

@@ -112,7 +112,7 @@ def test_samples_that_are_not_in_the_file_are_read_of_a_stored_one(clip: MakeCli
 
 @pytest.mark.parametrize("damage", ["lost packet", "flipped bit", "lost bytes", "cut"])
 def test_damaged_transport_streams_are_those_of_the_file(damage: str, clip: MakeClip, tmp_path: Path) -> None:
-    """What libavformat marks as damaged is read of a stored file."""
+    """Samples that libavformat marks as damaged are read from a stored file."""
     data = bytearray(clip("h264-mpegts").read_bytes())
     place = len(data) // 188 // 2 * 188
     if damage == "lost packet":
