@@ -82,7 +82,7 @@ def _kept(store: Store, chunk: int, version: str) -> list[SurveyedVideo] | None:
 
 
 def _is_to_do(video: SurveyedVideo, listed: ListedVideo, *, again: bool) -> bool:
-    """Return True if the survey that is there does not do: a video that no listing has pinned may have been replaced."""
+    """Return True if the survey that is there is no use: a video that no listing has pinned may have been replaced."""
     if again:
         return video.failure is not None and video.failure.retryable
     return video.failure is not None or not listed.etag
