@@ -2,7 +2,7 @@
 
 python -m local.measure [build] [image] [function] [deploy] [jobs] [suites]     (make measure builds the images first)
 
-The named parts, or all but `build`, replace their earlier numbers, unless one exceeds its limit: exit status 1.
+The named parts, or all but `build`, replace their earlier numbers. One that exceeds its limit is marked: exit status 1.
 """
 
 from __future__ import annotations
@@ -22,13 +22,11 @@ def main(names: list[str]) -> int:
         numbers = []
         for number in PARTS[name].measure():
             numbers.append(number)
-            print(page.line(number) + (" EXCEEDED" if number.exceeds else ""), flush=True)
-        if any(number.exceeds for number in numbers):
-            exceeded.append(name)
-        else:
-            page.write(page.replaced(page.load(), name, numbers))
+            print(page.line(number), flush=True)
+        page.write(page.replaced(page.load(), name, numbers))
+        exceeded += [number.what for number in numbers if number.exceeds]
     if exceeded:
-        print(f"not written: {', '.join(exceeded)}", file=sys.stderr)
+        print(f"over the limit: {'; '.join(exceeded)}", file=sys.stderr)
     return int(bool(exceeded))
 
 

@@ -19,7 +19,7 @@ HEAD = """\
 # Numbers
 
 `make measure` writes this page; a test fails if it was changed by hand. `make measure PARTS="image jobs"` measures
-these parts again. A part that exceeds a limit is not written. Other decoders: [bench.md](bench.md).
+these parts again. **Over** marks a number that exceeds its limit. Other decoders: [bench.md](bench.md).
 
 The function's times are those of an emulated Lambda: S3 is a server behind a proxy that adds 50 ms to each request and
 lets 80 MB/s through each connection. Costs are list prices of us-east-1, in US dollars, for a function of 3,008 MB
@@ -56,7 +56,7 @@ def machine() -> str:
 def line(number: Number) -> str:
     """Return the number as one line of text."""
     limit = "" if number.limit is None else f" (limit {amount(number.limit, number.unit)})"
-    return f"{number.what}: {amount(number.value, number.unit)}{limit}"
+    return f"{number.what}: {amount(number.value, number.unit)}{limit}{' OVER' if number.exceeds else ''}"
 
 
 def amount(value: float, unit: str) -> str:
@@ -82,7 +82,8 @@ def text(runs: list[Run]) -> str:
             for number in (Number(**values) for values in run["numbers"]):
                 if number.guarded == guarded:
                     limit = "" if number.limit is None else amount(number.limit, number.unit)
-                    lines.append(f"| {number.what} | {amount(number.value, number.unit)} | {limit} | {where}")
+                    value = amount(number.value, number.unit) + (" **over**" if number.exceeds else "")
+                    lines.append(f"| {number.what} | {value} | {limit} | {where}")
         lines.append("")
     lines += ["Machines:", "", *(f"{place}. {name}" for place, name in enumerate(machines, 1))]
     return "\n".join(lines) + "\n"

@@ -15,12 +15,6 @@ def test_the_page_is_what_make_measure_writes() -> None:
     assert page.PAGE.read_text() == page.text(page.load())
 
 
-def test_every_number_on_the_page_holds_its_limit() -> None:
-    numbers = [Number(**values) for run in page.load() for values in run["numbers"]]
-    assert len(numbers) > 25
-    assert [page.line(number) for number in numbers if number.exceeds] == []
-
-
 def test_a_part_that_is_measured_again_replaces_its_numbers_alone() -> None:
     runs = page.replaced([], "image", [Number("size", 127.42, "MB", 150)])
     runs = page.replaced(runs, "deploy", [Number("calls", 5, "", 6, guarded=True)])
@@ -34,15 +28,20 @@ def test_a_part_that_is_measured_again_replaces_its_numbers_alone() -> None:
     assert "| calls | 5 | 6 | `make measure PARTS=deploy` |" in guarded
 
 
-def test_a_part_that_exceeds_a_limit_is_not_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_number_over_its_limit_is_written_and_marked_and_fails_the_command(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(page, "DATA", tmp_path / "numbers.json")
     monkeypatch.setattr(page, "PAGE", tmp_path / "numbers.md")
     given = {"image": [Number("size", 149, "MB", 150)], "deploy": [Number("calls", 7, "", 6)]}
     parts = {name: SimpleNamespace(measure=lambda name=name: given[name]) for name in given}
     monkeypatch.setattr(program, "PARTS", parts)
     assert program.main([]) == 1
-    assert [run["part"] for run in page.load()] == ["image"]
-    assert page.PAGE.read_text() == page.text(page.load())
+    assert capsys.readouterr().err == "over the limit: calls\n"
+    written = page.PAGE.read_text()
+    assert "| size | 149 MB | 150 MB |" in written
+    assert "| calls | 7 **over** | 6 |" in written
+    assert program.main(["image"]) == 0
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -25,12 +24,15 @@ def test_the_status_table_is_what_is_answered() -> None:
     }
 
 
-def test_the_example_of_an_upload_becomes_the_request_shown() -> None:
-    configuration, request = re.findall(
-        r"^```json \w+\n(.*?)\n```$", (DOCS / "triggers.md").read_text(), re.DOTALL | re.MULTILINE
-    )
-    delivery = parse(event_bridge("in/holiday film.mp4"), {"HWANG_ON_UPLOAD": configuration})
-    assert [made.event for made in delivery.requests] == [json.loads(request)]
+def test_the_example_of_an_upload_becomes_the_sheet_that_the_page_names() -> None:
+    page = (DOCS / "triggers.md").read_text()
+    configuration, key, sheet = re.findall(
+        r"```json \w+\n(.*?)\n```\n\nWith it, `([^`]+)` becomes a sheet, `([^`]+)`", page, re.DOTALL
+    )[0]
+    delivery = parse(event_bridge(key), {"HWANG_ON_UPLOAD": configuration})
+    (made,) = delivery.requests
+    video = {"bucket": "uploads", "key": key}
+    assert made.event == {"video": video, "frames": {"count": 16}, "output": sheet, "if_exists": "reuse"}
 
 
 class Page(HTMLParser):
