@@ -188,13 +188,13 @@ def new_archive_of(image: Built, tags: Sequence[str] = ("made:latest",)) -> File
 
 
 def skopeo_directory_of(image: Built) -> Files:
-    """As `skopeo copy … dir:DIRECTORY`: the manifest, and blobs by the digits of their digests."""
+    """Write what `skopeo copy … dir:DIRECTORY` does: the manifest, and blobs by the digits of their digests."""
     blobs = {digest_of(blob).removeprefix("sha256:"): blob for blob in image.blobs}
     return {"manifest.json": image.manifest_bytes, "version": b"Directory Transport Version: 1.1\n", **blobs}
 
 
 def kaniko_archive_of(image: Built) -> Files:
-    """As kaniko, crane and bazel write: an archive whose layers are compressed."""
+    """Write what kaniko, crane and bazel do: an archive whose layers are compressed."""
     config = digest_of(image.config_bytes)
     paths = [f"{digest_of(layer.stored).removeprefix('sha256:')}.tar.gz" for layer in image.layers]
     listed = [{"Config": config, "RepoTags": ["made:latest"], "Layers": paths}]

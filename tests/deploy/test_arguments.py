@@ -78,7 +78,7 @@ ENVIRONMENTS = st.dictionaries(
 
 
 def _is_environment(text: str) -> bool:
-    """Whether the system takes it as a variable's value."""
+    """Return True if the system takes it as a variable's value."""
     try:
         os.fsencode(text)
     except UnicodeError:

@@ -132,7 +132,7 @@ def with_an_alarm(aws: StrictAws) -> None:
 
 
 def with_old_versions(aws: StrictAws) -> None:
-    """As `function`, and version 3 is live."""
+    """The function of `function`, with version 3 live."""
     function(aws)
     aws.release("frames", aws.put_image(), "live")
 
