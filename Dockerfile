@@ -83,7 +83,7 @@ RUN --mount=type=bind,source=build_stages/online.sh,target=online.sh \
     --mount=type=secret,id=ca,target=/run/ca.crt \
     ./online.sh pip3 install --quiet --no-cache-dir --require-hashes --requirement build.txt
 # The time of all files: midnight (UTC) of the version's release, as CHANGELOG.md has it.
-ENV SOURCE_DATE_EPOCH=1795478400
+ENV SOURCE_DATE_EPOCH=1795996800
 COPY build_stages/recipe.py build_stages/lib.sh ./
 
 FROM compiler AS nasm

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from hwang.request import TimedFrames
     from hwang.sources import RangeSource, VideoInput
 
-__version__ = "1.0.0"
+__version__ = "2.0.0"
 
 __all__ = [
     "Between",
