@@ -58,14 +58,14 @@ def main(connection: Connection, memory: int | None, loads: bool, *, local_files
     a Session's.
     """
     _prepare(memory)
-    _warm_up()
+    client = _warm_up()
     channel = Channel(connection)
     if loads:
         own_code.load_all()
         channel.send({"loaded": True})
-    gc.freeze()  # later collections skip the objects that exist now
     watchdog.give_up = lambda error: _leave(channel, error)
     leftovers = Leftovers()
+    is_first = True
     with suppress(EOFError, OSError):  # the supervisor is gone
         while True:
             message = channel.receive()
@@ -77,6 +77,10 @@ def main(connection: Connection, memory: int | None, loads: bool, *, local_files
                 leftovers.add({message["run"]: answer["left"]})
             del message, answer
             _release_memory()
+            if is_first:  # what is there now stays; to look at the S3 client alone takes a collection 10 ms
+                client.join()
+                gc.freeze()
+                is_first = False
 
 
 def _prepare(memory: int | None) -> None:
@@ -91,13 +95,15 @@ def _prepare(memory: int | None) -> None:
         Path("/proc/self/oom_score_adj").write_text("1000")
 
 
-def _warm_up() -> None:
+def _warm_up() -> threading.Thread:
     """Prepare what only requests need; the process that answers Lambda starts meanwhile.
 
-    A request that needs no client, such as a self-test, does not wait for it.
+    Returns the thread that makes the S3 client. A request that needs none, such as a self-test, does not wait for it.
     """
-    threading.Thread(target=_make_client, name="hwang-client", daemon=True).start()
+    thread = threading.Thread(target=_make_client, name="hwang-client", daemon=True)
+    thread.start()
     EVENT.rebuild()
+    return thread
 
 
 def _make_client() -> None:
