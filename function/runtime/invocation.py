@@ -36,8 +36,7 @@ def answer(event: object, context: Context, supervisor: Supervisor) -> Any:
     for item in received.items:
         if isinstance(item, Refused):
             _log(context, item.key, {}, item.error, 0.0)
-    outcomes = received.carry_out(lambda request: _outcome(request, context, supervisor))
-    return received.answer(outcomes, context.aws_request_id)
+    return received.answer(lambda request: _outcome(request, context, supervisor), context.aws_request_id)
 
 
 def _job_step(event: dict[str, Any], context: Context, supervisor: Supervisor) -> dict[str, Any]:

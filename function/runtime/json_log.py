@@ -41,18 +41,6 @@ class Formatter(logging.Formatter):
         return json.dumps(line)
 
 
-class _Stdout(logging.StreamHandler[Any]):
-    """Writes to the `sys.stdout` of the moment."""
-
-    @property
-    def stream(self) -> Any:
-        return sys.stdout
-
-    @stream.setter
-    def stream(self, stream: Any) -> None:
-        pass
-
-
 def stack(kind: type[BaseException], trace: TracebackType | None) -> list[str]:
     """Return the stack's last 30 frames and the name of the exception's type."""
     return [*traceback.format_tb(trace, -_MAX_FRAMES), kind.__name__]
@@ -60,7 +48,7 @@ def stack(kind: type[BaseException], trace: TracebackType | None) -> list[str]:
 
 def install() -> None:
     """Have this process, and those forked from it, write their log so to standard output."""
-    handler = _Stdout()
+    handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(Formatter())
     logging.getLogger().handlers[:] = [handler]  # Lambda's own writes text, to a file that a worker has closed
     logging.captureWarnings(True)

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import queue
 import re
 import socket
-import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urljoin
 
-from function.source.networks import Address, Network, closed_range, destinations, parse_opened, refusal
+from function.source.networks import Address, Network, parse_opened, refusal
 from function.source.urls import FORBIDDEN, Blocked, normal_host, parse_url
 from hwang.sources.connection import SocketAddress
 from hwang.sources.web import Target
@@ -27,7 +26,6 @@ __all__ = ["Blocked", "Policy", "Target", "resolve"]
 Lookup = Callable[[str, int], Sequence[tuple[Any, ...]]]
 
 _ANY_HOST: Final = "*"
-_RUNTIME_API: Final = "127.0.0.1:9001"
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE: Final = re.compile(r"[!-~]([ -~]*[!-~])?")
 _OWN_HEADERS: Final = frozenset(
@@ -39,14 +37,13 @@ _OWN_HEADERS: Final = frozenset(
 class Policy:
     """Allows public addresses under these host names, and `networks` although they are not public.
 
-    `hosts` are names in lower case, `*.example.org` for all names below one, `*` for any. `runtime_api` is the host
-    and port of Lambda's runtime API. `headers` are those to send to hosts, by their names or *.example.org.
+    `hosts` are names in lower case, `*.example.org` for all names below one, `*` for any. `headers` are those to send
+    to hosts, by their names or *.example.org.
     """
 
     hosts: tuple[str, ...] = (_ANY_HOST,)
     networks: tuple[Network, ...] = ()
     allow_http: bool = False
-    runtime_api: tuple[str, int] = ("127.0.0.1", 9001)
     headers: tuple[tuple[str, Mapping[str, str]], ...] = ()
 
     @classmethod
@@ -62,7 +59,6 @@ class Policy:
             hosts=_each("HWANG_HTTPS_HOSTS", environment.get("HWANG_HTTPS_HOSTS", _ANY_HOST), _host_pattern),
             networks=_each("HWANG_ALLOW_NETWORKS", environment.get("HWANG_ALLOW_NETWORKS") or None, parse_opened),
             allow_http=allow_http == "1",
-            runtime_api=_runtime_api(environment.get("AWS_LAMBDA_RUNTIME_API") or _RUNTIME_API),
             headers=_headers(environment.get("HWANG_HTTPS_HEADERS") or "{}"),
         )
 
@@ -112,17 +108,6 @@ class Policy:
             raise Blocked(f"{parsed} is not a public address ({reason})")
         if not 1 <= port <= 65535:
             raise Blocked(f"{parsed} has no port {port}")
-        if self._is_runtime_api(parsed, port):
-            raise Blocked(f"{parsed}, port {port}, is Lambda's own")
-
-    def _is_runtime_api(self, address: Address, port: int) -> bool:
-        host, its_port = self.runtime_api
-        if port != its_port:
-            return False
-        api, places = _parsed(host), destinations(address)
-        if api is None:  # a name: it may have any of the opened addresses
-            return any(closed_range(place) for place in places)
-        return api in places or (api.is_loopback and any(place.is_loopback for place in places))
 
 
 def _lookup(host: str, port: int) -> Sequence[tuple[Any, ...]]:
@@ -156,22 +141,13 @@ def resolve(policy: Policy, host: str, port: int, timeout: float, getaddrinfo: L
 
 def _within(timeout: float, getaddrinfo: Lookup, host: str, port: int) -> Sequence[tuple[Any, ...]]:
     """Return the resolver's answer. The resolver has no time limit: it runs in a thread that is abandoned."""
-    answers: queue.SimpleQueue[Sequence[tuple[Any, ...]] | Exception] = queue.SimpleQueue()
-
-    def ask() -> None:
-        try:
-            answers.put(getaddrinfo(host, port))
-        except Exception as error:
-            answers.put(error)
-
-    threading.Thread(target=ask, name="resolver", daemon=True).start()
+    thread = ThreadPoolExecutor(1, "resolver")
     try:
-        answer = answers.get(timeout=timeout)
-    except queue.Empty:
+        return thread.submit(getaddrinfo, host, port).result(timeout)
+    except TimeoutError:
         raise TimeoutError(f"{host} was not resolved within {timeout:g} s") from None
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
+    finally:
+        thread.shutdown(wait=False)
 
 
 def _parsed(address: str) -> Address | None:
@@ -241,10 +217,3 @@ def _checked_headers(headers: object) -> Mapping[str, str]:
         if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
             raise ValueError(f"the value of {name} must be printable ASCII")
     return headers
-
-
-def _runtime_api(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal():
-        raise ValueError(f"AWS_LAMBDA_RUNTIME_API: {text!r} is not like {_RUNTIME_API}")
-    return host.strip("[]").lower(), int(port)

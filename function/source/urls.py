@@ -11,36 +11,28 @@ from hwang.sources.connection import PORTS
 from hwang.sources.web import Target
 
 _MAX_SHOWN_CHARS: Final = 200
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 FORBIDDEN: Final = re.compile(r"[^!-~]|\\")
 _AUTHORITY = re.compile(r"//([^/?#]*)([^#]*)")
-_BRACKETED = re.compile(r"\[([0-9A-Fa-f:.]*)\](.*)")
-_PORT = re.compile(r"[1-9][0-9]{0,4}")
+_PLACE = re.compile(r"(?:\[([0-9A-Fa-f:.]*)\]|([^:]*))(?::([1-9][0-9]{0,4}))?")
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
-_PLAIN_PART = re.compile(r'[!"$->@-\[\]-~]*')  # printable ASCII without ? # and backslash
 
 
 class Blocked(ValueError):  # noqa: N818 - becomes SourceBlocked
-    """A forbidden address. The message names it without query, fragment, user name and password."""
+    """A forbidden address. The message names it without query, fragment, user name and password, or not at all."""
 
 
 def parse_url(url: str, *, allow_http: bool) -> Target:
     """Parse an address. Raises Blocked, and nothing else, for any string."""
-    problem = _problem(url, allow_http)
-    if problem:
-        raise Blocked(f"{_roughly(url)}: {problem}")
-    scheme, _, rest = url.partition(":")
-    scheme = scheme.lower()
-    match = _AUTHORITY.match(rest)
-    assert match
-    path = match[2] if match[2].startswith("/") else f"/{match[2]}"
     try:
-        host, port = _place(match[1], PORTS[scheme])
-    except ValueError as error:
-        raise Blocked(f"{_roughly(url)}: {error}") from None
-    bare = Target(scheme, host, port, path.partition("?")[0], "")
-    return Target(scheme, host, port, path, _short(bare.url))
+        scheme, authority, path = _parts(url, allow_http)
+        host, port = _place(authority, PORTS[scheme])
+    except ValueError as error:  # a malformed address may hold a secret anywhere
+        raise Blocked(f"the address {error}") from None
+    shown = Target(scheme, host, port, path.partition("?")[0], "").url
+    if len(shown) > _MAX_SHOWN_CHARS:
+        shown = shown[: _MAX_SHOWN_CHARS - 1] + "…"
+    return Target(scheme, host, port, path, shown)
 
 
 def normal_host(text: str) -> str:
@@ -60,62 +52,32 @@ def normal_host(text: str) -> str:
     return name
 
 
-def _problem(url: str, allow_http: bool) -> str | None:
+def _parts(url: str, allow_http: bool) -> tuple[str, str, str]:
+    """Return scheme, authority, and path with query. Raises ValueError that says the problem."""
     if len(url) > MAX_URL_CHARS:
-        return f"has more than {MAX_URL_CHARS} characters"
+        raise ValueError(f"has more than {MAX_URL_CHARS} characters")
     if FORBIDDEN.search(url):
-        return "has a space, a backslash, a control or a non-ASCII character; write the path percent-encoded"
-    match = _SCHEME.match(url)
-    if not match:
-        return "is not an address that begins with https://"
-    scheme = match[1].lower()
+        raise ValueError("has a space, a backslash, a control or a non-ASCII character; write the path percent-encoded")
+    scheme, _, rest = url.partition(":")
+    scheme = scheme.lower()
     if scheme not in PORTS or (scheme == "http" and not allow_http):
-        return f"only {'https and http' if allow_http else 'https'} addresses are read"
-    authority = _AUTHORITY.match(url, match.end())
-    if not authority:
-        return "lacks the // after its scheme"
-    if "@" in authority[1]:
-        return "must not have a user name or password"
-    return None
+        raise ValueError(f"is of another kind: only {'https and http' if allow_http else 'https'} addresses are read")
+    match = _AUTHORITY.match(rest)
+    if not match:
+        raise ValueError("lacks the // after its scheme")
+    if "@" in match[1]:
+        raise ValueError("must not have a user name or password")
+    return scheme, match[1], match[2] if match[2].startswith("/") else f"/{match[2]}"
 
 
 def _place(authority: str, usual_port: int) -> tuple[str, int]:
     """Return host and port. Raises ValueError that says the problem."""
-    if authority.startswith("["):
-        match = _BRACKETED.fullmatch(authority)
-        if not match:
-            raise ValueError("has brackets around what is not a plain IPv6 address")
-        try:
-            host, rest = str(ipaddress.IPv6Address(match[1])), match[2]
-        except ValueError:
-            raise ValueError("has brackets around what is not a plain IPv6 address") from None
-    else:
-        name, colon, port = authority.partition(":")
-        if not name:
-            raise ValueError("has no host")
-        host, rest = normal_host(name), colon + port
-    if not rest:
-        return host, usual_port
-    if not rest.startswith(":") or not _PORT.fullmatch(rest[1:]) or int(rest[1:]) > 65535:
-        raise ValueError("has a port that is not a number from 1 to 65535")
-    return host, int(rest[1:])
-
-
-def _roughly(url: str) -> str:
-    """Return the part of a malformed address that surely holds no secret."""
-    match = _SCHEME.match(url)
-    if match and not url.startswith("//", match.end()):
-        return f"{match[1][:20]}:…"
-    start = match.end() + 2 if match else 0
-    plain = _PLAIN_PART.match(url, start)
-    assert plain
-    head, tail = plain[0], url[plain.end() :]
-    if "@" in tail:  # the text before it may be part of a password
-        return f"{url[:start]}…"
-    if "@" in head:
-        head = "…@" + head.rpartition("@")[2]
-    return _short(f"{url[:start]}{head}{'…' if tail else ''}")
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _MAX_SHOWN_CHARS else text[: _MAX_SHOWN_CHARS - 1] + "…"
+    match = _PLACE.fullmatch(authority)
+    if not match or int(match[3] or 0) > 65535:
+        raise ValueError("must have a host, and after a colon at most a port from 1 to 65535")
+    if match[1] is None:
+        return normal_host(match[2]), int(match[3] or usual_port)
+    try:
+        return str(ipaddress.IPv6Address(match[1])), int(match[3] or usual_port)
+    except ValueError:
+        raise ValueError("has brackets around what is not a plain IPv6 address") from None

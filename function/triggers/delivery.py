@@ -7,9 +7,9 @@ HTTP.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from enum import Enum
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 from function.errors import BadRequest, FunctionError, Outcome, UnsupportedMedia, public_text
@@ -23,32 +23,18 @@ MAX_RECORDS: Final = 10_000  # the most of an SQS batch
 _TAKEN: Final = ("aws:s3", "aws:sns", "aws:sqs")  # event sources of records
 
 
-class Kind(Enum):
-    """Kind of event; it decides the form of the answer."""
-
-    DIRECT = "a request itself"
-    UPLOADS = "S3 or EventBridge"
-    QUEUE = "SQS"
-    S3_BATCH = "S3 Batch Operations"
-    HTTP = "a POST to a function URL or API Gateway"
-    PICTURE = "a GET of a picture"
-
-
 @dataclass(frozen=True)
 class Request:
     """A request to run.
 
     `key` names it in the answer: the id of a message or a task, or an object's URI. `group`: the queue and message
-    group whose order counts, empty if none. `asynchronous`: no caller waits for its result. `is_upload`: the video is
-    an object that was announced. `etag` is the announced ETag of the video, empty if unknown.
+    group whose order counts, empty if none. `is_upload`: the video is an object that was announced.
     """
 
     event: dict[str, Any]
     key: str = ""
     group: str = ""
-    asynchronous: bool = False
     is_upload: bool = False
-    etag: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,86 +56,78 @@ class Ignored:
 
 
 Item = Request | Refused | Ignored
+Ended = list[tuple[Item, Outcome]]
+"""Each part with its outcome; an ignored one has an empty result."""
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """The parts of one event, in its order. `about`: texts of the event that its answer repeats or depends on."""
+    """The parts of one event, in its order. `form` makes Lambda's answer from how they ended, and the request id."""
 
-    kind: Kind
     items: tuple[Item, ...]
-    about: Mapping[str, str] = field(default_factory=dict)
+    form: Callable[[Ended, str], Any]
 
     @property
     def requests(self) -> tuple[Request, ...]:
         """The requests to run, in this order."""
         return tuple(item for item in self.items if isinstance(item, Request))
 
-    def carry_out(self, run: Callable[[Request], Outcome]) -> list[Outcome]:
-        """Run each request in turn and return the outcomes.
+    def answer(self, run: Callable[[Request], Outcome], request_id: str = "") -> Any:
+        """Run each request in turn, and return the answer for Lambda.
 
-        A request behind a failure in its group is not run; its outcome is that failure.
+        A request behind a failure in its group is not run; its outcome is that failure. Raises the error of a direct
+        invocation, and of an asynchronous one, which Lambda retries. Of several errors the first retryable one is
+        raised. An upload that is no video fails nothing: its error is part of the answer.
         """
-        outcomes: list[Outcome] = []
+        ended: Ended = []
         failed: dict[str, FunctionError] = {}
         for item in self.items:
-            if isinstance(item, Ignored):
-                continue
-            outcome = item.error if isinstance(item, Refused) else failed.get(item.group) or run(item)
-            if isinstance(item, Request):
-                outcomes.append(outcome)
+            outcome: Outcome = {}
+            if isinstance(item, Refused):
+                outcome = item.error
+            elif isinstance(item, Request):
+                outcome = failed.get(item.group) or run(item)
             if item.group and isinstance(outcome, FunctionError) and _fails(item, outcome):
                 failed.setdefault(item.group, outcome)
-        return outcomes
+            ended.append((item, outcome))
+        return self.form(ended, request_id)
 
-    def answer(self, outcomes: Sequence[Outcome], request_id: str = "") -> Any:
-        """Return the answer for Lambda from the outcome of each request.
 
-        Raises the error of a direct invocation, and of an asynchronous one, which Lambda retries. Of several errors
-        the first retryable one is raised. An upload that is no video fails nothing: its error is part of the answer.
-        """
-        ended = self._ended(outcomes)
-        failures = [
-            (item.key, outcome)
-            for item, outcome in ended
-            if isinstance(outcome, FunctionError) and _fails(item, outcome)
-        ]
-        match self.kind:
-            case Kind.HTTP:
-                return function_url.answer(_only(ended), request_id)
-            case Kind.PICTURE:
-                return function_url.picture_answer(_only(ended), request_id, self.about.get("if-none-match", ""))
-            case Kind.S3_BATCH:
-                reasons = {item.key: item.reason for item in self.items if isinstance(item, Ignored)}
-                return s3_batch.answer(self.about, [(item.key, outcome) for item, outcome in ended], reasons)
-            case Kind.QUEUE:
-                for key, error in failures:
-                    if not key:  # without an id only the whole batch can be retried
-                        raise error
-                return {"batchItemFailures": [{"itemIdentifier": key} for key in dict.fromkeys(dict(failures))]}
-            case Kind.DIRECT | Kind.UPLOADS:
-                if failures:
-                    errors = [error for _, error in failures]
-                    raise next((error for error in errors if error.retryable), errors[0])
-        if self.kind is Kind.DIRECT:
-            return _only(ended)
-        return {"results": [_result(item, outcome) for item, outcome in ended]}
+def direct(ended: Ended, _: str) -> Any:
+    """The result of a request itself. Raises its error."""
+    _raise_failure(ended)
+    return _only(ended)
 
-    def _ended(self, outcomes: Sequence[Outcome]) -> list[tuple[Item, Outcome]]:
-        """Pair each item with its outcome; an ignored item has an empty result."""
-        given = iter(outcomes)
-        if len(outcomes) != len(self.requests):
-            raise ValueError(f"{len(outcomes)} outcomes for {len(self.requests)} requests")
-        ended: list[tuple[Item, Outcome]] = []
-        for item in self.items:
-            match item:
-                case Request():
-                    ended.append((item, next(given)))
-                case Refused():
-                    ended.append((item, item.error))
-                case Ignored():
-                    ended.append((item, {}))
-        return ended
+
+def listed(ended: Ended, _: str) -> dict[str, Any]:
+    """The results of uploads, of which nobody waits for an answer. Raises one of their errors."""
+    _raise_failure(ended)
+    return {"results": [_result(item, outcome) for item, outcome in ended]}
+
+
+def queue(ended: Ended, _: str) -> dict[str, Any]:
+    """The ids of the SQS messages that failed. Raises the error of one without an id."""
+    failures = _failures(ended)
+    for key, error in failures:
+        if not key:  # without an id only the whole batch can be retried
+            raise error
+    return {"batchItemFailures": [{"itemIdentifier": key} for key in dict.fromkeys(dict(failures))]}
+
+
+def http(ended: Ended, request_id: str) -> dict[str, Any]:
+    """The HTTP answer to a POST."""
+    return function_url.answer(_only(ended), request_id)
+
+
+def picture(if_none_match: str, ended: Ended, request_id: str) -> dict[str, Any]:
+    """The HTTP answer to a GET."""
+    return function_url.picture_answer(_only(ended), request_id, if_none_match)
+
+
+def tasks(about: Mapping[str, str], ended: Ended, _: str) -> dict[str, Any]:
+    """The results of tasks of S3 Batch Operations."""
+    reasons = {item.key: item.reason for item, _ in ended if isinstance(item, Ignored)}
+    return s3_batch.answer(about, [(item.key, outcome) for item, outcome in ended], reasons)
 
 
 def parse(event: object, environment: Mapping[str, str]) -> Delivery:
@@ -158,67 +136,54 @@ def parse(event: object, environment: Mapping[str, str]) -> Delivery:
         return _piped(event, environment)
     if not isinstance(event, dict):
         error = BadRequest(f"the event must be a JSON object, not {json_type(event)}", problems=[])
-        return Delivery(Kind.DIRECT, (Refused(error),))
+        return Delivery((Refused(error),), direct)
     if function_url.is_http(event):
         return _http(event, environment)
     if s3_batch.is_s3_batch(event):
         return _tasks(event, environment)
     records = event.get("Records")
     if isinstance(records, list) and records and _source(records[0]) == "aws:sqs":
-        return Delivery(Kind.QUEUE, _messages(records, environment))
+        return Delivery(_messages(records, environment), queue)
     if _is_notification(event):
-        return Delivery(Kind.UPLOADS, _guarded(_notification, event, environment))
-    return Delivery(Kind.DIRECT, (Request(event),))
+        return Delivery(_guarded(_notification, event, environment), listed)
+    return Delivery((Request(event),), direct)
 
 
 def _piped(records: list[Any], environment: Mapping[str, str]) -> Delivery:
     """Split the array that EventBridge Pipes sends: messages of SQS, or what an input transformer made of each."""
     if not 1 <= len(records) <= MAX_RECORDS:
         error = BadRequest(f"the event is an array, which must have 1 to {MAX_RECORDS} records", problems=[])
-        return Delivery(Kind.DIRECT, (Refused(error),))
+        return Delivery((Refused(error),), direct)
     if all(_source(record) == "aws:sqs" for record in records):
-        return Delivery(Kind.QUEUE, _messages(records, environment))
-    return Delivery(Kind.UPLOADS, tuple(item for one in records for item in _guarded(_piped_one, one, environment)))
+        return Delivery(_messages(records, environment), queue)
+    return Delivery(tuple(item for one in records for item in _guarded(_piped_one, one, environment)), listed)
 
 
 def _piped_one(record: object, environment: Mapping[str, str]) -> tuple[Item, ...]:
     if _source(record) in _TAKEN:
         return _record(record, environment)
-    if isinstance(record, str):
-        return _held(json_object(record, "event"), "event", environment)
-    if not isinstance(record, dict):
-        raise wrong("event", f"is an array, whose items must be JSON objects, not {json_type(record)}")
-    return _held(record, "event", environment)
+    return _held(record if isinstance(record, dict) else json_object(record, "event"), "event", environment)
 
 
 def _http(event: Mapping[str, Any], environment: Mapping[str, str]) -> Delivery:
     allowed = environment.get(pictures.VARIABLE, "")
     if not allowed or not function_url.is_get(event):
-        return Delivery(Kind.HTTP, _guarded(lambda: (Request(function_url.request_in(event)),)))
+        return Delivery(_guarded(lambda: (Request(function_url.request_in(event)),)), http)
     items = _guarded(lambda: (Request(pictures.request_for(function_url.query_of(event), allowed)),))
-    return Delivery(Kind.PICTURE, items, {"if-none-match": function_url.header_of(event, "if-none-match")})
+    return Delivery(items, partial(picture, function_url.header_of(event, "if-none-match")))
 
 
 def _tasks(event: Mapping[str, Any], environment: Mapping[str, str]) -> Delivery:
     try:
-        about, tasks = s3_batch.about(event), s3_batch.tasks_in(event)
+        about, given = s3_batch.about(event), s3_batch.tasks_in(event)
     except BadRequest as error:  # there is no task to answer for
-        return Delivery(Kind.DIRECT, (Refused(error),))
-    return Delivery(
-        Kind.S3_BATCH,
-        tuple(
-            replace(item, key=s3_batch.id_of(task))
-            for task in tasks
-            for item in _guarded(_task, event, task, environment)
-        ),
-        about,
-    )
+        return Delivery((Refused(error),), direct)
+    items = [replace(item, key=task["taskId"]) for task in given for item in _guarded(_task, event, task, environment)]
+    return Delivery(tuple(items), partial(tasks, about))
 
 
 def _task(event: Mapping[str, Any], task: Mapping[str, Any], environment: Mapping[str, str]) -> tuple[Item, ...]:
-    upload, on_upload = s3_batch.upload_of(task), s3_batch.on_upload(event, environment)
-    reason = on_upload.why_not(upload)
-    return (Ignored(reason) if reason else Request(on_upload.request_for(upload)),)
+    return (_wanted(s3_batch.upload_of(task), s3_batch.on_upload(event, environment)),)
 
 
 def _messages(records: list[Any], environment: Mapping[str, str]) -> tuple[Item, ...]:
@@ -254,7 +219,7 @@ def _held(document: dict[str, Any], path: str, environment: Mapping[str, str]) -
         document = json_object(document.get("Message"), f"{path}.Message")
     if _is_notification(document):
         return _notification(document, environment)
-    return (Request(document, asynchronous=True),)
+    return (Request(document),)
 
 
 def _is_notification(document: Mapping[str, Any]) -> bool:
@@ -270,15 +235,7 @@ def _notification(document: Mapping[str, Any], environment: Mapping[str, str]) -
     records = document["Records"]
     if not isinstance(records, list) or not 1 <= len(records) <= MAX_RECORDS:
         raise wrong("Records", f"must be an array of 1 to {MAX_RECORDS} records")
-    if any(_source(record) in _TAKEN for record in records):  # then others are none of our business
-        return tuple(item for record in records for item in _own(record, environment))
     return tuple(item for record in records for item in _guarded(_record, record, environment))
-
-
-def _own(record: object, environment: Mapping[str, str]) -> tuple[Item, ...]:
-    if _source(record) in _TAKEN:
-        return _guarded(_record, record, environment)
-    return (Ignored(f"it comes from {public_text((_source(record) or 'nowhere')[:100])}"),)
 
 
 def _record(record: object, environment: Mapping[str, str]) -> tuple[Item, ...]:
@@ -295,7 +252,6 @@ def _record(record: object, environment: Mapping[str, str]) -> tuple[Item, ...]:
         bucket=text_at(record, "s3", "bucket", "name"),
         key=decoded_key(text_at(record, "s3", "object", "key"), "s3.object.key"),
         version_id=version_or_none(optional_text_at(record, "s3", "object", "versionId")),
-        etag=optional_text_at(record, "s3", "object", "eTag") or "",
     )
     name = text_at(record, "eventName").removeprefix("s3:")
     return (_uploaded(upload, name, name.startswith("ObjectCreated:"), environment),)
@@ -310,7 +266,6 @@ def _event_bridge(document: Mapping[str, Any], environment: Mapping[str, str]) -
         bucket=text_at(document, "detail", "bucket", "name"),
         key=text_at(document, "detail", "object", "key"),
         version_id=version_or_none(optional_text_at(document, "detail", "object", "version-id")),
-        etag=optional_text_at(document, "detail", "object", "etag") or "",
     )
     return (_uploaded(upload, name, name == "Object Created", environment),)
 
@@ -319,14 +274,16 @@ def _uploaded(upload: Upload, name: str, created: bool, environment: Mapping[str
     if not created:
         return Ignored(f"{public_text(name[:100])} makes no object", upload.uri)
     try:
-        on_upload = OnUpload.from_environment(environment)
-        reason = on_upload.why_not(upload)
-        if reason:
-            return Ignored(reason, upload.uri)
-        request = on_upload.request_for(upload)
-        return Request(request, upload.uri, asynchronous=True, is_upload=True, etag=upload.etag)
+        return _wanted(upload, OnUpload.from_environment(environment))
     except BadRequest as error:
         return Refused(error, upload.uri)
+
+
+def _wanted(upload: Upload, on_upload: OnUpload) -> Item:
+    reason = on_upload.why_not(upload)
+    if reason:
+        return Ignored(reason, upload.uri)
+    return Request(on_upload.request_for(upload), upload.uri, is_upload=True)
 
 
 def _guarded(items: Callable[..., tuple[Item, ...]], *arguments: object) -> tuple[Item, ...]:
@@ -349,7 +306,17 @@ def _fails(item: Item, error: FunctionError) -> bool:
     return not (isinstance(error, UnsupportedMedia) and isinstance(item, Request) and item.is_upload)
 
 
-def _only(ended: Sequence[tuple[Item, Outcome]]) -> Outcome:
+def _failures(ended: Ended) -> list[tuple[str, FunctionError]]:
+    return [(item.key, error) for item, error in ended if isinstance(error, FunctionError) and _fails(item, error)]
+
+
+def _raise_failure(ended: Ended) -> None:
+    errors = [error for _, error in _failures(ended)]
+    if errors:
+        raise next((error for error in errors if error.retryable), errors[0])
+
+
+def _only(ended: Ended) -> Outcome:
     ((_, outcome),) = ended
     return outcome
 

@@ -20,33 +20,21 @@ from function.models.result import MAX_ANSWER_BYTES, DecodeResult
 CACHE_CONTROL: Final = "max-age=3600"
 _MAX_PARAMETERS: Final = 100
 _STATUS: Final = {
-    "BadRequest": 400,
-    "FrameOutOfRange": 400,
-    "SourceForbidden": 403,
-    "SourceExpired": 403,
-    "SourceBlocked": 403,
-    "OutputForbidden": 403,
-    "SourceNotFound": 404,
-    "OutputNotFound": 404,
-    "SourceChanged": 409,
-    "OutputConflict": 409,
-    "LimitExceeded": 413,
-    "SourceTooLarge": 413,
-    "StorageFull": 413,
-    "UnsupportedMedia": 415,
-    "SourceRefused": 422,
-    "CorruptMedia": 422,
-    "FrameCorrupt": 422,
-    "Encrypted": 422,
-    "JobIncomplete": 422,
-    "ApplyFailed": 422,
-    "DeadlineExceeded": 504,
+    400: ("BadRequest", "FrameOutOfRange"),
+    403: ("SourceForbidden", "SourceExpired", "SourceBlocked", "OutputForbidden"),
+    404: ("SourceNotFound", "OutputNotFound"),
+    409: ("SourceChanged", "OutputConflict"),
+    413: ("LimitExceeded", "SourceTooLarge", "StorageFull"),
+    415: ("UnsupportedMedia",),
+    422: ("SourceRefused", "CorruptMedia", "FrameCorrupt", "Encrypted", "JobIncomplete", "ApplyFailed"),
+    504: ("DeadlineExceeded",),
 }
 
 
 def status(error: FunctionError) -> int:
     """Return the HTTP status of an error: 503 if retryable, 500 for a defect of the function."""
-    return _STATUS.get(error.code, 503 if error.retryable else 500)
+    found = (status for status, codes in _STATUS.items() if error.code in codes)
+    return next(found, 503 if error.retryable else 500)
 
 
 def is_http(event: Mapping[str, Any]) -> bool:

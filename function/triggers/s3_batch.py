@@ -35,11 +35,6 @@ def tasks_in(event: Mapping[str, Any]) -> list[dict[str, Any]]:
     return tasks
 
 
-def id_of(task: Mapping[str, Any]) -> str:
-    """Return the task's id."""
-    return text_at(task, "taskId")
-
-
 def upload_of(task: Mapping[str, Any]) -> Upload:
     """Return the task's object; its key is URL-encoded. Raises BadRequest."""
     bucket = optional_text_at(task, "s3Bucket") or text_at(task, "s3BucketArn").rpartition(":")[2]

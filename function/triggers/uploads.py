@@ -20,12 +20,11 @@ _EXAMPLE: Final = '{"frames": {"count": 16}, "output": "s3://results/{key}.jpg"}
 
 @dataclass(frozen=True)
 class Upload:
-    """An object as S3 announced it. `etag` is without quotes, empty if unknown."""
+    """An object as S3 announced it."""
 
     bucket: str
     key: str
     version_id: str | None = None
-    etag: str = ""
 
     @property
     def uri(self) -> str:
@@ -108,10 +107,10 @@ class OnUpload:
         if not isinstance(request.get("output"), str):
             return request
         output = _filled(request["output"], upload, path)
-        self._check_recursion(output, upload)
+        self._check_recursion(output, upload, path)
         return {**request, "output": output}
 
-    def _check_recursion(self, output: str, upload: Upload) -> None:
+    def _check_recursion(self, output: str, upload: Upload, path: str) -> None:
         parts = split_address(output)
         if not parts or parts[0] != upload.bucket or self.allow_same_prefix:
             return
@@ -119,7 +118,7 @@ class OnUpload:
         if parts[1].startswith(self.prefix) or self.prefix.startswith(parts[1]):
             where = f"below {self.prefix!r} in" if self.prefix else "in"
             raise wrong(
-                "output",
+                path,
                 f"lies {where} the bucket whose uploads start this function, which would start it again and again; "
                 'write to another bucket or prefix, or set "allow_same_prefix": true if the trigger filters by suffix',
             )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from function.errors import Outcome, SourceNotFound, SourceUnavailable
-from function.triggers.delivery import Delivery, Refused
+from function.triggers.delivery import Delivery, Refused, Request
 
 PLAIN = {"video": "s3://films/clip.mp4", "frames": "0:100", "output": "s3://out/part1.npy"}
 ON_UPLOAD = {"frames": {"count": 16}, "output": "s3://results/{key}.jpg"}
@@ -36,6 +36,12 @@ def picture(content_type: str) -> dict[str, Any]:
     }
 
 
+def in_turn(outcomes: Sequence[Outcome]) -> Callable[[Request], Outcome]:
+    """Answers the requests with these outcomes."""
+    left = iter(outcomes)
+    return lambda _: next(left)
+
+
 def only(delivery: Delivery) -> Any:
     (item,) = delivery.items
     return item
@@ -51,7 +57,7 @@ def refusal(delivery: Delivery) -> str:
 
 def messages(delivery: Delivery, outcomes: Sequence[Outcome]) -> list[str]:
     """The messages that come again."""
-    answer = delivery.answer(outcomes)
+    answer = delivery.answer(in_turn(outcomes))
     assert list(answer) == ["batchItemFailures"]
     assert all(list(failure) == ["itemIdentifier"] for failure in answer["batchItemFailures"])
     return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]

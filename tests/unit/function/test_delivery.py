@@ -11,8 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from function.errors import BadRequest, FunctionError, Outcome, SourceNotFound, SourceUnavailable, UnsupportedMedia
-from function.triggers.delivery import Ignored, Kind, Refused, Request, parse
-from tests.unit.function.delivered import BUSY, GONE, ON_UPLOAD, PLAIN, environment, messages, only, picture, refusal
+from function.triggers.delivery import Ignored, Refused, Request, direct, parse
+from tests.unit.function.delivered import (
+    BUSY,
+    GONE,
+    ON_UPLOAD,
+    PLAIN,
+    environment,
+    in_turn,
+    messages,
+    only,
+    picture,
+    refusal,
+)
 from tests.unit.function.deliveries import (
     event_bridge,
     fifo_batch,
@@ -61,16 +72,16 @@ KEYS = [
 )
 def test_an_event_that_is_no_news_is_the_request_itself(event: dict[str, Any]) -> None:
     delivery = parse(event, {})
-    assert (delivery.kind, delivery.items) == (Kind.DIRECT, (Request(event),))
-    assert delivery.answer([{"objects": 1}]) == {"objects": 1}
+    assert (delivery.form, delivery.items) == (direct, (Request(event),))
+    assert delivery.answer(in_turn([{"objects": 1}])) == {"objects": 1}
     with pytest.raises(SourceNotFound):
-        delivery.answer([GONE])
+        delivery.answer(in_turn([GONE]))
 
 
 @pytest.mark.parametrize("event", [None, "text", 7, True])
 def test_an_event_that_is_no_object_is_refused(event: object) -> None:
     with pytest.raises(BadRequest, match="must be a JSON object"):
-        parse(event, {}).answer([])
+        parse(event, {}).answer(in_turn([]))
 
 
 # S3 and EventBridge
@@ -94,14 +105,13 @@ def test_a_key_is_decoded_once_in_notifications_and_never_in_eventbridge() -> No
     )
 
 
-def test_the_version_and_etag_are_those_announced() -> None:
+def test_the_version_is_the_one_announced() -> None:
     for event in (
         s3_notification(s3_record("a.mp4", versionId="v7", eTag="e7")),
         event_bridge("a.mp4", **{"version-id": "v7", "etag": "e7"}),
     ):
         request = only(parse(event, environment()))
         assert request.event["video"] == {"bucket": "uploads", "key": "a.mp4", "version_id": "v7"}
-        assert (request.etag, request.asynchronous) == ("e7", True)
 
 
 @pytest.mark.parametrize("version", [None, "", "null"])
@@ -144,14 +154,14 @@ def test_what_makes_no_video_is_ignored_with_a_reason_and_without_configuration(
     assert isinstance(item, Ignored)
     assert item.reason
     assert delivery.requests == ()
-    assert delivery.answer([]) == {"results": [{"key": item.key, "ignored": item.reason}]}
+    assert delivery.answer(in_turn([])) == {"results": [{"key": item.key, "ignored": item.reason}]}
 
 
 def test_a_missing_configuration_says_what_to_set() -> None:
     delivery = parse(s3_notification(s3_record("a.mp4")), {})
     assert "HWANG_ON_UPLOAD: is not set" in refusal(delivery)
     with pytest.raises(BadRequest):
-        delivery.answer([])
+        delivery.answer(in_turn([]))
 
 
 def test_the_results_of_uploads_are_a_list_with_their_uris() -> None:
@@ -159,7 +169,7 @@ def test_the_results_of_uploads_are_a_list_with_their_uris() -> None:
         s3_notification(s3_record("a.mp4"), s3_record("b/", bucket="b"), s3_record("c.mp4")), environment()
     )
     assert [request.key for request in delivery.requests] == ["s3://uploads/a.mp4", "s3://uploads/c.mp4"]
-    assert delivery.answer([{"objects": 1}, {"objects": 2}]) == {
+    assert delivery.answer(in_turn([{"objects": 1}, {"objects": 2}])) == {
         "results": [
             {"key": "s3://uploads/a.mp4", "result": {"objects": 1}},
             {"key": "s3://b/b/", "ignored": "it stands for a folder"},
@@ -171,15 +181,15 @@ def test_the_results_of_uploads_are_a_list_with_their_uris() -> None:
 def test_a_failed_upload_is_raised_so_that_lambda_tries_again_and_keeps_it() -> None:
     for event in (s3_notification(s3_record("a.mp4")), event_bridge("a.mp4")):
         with pytest.raises(SourceNotFound):
-            parse(event, environment()).answer([GONE])
+            parse(event, environment()).answer(in_turn([GONE]))
 
 
 def test_of_several_failures_the_one_that_may_pass_is_raised() -> None:
     delivery = parse(s3_notification(*(s3_record(key) for key in "abc")), environment())
     with pytest.raises(SourceUnavailable):
-        delivery.answer([GONE, {"objects": 1}, BUSY])
+        delivery.answer(in_turn([GONE, {"objects": 1}, BUSY]))
     with pytest.raises(SourceNotFound):
-        delivery.answer([{"objects": 1}, GONE, GONE])
+        delivery.answer(in_turn([{"objects": 1}, GONE, GONE]))
 
 
 # Other sources, wrong types
@@ -204,7 +214,7 @@ def test_news_of_others_is_refused(event: dict[str, Any]) -> None:
     delivery = parse(event, environment())
     assert refusal(delivery)
     with pytest.raises(BadRequest):
-        delivery.answer([])
+        delivery.answer(in_turn([]))
 
 
 @pytest.mark.parametrize(
@@ -221,7 +231,6 @@ def test_news_of_others_is_refused(event: dict[str, Any]) -> None:
         (("s3", "object", "key"), ["a"]),
         (("s3", "object", "key"), "%ff.mp4"),
         (("s3", "object", "versionId"), 7),
-        (("s3", "object", "eTag"), {}),
     ],
 )
 def test_a_record_of_wrong_types_is_refused_with_the_place(path: tuple[str, ...], value: object) -> None:
@@ -238,13 +247,6 @@ def test_one_wrong_record_does_not_keep_the_others_from_their_work() -> None:
     assert [type(item) for item in delivery.items] == [Request, Refused]
 
 
-def test_outcomes_are_one_for_each_request() -> None:
-    delivery = parse(sqs_batch(PLAIN, "no"), {})
-    for count in (0, 2):
-        with pytest.raises(ValueError, match="1 requests"):
-            delivery.answer([{}] * count)
-
-
 def test_a_refusal_is_one_line_without_secrets() -> None:
     event = {"Records": [{"eventSource": "https://u:word@h/v?token=topsecret\n" + "x" * 1000}]}
     item = only(parse(event, {}))
@@ -254,7 +256,7 @@ def test_a_refusal_is_one_line_without_secrets() -> None:
     assert len(item.error.report("id")) < 1000
 
 
-# What is no video, and what is none of our business
+# What is no video
 
 
 NO_VIDEO = UnsupportedMedia("video: s3://uploads/notes.txt is no video")
@@ -262,29 +264,20 @@ NO_VIDEO = UnsupportedMedia("video: s3://uploads/notes.txt is no video")
 
 def test_an_upload_that_is_no_video_is_an_outcome_and_fails_nothing() -> None:
     delivery = parse(s3_notification(s3_record("a.mp4"), s3_record("notes.txt"), s3_record("b.mp4")), environment())
-    first, second, third = delivery.answer([{"objects": 1}, NO_VIDEO, {"objects": 2}])["results"]
+    first, second, third = delivery.answer(in_turn([{"objects": 1}, NO_VIDEO, {"objects": 2}]))["results"]
     assert (first["result"], third["result"]) == ({"objects": 1}, {"objects": 2})
     assert second == {"key": "s3://uploads/notes.txt", "error": NO_VIDEO.facts()}
     for event in (s3_notification(s3_record("notes.txt")), event_bridge("notes.txt")):
-        assert [*parse(event, environment()).answer([NO_VIDEO])["results"][0]] == ["key", "error"]
+        assert [*parse(event, environment()).answer(in_turn([NO_VIDEO]))["results"][0]] == ["key", "error"]
     with pytest.raises(SourceUnavailable):
-        delivery.answer([{"objects": 1}, NO_VIDEO, BUSY])
+        delivery.answer(in_turn([{"objects": 1}, NO_VIDEO, BUSY]))
 
 
 def test_a_request_whose_video_is_none_fails() -> None:
     for event in (PLAIN, sns_event(PLAIN)):
         with pytest.raises(UnsupportedMedia):
-            parse(event, {}).answer([NO_VIDEO])
+            parse(event, {}).answer(in_turn([NO_VIDEO]))
     assert messages(parse(sqs_batch(PLAIN), {}), [NO_VIDEO]) == ["m0"]
-
-
-def test_records_of_another_kind_among_uploads_are_outcomes() -> None:
-    delivery = parse(s3_notification(s3_record("a.mp4"), {"eventSource": "aws:dynamodb"}), environment())
-    told = delivery.answer([{"objects": 1}])["results"]
-    assert told == [
-        {"key": "s3://uploads/a.mp4", "result": {"objects": 1}},
-        {"key": "", "ignored": "it comes from aws:dynamodb"},
-    ]
 
 
 # SNS
@@ -301,15 +294,15 @@ def test_records_of_another_kind_among_uploads_are_outcomes() -> None:
 def test_sns_invokes_the_function_with_a_request_or_news(message: object, video: object, key: str) -> None:
     delivery = parse(sns_event(message, "mail-1"), environment())
     request = only(delivery)
-    assert (request.event["video"], request.key, request.asynchronous) == (video, key, True)
-    assert delivery.answer([{"objects": 1}]) == {"results": [{"key": key, "result": {"objects": 1}}]}
+    assert (request.event["video"], request.key) == (video, key)
+    assert delivery.answer(in_turn([{"objects": 1}])) == {"results": [{"key": key, "result": {"objects": 1}}]}
     with pytest.raises(SourceUnavailable):
-        delivery.answer([BUSY])
+        delivery.answer(in_turn([BUSY]))
 
 
 def test_the_test_event_of_s3_by_way_of_sns_is_ignored() -> None:
     delivery = parse(sns_event(s3_test_event(), "mail-1"), {})
-    assert [*delivery.answer([])["results"][0]] == ["key", "ignored"]
+    assert [*delivery.answer(in_turn([]))["results"][0]] == ["key", "ignored"]
 
 
 # EventBridge: Pipes, input transformers
@@ -318,7 +311,6 @@ def test_the_test_event_of_s3_by_way_of_sns_is_ignored() -> None:
 def test_pipes_send_an_array_of_messages_and_are_told_which_failed() -> None:
     piped = sqs_batch(PLAIN, s3_notification(s3_record("a b.mp4")), "no json")["Records"]
     delivery = parse(piped, environment())
-    assert delivery.kind is Kind.QUEUE
     assert [request.event["video"] for request in delivery.requests] == [
         PLAIN["video"],
         {"bucket": "uploads", "key": "a b.mp4"},
@@ -340,9 +332,12 @@ def test_pipes_send_an_array_of_messages_and_are_told_which_failed() -> None:
 def test_an_input_transformer_of_a_pipe_makes_requests_or_news_of_its_messages(item: object, video: object) -> None:
     delivery = parse([item, item], environment())
     assert [request.event["video"] for request in delivery.requests] == [video, video]
-    assert [told["result"] for told in delivery.answer([{}, {"objects": 1}])["results"]] == [{}, {"objects": 1}]
+    assert [told["result"] for told in delivery.answer(in_turn([{}, {"objects": 1}]))["results"]] == [
+        {},
+        {"objects": 1},
+    ]
     with pytest.raises(SourceUnavailable):
-        delivery.answer([{}, BUSY])
+        delivery.answer(in_turn([{}, BUSY]))
 
 
 @pytest.mark.parametrize("event", [[], [7], [None], [[PLAIN]], ["frames, please"]])
@@ -350,7 +345,7 @@ def test_an_array_of_something_else_is_refused(event: list[object]) -> None:
     delivery = parse(event, environment())
     assert refusal(delivery)
     with pytest.raises(BadRequest):
-        delivery.answer([])
+        delivery.answer(in_turn([]))
 
 
 def test_an_input_transformer_of_a_rule_makes_a_request() -> None:
@@ -394,10 +389,8 @@ def test_any_event_and_configuration_gives_requests_or_typed_errors(
     data: st.DataObject, shape: Any, variable: str
 ) -> None:
     delivery = parse(damaged(data, shape), {"HWANG_ON_UPLOAD": variable, "HWANG_GET_PREFIXES": "s3://uploads/"})
-    done = picture("image/webp") if delivery.kind is Kind.PICTURE else {}
-    ends: list[Outcome] = [done, GONE, BUSY, NO_VIDEO]
-    outcomes = delivery.carry_out(lambda _: data.draw(st.sampled_from(ends)))
+    ends: list[Outcome] = [picture("image/webp"), GONE, BUSY, NO_VIDEO]
     try:
-        json.dumps(delivery.answer(outcomes))
+        json.dumps(delivery.answer(lambda _: data.draw(st.sampled_from(ends))))
     except FunctionError as error:
         assert error.message.isprintable()  # noqa: PT017 - not every event fails

@@ -10,8 +10,9 @@ import pytest
 
 from function import errors
 from function.models.result import MAX_ANSWER_BYTES
-from function.triggers.delivery import Kind, Request, parse
+from function.triggers.delivery import Request, http, parse
 from function.triggers.function_url import status
+from tests.unit.function.delivered import in_turn
 from tests.unit.function.deliveries import http_request, rest_request, s3_notification, s3_record
 
 PLAIN = {"video": "s3://films/clip.mp4", "frames": [0], "format": "inline"}
@@ -19,8 +20,8 @@ PLAIN = {"video": "s3://films/clip.mp4", "frames": [0], "format": "inline"}
 
 def answer(event: dict[str, Any], *outcomes: Any) -> tuple[int, dict[str, Any]]:
     delivery = parse(event, {})
-    assert delivery.kind is Kind.HTTP
-    told = delivery.answer(outcomes, request_id="id-1")
+    assert delivery.form is http
+    told = delivery.answer(in_turn(outcomes), request_id="id-1")
     assert set(told) == {"statusCode", "headers", "body"}
     assert told["headers"]["content-type"] == "application/json"
     return told["statusCode"], json.loads(told["body"])

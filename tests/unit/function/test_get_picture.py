@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 import pytest
 
 from function.errors import FrameOutOfRange, LimitExceeded, SourceUnavailable
-from function.triggers.delivery import Kind, Refused, parse
-from tests.unit.function.delivered import only, picture
+from function.triggers.delivery import Refused, http, parse
+from tests.unit.function.delivered import in_turn, only, picture
 from tests.unit.function.deliveries import http_get, http_request, rest_request
 
 ALLOWED = "s3://films/public/, https://cdn.example.com/"
@@ -23,7 +23,6 @@ def got(prefixes: str | None = ALLOWED, **query: str) -> Any:
     first, second = (
         parse(event, environment) for event in (http_get(urlencode(query)), rest_request(None, "GET", query))
     )
-    assert first.kind is second.kind
     one, other = only(first), only(second)
     if isinstance(one, Refused):
         assert one.error.report("") == other.error.report("")
@@ -87,7 +86,7 @@ def test_a_video_below_a_configured_prefix_is_taken_as_it_is_named(video: str) -
 )
 def test_any_other_video_is_forbidden(video: str) -> None:
     delivery = parse(http_get(urlencode({"video": video})), {"HWANG_GET_PREFIXES": ALLOWED})
-    answer = delivery.answer([], "id-1")
+    answer = delivery.answer(in_turn([]), "id-1")
     assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (403, "SourceBlocked")
     assert delivery.requests == ()
 
@@ -133,14 +132,14 @@ def test_a_query_without_a_video_shows_one() -> None:
 @pytest.mark.parametrize("query", ["video=%ff", "&".join(f"a{number}=1" for number in range(101))])
 def test_a_query_that_cannot_be_read_is_refused(query: str) -> None:
     delivery = parse(http_get(query), {"HWANG_GET_PREFIXES": ALLOWED})
-    assert delivery.answer([])["statusCode"] == 400
+    assert delivery.answer(in_turn([]))["statusCode"] == 400
 
 
 def answered(outcome: Any, **headers: str) -> dict[str, Any]:
     query = {"video": VIDEO}
     environment = {"HWANG_GET_PREFIXES": ALLOWED}
     events = http_get(urlencode(query), **headers), rest_request(None, "GET", query, **headers)
-    first, second = (parse(event, environment).answer([outcome], "id-1") for event in events)
+    first, second = (parse(event, environment).answer(in_turn([outcome]), "id-1") for event in events)
     assert first == second
     return dict(first)
 
@@ -178,5 +177,5 @@ def test_a_post_is_answered_with_json_although_gets_are_allowed() -> None:
     request = {"video": "s3://films/private/clip.mp4", "frames": [0], "format": "inline"}
     for event in (http_request(request), rest_request(request)):
         delivery = parse(event, {"HWANG_GET_PREFIXES": ALLOWED})
-        assert delivery.kind is Kind.HTTP
+        assert delivery.form is http
         assert only(delivery).event == request

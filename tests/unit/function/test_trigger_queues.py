@@ -8,7 +8,7 @@ import pytest
 
 from function.errors import Outcome, SourceNotFound, UnsupportedMedia
 from function.triggers.delivery import Delivery, Refused, Request, parse
-from tests.unit.function.delivered import BUSY, GONE, PLAIN, environment, messages, only
+from tests.unit.function.delivered import BUSY, GONE, PLAIN, environment, in_turn, messages, only
 from tests.unit.function.deliveries import (
     event_bridge,
     fifo_batch,
@@ -37,7 +37,7 @@ from tests.unit.function.deliveries import (
 def test_a_message_holds_a_request_or_news_also_sent_on_by_sns(body: object, video: object) -> None:
     request = only(parse(sqs_batch(body), environment()))
     assert isinstance(request, Request)
-    assert (request.event["video"], request.key, request.asynchronous) == (video, "m0", True)
+    assert (request.event["video"], request.key) == (video, "m0")
 
 
 @pytest.mark.parametrize("body", [s3_test_event(), sns_envelope(s3_test_event())])
@@ -103,7 +103,7 @@ def test_a_message_with_several_uploads_fails_once_if_any_of_them_does() -> None
 def test_a_failed_message_without_an_id_fails_the_batch(identifier: Any) -> None:
     event = {"Records": [sqs_message("m0", PLAIN), sqs_message(identifier, PLAIN)]}
     with pytest.raises(SourceNotFound):
-        parse(event, {}).answer([{}, GONE])
+        parse(event, {}).answer(in_turn([{}, GONE]))
     assert messages(parse(event, {}), [GONE, {}]) == ["m0"]
 
 
@@ -118,7 +118,8 @@ def carried_out(delivery: Delivery, ends: dict[str, Outcome]) -> tuple[list[str]
         ran.append(request.key)
         return ends.get(request.key, {})
 
-    return ran, messages(delivery, delivery.carry_out(run))
+    answer = delivery.answer(run)
+    return ran, [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
 
 def test_what_follows_a_failure_in_its_message_group_is_not_carried_out_and_comes_again() -> None:

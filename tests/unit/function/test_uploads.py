@@ -117,7 +117,7 @@ def test_an_output_that_would_start_the_function_again_is_refused(template: str,
     with pytest.raises(BadRequest, match="another bucket or prefix"):
         output(template, upload, prefix=prefix)
     assert output(template, upload, prefix=prefix, allow_same_prefix=True)
-    with pytest.raises(BadRequest, match="another bucket or prefix"):
+    with pytest.raises(BadRequest, match=r"HWANG_ON_UPLOAD\.outputs\[1\]\.output: .* another bucket or prefix"):
         configured(outputs=[{"output": "s3://results/"}, {"output": template}], prefix=prefix).request_for(upload)
 
 
