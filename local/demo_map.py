@@ -31,7 +31,7 @@ STEPS = {"Survey": "Index the videos, predict costs", "Decode": "Decode the part
 
 
 def main() -> None:
-    """Makes the videos, runs the job, and writes its report with what it would cost on AWS."""
+    """Makes the videos, runs the job, writes its report, and says what it would cost on AWS."""
     console = Console()
     OUT.mkdir(exist_ok=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -74,11 +74,11 @@ def main() -> None:
 
 
 def report_of(stack: MapStack) -> tuple[dict[str, Any], dict[str, Any], bytes]:
-    """Return the manifest of the job that has run, its cost on AWS as reports take it, and its report."""
+    """Return the manifest of the job that has run, its cost on AWS, and its report."""
     manifest = json.loads(stack.s3.get_object(Bucket=BUCKET, Key="frames/_manifest.json")["Body"].read())
     dollars, note = job_cost(manifest, MEMORY_MB)
     cost = {"dollars": dollars, "note": note}
-    return manifest, cost, write_report(manifest, s3_read(stack.s3), cost=cost)
+    return manifest, cost, write_report(manifest, s3_read(stack.s3))
 
 
 if __name__ == "__main__":

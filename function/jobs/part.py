@@ -153,10 +153,10 @@ def _outcome(piece: files.PlannedPiece, outcome: Outcome) -> files.PieceOutcome:
 
 
 def _shown(result: DecodeResult) -> list[str]:
-    """The addresses of the first objects, of several results of each one's first."""
+    """The addresses of some objects, evenly spread; of several results of each one's first."""
     uris = [written.uri for written in result.output]
     if not result.outputs:
-        return uris[:_MAX_OBJECTS_LISTED]
+        return files.spread(uris, _MAX_OBJECTS_LISTED)
     firsts = [0, *accumulate(one.objects for one in result.outputs[:-1])]
     return [uris[first] for first in firsts if first < len(uris)]
 

@@ -29,7 +29,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Final, Self
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
 
@@ -37,6 +38,7 @@ from function.errors import CorruptMedia
 from function.models.places import AnyVideo, Url, Video
 from function.models.result import Partial, Written
 
+T = TypeVar("T")
 FOLDER: Final = "_job/"
 JOB: Final = "job.json"
 LISTING: Final = "listing.json"
@@ -100,6 +102,12 @@ def failed_name(line: bytes) -> str:
 def partial_name(line: bytes) -> str:
     """The file of the share of a reduction of the part of this line."""
     return f"partials/{marker(line)}.npy"
+
+
+def spread(items: Sequence[T], limit: int) -> list[T]:
+    """At most `limit` of the items, evenly spread, in order."""
+    number = min(limit, len(items))
+    return [items[(2 * i + 1) * len(items) // (2 * number)] for i in range(number)]
 
 
 def address_of(video: AnyVideo) -> str:
@@ -251,7 +259,7 @@ class PieceFailed(KeptModel):
 
 
 class PieceDone(KeptModel):
-    """A piece that was decoded. `output` has the addresses of its first objects."""
+    """A piece that was decoded. `output` has the addresses of some of its objects."""
 
     video: KeptVideo
     first: int

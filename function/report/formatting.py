@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from os.path import commonprefix
 from typing import Any, Final
 
 MAX_NAME_CHARS: Final = 90
 MAX_FULL_CHARS: Final = 1100  # a key and its bucket
-_MAX_TEXT_CHARS: Final = 240
-_MAX_LISTED: Final = 12
 _MAX_GIVEN_CHARS: Final = 6000
 
 _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB")
 _WEB_QUERY: Final = re.compile(r"(https?://[^?#]*)[?#].*", re.DOTALL | re.IGNORECASE)
+_WEB_ADDRESS: Final = re.compile(r'https?://(?:[^"\\]|\\.)*', re.IGNORECASE)  # in JSON
 _CREDENTIALS: Final = re.compile(r"://[^/@]*@")
 _JOINER: Final = "\N{ZERO WIDTH JOINER}"  # not printable, and yet a part of many emoji
 
@@ -58,13 +58,6 @@ def percent(share: float) -> str:
     if value >= 9.95 or value == 0:
         return f"{value:.0f} %"
     return f"{value:.1f} %" if value >= 0.095 else "less than 0.1 %"
-
-
-def dollars(amount: float) -> str:
-    """`$12.30`, `$0.0123`."""
-    if amount >= 0.995:
-        return f"${amount:,.2f}"
-    return f"${amount:.4f}" if amount >= 0.00005 else "below $0.0001"
 
 
 def span(start: float, end: float) -> str:
@@ -115,27 +108,13 @@ def short_name(text: str, folder: str = "") -> str:
     return shortened(whole.removeprefix(address(folder)) or whole)
 
 
-def common_folder(addresses: Iterable[str]) -> str:
+def common_folder(addresses: Sequence[str]) -> str:
     """The beginning of all addresses, up to a slash."""
-    distinct = sorted(set(addresses)) or [""]
-    first, last = distinct[0], distinct[-1]
-    same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
-    return first[: first.rfind("/", 0, same) + 1]
+    same = commonprefix(addresses)  # noqa: RUF071 - addresses are no paths
+    return same[: same.rfind("/") + 1]
 
 
 def as_given(request: Mapping[str, Any]) -> str:
-    """A job's request as JSON, without secrets in addresses and without the length of long lists."""
-    return shortened(json.dumps(_shown(dict(request)), indent=2, ensure_ascii=False), _MAX_GIVEN_CHARS)
-
-
-def _shown(value: Any) -> Any:
-    match value:
-        case str():
-            return shortened(address(value), _MAX_TEXT_CHARS)
-        case dict():
-            return {address(str(name)): _shown(item) for name, item in value.items()}
-        case list() if len(value) > _MAX_LISTED:
-            return [*map(_shown, value[:_MAX_LISTED]), f"… and {len(value) - _MAX_LISTED:,} more"]
-        case list():
-            return [*map(_shown, value)]
-    return value
+    """A job's request as JSON, without secrets in addresses; of a long one the beginning and the end."""
+    text = _WEB_ADDRESS.sub(lambda found: address(found[0]), json.dumps(request, indent=2, ensure_ascii=False))
+    return shortened("\n".join(map(visible, text.splitlines())), _MAX_GIVEN_CHARS)

@@ -16,8 +16,7 @@ from pydantic import ValidationError
 from function.errors import FunctionError, public_text
 from function.models.job_files import FOLDER, Failure, JobManifest, PieceResult
 from function.report import formatting
-from function.report.gallery import gallery
-from function.report.pictures import Read, Reading
+from function.report.pictures import Read, pictures
 from function.report.timeline import slowest_parts, timeline
 
 T = TypeVar("T", Failure, PieceResult)
@@ -49,17 +48,12 @@ class FailureGroup:
 
 
 def write_report(
-    manifest: JobManifest | Mapping[str, Any],
-    read: Read,
-    *,
-    cost: Mapping[str, Any] | None = None,
-    reading_seconds: float = READING_SECONDS,
+    manifest: JobManifest | Mapping[str, Any], read: Read, *, reading_seconds: float = READING_SECONDS
 ) -> bytes:
     """The report of a job's manifest, HTML in UTF-8, below 3 MB.
 
-    `read` fetches the parts of the results that are shown: at most about 250 ranges, none of more than 64 MiB, four at
-    a time, for at most `reading_seconds`; pictures that it cannot have are left out. `cost` has `dollars`, and a `note`
-    of what they are made of. Equal arguments make equal bytes. Raises NotAManifest.
+    `read` fetches the pictures that are shown: at most 54, none of more than 32 MiB, four at a time, for at most
+    `reading_seconds`; those that it cannot have are left out. Equal arguments make equal bytes. Raises NotAManifest.
     """
     job = _job(manifest)
     tolerated = job.request.get("tolerated_failure_percentage", 0)
@@ -67,6 +61,7 @@ def write_report(
         _grouped("video", job.results).items(), key=lambda item: (-sum(one.frames for one in item[1]), item[0])
     )
     css = (_HERE / "page.css").read_text()
+    shown, notes = pictures(job, read, (job.job, *_places(job.request)), reading_seconds)
     page: str = _template().render(
         css=css,
         css_hash=base64.b64encode(hashlib.sha256(css.encode()).digest()).decode(),
@@ -74,16 +69,16 @@ def write_report(
         tolerable=job.is_tolerable(tolerated if isinstance(tolerated, int | float) else 0),
         as_given=formatting.as_given(job.request),
         wall_seconds=max(0.0, job.ended - job.started) if job.started is not None and job.ended is not None else 0.0,
-        cost=cost,
         failures=_failures(job.failures),
-        gallery=gallery(job, Reading(read, (job.job, *_places(job.request)), reading_seconds)),
+        pictures=shown,
+        notes=notes,
         timeline=timeline(job),
         slow=slowest_parts(job.timeline, _MAX_SLOW),
         decoded_pieces=job.pieces - sum(part.failed for part in job.timeline),
         videos=videos[:MAX_VIDEOS],
         more_videos=len(videos[MAX_VIDEOS:]),
         rest=[one for _, results in videos[MAX_VIDEOS:] for one in results],
-        folder=formatting.common_folder({one.video for one in job.results} | {one.video for one in job.failures}),
+        folder=formatting.common_folder([*(one.video for one in job.results), *(one.video for one in job.failures)]),
         place=lambda results: _place(results, job.job),
         words=formatting,
     )

@@ -41,7 +41,7 @@ def test_the_page_loads_without_a_word_and_without_a_request(usual: Visit) -> No
 
 
 def test_every_picture_is_there(usual: Visit) -> None:
-    assert all((look.pictures, look.broken) == (24 * 2, 0) for look in usual.views)
+    assert all((look.pictures, look.broken) == (48, 0) for look in usual.views)
 
 
 def test_something_is_to_be_seen_in_every_view(usual: Visit) -> None:

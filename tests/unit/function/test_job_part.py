@@ -87,7 +87,7 @@ def test_a_part_keeps_the_outcome_of_every_piece() -> None:
         "frames": 5,
         "manifest": f"{OUTPUT}v0.mp4/rows-00000000/_manifest.json",
         "objects": 5,
-        "output": [f"{OUTPUT}v0.mp4/rows-00000000/{n}.jpg" for n in range(3)],
+        "output": [f"{OUTPUT}v0.mp4/rows-00000000/{n}.jpg" for n in (0, 2, 4)],
         "bytes_written": 500,
         "counters": COUNTERS,
         "milliseconds": {"open": 10.5, "decode": 100.25},

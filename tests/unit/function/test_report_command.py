@@ -94,7 +94,7 @@ def test_a_prefix_a_manifest_and_a_file_make_the_same_page(
     assert done.returncode == 0
     assert done.stdout.startswith("page.html: ")
     page = read_page((tmp_path / "page.html").read_bytes())
-    assert page.tags.count("img") == 18
+    assert page.tags.count("img") == 9
     assert "not exist" not in page.text
 
 
