@@ -20,32 +20,6 @@ from hwang.plan import make_plan
 
 
 @dataclass(frozen=True)
-class Piece:
-    """Some rows of a video, ascending, duplicates kept, and the seconds that they are predicted to take."""
-
-    rows: Rows
-    seconds: float
-    asked: Seconds | None = None  # [n], if the selection names times
-
-    @property
-    def frames(self) -> str | list[int]:
-        """The rows as an event's `frames`: a range if they are one."""
-        first, last = int(self.rows[0]), int(self.rows[-1])
-        if len(self.rows) == 1:
-            return [first]
-        steps = np.diff(self.rows)
-        step = int(steps[0])
-        return f"{first}:{last + 1}:{step}" if step and (steps == step).all() else self.rows.tolist()
-
-    def surveyed(self) -> SurveyedPiece:
-        """The piece as a survey describes it."""
-        first, last = int(self.rows[0]), int(self.rows[-1])
-        seconds = round(self.seconds, 4)
-        asked = {} if self.asked is None else {"asked": self.asked.tolist()}
-        return SurveyedPiece(frames=self.frames, first=first, last=last, count=len(self.rows), seconds=seconds, **asked)
-
-
-@dataclass(frozen=True)
 class VideoCost:
     """The cost of the wanted rows of one video, run by run."""
 
@@ -71,7 +45,7 @@ class VideoCost:
         """The seconds of all runs together."""
         return float(self.seconds_of_run.sum())
 
-    def pieces(self, max_seconds: float, request_seconds: float) -> list[Piece]:
+    def pieces(self, max_seconds: float, request_seconds: float) -> list[SurveyedPiece]:
         """Pieces of equal cost, as few as keep below `max_seconds`; a run is never cut.
 
         Each piece is a request of its own, which takes `request_seconds` more.
@@ -85,11 +59,11 @@ class VideoCost:
             ascending = places[np.argsort(self.rows[places], kind="stable")]
             asked = None if self.asked is None else self.asked[ascending]
             its_seconds = float(seconds[piece_of_run[self.run_of_row[places[0]]]])
-            pieces.append(Piece(self.rows[ascending], request_seconds + its_seconds, asked))
+            pieces.append(make_piece(self.rows[ascending], request_seconds + its_seconds, asked))
         return pieces
 
 
-def pieces_of(index: VideoIndex, source_bytes: int, job: Job, memory: int | None) -> list[Piece]:
+def pieces_of(index: VideoIndex, source_bytes: int, job: Job, memory: int | None) -> list[SurveyedPiece]:
     """The wanted rows of a video in pieces; `memory`: bytes of the function. Raises FrameOutOfRange, LimitExceeded."""
     found = resolve_frames(job.frames, index)
     plan = make_plan(index, found.rows[:1])
@@ -101,8 +75,23 @@ def pieces_of(index: VideoIndex, source_bytes: int, job: Job, memory: int | None
     cost = VideoCost.of(index, found.rows, rates, None if job.reduce else found.asked)
     if not job.is_divisible:
         passes = 2 if isinstance(job.frames, Searched) else 1
-        return [Piece(found.rows, rates.request + passes * cost.seconds)]
+        return [make_piece(found.rows, rates.request + passes * cost.seconds)]
     return cost.pieces(job.piece_seconds, rates.request)
+
+
+def make_piece(rows: Rows, seconds: float, asked: Seconds | None = None) -> SurveyedPiece:
+    """The piece of these rows, ascending, duplicates kept; its frames are a range if the rows are one."""
+    first, last = int(rows[0]), int(rows[-1])
+    step = int(rows[1]) - first if len(rows) > 1 else 0
+    is_range = step > 0 and (np.diff(rows) == step).all()
+    return SurveyedPiece(
+        frames=f"{first}:{last + 1}:{step}" if is_range else rows.tolist(),
+        first=first,
+        last=last,
+        count=len(rows),
+        seconds=round(seconds, 4),
+        **({} if asked is None else {"asked": asked.tolist()}),
+    )
 
 
 def evenly(costs: Seconds, shares: int) -> Rows:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from function.deadline import Deadline
 from function.errors import (
     CorruptMedia,
     DeadlineExceeded,
+    FunctionError,
     LimitExceeded,
     SourceNotFound,
     StorageFull,
@@ -32,8 +33,9 @@ from function.source.video import OpenVideo
 from hwang.index import VideoIndex
 
 _AT_ONCE: Final = 8
+_SHARE: Final = 1 / 16  # of the time that is left, for one video in the first attempt
 _WRITE_SECONDS: Final = 20.0  # of the step's time, to keep what was found; a quarter of it at most
-_LATE: Final = "its index was not found before the time of the survey was up"
+_LATE: Final = "its index was not found in the time that the survey has for it"
 
 
 def survey_range(request: SurveyRange, session: Session) -> dict[str, Any]:
@@ -54,22 +56,18 @@ def survey_range(request: SurveyRange, session: Session) -> dict[str, Any]:
     if request.failure:
         found = {number: _failed(listed[number], request.failure) for number in to_do}
     else:
-        found = _survey(listed, to_do, job, request.share, session)
+        found = _survey(listed, to_do, job, session, again=request.again)
     videos = [found.get(number, video) for number, video in enumerate(videos)]
     seconds = sum(video.seconds for video in videos)
     if found or not kept:
         summary = SurveySummary(version=version, videos=len(videos), seconds=round(seconds, 3))
         store.put_lines(survey_name(request.chunk), [summary, *videos])
     failures = [video.failure for video in videos if video.failure]
-    return SurveyAnswer(
-        chunk=request.chunk,
-        videos=len(videos),
-        failed=len(failures),
-        passing=sum(failure.retryable for failure in failures),
-        not_begun=failures.count(NOT_SURVEYED),
-        too_slow=sum(failure.code == DeadlineExceeded.__name__ for failure in failures),
-        seconds=seconds,
-    ).document()
+    passing = sum(failure.retryable for failure in failures)
+    answer = SurveyAnswer(
+        chunk=request.chunk, videos=len(videos), failed=len(failures), passing=passing, seconds=seconds
+    )
+    return answer.document()
 
 
 def _kept(store: Store, chunk: int, version: str) -> list[SurveyedVideo] | None:
@@ -89,37 +87,38 @@ def _is_to_do(video: SurveyedVideo, listed: ListedVideo, *, again: bool) -> bool
 
 
 def _survey(
-    listed: list[ListedVideo], numbers: list[int], job: Job, share: float, session: Session
+    listed: list[ListedVideo], numbers: list[int], job: Job, session: Session, *, again: bool
 ) -> dict[int, SurveyedVideo]:
     """Findings, in time to keep them, about those videos of these numbers that were begun."""
     left = session.deadline.seconds_left
     until = Deadline.within(left - min(_WRITE_SECONDS, left / 4))
-    most = until.seconds_left * share
+    most = until.seconds_left * (1.0 if again else _SHARE)
     pool = ThreadPoolExecutor(_AT_ONCE, "hwang-survey")
-    under_way = {pool.submit(_surveyed, listed[number], job, session, until, most): number for number in numbers}
-    wait(under_way, None if math.isinf(left) else until.seconds_left + 1)
+    under_way = {number: pool.submit(_surveyed, listed[number], job, session, until, most) for number in numbers}
+    wait(under_way.values(), None if math.isinf(left) else until.seconds_left + 1)
     pool.shutdown(wait=False, cancel_futures=True)
-    outcomes = {number: _outcome(one, listed[number]) for one, number in under_way.items()}
-    return {number: video for number, video in outcomes.items() if video}
+    found: dict[int, SurveyedVideo] = {}
+    for number, future in under_way.items():
+        if future.cancelled():
+            continue
+        outcome = future.result() if future.done() else DeadlineExceeded(_LATE)
+        if isinstance(outcome, FunctionError):
+            outcome = _failed(listed[number], _failure(outcome, again=again))
+        if outcome:
+            found[number] = outcome
+    return found
 
 
-def _outcome(surveyed: Future[SurveyedVideo | None], listed: ListedVideo) -> SurveyedVideo | None:
-    """Findings about the video, also if it was not ended; None if it was not begun."""
-    if surveyed.cancelled():
-        return None
-    if surveyed.done():
-        return surveyed.result()
-    return _failed(listed, VideoFailure(code=DeadlineExceeded.__name__, message=_LATE, retryable=True))
-
-
-def _surveyed(listed: ListedVideo, job: Job, session: Session, until: Deadline, seconds: float) -> SurveyedVideo | None:
-    """The video with its pieces or its failure, after so many seconds at most; None if it is too late to begin."""
+def _surveyed(
+    listed: ListedVideo, job: Job, session: Session, until: Deadline, seconds: float
+) -> SurveyedVideo | FunctionError | None:
+    """The video with its pieces, or its error after so many seconds at most; None if it is too late to begin."""
     if until.has_passed:
         return None
     deadline = Deadline(min(until.at, Deadline.within(seconds).at))
     try:
         index, etag, size = _indexed(listed, Session(session.client, deadline))  # a clock is of one thread
-        pieces = [piece.surveyed() for piece in pieces_of(index, size, job, function_memory())]
+        pieces = pieces_of(index, size, job, function_memory())
         if not job.is_divisible:
             pieces[0] = pieces[0].model_copy(update={"frames": job.frames_document()})
         facts: dict[str, Any] = {"etag": etag, "bytes": size, "pieces": pieces}
@@ -129,12 +128,16 @@ def _surveyed(listed: ListedVideo, job: Job, session: Session, until: Deadline, 
         return SurveyedVideo.model_validate({**listed.document(), **facts})
     except Exception as error:
         failure = from_exception(error, getattr(listed.video, "uri", ""))
-        # Memory and storage are shared with the videos that are surveyed at the same time.
-        retryable = {"retryable": True} if failure.retryable or isinstance(failure, LimitExceeded | StorageFull) else {}
-        message = failure.message
-        if isinstance(failure, DeadlineExceeded):
-            message = _LATE if until.has_passed else f"its index was not found within {seconds:.0f} s"
-        return _failed(listed, VideoFailure(code=failure.code, message=message, **retryable))
+        return DeadlineExceeded(_LATE) if isinstance(failure, DeadlineExceeded) else failure
+
+
+def _failure(error: FunctionError, *, again: bool) -> VideoFailure:
+    """The failure of a video. A late one had all the time if it was surveyed again."""
+    # Memory and storage are shared with the videos that are surveyed at the same time.
+    passes = error.retryable or isinstance(error, LimitExceeded | StorageFull)
+    if isinstance(error, DeadlineExceeded):
+        passes = not again
+    return VideoFailure(code=error.code, message=error.message, retryable=passes)
 
 
 def _failed(listed: ListedVideo, failure: VideoFailure) -> SurveyedVideo:

@@ -6,9 +6,9 @@ Both are carried out from outside the worker, so that a video or a piece that cr
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, FiniteFloat
+from pydantic import FiniteFloat
 
 from function.models.job_files import JobCounters, KeptModel, PieceOutcome, PlannedPiece, VideoFailure
 from function.models.job_steps import JobStep, Number, PartStep
@@ -17,14 +17,13 @@ from function.models.job_steps import JobStep, Number, PartStep
 class SurveyRange(JobStep):
     """Survey the videos `start` to `stop`, exclusive, of a chunk that have no pieces yet, and keep what is found.
 
-    `share`: of the time that is left, the most that one video takes. `again`: only those that failed in this
-    survey with an error that may pass. `failure`: keep it for these videos instead, as they cannot be surveyed.
+    `again`: only those that failed before with an error that may pass, and each with all the time that is left.
+    `failure`: keep it for these videos instead, as they cannot be surveyed.
     """
 
     chunk: Number
     start: Number
     stop: Number
-    share: Annotated[FiniteFloat, Field(gt=0, le=1)] = 1.0
     again: bool = False
     failure: VideoFailure | None = None
     action: Literal["survey_range"]
@@ -64,15 +63,10 @@ class PartAnswer(KeptModel):
 
 
 class SurveyAnswer(KeptModel):
-    """The answer of a survey. `passing`: of the failures, those that another attempt may mend.
-
-    Of these `not_begun` were not begun in time, and `too_slow` not ended.
-    """
+    """The answer of a survey. `passing`: of the failures, those that another attempt may mend."""
 
     chunk: int
     videos: int
     failed: int
     passing: int
-    not_begun: int = 0
-    too_slow: int = 0
     seconds: float

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from function.deadline import Deadline
-from function.errors import FunctionError
+from function.errors import FunctionError, SourceUnavailable
 from function.jobs.cut import cut
 from function.jobs.gather import gather
 from function.jobs.listing import list_videos
@@ -22,7 +22,7 @@ from function.jobs.store import Store
 from function.models import job_files as files
 from function.models.event import parse_as
 from function.models.job import Job
-from function.models.job_steps import Cut, Gather, List, Part, Survey
+from function.models.job_steps import MAX_ATTEMPTS, Cut, Gather, List, Part, Survey
 from function.models.part_messages import ClosePart, OpenPart, SurveyRange
 from function.session import Session
 from hwang.index import VideoIndex
@@ -168,7 +168,9 @@ def keep_index(s3: MemoryS3, name: str, frames: int, gop: int = 50, width: int =
 
 
 def survey_step(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Json]:
-    """The step for all chunks, which returns the first one's answer; `asked` may raise what the worker dies of.
+    """The step for all chunks, in its attempts, which returns the first one's answer.
+
+    `asked` may raise what the worker dies of.
 
     The compiled core is replaced where it is not built; indexes are kept below s3://results/.
     """
@@ -182,20 +184,29 @@ def survey_step(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Json]:
     monkeypatch.setattr("time.sleep", lambda _: None)
 
     def all_chunks(
-        s3: MemoryS3, asked: Callable[[Json], None] = lambda _: None, seconds: float = math.inf, attempt: int = 0
+        s3: MemoryS3,
+        asked: Callable[[Json], None] = lambda _: None,
+        seconds: float = math.inf,
+        attempts: range = range(MAX_ATTEMPTS),
     ) -> Json:
-        deadline = Deadline.within(seconds)
-
         def ask(event: Json, reserved_seconds: float = 0) -> Json | FunctionError:  # noqa: ARG001
             try:
                 asked(event)
-                of = Session(session(s3).client, deadline)
+                of = Session(session(s3).client, Deadline.within(seconds))
                 return survey.survey_range(parse_as(event, SurveyRange), of)
             except FunctionError as error:
                 return error
 
-        events = [event | {"attempt": attempt} for event in document(s3, files.SURVEY_EVENTS)]
-        answers = [chunk.do_survey(parse_as(event, Survey), ask) for event in events]
-        return answers[0]
+        def tried(event: Json) -> Json:
+            for attempt in attempts:
+                try:
+                    return chunk.do_survey(parse_as(event | {"attempt": attempt}, Survey), ask)
+                except SourceUnavailable:
+                    if attempt == attempts[-1]:
+                        raise
+            raise AssertionError
+
+        first, *_ = [tried(event) for event in document(s3, files.SURVEY_EVENTS)]
+        return first
 
     return all_chunks

@@ -8,7 +8,14 @@ from typing import Any, cast
 
 import pytest
 
-from function.errors import BadRequest, DeadlineExceeded, FunctionError, OutputUnavailable, WorkerCrashed
+from function.errors import (
+    BadRequest,
+    DeadlineExceeded,
+    FunctionError,
+    OutputUnavailable,
+    SourceUnavailable,
+    WorkerCrashed,
+)
 from function.runtime import invocation
 from function.runtime.supervisor import KILL_SECONDS, Supervisor
 from tests.unit.function.deliveries import fifo_batch, http_request, sqs_batch
@@ -148,27 +155,28 @@ def test_each_request_of_a_part_reaches_the_worker_alone(capsys: pytest.CaptureF
     assert codes == [("open_part", "ok"), *[("decode", "WorkerCrashed")] * 2, ("close_part", "ok")]
 
 
-def test_a_survey_reaches_the_worker_by_halves_once_it_crashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("time.sleep", lambda _: None)
-    found = {"chunk": 2, "videos": 250, "failed": 1, "passing": 0, "seconds": 9.5}
+SURVEY = {"action": "survey", "job": "s3://results/run/", "chunk": 2}
+FOUND = {"chunk": 2, "videos": 250, "failed": 1, "passing": 0, "seconds": 9.5}
+
+
+@pytest.mark.parametrize("attempt", [0, 1])
+def test_a_survey_reaches_the_worker_by_halves_once_it_crashes(attempt: int) -> None:
     crash = WorkerCrashed("the process that did the work has died")
-    worker = Worker([crash, found | {"passing": 1}, found | {"passing": 1}, found])
-    assert answer({"action": "survey", "job": "s3://results/run/", "chunk": 2}, worker) == found
+    worker = Worker([crash, FOUND | {"passing": 1}, FOUND])
+    assert answer({**SURVEY, "attempt": attempt}, worker) == FOUND
     asked = [cast("dict[str, Any]", event) for event, _ in worker.asked]
-    assert [(event["start"], event["stop"], event.get("again", False)) for event in asked] == [
-        (0, 250, False),
-        (0, 125, False),
-        (125, 250, False),
-        (0, 250, True),
-    ]
+    assert [(event["start"], event["stop"]) for event in asked] == [(0, 250), (0, 125), (125, 250)]
     assert all((event["action"], event["chunk"]) == ("survey_range", 2) for event in asked)
+    assert {event["again"] for event in asked} == {attempt > 0}
 
 
-def test_a_survey_without_time_for_another_try_keeps_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("time.sleep", lambda _: None)
-    found = {"chunk": 0, "videos": 1, "failed": 1, "passing": 1, "seconds": 0.0}
-    worker = Worker([found, DeadlineExceeded("too late"), DeadlineExceeded("too late")])
-    assert answer({"action": "survey", "job": "s3://results/run/", "chunk": 0}, worker) == found
+def test_a_survey_is_retryable_while_failures_may_pass_and_attempts_are_left() -> None:
+    found = FOUND | {"passing": 1}
+    for attempt in range(4):
+        with pytest.raises(SourceUnavailable, match="1 of 250 videos cannot be surveyed for now") as raised:
+            answer({**SURVEY, "attempt": attempt}, Worker([found]))
+        assert raised.value.retryable
+    assert answer({**SURVEY, "attempt": 4}, Worker([found])) == found
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from botocore.exceptions import ClientError
 from function.errors import (
     BadRequest,
     CorruptMedia,
-    DeadlineExceeded,
     JobIncomplete,
     OutputConflict,
     OutputNotFound,
@@ -26,7 +25,7 @@ from function.errors import (
 from function.models.event import parse_event
 from function.models.job import Job
 from function.models.job_files import ListedVideo
-from function.models.job_steps import Survey
+from function.models.job_steps import MAX_ATTEMPTS, Survey
 from function.session import Session
 from hwang.index import VideoIndex
 from tests.support.fakes3 import refused
@@ -328,7 +327,7 @@ def failures_of(s3: MemoryS3) -> dict[str, Json]:
     return {video["name"]: video["failure"] for video in videos}
 
 
-def test_a_video_that_cannot_be_had_fails_alone_after_three_tries_and_another_run_asks_for_it_alone(
+def test_a_video_that_cannot_be_had_fails_alone_after_all_attempts_and_another_run_asks_for_it_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     survey = survey_step(monkeypatch)
@@ -339,10 +338,10 @@ def test_a_video_that_cannot_be_had_fails_alone_after_three_tries_and_another_ru
     asked = failing(monkeypatch, gone)
     answer = survey(s3)
     assert (answer["videos"], answer["failed"], answer["passing"]) == (9, 2, 1)
-    assert Counter(asked) == {f"{number:04}.mp4": 3 if number == 3 else 1 for number in range(9)}
+    assert Counter(asked) == {f"{number:04}.mp4": MAX_ATTEMPTS if number == 3 else 1 for number in range(9)}
     assert failures_of(s3) == {
         "0003.mp4": {"code": "SourceUnavailable", "message": "no answer", "retryable": True},
-        "0005.mp4": {"code": "CorruptMedia", "message": "cut off"},
+        "0005.mp4": {"code": "CorruptMedia", "message": "cut off", "retryable": False},
     }
     asked.clear()
     gone.clear()
@@ -369,19 +368,19 @@ def test_videos_that_hang_leave_time_to_the_others_and_fail_once_they_had_all_of
 
     asked = failing(monkeypatch, {f"{number:04}.mp4": hang for number in range(8)})
     before = time.monotonic()
-    with pytest.raises(DeadlineExceeded, match="before 12 of 12 videos were surveyed"):
-        survey(s3, seconds=2.0)
+    with pytest.raises(SourceUnavailable, match="12 of 12 videos cannot be surveyed for now"):
+        survey(s3, seconds=2.0, attempts=range(1))
     assert given[0] == pytest.approx(1.5 / 16, abs=0.05)
     assert [failures_of(s3)[f"{number:04}.mp4"]["code"] for number in (0, 8)] == [
         "DeadlineExceeded",
         "SourceUnavailable",
     ]
     asked.clear()
-    answer = survey(s3, seconds=2.0, attempt=1)
+    answer = survey(s3, seconds=2.0, attempts=range(1, 3))
     ended.set()
     assert time.monotonic() - before < 15
     assert {"0008.mp4", "0009.mp4", "0010.mp4", "0011.mp4"} <= set(asked[:12])
-    assert (answer["failed"], answer["passing"]) == (8, 8)
+    assert (answer["failed"], answer["passing"]) == (8, 0)
     assert {failure["code"] for failure in failures_of(s3).values()} == {"DeadlineExceeded"}
 
 
@@ -412,7 +411,7 @@ def test_a_survey_that_cannot_be_kept_fails_at_once(monkeypatch: pytest.MonkeyPa
         raise SourceUnavailable("S3 does not answer")
 
     with pytest.raises(SourceUnavailable):
-        survey(s3, refuse)
+        survey(s3, refuse, attempts=range(1))
     assert len(asked) == 2
 
 

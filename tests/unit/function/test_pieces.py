@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from function.actions.cost import Rates
 from function.errors import LimitExceeded
 from function.frames.rows import resolve_frames
-from function.jobs.pieces import Piece, VideoCost, bundles, evenly, pieces_of
+from function.jobs.pieces import VideoCost, bundles, evenly, make_piece, pieces_of
 from function.models.event import Decode, parse_event
 from function.models.job import Job
-from function.models.job_files import PlannedPiece
+from function.models.job_files import PlannedPiece, SurveyedPiece
 from hwang.index import VideoIndex
 from hwang.plan import make_plan
 from tests.unit.deploy.streams import Stream, streams
@@ -26,6 +26,17 @@ OPEN_SECONDS = 0.2
 RATES = Rates(sample=0.01, byte=1e-6, frame=0.002, request=OPEN_SECONDS)
 thorough = settings(max_examples=200, deadline=None)
 costs = st.lists(st.floats(0.001, 10), min_size=1, max_size=60)
+
+
+def rows_of(*pieces: SurveyedPiece) -> list[int]:
+    """The rows that the pieces name."""
+    found: list[int] = []
+    for piece in pieces:
+        frames = piece.frames
+        rows = list(range(*map(int, frames.split(":")))) if isinstance(frames, str) else frames
+        assert (piece.first, piece.last, piece.count) == (rows[0], rows[-1], len(rows))
+        found += rows
+    return found
 
 
 def some_rows(data: st.DataObject, stream: Stream) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -42,7 +53,7 @@ def test_every_row_is_in_one_piece_as_often_as_it_was_asked_for(
         return
     rows = some_rows(data, stream)
     pieces = VideoCost.of(stream.index(), rows, RATES).pieces(max_seconds, OPEN_SECONDS)
-    assert sorted(np.concatenate([piece.rows for piece in pieces]).tolist()) == sorted(rows.tolist())
+    assert sorted(rows_of(*pieces)) == sorted(rows.tolist())
 
 
 @thorough
@@ -55,7 +66,7 @@ def test_the_time_that_was_asked_for_stays_with_its_row(
     rows = some_rows(data, stream)
     asked = np.arange(len(rows)) / 4
     pieces = VideoCost.of(stream.index(), rows, RATES, asked).pieces(max_seconds, OPEN_SECONDS)
-    found = [pair for one in pieces for pair in zip(one.rows.tolist(), one.surveyed().asked or (), strict=True)]
+    found = [pair for one in pieces for pair in zip(rows_of(one), one.asked or (), strict=True)]
     assert sorted(found) == sorted(zip(rows.tolist(), asked.tolist(), strict=True))
 
 
@@ -66,7 +77,7 @@ def test_pieces_decode_no_sample_twice(stream: Stream, data: st.DataObject, max_
         return
     index, rows = stream.index(), some_rows(data, stream)
     pieces = VideoCost.of(index, rows, RATES).pieces(max_seconds, OPEN_SECONDS)
-    apart = sum(make_plan(index, piece.rows).samples_decoded for piece in pieces)
+    apart = sum(make_plan(index, np.array(rows_of(piece))).samples_decoded for piece in pieces)
     assert apart == make_plan(index, rows).samples_decoded
 
 
@@ -80,13 +91,13 @@ def test_a_piece_costs_what_its_share_is_give_or_take_a_run(
     cost = VideoCost.of(stream.index(), some_rows(data, stream), RATES)
     longest = float(cost.seconds_of_run.max())
     pieces = cost.pieces(max_seconds, OPEN_SECONDS)
-    assert all(piece.seconds - OPEN_SECONDS <= max_seconds + longest + 1e-9 for piece in pieces)
-    assert np.isclose(sum(piece.seconds - OPEN_SECONDS for piece in pieces), cost.seconds)
+    assert all(piece.seconds - OPEN_SECONDS <= max_seconds + longest + 1e-4 for piece in pieces)
+    assert abs(sum(piece.seconds - OPEN_SECONDS for piece in pieces) - cost.seconds) <= 1e-4 * len(pieces)
 
 
 @given(st.lists(st.integers(0, 10**6), min_size=1, max_size=50))
 def test_a_piece_names_its_rows_as_an_event_does(rows: list[int]) -> None:
-    piece = Piece(np.sort(np.array(rows, np.int64)), 1.0)
+    piece = make_piece(np.sort(np.array(rows, np.int64)), 1.0)
     event = parse_event({"video": "s3://bucket/key", "frames": piece.frames, "output": "s3://bucket/out/"})
     assert isinstance(event, Decode)
 
@@ -98,7 +109,7 @@ def test_a_piece_names_its_rows_as_an_event_does(rows: list[int]) -> None:
 
 
 def test_a_long_range_stays_short() -> None:
-    assert Piece(np.arange(0, 10**6, 7, dtype=np.int64), 1.0).frames == "0:1000000:7"
+    assert make_piece(np.arange(0, 10**6, 7, dtype=np.int64), 1.0).frames == "0:1000000:7"
 
 
 @given(costs, st.integers(1, 20))
@@ -220,7 +231,7 @@ def test_a_cost_belongs_to_the_run_of_each_row() -> None:
 
 def test_a_video_that_takes_little_is_one_piece() -> None:
     (piece,) = pieces_of(index_of(500), 10**9, job(frames="all", part_seconds=600), MEMORY)
-    assert len(piece.rows) == 500
+    assert piece.count == 500
 
 
 def test_a_piece_is_an_eighth_of_a_part_at_most_and_never_less_than_a_run() -> None:
@@ -231,10 +242,10 @@ def test_a_piece_is_an_eighth_of_a_part_at_most_and_never_less_than_a_run() -> N
     work = [piece.seconds - request for piece in pieces]
     assert len(pieces) == math.ceil(sum(work) / (10 / 8))
     assert max(work) - min(work) <= 2 * sum(work) / (4000 / 50)
-    assert [int(piece.rows[0]) % 50 for piece in pieces] == [0] * len(pieces)
-    assert np.concatenate([piece.rows for piece in pieces]).tolist() == list(range(4000))
+    assert [piece.first % 50 for piece in pieces] == [0] * len(pieces)
+    assert rows_of(*pieces) == list(range(4000))
     one = pieces_of(index_of(4000, gop=4000), 10**9, asked, MEMORY)
-    assert [(int(piece.rows[0]), int(piece.rows[-1])) for piece in one] == [(0, 3999)]
+    assert [(piece.first, piece.last) for piece in one] == [(0, 3999)]
 
 
 @pytest.mark.parametrize("form", [{"format": "sheet", "frames": {"count": 16}}, {"format": "mp4", "frames": "all"}])
@@ -242,7 +253,7 @@ def test_one_object_of_all_frames_is_one_piece(form: dict[str, Any]) -> None:
     (piece,) = pieces_of(index_of(4000), 10**9, job(part_seconds=1, **form), MEMORY)
     parted = pieces_of(index_of(4000), 10**9, job(part_seconds=1, frames=form["frames"], format="npy"), MEMORY)
     assert len(parted) > 1
-    assert piece.rows.tolist() == np.concatenate([one.rows for one in parted]).tolist()
+    assert rows_of(piece) == rows_of(*parted)
     assert piece.seconds > parted[0].seconds
 
 
@@ -271,7 +282,7 @@ def test_several_results_cost_their_work_and_one_decode() -> None:
     places = [{"output": f"s3://results/{name}/"} for name in "ab"]
     decode = 0.18 + 500 * (0.0013 * 0.9216 + 0.05 * 0.01)  # opening, samples and their bytes
     together = seconds({**places[0], **wide}, {**places[1], **small})
-    assert together == pytest.approx(seconds(**wide) + seconds(**small) - decode)
+    assert together == pytest.approx(seconds(**wide) + seconds(**small) - decode, abs=2e-4)
     assert seconds({**places[0], **wide}) == pytest.approx(seconds(**wide))
 
 
@@ -290,13 +301,13 @@ def test_a_video_whose_frames_do_not_fit_into_the_function_is_refused() -> None:
 
 
 def test_a_piece_is_described_by_its_rows_and_its_cost() -> None:
-    assert Piece(np.array([2, 4, 6], np.int64), 1.23456).surveyed().document() == {
+    assert make_piece(np.array([2, 4, 6], np.int64), 1.23456).document() == {
         "frames": "2:7:2",
         "first": 2,
         "last": 6,
         "count": 3,
         "seconds": 1.2346,
     }
-    assert Piece(np.array([5], np.int64), 1.0).frames == [5]
-    assert Piece(np.array([5, 5], np.int64), 1.0).frames == [5, 5]
-    assert Piece(np.array([0, 1, 3], np.int64), 1.0).frames == [0, 1, 3]
+    assert make_piece(np.array([5], np.int64), 1.0).frames == [5]
+    assert make_piece(np.array([5, 5], np.int64), 1.0).frames == [5, 5]
+    assert make_piece(np.array([0, 1, 3], np.int64), 1.0).frames == [0, 1, 3]
