@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import array
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 
 import hwang
 from tests.decoder.conftest import MakeClip, Truth
-from tests.support.clips import numbers_of
+from tests.support.clips import encoder, numbers_of, run_ffmpeg
 
 CLIP = "h264-open-gop"
 TURNED = "h264-rotated"  # by 270 degrees clockwise
@@ -70,6 +72,31 @@ def test_selections_are_taken_wherever_rows_are(clip: MakeClip) -> None:
         assert decoder.plan(every).rows.tolist() == rows
         assert numbers_of(decoder.frames(hwang.keyframes())) == decoder.keyframes().tolist()
         assert numbers_of(decoder.frames(hwang.nearest_keyframe([0.3, 1.5]))) == [12, 36]
+
+
+def test_the_nearest_key_frames_cost_a_tenth_of_the_processor_time_of_exact_rows(tmp_path: Path) -> None:
+    path, raw = tmp_path / "gop-250.mp4", tmp_path / "raw"
+    random = np.random.default_rng(1)
+    picture = random.integers(0, 200, (90, 160), np.uint8).repeat(4, 0).repeat(4, 1)
+    noise = random.integers(0, 32, (7, *picture.shape), np.uint8)
+    raw.write_bytes(b"".join(np.roll(picture, row, 1) + noise[row % 7] for row in range(500)))
+    source = ["-f", "rawvideo", "-pix_fmt", "gray", "-s", "640x360", "-r", "25", "-i", str(raw)]
+    gop = ["-pix_fmt", "yuv420p", "-x264-params", "keyint=250:min-keyint=250:scenecut=0"]
+    run_ffmpeg(encoder(), *source, "-c:v", "libx264", "-preset", "veryfast", *gop, str(path))
+
+    def processor_seconds(selection: hwang.Selection | list[int]) -> float:
+        before = time.process_time()
+        with hwang.Decoder(path) as decoder:
+            decoder.frames(selection)
+        return time.process_time() - before
+
+    seconds = [9.0, 19.0]
+    with hwang.Decoder(path) as decoder:
+        assert decoder.keyframes().tolist() == [0, 250]
+        assert decoder.plan(hwang.nearest_keyframe(seconds)).rows.tolist() == [250, 250]
+    processor_seconds(hwang.nearest_keyframe(seconds))
+    exact = processor_seconds([225, 475])
+    assert processor_seconds(hwang.nearest_keyframe(seconds)) <= 0.1 * exact
 
 
 def test_frames_between_two_times_are_those_on_display(clip: MakeClip) -> None:
