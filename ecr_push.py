@@ -18,10 +18,10 @@ import json
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from deploy import cli, suggestions
 from deploy.console import Reporter
@@ -49,8 +49,6 @@ if TYPE_CHECKING:
     from deploy.release.smoke import Smoke
     from deploy.release.transaction import Release
 
-T = TypeVar("T")
-
 
 def check(options: Any, report: Reporter) -> None:
     """Judge whether Lambda would take the image."""
@@ -67,8 +65,6 @@ def check(options: Any, report: Reporter) -> None:
 
 def push(options: Any, report: Reporter) -> None:
     """Put the image into its repository."""
-    from dataclasses import asdict
-
     from deploy.image import open_image
     from deploy.registry import ecr
     from deploy.registry.attach import read_sbom, read_vex
@@ -279,25 +275,17 @@ def invoke(options: Any, report: Reporter) -> None:
 
 
 def policy(options: Any, report: Reporter) -> None:
-    """Print the least IAM policy for a command, or for the function's or the state machine's role."""
-    from deploy.policy import POLICIES, ROLES, Roles, Scope
+    """Print the least IAM policy for a command."""
+    from deploy.policy import POLICIES, Scope
 
-    if options.of in ROLES:
-        document = ROLES[options.of](_chosen(Roles, options))
-    else:
-        document = POLICIES[options.of](_chosen(Scope, options))
+    scope = Scope(**{field.name: getattr(options, field.name) for field in fields(Scope)})
+    document = POLICIES[options.of](scope)
     report.result(document, json.dumps(document, indent=2))
 
 
 COMMANDS: dict[str, Callable[[Any, Reporter], None]] = {
     command.__name__: command for command in (check, push, deploy, rollback, status, prune, logs, invoke, policy)
 }
-
-
-def _chosen(kind: type[T], options: Any) -> T:
-    from dataclasses import fields
-
-    return kind(**{field.name: getattr(options, field.name) for field in fields(cast(Any, kind))})
 
 
 def _account(options: Any, report: Reporter) -> Account:

@@ -8,10 +8,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from deploy.policy import S3Prefix
+from typing import Final
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _MAX_SECONDS: Final = 100_000 * 86400
@@ -123,13 +120,3 @@ def repository(text: str) -> Name:
     name = Name(found["name"])
     name.region, name.account = found["region"] or "", found["account"] or ""
     return name
-
-
-def place(text: str) -> S3Prefix:
-    """Return bucket and prefix of BUCKET or BUCKET/PREFIX."""
-    from deploy.policy import S3Prefix  # which only `policy` needs
-
-    found = re.fullmatch(r"(?:s3://)?([a-z0-9][a-z0-9.-]+)(?:/(.*))?", text)
-    if not found:
-        raise argparse.ArgumentTypeError(f"{text} is not BUCKET or BUCKET/PREFIX")
-    return S3Prefix(found[1], found[2] or "")

@@ -42,29 +42,18 @@ _MAX_INVOCATION_SECONDS: Final = 910
 
 @dataclass(frozen=True)
 class Call:
-    """One call of an API: `made` is False if a dry run only shows it."""
+    """One call of an API, without values that may be secret: `made` is False if a dry run only shows it."""
 
-    operation: str
-    parameters: Mapping[str, Any]
+    action: str
+    parameters: Mapping[str, object]
     made: bool
 
     def __str__(self) -> str:
-        arguments = " ".join(f"{name}={value}" for name, value in self._shown.items())
-        return f"{action_of(self.operation)} {arguments}".rstrip()
-
-    @property
-    def document(self) -> dict[str, object]:
-        """The call for programs."""
-        return {"made": self.made, "action": action_of(self.operation), "parameters": self._shown}
-
-    @property
-    def _shown(self) -> dict[str, object]:
-        return {name: _shown(name, value) for name, value in self.parameters.items()}
+        return " ".join([self.action, *(f"{name}={value}" for name, value in self.parameters.items())])
 
 
-def _shown(name: str, value: object) -> object:
-    """Hide the values of environment variables, which may be secrets."""
-    if name == "Environment" and isinstance(value, Mapping):
+def _shown(name: str, value: Any) -> object:
+    if name == "Environment":
         return {"Variables": dict.fromkeys(value.get("Variables", {}), "…")}
     if isinstance(value, bytes):
         return value.decode(errors="replace")[:200]
@@ -189,7 +178,8 @@ class Account:
     def _asked(self, params: dict[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
         context["asked"] = dict(params)
         made = self._dry_run is None or self._dry_run.reads(model.name)
-        self._listener(Call(model.name, context["asked"], made))
+        shown = {name: _shown(name, value) for name, value in params.items()}
+        self._listener(Call(action_of(model.name), shown, made))
 
     def _before(self, model: Any, context: dict[str, Any], **_: Any) -> Any:
         if self._dry_run is None:
@@ -238,46 +228,34 @@ def was_repeated(error: Exception) -> bool:
 
 
 _MISSING_ACTION: Final = re.compile(r"not authorized to perform: ([\w-]+:\w+)")
-_FORBIDDEN: Final = {
-    "AccessDenied",
-    "AccessDeniedException",
-    "ForbiddenException",
-    "UnauthorizedException",
-    "UnauthorizedOperation",
-}
 _UNAVAILABLE: Final = (
     errors.AwsUnavailableError,
     "AWS kept refusing {action} ({code}): {message}",
     "wait a minute; the same command goes on",
-)
-_EXPIRED: Final = (
-    errors.CredentialsError,
-    "the credentials have expired ({code}, {action})",
-    "`aws sso login`, or renew the session; if they are new, check this machine's clock",
-)
-_UNSIGNED: Final = (
-    errors.CredentialsError,
-    "AWS does not accept the signature ({code}): {message}",
-    "check this machine's clock (date -u) and the secret access key",
-)
-_UNKNOWN: Final = (
-    errors.CredentialsError,
-    "AWS does not know these credentials ({code})",
-    "aws sts get-caller-identity shows whose they are; aws configure sets others",
 )
 _REFUSED: Final = (
     errors.AwsRefusedError,
     "AWS refused {action} ({code}): {message}",
     "correct what the message names; --verbose shows the calls",
 )
-# Error, message and remedy for each code of AWS.
+# Error, message and remedy for AWS's codes.
 _REFUSALS: Final[dict[str, tuple[type[errors.DeployError], str, str]]] = {
-    **dict.fromkeys(("TooManyRequestsException", "ThrottlingException", "Throttling"), _UNAVAILABLE),
-    **dict.fromkeys(("RequestLimitExceeded", "SlowDown"), _UNAVAILABLE),
-    **dict.fromkeys(("ExpiredTokenException", "ExpiredToken", "RequestExpired"), _EXPIRED),
-    **dict.fromkeys(("InvalidSignatureException", "SignatureDoesNotMatch", "RequestTimeTooSkewed"), _UNSIGNED),
-    **dict.fromkeys(("UnrecognizedClientException", "InvalidClientTokenId"), _UNKNOWN),
-    **dict.fromkeys(("InvalidAccessKeyId", "AuthFailure"), _UNKNOWN),
+    "TooManyRequestsException ThrottlingException Throttling RequestLimitExceeded SlowDown": _UNAVAILABLE,
+    "ExpiredTokenException ExpiredToken RequestExpired": (
+        errors.CredentialsError,
+        "the credentials have expired ({code}, {action})",
+        "`aws sso login`, or renew the session; if they are new, check this machine's clock",
+    ),
+    "InvalidSignatureException SignatureDoesNotMatch RequestTimeTooSkewed": (
+        errors.CredentialsError,
+        "AWS does not accept the signature ({code}): {message}",
+        "check this machine's clock (date -u) and the secret access key",
+    ),
+    "UnrecognizedClientException InvalidClientTokenId InvalidAccessKeyId AuthFailure": (
+        errors.CredentialsError,
+        "AWS does not know these credentials ({code})",
+        "aws sts get-caller-identity shows whose they are; aws configure sets others",
+    ),
     "PreconditionFailedException": (
         errors.ConflictError,
         "another caller changed the function meanwhile; that change is kept",
@@ -336,10 +314,11 @@ def explained(error: sdk.BotoCoreError | sdk.ClientError) -> errors.DeployError:
 def _explained_refusal(error: sdk.ClientError) -> errors.DeployError:
     code, action = code_of(error), action_of(error.operation_name)
     message = error.response.get("Error", {}).get("Message") or str(error)
-    if code in _FORBIDDEN:
+    if code.startswith(("AccessDenied", "Forbidden", "Unauthorized")):
         return _forbidden(code, action, message)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    kind, what, then = _REFUSALS.get(code, _UNAVAILABLE if status >= 500 else _REFUSED)
+    other = _UNAVAILABLE if status >= 500 else _REFUSED
+    kind, what, then = next((found for codes, found in _REFUSALS.items() if code in codes.split()), other)
     return kind(what.format(action=action, code=code, message=message), then=then, code=code, action=action)
 
 

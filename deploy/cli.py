@@ -87,6 +87,56 @@ def _smoke_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-smoke", action="store_true", help="skip the smoke test")
 
 
+def _deploy_options(parser: argparse.ArgumentParser) -> None:
+    option = parser.add_argument
+    _image_options(parser, optional=True)
+    option("--digest", type=arguments.digest, help="instead of IMAGE: an image in the repository")
+    option("--repository", required=True, type=arguments.repository, metavar="NAME", help="name or URI")
+    option("--tag", help="another tag than the one made from the image's content")
+    _function_options(parser)
+    _alias_options(parser)
+    option("--create", action="store_true", help="make the function if it is missing; needs --role")
+    option("--role", metavar="ARN", help="role of a new function")
+    option("--memory", type=arguments.within(128, 10240, "MB"), metavar="MB")
+    option("--timeout", type=arguments.within(1, 900, "seconds"), metavar="SECONDS")
+    option("--ephemeral-storage", type=arguments.within(512, 10240, "MB"), metavar="MB", help="size of /tmp")
+    option("--env", type=arguments.variable, action="append", default=[], metavar="NAME=VALUE", help="repeatable")
+    option("--unset-env", action="append", default=[], metavar="NAME", help="repeatable")
+    option("--env-file", type=arguments.variables, default={}, metavar="FILE", help="lines NAME=VALUE, or JSON")
+    option("--snapstart", choices=("on", "off"))
+    option("--kms-key", metavar="ARN", help="key that encrypts the variables; '' for Lambda's own")
+    image = parser.add_argument_group("instead of the image's own ('' for the image's again)").add_argument
+    image("--command", type=shlex.split, dest="command_line", metavar="HANDLER", help="instead of CMD")
+    image("--entrypoint", type=shlex.split, metavar="WORDS", help="instead of ENTRYPOINT")
+    image("--workdir", metavar="PATH", help="instead of WORKDIR")
+    option("--function-tag", type=arguments.pair, action="append", default=[], metavar="NAME=VALUE")
+    option(
+        "--settings-from",
+        choices=("latest", "live"),
+        default="latest",
+        help="settings that are not given are those of $LATEST (the default) or of the live version",
+    )
+    option("--force", action="store_true", help="publish another version, even if nothing differs")
+    option(
+        "--max-severity",
+        choices=("none", "informational", "low", "medium", "high", "critical"),
+        help="the worst that ECR's scan of the image may find",
+    )
+    option("--require-signature", action="store_true", help="deploy only what is signed")
+    option("--cosign", metavar="WORDS", help="options of `cosign verify`, such as '--key cosign.pub'")
+    _smoke_options(parser)
+    option(
+        "--canary", type=arguments.shares, metavar="SHARES", help="first give it these, such as 10%% or 5%%,25%%,50%%"
+    )
+    option("--for", type=arguments.duration, default=300, dest="canary_for", metavar="TIME", help="watch each (5m)")
+    option("--canary-errors", type=arguments.within(0, 10**9, ""), default=0, metavar="N", help="errors tolerated")
+    option(
+        "--canary-invocations", type=arguments.within(0, 10**9, ""), default=1, metavar="N", help="wanted at least (1)"
+    )
+    option("--metrics-lag", type=arguments.duration, default=120, metavar="TIME", help="wait for late metrics (2m)")
+    option("--alarm", action="append", default=[], metavar="NAME", help="ends a canary; repeatable")
+
+
 def parser() -> _Parser:
     """Return the parser of all commands."""
     top = _Parser(description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -109,64 +159,7 @@ def parser() -> _Parser:
     push.add_argument("--attach", action="store_true", help="store its bill of materials and CVE answers beside it")
 
     deploy = command("deploy", "push an image and move a function's alias to it, or leave everything as it was")
-    _image_options(deploy, optional=True)
-    deploy.add_argument("--digest", type=arguments.digest, help="instead of IMAGE: an image in the repository")
-    deploy.add_argument("--repository", required=True, type=arguments.repository, metavar="NAME", help="name or URI")
-    deploy.add_argument("--tag", help="another tag than the one made from the image's content")
-    _function_options(deploy)
-    _alias_options(deploy)
-    deploy.add_argument("--create", action="store_true", help="make the function if it is missing; needs --role")
-    deploy.add_argument("--role", metavar="ARN", help="role of a new function")
-    deploy.add_argument("--memory", type=arguments.within(128, 10240, "MB"), metavar="MB")
-    deploy.add_argument("--timeout", type=arguments.within(1, 900, "seconds"), metavar="SECONDS")
-    deploy.add_argument(
-        "--ephemeral-storage", type=arguments.within(512, 10240, "MB"), metavar="MB", help="size of /tmp"
-    )
-    deploy.add_argument(
-        "--env", type=arguments.variable, action="append", default=[], metavar="NAME=VALUE", help="repeatable"
-    )
-    deploy.add_argument("--unset-env", action="append", default=[], metavar="NAME", help="repeatable")
-    deploy.add_argument(
-        "--env-file", type=arguments.variables, default={}, metavar="FILE", help="lines NAME=VALUE, or JSON"
-    )
-    deploy.add_argument("--snapstart", choices=("on", "off"))
-    deploy.add_argument("--kms-key", metavar="ARN", help="key that encrypts the variables; '' for Lambda's own")
-    image = deploy.add_argument_group("instead of the image's own ('' for the image's again)")
-    image.add_argument("--command", type=shlex.split, dest="command_line", metavar="HANDLER", help="instead of CMD")
-    image.add_argument("--entrypoint", type=shlex.split, metavar="WORDS", help="instead of ENTRYPOINT")
-    image.add_argument("--workdir", metavar="PATH", help="instead of WORKDIR")
-    deploy.add_argument("--function-tag", type=arguments.pair, action="append", default=[], metavar="NAME=VALUE")
-    deploy.add_argument(
-        "--settings-from",
-        choices=("latest", "live"),
-        default="latest",
-        help="settings that are not given are those of $LATEST (the default) or of the live version",
-    )
-    deploy.add_argument("--force", action="store_true", help="publish another version, even if nothing differs")
-    deploy.add_argument(
-        "--max-severity",
-        choices=("none", "informational", "low", "medium", "high", "critical"),
-        help="the worst that ECR's scan of the image may find",
-    )
-    deploy.add_argument("--require-signature", action="store_true", help="deploy only what is signed")
-    deploy.add_argument("--cosign", metavar="WORDS", help="options of `cosign verify`, such as '--key cosign.pub'")
-    _smoke_options(deploy)
-    deploy.add_argument(
-        "--canary", type=arguments.shares, metavar="SHARES", help="first give it these, such as 10%% or 5%%,25%%,50%%"
-    )
-    deploy.add_argument(
-        "--for", type=arguments.duration, default=300, dest="canary_for", metavar="TIME", help="watch each (5m)"
-    )
-    deploy.add_argument(
-        "--canary-errors", type=arguments.within(0, 10**9, ""), default=0, metavar="N", help="errors tolerated"
-    )
-    deploy.add_argument(
-        "--canary-invocations", type=arguments.within(0, 10**9, ""), default=1, metavar="N", help="wanted at least (1)"
-    )
-    deploy.add_argument(
-        "--metrics-lag", type=arguments.duration, default=120, metavar="TIME", help="wait for late metrics (2m)"
-    )
-    deploy.add_argument("--alarm", action="append", default=[], metavar="NAME", help="ends a canary; repeatable")
+    _deploy_options(deploy)
 
     rollback = command("rollback", "move a function's alias back to an earlier version that can still run")
     _function_options(rollback)
@@ -209,22 +202,15 @@ def parser() -> _Parser:
     invoke.add_argument("event", type=Path, metavar="EVENT", help="a file with JSON, or - for standard input")
     invoke.add_argument("--qualifier", metavar="ALIAS|VERSION", help="alias or version (default: live)")
 
-    policy = command("policy", "print the least IAM policy for a command, or for a role of what is deployed", common)
-    policy.add_argument("of", choices=("push", "deploy", "prune", "observe", "function", "states"))
+    policy = command("policy", "print the least IAM policy for a command", common)
+    policy.add_argument("of", choices=("push", "deploy", "prune", "observe"))
     policy.add_argument("--repository", default="*", metavar="NAME")
     policy.add_argument("--function", default="*", metavar="NAME")
     policy.add_argument("--region", default="*")
     policy.add_argument("--account", default="*", metavar="NUMBER")
     policy.add_argument("--create", action="store_true", help="add the rights that --create needs")
     policy.add_argument("--role", metavar="ARN", help="role that deploy --create gives the function")
-    policy.add_argument("--kms-key", metavar="ARN", help="key that encrypts variables (deploy), videos or results")
-    roles = policy.add_argument_group("function, states")
-    roles.add_argument("--videos", type=arguments.place, metavar="BUCKET[/PREFIX]", help="place of videos")
-    roles.add_argument("--results", type=arguments.place, metavar="BUCKET[/PREFIX]", help="place of results")
-    roles.add_argument("--alias", type=arguments.alias, help="alias that jobs invoke")
-    roles.add_argument("--index-beside", action="store_true", help="indexes are kept beside the videos")
-    roles.add_argument("--uploads", action="store_true", help="there is a queue of uploads")
-    roles.add_argument("--tracing", action="store_true", help="X-Ray traces both")
+    policy.add_argument("--kms-key", metavar="ARN", help="key that encrypts variables")
     return top
 
 
@@ -238,12 +224,6 @@ def parse(words: list[str] | None) -> Any:
             top.error("deploy takes either IMAGE or --digest")
         if options.create != bool(options.role):
             top.error("--create needs --role ARN, and --role needs --create")
-    if (
-        options.command == "policy"
-        and options.of in {"function", "states"}
-        and not (options.videos and options.results)
-    ):
-        top.error(f"policy {options.of} needs --videos and --results")
     if options.command == "deploy" and options.alarm and not options.canary:
         top.error("--alarm is watched during a canary: it goes with --canary")
     if options.command in {"deploy", "rollback"} and options.no_smoke and (options.smoke or options.expect):

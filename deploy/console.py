@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -101,7 +102,7 @@ class Reporter:
         """Record an API call that is about to be made, or would be."""
         self.journal.write("call", call=str(call), made=call.made)
         if self._dry_run:
-            self._plan(str(call), call.document)
+            self._plan(str(call), asdict(call))
         elif self._verbose:
             self.say(f"  {call}")
 

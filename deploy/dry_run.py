@@ -11,6 +11,12 @@ from botocore.response import StreamingBody
 
 NEW_VERSION: Final = "NEW"  # the number is Lambda's to give
 _READS: Final = ("Get", "List", "Describe", "BatchGet", "BatchCheck", "Filter")
+# Answers to reads of a repository that would be made.
+_OF_NEW_REPOSITORY: Final[dict[str, dict[str, Any]]] = {
+    "BatchGetImage": {"images": [], "failures": []},
+    "GetRepositoryPolicy": {"Error": {"Code": "RepositoryPolicyNotFoundException", "Message": "dry run"}},
+    "GetLifecyclePolicy": {"Error": {"Code": "LifecyclePolicyNotFoundException", "Message": "dry run"}},
+}
 
 
 class DryRun:
@@ -20,7 +26,6 @@ class DryRun:
         self._identity = identity
         self._functions: dict[tuple[str, str], Any] = {}
         self._aliases: dict[tuple[str, str], dict[str, Any] | None] = {}
-        self._new_aliases: set[tuple[str, str]] = set()
         self._repositories: set[str] = set()
         self._has_changed = False
 
@@ -50,15 +55,10 @@ class DryRun:
         match operation:
             case "GetFunction":
                 return deepcopy(self._functions.get((asked["FunctionName"], asked.get("Qualifier", "$LATEST"))))
-            case "GetFunctionConfiguration":
-                known = self._functions.get((asked["FunctionName"], asked.get("Qualifier", "$LATEST")))
-                return known and deepcopy(known["Configuration"])
             case "GetAlias":
                 return deepcopy(self._aliases.get((asked["FunctionName"], asked["Name"])))
-            case "GetProvisionedConcurrencyConfig" if (asked["FunctionName"], asked["Qualifier"]) in self._new_aliases:
-                return {"Error": {"Code": "ProvisionedConcurrencyConfigNotFoundException", "Message": "dry run"}}
-            case "BatchGetImage" if asked["repositoryName"] in self._repositories:
-                return {"images": [], "failures": []}
+            case _ if asked.get("repositoryName") in self._repositories:
+                return _OF_NEW_REPOSITORY.get(operation)
         return None
 
     def _changed(self, name: str) -> Any:
@@ -71,7 +71,6 @@ class DryRun:
         configuration |= {"FunctionArn": f"function:{asked['FunctionName']}", "Version": "$LATEST", "State": "Active"}
         code = {"ImageUri": asked["Code"]["ImageUri"], "ResolvedImageUri": asked["Code"]["ImageUri"]}
         self._functions[asked["FunctionName"], "$LATEST"] = {"Configuration": configuration, "Code": code}
-        self._changed(asked["FunctionName"])
         return configuration
 
     def _UpdateFunctionCode(self, asked: dict[str, Any]) -> Any:  # noqa: N802
@@ -87,11 +86,8 @@ class DryRun:
 
     def _PublishVersion(self, asked: dict[str, Any]) -> Any:  # noqa: N802
         version = deepcopy(self._functions[asked["FunctionName"], "$LATEST"])
-        version["Configuration"] |= {
-            "Version": NEW_VERSION,
-            "State": "Active",
-            "Description": asked.get("Description", ""),
-        }
+        more = {"Version": NEW_VERSION, "State": "Active", "Description": asked["Description"]}
+        version["Configuration"] |= more
         self._functions[asked["FunctionName"], NEW_VERSION] = version
         return version["Configuration"]
 
@@ -100,10 +96,6 @@ class DryRun:
         body = StreamingBody(io.BytesIO(data), len(data))
         return {"StatusCode": 200, "ExecutedVersion": asked.get("Qualifier", "$LATEST"), "Payload": body}
 
-    def _CreateAlias(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
-        self._new_aliases.add((asked["FunctionName"], asked["Name"]))
-        return self._UpdateAlias(asked)
-
     def _UpdateAlias(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         place = asked["FunctionName"], asked["Name"]
         alias = self._aliases.get(place) or {}
@@ -111,8 +103,7 @@ class DryRun:
         self._aliases[place] = alias
         return alias
 
-    def _BatchDeleteImage(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
-        return {"imageIds": asked["imageIds"], "failures": []}
+    _CreateAlias = _UpdateAlias
 
     def _CreateRepository(self, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         name, (partition, region, account, suffix) = asked["repositoryName"], self._identity()

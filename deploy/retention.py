@@ -23,7 +23,7 @@ from rich.table import Table
 from deploy.aws import Account, tolerated
 from deploy.console import Reporter
 from deploy.errors import AwsRefusedError, FunctionNotFoundError, UsageError
-from deploy.registry.ecr import MAX_IMAGES_AT_ONCE, Repository, StoredImage
+from deploy.registry.ecr import Repository, StoredImage, batched
 from deploy.registry.upload import short
 from deploy.release import alias, function
 from deploy.release.versions import aliases
@@ -31,9 +31,8 @@ from deploy.release.versions import aliases
 if TYPE_CHECKING:
     from mypy_boto3_ecr.type_defs import ImageFailureTypeDef
 
-_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _OF_IMAGE: Final = re.compile(r"sha256-([0-9a-f]{64})\.\w+")  # cosign's tags
-_MODIFIED: Final = "%Y-%m-%dT%H:%M:%S.%f%z"
 
 
 @dataclass(frozen=True)
@@ -43,8 +42,8 @@ class Use:
     function: str
     version: str
     digest: str
-    description: str = field(default="", compare=False)
-    modified: str = field(default="", compare=False)
+    description: str = field(compare=False)
+    modified: datetime = field(compare=False)
 
     @property
     def is_ours(self) -> bool:
@@ -81,6 +80,10 @@ class Keeping:
     newest: int
     youngest: timedelta
     now: datetime
+
+    def is_young(self, moment: datetime) -> bool:
+        """Return whether what was made then stays for its age."""
+        return self.now - moment < self.youngest
 
 
 class Relations:
@@ -138,8 +141,8 @@ def plan(account: Account, repository: Repository, keeping: Keeping) -> Plan:
     uses = list(_uses(account, {image.digest for image in images}))
     versions = tuple(sorted(_unneeded_versions(account, uses, keeping), key=lambda use: use.order))
     reasons = dict.fromkeys(newest, f"one of the {keeping.newest} newest")
-    youngest = keeping.youngest
-    reasons |= {image.digest: f"younger than {youngest}" for image in images if keeping.now - image.pushed < youngest}
+    young = f"younger than {keeping.youngest}"
+    reasons |= {image.digest: young for image in images if keeping.is_young(image.pushed)}
     reasons |= {use.digest: f"in use: {use.function} {use.version}" for use in uses if use not in versions}
     relations.keep(reasons)
     return Plan(
@@ -166,16 +169,14 @@ def _uses(account: Account, digests: set[str]) -> Iterator[Use]:
     by_name = itemgetter("FunctionName")
     for _, group in groupby(sorted(listed, key=by_name), by_name):
         items = list(group)
-        holds = any(f"sha256:{item.get('CodeSha256')}" in digests for item in items) or _asked(account, items[0]) in {
-            None,
-            f"sha256:{items[0].get('CodeSha256')}",
-        }
-        for item in items:
-            code = item.get("CodeSha256") or ""
-            digest = f"sha256:{code}" if holds and _SHA256.fullmatch(code) else _asked(account, item)
+        named: list[str | None] = [f"sha256:{item.get('CodeSha256')}" for item in items]
+        holds = not digests.isdisjoint(named) or _asked(account, items[0]) in {None, named[0]}
+        for item, digest in zip(items, named, strict=True):
+            if not (holds and _DIGEST.fullmatch(str(digest))):
+                digest = _asked(account, item)
             if digest in digests:
-                place = (item["FunctionName"], item["Version"], digest)
-                yield Use(*place, item.get("Description", ""), item.get("LastModified", ""))
+                modified = datetime.fromisoformat(item["LastModified"])
+                yield Use(item["FunctionName"], item["Version"], digest, item.get("Description", ""), modified)
 
 
 def _asked(account: Account, item: Mapping[str, Any]) -> str | None:
@@ -198,7 +199,7 @@ def _unneeded_versions(account: Account, uses: Sequence[Use], keeping: Keeping) 
     ours = sorted((use for use in uses if use.is_ours), key=lambda use: use.order)
     triggered: set[str] | None = None
     for name, group in groupby(ours, lambda use: use.function):
-        old = [use for use in list(group)[: -keeping.newest or None] if _is_old(use, keeping)]
+        old = [use for use in list(group)[: -keeping.newest or None] if not keeping.is_young(use.modified)]
         if not old:
             continue
         if triggered is None:
@@ -206,13 +207,6 @@ def _unneeded_versions(account: Account, uses: Sequence[Use], keeping: Keeping) 
             triggered = {item.get("FunctionArn", "") for item in pages.search("EventSourceMappings[]")}
         needed = _needed(account, name, triggered, keeping.newest)
         yield from (use for use in old if use.version not in needed and not _is_shared(account, use))
-
-
-def _is_old(use: Use, keeping: Keeping) -> bool:
-    try:
-        return keeping.now - datetime.strptime(use.modified, _MODIFIED) >= keeping.youngest
-    except ValueError:
-        return False
 
 
 def _needed(account: Account, name: str, triggered: set[str], newest: int) -> set[str]:
@@ -267,7 +261,7 @@ def delete(account: Account, report: Reporter, repository: Repository, plan: Pla
 
     Raises AwsRefusedError if ECR keeps an image, after all others are deleted.
     """
-    versions = _delete_versions(account, report, repository, plan, keeping)
+    versions = _delete_versions(account, report, repository, plan.versions, keeping)
     uses = _uses(account, {image.digest for image, _ in plan.kept} | {image.digest for image in plan.unneeded})
     spared = {use.digest: "in use" for use in uses if use not in versions}
     plan.relations.keep(spared)
@@ -284,21 +278,20 @@ class Deleted:
 
 
 def _delete_versions(
-    account: Account, report: Reporter, repository: Repository, plan: Plan, keeping: Keeping
+    account: Account, report: Reporter, repository: Repository, versions: Sequence[Use], keeping: Keeping
 ) -> list[Use]:
-    """Delete the versions of the plan that still are unneeded, and that run this repository's images."""
+    """Delete versions that still are unneeded, and that run this repository's images."""
     gone: list[Use] = []
-    for name, group in groupby(plan.versions, lambda use: use.function):
+    for name, group in groupby(versions, lambda use: use.function):
         with report.step(f"Delete versions of {name}") as note:
-            numbers = []
+            before = len(gone)
             for use in _unneeded_versions(account, list(group), replace(keeping, newest=0)):
                 with suppress(FunctionNotFoundError), tolerated("ResourceConflictException"):
                     seen = function.read(account.functions, name, use.version)
                     if f"/{repository.name}@" in seen.image_uri:
                         account.functions.delete_function(FunctionName=name, Qualifier=use.version)
                         gone.append(use)
-                        numbers.append(use.version)
-            note(", ".join(numbers) or "none any more")
+            note(", ".join(use.version for use in gone[before:]) or "none any more")
     return gone
 
 
@@ -306,8 +299,7 @@ def _delete_images(account: Account, report: Reporter, repository: Repository, l
     gone: list[str] = []
     while left:
         refused: list[ImageFailureTypeDef] = []
-        for start in range(0, len(left), MAX_IMAGES_AT_ONCE):
-            part = left[start : start + MAX_IMAGES_AT_ONCE]
+        for part in batched(left):
             with report.step(f"Delete {len(part)} images from {repository.name}"):
                 answer = account.images.batch_delete_image(
                     repositoryName=repository.name, imageIds=[{"imageDigest": digest} for digest in part]
@@ -349,7 +341,7 @@ def table(plan: Plan) -> Table:
         shown.add_column(column, justify="right" if column == "size" else "left", overflow="fold", no_wrap=not folds)
     for use in plan.versions:
         version = f"version {use.version} of {use.function}"
-        shown.add_row("delete", short(use.digest), version, use.modified[:16].replace("T", " "), "", "", style="red")
+        shown.add_row("delete", short(use.digest), version, f"{use.modified:%Y-%m-%d %H:%M}", "", "", style="red")
     rows = [("keep", image, why) for image, why in plan.kept] + [("delete", image, "") for image in plan.unneeded]
     for what, image, why in rows:
         shown.add_row(

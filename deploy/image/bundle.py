@@ -47,10 +47,8 @@ class Bundle:
         return file.read()
 
     def blob_path(self, digest: str) -> str:
-        """Return the path of a blob: in a layout, or in a directory of skopeo's."""
-        name = digest.removeprefix("sha256:")
-        layout = f"blobs/sha256/{name}"
-        return next((path for path in (layout, name, f"{name}.manifest.json") if self.find(path)), layout)
+        """Return the path of a blob in a layout."""
+        return f"blobs/sha256/{digest.removeprefix('sha256:')}"
 
     def blob(self, descriptor: oci.Descriptor) -> StoredBlob:
         """Return the bytes that a descriptor refers to. Raises ImageRefusedError if their number is wrong."""

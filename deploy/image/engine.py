@@ -15,7 +15,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -108,7 +108,7 @@ class Engine:
         return ImageNotFoundError(what, then=f"see {self.program} images; build or pull it{other}")
 
 
-def find(name: str, reference: str, architecture: str | None, files: ExitStack, program: str = "") -> Image:
+def find(name: str, architecture: str | None, files: ExitStack, program: str = "") -> Image:
     """Find an image of the named engine, or of the user's: Docker, or Podman where no Docker runs.
 
     Raises EngineUnavailableError, ImageNotFoundError, or ImageRefusedError as `read_saved` does.
@@ -120,8 +120,8 @@ def find(name: str, reference: str, architecture: str | None, files: ExitStack, 
         "config": found.get("Config"),
         "rootfs": {"diff_ids": (found.get("RootFS") or {}).get("Layers")},
     }
-    config = oci.parse(oci.ImageConfig, json.dumps(described).encode(), f"what {engine.program} says of {reference}")
-    image = EngineImage(reference, "engine", config, files=files, engine=engine, described=found)
+    config = oci.parse(oci.ImageConfig, json.dumps(described).encode(), f"what {engine.program} says of {name}")
+    image = EngineImage(name, "engine", config, files=files, engine=engine, described=found)
     if architecture and architecture != image.architecture and engine.keeps_indexes:
         return image.saved_for(architecture)
     return image
@@ -156,7 +156,7 @@ class EngineImage(Image):
         """Save the image and read that of an architecture."""
         blob = StoredBlob.spooled(self.engine.save(self.config_digest), self.reference, self.files)
         bundle = archive(self.reference, self.files.enter_context(blob.open()))
-        return read_saved(bundle, self.reference, architecture, self.files, "engine")
+        return replace(read_saved(bundle, architecture), origin="engine", files=self.files)
 
     @cached_property
     def saved(self) -> Image:

@@ -13,7 +13,7 @@ from typing import Final, Literal, Self, TypeAlias
 from deploy.image import oci
 from deploy.image.layers import Layer, each
 
-Origin: TypeAlias = Literal["engine", "docker archive", "OCI layout", "directory"]
+Origin: TypeAlias = Literal["engine", "docker archive", "OCI layout"]
 
 # Labels of images on the stand-in for Lambda's base image; None: any value.
 STANDIN_LABELS: Final = {"hwang-lambda.base": "stand-in", "hwang-lambda.stand-in": None}

@@ -1,10 +1,10 @@
 """Finding the image that a reference means.
 
-FILE or DIRECTORY      that exists: what docker, podman, skopeo, buildx or kaniko saved, as a tar or as a directory
+FILE or DIRECTORY      that exists: what docker, podman, skopeo, buildx or kaniko saved, as a tar or a layout
 NAME, NAME:TAG, id     an image of Docker, or of Podman where no Docker runs
 engine:NAME            the same, even if there is a file of that name
 docker-daemon:NAME, containers-storage:NAME            Docker's, Podman's
-docker-archive:FILE, oci-archive:FILE, oci:PATH, dir:DIRECTORY       a file or directory, whatever its name
+docker-archive:FILE, oci-archive:FILE, oci:PATH        a file or directory, whatever its name
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ def open_image(reference: str, architecture: str | None = None) -> Image:
     """
     with ExitStack() as files:
         image = _opened(reference, architecture, files)
-        return replace(image, files=files.pop_all())
+        return replace(image, reference=reference, files=files.pop_all())
 
 
 def _opened(reference: str, architecture: str | None, files: ExitStack) -> Image:
     for prefix in _FILES:
         if reference.startswith(prefix):
-            return _saved(Path(reference.removeprefix(prefix)), reference, architecture, files)
+            return _saved(Path(reference.removeprefix(prefix)), architecture, files)
     for prefix, program in _ENGINES.items():
         if reference.startswith(prefix):
-            return find(reference.removeprefix(prefix), reference, architecture, files, program)
+            return find(reference.removeprefix(prefix), architecture, files, program)
     path = Path(reference)
     if _is_image(path) or reference.startswith(("/", "./", "../", "~")) or reference.endswith(_ENDINGS):
-        return _saved(path, reference, architecture, files)
-    return find(reference, reference, architecture, files)
+        return _saved(path, architecture, files)
+    return find(reference, architecture, files)
 
 
 def _is_image(path: Path) -> bool:
@@ -57,8 +57,7 @@ def _is_image(path: Path) -> bool:
         return False
 
 
-def _saved(path: Path, reference: str, architecture: str | None, files: ExitStack) -> Image:
+def _saved(path: Path, architecture: str | None, files: ExitStack) -> Image:
     if path.exists():
-        bundle = directory(path) if path.is_dir() else open_archive(path, files)
-        return read_saved(bundle, reference, architecture, files)
+        return read_saved(directory(path) if path.is_dir() else open_archive(path, files), architecture)
     raise ImageNotFoundError(f"there is no {path}", then="check the path")

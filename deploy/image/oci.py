@@ -102,14 +102,6 @@ class Manifest(_Document):
     layers: tuple[Descriptor, ...]
 
 
-class Typed(_Document):
-    """A manifest or an index, as far as that tells which."""
-
-    schema_version: int
-    media_type: str = ""
-    manifests: tuple[Any, ...] = ()
-
-
 class Index(_Document):
     """List of several images, by platform. Docker calls it a manifest list."""
 

@@ -1,16 +1,14 @@
-"""Saved images, in the three forms that tools write.
+"""Saved images, in the two forms that tools write.
 
 An *OCI layout* (BuildKit, `docker save`, skopeo, podman's oci-archive) has `index.json` and blobs named by their
 digests. Its index leads to one image: the only one there is, or the one for the wanted architecture. Attestations, and
 entries whose blobs are missing, are passed over. A *docker archive* (older engines, `podman save`, skopeo, kaniko)
-has a `manifest.json` that lists a configuration and layers. A *directory* (skopeo's `dir:`) has a `manifest.json` that
-is the manifest, or an index.
+has a `manifest.json` that lists a configuration and layers.
 """
 
 from __future__ import annotations
 
 import re
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Final
@@ -20,7 +18,7 @@ from deploy.image import oci
 from deploy.image.blobs import StoredBlob
 from deploy.image.bundle import Bundle
 from deploy.image.layers import Layer
-from deploy.image.localimage import Image, Origin
+from deploy.image.localimage import Image
 
 INDEX: Final = "index.json"
 MANIFEST: Final = "manifest.json"
@@ -47,42 +45,24 @@ class _Listed:
     name: str
 
 
-def read_saved(
-    bundle: Bundle, reference: str, architecture: str | None, files: ExitStack, origin: Origin | None = None
-) -> Image:
+def read_saved(bundle: Bundle, architecture: str | None) -> Image:
     """Return the image. Raises ImageRefusedError: damaged, no image, or several that could be meant."""
-    manifest = bundle.document(MANIFEST) if bundle.find(MANIFEST) else b""
-    is_list = manifest.lstrip().startswith(b"[")
     if bundle.find(INDEX):
-        top = oci.parse(oci.Index, bundle.document(INDEX), f"{INDEX} of {bundle.name}")
-        return _read_layout(bundle, top, reference, architecture, files, origin or "OCI layout")
-    if is_list:
-        return _read_archive(bundle, manifest, reference, files, origin or "docker archive")
-    if manifest:
-        return _read_layout(
-            _with_top(bundle, manifest), _only(bundle, manifest), reference, architecture, files, "directory"
+        return _read_layout(bundle, architecture)
+    if not bundle.find(MANIFEST):
+        raise ImageRefusedError(
+            f"{bundle.name} is no image: it has neither {INDEX} nor {MANIFEST}",
+            then="docker save IMAGE --output FILE, or docker buildx build --output type=oci,dest=FILE",
         )
-    raise ImageRefusedError(
-        f"{bundle.name} is no image: it has neither {INDEX} nor {MANIFEST}",
-        then="docker save IMAGE --output FILE, or docker buildx build --output type=oci,dest=FILE",
-    )
+    manifest = bundle.document(MANIFEST)
+    if b'"schemaVersion"' in manifest:
+        raise ImageRefusedError(
+            f"{bundle.name} is a directory of skopeo's dir: form", then=f"skopeo copy dir:{bundle.name} oci:DIRECTORY"
+        )
+    return _read_archive(bundle, oci.parse(oci.Archive, manifest, f"{MANIFEST} of {bundle.name}").root)
 
 
-def _only(bundle: Bundle, manifest: bytes) -> oci.Index:
-    """Return an index of a directory's one manifest, which may be an index itself."""
-    typed = oci.parse(oci.Typed, manifest, f"{MANIFEST} of {bundle.name}")
-    media_type = typed.media_type or (oci.OCI_INDEX if typed.manifests else oci.OCI_MANIFEST)
-    descriptor = oci.Descriptor(media_type=media_type, digest=oci.digest_of(manifest), size=len(manifest))
-    return oci.Index(schema_version=2, manifests=(descriptor,))
-
-
-def _with_top(bundle: Bundle, manifest: bytes) -> Bundle:
-    name = oci.digest_of(manifest).removeprefix("sha256:")
-    return replace(bundle, find=lambda path: StoredBlob.of(manifest) if path == name else bundle.find(path))
-
-
-def _read_archive(bundle: Bundle, manifest: bytes, reference: str, files: ExitStack, origin: Origin) -> Image:
-    listed = oci.parse(oci.Archive, manifest, f"{MANIFEST} of {bundle.name}").root
+def _read_archive(bundle: Bundle, listed: tuple[oci.ArchiveEntry, ...]) -> Image:
     if len(listed) != 1:
         names = [", ".join(item.repo_tags) or item.config for item in listed]
         what = f"{bundle.name} holds {len(listed)} images: {'; '.join(names) or 'none'}"
@@ -94,7 +74,7 @@ def _read_archive(bundle: Bundle, manifest: bytes, reference: str, files: ExitSt
         bundle.require_digest(entry.config, config_bytes, f"sha256:{named[1]}")
     config = oci.parse(oci.ImageConfig, config_bytes, f"{entry.config} of {bundle.name}")
     layers = _layers(bundle, [(bundle.file(path), "") for path in entry.layers], config)
-    return Image(reference, origin, config, layers, config_bytes, files=files)
+    return Image(bundle.name, "docker archive", config, layers, config_bytes)
 
 
 def _layers(bundle: Bundle, blobs: list[tuple[StoredBlob, str]], config: oci.ImageConfig) -> tuple[Layer, ...]:
@@ -112,11 +92,9 @@ def _layers(bundle: Bundle, blobs: list[tuple[StoredBlob, str]], config: oci.Ima
     return tuple(layers)
 
 
-def _read_layout(
-    bundle: Bundle, top: oci.Index, reference: str, architecture: str | None, files: ExitStack, origin: Origin
-) -> Image:
+def _read_layout(bundle: Bundle, architecture: str | None) -> Image:
     layout = _Layout(bundle)
-    _list(layout, top, None, "", 0)
+    _list(layout, oci.parse(oci.Index, bundle.document(INDEX), f"{INDEX} of {bundle.name}"), None, "", 0)
     chosen = _chosen(layout, architecture)
     data, parsed = bundle.parsed(oci.Manifest, chosen.descriptor)
     manifest = oci.StoredManifest(data, chosen.descriptor.media_type)
@@ -125,8 +103,8 @@ def _read_layout(
         raise ImageRefusedError(what, then="build it again")
     config_bytes, config = bundle.parsed(oci.ImageConfig, parsed.config)
     return Image(
-        reference,
-        origin,
+        bundle.name,
+        "OCI layout",
         config,
         _layers(bundle, [(bundle.blob(item), item.media_type) for item in parsed.layers], config),
         config_bytes,
@@ -134,7 +112,6 @@ def _read_layout(
         manifest=manifest,
         index=chosen.index,
         beside=(*(str(item.platform) for item in layout.images.values() if item != chosen), *layout.others),
-        files=files,
     )
 
 

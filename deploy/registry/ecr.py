@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ecr.type_defs import ImageDetailTypeDef, ImageIdentifierTypeDef, RepositoryTypeDef
 
 UNTAGGED_DAYS: Final = 14
-MAX_IMAGES_AT_ONCE: Final = 100  # ECR's limit
+_MAX_IMAGES_AT_ONCE: Final = 100  # ECR's limit
 _ABSENT: Final = ("ImageNotFound", "ImageInaccessible")  # deleted or never there; archived
 # The account is empty for other registries than ECR.
 _IMAGE_URI: Final = re.compile(r"(?:(\d{12})\.dkr[.-]ecr[^/]+|[^/]+)/([^:@]+)(?::[^@]+)?@(.+)")
@@ -69,8 +69,7 @@ class Repository:
 
     def manifests(self, digests: Sequence[str]) -> Iterator[StoredManifest]:
         """Yield the manifests of images that exist and are not archived, in any order. Raises DigestMismatchError."""
-        for start in range(0, len(digests), MAX_IMAGES_AT_ONCE):
-            some = digests[start : start + MAX_IMAGES_AT_ONCE]
+        for some in batched(digests):
             yield from self._manifests([{"imageDigest": digest} for digest in some])
 
     def _manifests(self, wanted: Sequence[ImageIdentifierTypeDef]) -> Iterator[StoredManifest]:
@@ -96,6 +95,12 @@ class Repository:
         )
         for page in pages:
             yield from map(_stored, page["imageDetails"])
+
+
+def batched(digests: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield as many digests at once as ECR takes in a call."""
+    for start in range(0, len(digests), _MAX_IMAGES_AT_ONCE):
+        yield digests[start : start + _MAX_IMAGES_AT_ONCE]
 
 
 def parse_image_uri(uri: str) -> tuple[str, str, str]:
@@ -144,35 +149,22 @@ def create(client: ECRClient, name: str) -> Repository:
             repositoryName=name, imageTagMutability="IMMUTABLE", imageScanningConfiguration={"scanOnPush": True}
         )
         repository = _repository(client, made["repository"])
-        _let_lambda_pull(repository)
-        _let_untagged_expire(repository)
+        _finish(repository)
         return repository
     return find(client, name)  # another caller was quicker, or the answer to a first try was lost
 
 
 def _finish(repository: Repository) -> None:
+    """Give the repository the policies that it lacks."""
     client, name = repository.client, repository.name
-    missing: list[Callable[[Repository], None]] = []
     try:
         client.get_repository_policy(repositoryName=name)
     except client.exceptions.RepositoryPolicyNotFoundException:
-        missing.append(_let_lambda_pull)
+        client.set_repository_policy(repositoryName=name, policyText=json.dumps(pull_policy(repository.arn)))
     try:
         client.get_lifecycle_policy(repositoryName=name)
     except client.exceptions.LifecyclePolicyNotFoundException:
-        missing.append(_let_untagged_expire)
-    for complete in missing:
-        complete(repository)
-
-
-def _let_lambda_pull(repository: Repository) -> None:
-    text = json.dumps(pull_policy(repository.arn))
-    repository.client.set_repository_policy(repositoryName=repository.name, policyText=text)
-
-
-def _let_untagged_expire(repository: Repository) -> None:
-    text = json.dumps(lifecycle_policy())
-    repository.client.put_lifecycle_policy(repositoryName=repository.name, lifecyclePolicyText=text)
+        client.put_lifecycle_policy(repositoryName=name, lifecyclePolicyText=json.dumps(lifecycle_policy()))
 
 
 def pull_policy(arn: str) -> dict[str, Any]:

@@ -24,6 +24,12 @@ _AFTER: Final = re.compile(r"\bafter version (\d+)\b")
 _HISTORY: Final = re.compile(r"(?:^|; )versions (\d+(?:, \d+)*)$")
 _MAX_DESCRIPTION_CHARS: Final = 256
 _LOOK_SECONDS: Final = 2
+# There is none; the alias is at $LATEST; the alias is not there, in a dry run.
+_NOT_PROVISIONED: Final = (
+    "ProvisionedConcurrencyConfigNotFoundException",
+    "InvalidParameterValueException",
+    "ResourceNotFoundException",
+)
 
 
 @dataclass(frozen=True)
@@ -112,7 +118,7 @@ def wait_provisioned(functions: LambdaClient, function: str, alias: str, seconds
     deadline = time.monotonic() + seconds
     while True:
         found = None
-        with tolerated("ProvisionedConcurrencyConfigNotFoundException", "InvalidParameterValueException"):
+        with tolerated(*_NOT_PROVISIONED):
             found = functions.get_provisioned_concurrency_config(FunctionName=function, Qualifier=alias)
         if found is None:
             return 0

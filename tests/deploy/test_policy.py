@@ -23,7 +23,7 @@ from deploy.errors import (
     RollbackImpossibleError,
     UsageError,
 )
-from deploy.policy import POLICIES, ROLES, Roles, S3Prefix, Scope
+from deploy.policy import POLICIES, Scope
 from deploy.registry import ecr
 from deploy.registry.attach import SBOM
 from tests.deploy.images import digest_of, good, layout_of, write_directory
@@ -37,8 +37,6 @@ from tests.support.aws.strict import ROLE
 
 Policy: TypeAlias = Mapping[str, Any]
 SCOPE: Final = {"repository": "app", "function": "frames", "region": REGION, "account": ACCOUNT}
-KEY: Final = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1234abcd"
-UNNAMED: Final = Roles(videos=S3Prefix("films"), results=S3Prefix("results"))
 DEPLOY: Final = ("deploy", "--repository", "app", "--function", "frames")
 
 
@@ -371,27 +369,6 @@ def test_the_command_prints_the_policy(trial: Trial) -> None:
         assert trial.succeeds("policy", of, *options, "--create", "--role", ROLE, "--json").document == printed(of)
 
 
-def test_the_command_prints_the_policies_of_the_roles(trial: Trial) -> None:
-    places = ("--videos", "films", "--results", "s3://results/frames/")
-    scope = ("--function", "frames", "--region", REGION, "--account", ACCOUNT, "--alias", "live")
-    more = ("--kms-key", KEY, "--index-beside", "--uploads", "--tracing")
-    roles = Roles(
-        videos=S3Prefix("films"),
-        results=S3Prefix("results", "frames/"),
-        function="frames",
-        region=REGION,
-        account=ACCOUNT,
-        alias="live",
-        kms_key=KEY,
-        index_beside=True,
-        uploads=True,
-        tracing=True,
-    )
-    for of, policy in ROLES.items():
-        assert json.loads(trial.succeeds("policy", of, *places, *scope, *more).out) == policy(roles)
-        assert json.loads(trial.succeeds("policy", of, *places).out) == policy(replace(UNNAMED, results=roles.results))
-
-
 def test_a_repository_that_lambda_may_not_pull_from_is_explained(aws: StrictAws, trial: Trial) -> None:
     function(aws)
     aws.do("DeleteRepositoryPolicy", repositoryName="app")
@@ -412,10 +389,8 @@ PARTITIONS = {
 @pytest.mark.parametrize("region", PARTITIONS)
 def test_every_arn_is_of_the_regions_partition(trial: Trial, region: str) -> None:
     place = ("--region", region, "--account", ACCOUNT, "--function", "frames", "--create")
-    stack = ("--videos", "films", "--results", "results", "--uploads", "--index-beside", "--tracing")
-    for of in (*POLICIES, *ROLES):
-        printed = trial.succeeds("policy", of, *place, *(stack if of in ROLES else ())).out
-        arns = re.findall(r"arn:[^\"]+", printed)
+    for of in POLICIES:
+        arns = re.findall(r"arn:[^\"]+", trial.succeeds("policy", of, *place).out)
         assert arns
         assert {arn.split(":")[1] for arn in arns} == {PARTITIONS[region]}
 

@@ -154,7 +154,7 @@ def test_one_image_is_the_same_wherever_it_is_kept(
     podman.run("podman", "save", "--quiet", "--format", "oci-archive", "--output", tmp_path / "oci.tar", made.name)
     references += [str(tmp_path / "podman.tar"), f"oci-archive:{tmp_path}/oci.tar"]
     source = f"docker-archive:{tmp_path}/load.tar"
-    for form in ("dir:{}/dir", "oci:{}/oci", "oci-archive:{}/skopeo-oci.tar", "docker-archive:{}/skopeo.tar"):
+    for form in ("oci:{}/oci", "oci-archive:{}/skopeo-oci.tar", "docker-archive:{}/skopeo.tar"):
         reference = form.format(tmp_path)
         podman.run("skopeo", "copy", "--quiet", source, reference)
         references.append(reference)
@@ -163,7 +163,7 @@ def test_one_image_is_the_same_wherever_it_is_kept(
     # To write the OCI format, skopeo writes the configuration of another format anew.
     kept = [image for image in images if "skopeo" not in image.reference and not image.reference.startswith("oci")]
     assert {digest_of(image.saved.config_bytes) for image in kept} == {made.config_digest}
-    assert len(kept) == 6
+    assert len(kept) == 5
     pushed = [push(image, target) for image in images]
     assert [one.already_there for one in pushed] == [False] + [True] * (len(images) - 1)
     assert {one.digest for one in pushed} == {pushed[0].digest}

@@ -91,3 +91,11 @@ def anchors(page: Path) -> set[str]:
     """Return the anchors that a page's headings make."""
     headings = re.findall(r"^#+ (.*)$", _BLOCK.sub("", page.read_text()), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def function_policy() -> dict[str, Any]:
+    """Return the policy of the function's role that docs/rights.md has."""
+    documents = [document for block in blocks(ROOT / "docs/rights.md") if block.language == "json"
+                 for document in block.documents]  # fmt: skip
+    policy: dict[str, Any] = next(one for one in documents if one["Statement"][0].get("Sid") == "Read")
+    return policy

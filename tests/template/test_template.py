@@ -12,10 +12,10 @@ import pytest
 from cfnlint.api import lint
 from cfnlint.config import ManualArgs
 
-from deploy.policy import ROLES, Roles, S3Prefix
 from function.source import index_cache
 from function.triggers import uploads
-from tests.template.stack import DEFINITION, DEPLOY, NEEDED, PSEUDO, Resolved, source, translated
+from tests.support.pages import function_policy
+from tests.template.stack import DEFINITION, DEPLOY, NEEDED, Resolved, source, translated
 
 KEY: Final = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 TOPIC: Final = "arn:aws:sns:us-east-1:123456789012:alarms"
@@ -62,23 +62,42 @@ def test_whatever_the_parameters_nothing_refers_to_what_is_not_made(made: Made) 
         assert ("Uploads" in stack.resources) == bool(chosen["OnUpload"])
 
 
-@pytest.mark.parametrize("role", list(ROLES))
-def test_the_template_grants_what_the_tool_prints(made: Made, role: str) -> None:
+def test_the_plain_stack_grants_the_function_what_the_page_has() -> None:
+    granted = Resolved({"IndexCache": "results"}).statements("FunctionRole")
+    assert list(map(alike, granted)) == function_policy()["Statement"]
+
+
+def test_each_right_beyond_that_comes_with_the_parameter_that_needs_it(made: Made) -> None:
+    plain = {"Read", "Write", "ListVideos", "ListResults", "Log"}
+    jobs = {"Invoke", "ItemsAndResults", "StartChildren", "FollowChildren", "Log"}
     for chosen, stack in made:
-        roles = Roles(
-            videos=S3Prefix("films", chosen["VideosPrefix"]),
-            results=S3Prefix("results"),
-            function="frames",
-            region=PSEUDO["AWS::Region"],
-            account=PSEUDO["AWS::AccountId"],
-            alias=None if chosen["AliasOwner"] == "none" else "live",
-            kms_key=chosen["KmsKeyArn"] or None,
-            index_beside=chosen["IndexCache"] == "beside",
-            uploads=bool(chosen["OnUpload"]),
-            tracing=chosen["Tracing"] == "on",
-        )
-        granted = stack.statements({"function": "FunctionRole", "states": "JobsRole"}[role])
-        assert [alike(statement) for statement in granted] == ROLES[role](roles)["Statement"]
+        both = {"UseKey"} if chosen["KmsKeyArn"] else set()
+        both |= {"Trace"} if chosen["Tracing"] == "on" else set()
+        more = {"KeepIndexes"} if chosen["IndexCache"] == "beside" else set()
+        more |= {"TakeMessages"} if chosen["OnUpload"] else set()
+        assert by_name(stack, "FunctionRole").keys() == plain | both | more
+        assert by_name(stack, "JobsRole").keys() == jobs | both
+
+
+def test_rights_are_on_the_places_that_are_named(made: Made) -> None:
+    for chosen, stack in made:
+        prefix, function, jobs = chosen["VideosPrefix"], by_name(stack, "FunctionRole"), by_name(stack, "JobsRole")
+        assert function["Read"]["Resource"] == [f"arn:aws:s3:::films/{prefix}*", "arn:aws:s3:::results/*"]
+        assert function["Write"]["Resource"] == "arn:aws:s3:::results/*"
+        limit = {"Condition": {"StringLike": {"s3:prefix": f"{prefix}*"}}} if prefix else {}
+        assert {name: function["ListVideos"][name] for name in limit} == limit
+        assert ("Condition" in function["ListVideos"]) == bool(prefix)
+        if "KeepIndexes" in function:
+            assert function["KeepIndexes"]["Resource"] == f"arn:aws:s3:::films/{prefix}*.hwang"
+        if "UseKey" in function:
+            assert function["UseKey"]["Resource"] == jobs["UseKey"]["Resource"] == KEY
+        alias = "" if chosen["AliasOwner"] == "none" else ":live"
+        assert jobs["Invoke"]["Resource"] == f"arn:aws:lambda:us-east-1:123456789012:function:frames{alias}"
+        assert jobs["ItemsAndResults"]["Resource"] == "arn:aws:s3:::results/*_job/*"
+
+
+def by_name(stack: Resolved, role: str) -> dict[str, dict[str, Any]]:
+    return {statement["Sid"]: alike(statement) for statement in stack.statements(role)}
 
 
 def alike(statement: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from tests.deploy.images import (
     layout_of,
     new_archive_of,
     old_archive_of,
-    skopeo_directory_of,
     write_directory,
     write_tar,
 )
@@ -22,7 +21,6 @@ FORMS: dict[str, Callable[[Built, Path], Path]] = {
     "a tar of a layout": lambda image, path: write_tar(layout_of(image), path),
     "an archive of an old engine": lambda image, path: write_tar(old_archive_of(image), path),
     "an archive of a new engine": lambda image, path: write_tar(new_archive_of(image), path),
-    "a directory of skopeo": lambda image, path: write_directory(skopeo_directory_of(image), path),
     "an archive of kaniko": lambda image, path: write_tar(kaniko_archive_of(image), path),
 }
 

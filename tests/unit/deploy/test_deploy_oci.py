@@ -31,6 +31,7 @@ from tests.deploy.images import (
     layout_of,
     old_archive_of,
     on_arm,
+    skopeo_directory_of,
     symlink,
     tar_of,
     write_directory,
@@ -50,6 +51,13 @@ def test_an_image_is_read_from_every_form_it_is_kept_in(form: str, tmp_path: Pat
         assert read_file(image.layers, "/var/task/data", 100) == b"abc"
         assert image.unpacked_bytes == sum(len(layer.tar) for layer in built.layers)
         assert (image.manifest is None) == (form in ("an archive of an old engine", "an archive of kaniko"))
+
+
+def test_a_directory_of_skopeo_is_named_with_the_command_that_makes_a_layout_of_it(tmp_path: Path) -> None:
+    path = write_directory(skopeo_directory_of(good()), tmp_path / "image")
+    with pytest.raises(ImageRefusedError, match="skopeo's dir: form") as refused, open_image(f"dir:{path}"):
+        pass
+    assert refused.value.then == f"skopeo copy dir:{path} oci:DIRECTORY"
 
 
 def test_the_content_digest_is_the_same_however_the_image_is_kept(tmp_path: Path) -> None:

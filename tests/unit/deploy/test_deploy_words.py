@@ -145,8 +145,7 @@ def test_a_policy_names_each_action_once_and_no_wildcard_action(name: str) -> No
         ["push", "image", "--repository", "App"],
         ["push", "image", "--repository", URI, "--region", "us-east-1"],
         ["rollback", "--function", "f", "--no-smoke", "--expect", "x.json"],
-        ["policy", "function", "--videos", "films"],
-        ["policy", "states", "--videos", "films", "--results", "Results"],
+        ["policy", "function"],
     ],
 )
 def test_what_makes_no_sense_is_a_usage_error(arguments: list[str]) -> None:
