@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import sys
 import time
@@ -52,11 +51,6 @@ def open_video(file: str) -> str | bytes:
     return sys.stdin.buffer.read()
 
 
-def file_bytes(video: str | bytes) -> int:
-    """The size of what open_video() returned."""
-    return open_source(video).size
-
-
 def stored_index(arguments: Namespace) -> VideoIndex | None:
     """The index that the option --index names."""
     return VideoIndex.from_file(arguments.index) if arguments.index else None
@@ -77,29 +71,23 @@ def index_video(video: str | bytes, arguments: Namespace) -> tuple[VideoIndex, d
     return index, {"bytes": read.bytes_read, "requests": read.requests, "milliseconds": milliseconds}
 
 
-def parse_rows(text: str) -> tuple[_Item, ...]:
+def row_selections(text: str) -> tuple[_Item, ...]:
     """ROWS as selections. Raises ArgumentTypeError for anything else."""
     return tuple(_parse_item(item.strip()) for item in text.split(","))
 
 
-def parse_rate(text: str) -> tuple[int, int]:
-    """The RATE of --fps. Raises ArgumentTypeError for anything else."""
+def rate(text: str) -> tuple[int, int]:
+    """The RATE of --fps. Raises ValueError for anything else."""
     numerator, _, denominator = text.partition("/")
-    try:
-        return rate_of((int(numerator), int(denominator)) if denominator else float(numerator))
-    except ValueError:
-        raise ArgumentTypeError(f"'{text}' is no rate; it is like 25 or 30000/1001") from None
+    return rate_of((int(numerator), int(denominator)) if denominator else float(numerator))
 
 
-def parse_every(text: str) -> tuple[_Item, ...]:
-    """The SECONDS of --every as a selection. Raises ArgumentTypeError or ValueError for anything else."""
-    seconds = float(text.removesuffix("s"))
-    if not 0 < seconds < math.inf:
-        raise ArgumentTypeError(f"'{text}' is no interval; it must be more than 0 seconds")
-    return (Every(seconds),)
+def interval(text: str) -> tuple[_Item, ...]:
+    """The SECONDS of --every as a selection. Raises ValueError for anything else."""
+    return (Every(seconds(text)),)
 
 
-def parse_seconds(text: str) -> float:
+def seconds(text: str) -> float:
     """The SECONDS of --from and --to. Raises ValueError for anything else."""
     return float(text.removesuffix("s"))
 

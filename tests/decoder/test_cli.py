@@ -47,7 +47,7 @@ def names(directory: Path) -> list[str]:
 def test_images_are_the_frames_bit_for_bit(clip: MakeClip, truth: Truth, tmp_path: Path) -> None:
     done = hwang("frames", clip("h264-open-gop"), "5,0,5,33", "-o", "out/{row:04d}.png", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "3 frames" in done.stdout
+    assert "\nframes           3\n" in done.stdout
     assert names(tmp_path / "out") == ["0000.png", "0005.png", "0033.png"]
     for row in (0, 5, 33):
         np.testing.assert_array_equal(pixels(tmp_path / f"out/{row:04d}.png"), truth("h264-open-gop")[row])
@@ -100,7 +100,6 @@ def test_the_suffix_is_the_format(suffix: str, kind: str, clip: MakeClip, tmp_pa
         (["--width", "80", "--height", "80"], (1, 80, 80, 3), np.uint8),
         (["--pixel-format", "gray8"], (1, 96, 160), np.uint8),
         (["--pixel-format", "rgb48"], (1, 96, 160, 3), np.uint16),
-        (["--threads", "1"], (1, 96, 160, 3), np.uint8),
     ],
 )
 def test_size_and_pixel_format(
@@ -120,8 +119,10 @@ def test_gray_images(clip: MakeClip, tmp_path: Path) -> None:
     assert pixels(tmp_path / "g.png").ndim == 2
 
 
-def test_sizes_that_contradict_each_other_are_a_usage_error(clip: MakeClip, tmp_path: Path) -> None:
-    options = ("--width", "80", "--max-side", "80")
+@pytest.mark.parametrize("options", [("--width", "80", "--max-side", "80"), ("--width", "0"), ("--quality", "101")])
+def test_sizes_and_qualities_that_make_no_sense_are_a_usage_error(
+    options: tuple[str, ...], clip: MakeClip, tmp_path: Path
+) -> None:
     done = hwang("frames", clip("h264-no-b"), "9", "-o", "a.npy", *options, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith("hwang: ")
@@ -240,16 +241,7 @@ def read_terminal(descriptor: int) -> bytes:
 def test_a_terminal_shows_a_progress_bar(clip: MakeClip, tmp_path: Path) -> None:
     code, shown = on_a_terminal("frames", clip("h264-no-b"), "all", "-o", "a.npy", cwd=tmp_path)
     assert code == 0, shown
-    assert "40/40" in shown
-    assert "━" in shown
-    assert "\x1b[3" in shown, "in colour"
-
-
-def test_no_color_is_respected(clip: MakeClip, tmp_path: Path) -> None:
-    code, shown = on_a_terminal("frames", clip("h264-no-b"), "all", "-o", "a.npy", cwd=tmp_path, NO_COLOR="1")
-    assert code == 0, shown
-    assert "40/40" in shown
-    assert "\x1b[3" not in shown
+    assert f"{'#' * 40} 40/40 frames" in shown
 
 
 def test_elsewhere_there_is_neither_bar_nor_colour(clip: MakeClip, tmp_path: Path) -> None:
@@ -258,16 +250,12 @@ def test_elsewhere_there_is_neither_bar_nor_colour(clip: MakeClip, tmp_path: Pat
     assert "\x1b" not in done.stdout
 
 
-@pytest.mark.parametrize(
-    ("missing", "output", "code"), [("PIL", "a.png", 2), ("PIL", "a.npy", 0), ("rich", "a.npy", 0)]
-)
-def test_without_the_extra_it_says_how_to_get_it(
-    missing: str, output: str, code: int, clip: MakeClip, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(("output", "code"), [("a.png", 2), ("a.npy", 0)])
+def test_without_the_extra_it_says_how_to_get_it(output: str, code: int, clip: MakeClip, tmp_path: Path) -> None:
     hidden = tmp_path / "hidden"
     hidden.mkdir()
-    (hidden / f"{missing}.py").write_text(f"raise ImportError('no {missing}')\n")
+    (hidden / "PIL.py").write_text("raise ImportError('no PIL')\n")
     path = os.pathsep.join([str(hidden), *sys.path])
     ended, shown = on_a_terminal("frames", clip("h264-no-b"), "0", "-o", output, cwd=tmp_path, PYTHONPATH=path)
     assert ended == code, shown
-    assert ("pip install 'hwang[cli]'" in shown) == ((missing, output) != ("PIL", "a.npy"))
+    assert ("pip install 'hwang[cli]'" in shown) == (output == "a.png")

@@ -24,7 +24,7 @@ PLANTED: Final = {  # contract: file and import
         "hwang/isobmff/boxes.py",
         "import hwang.indexing",
     ),
-    "hwang needs numpy alone, its command line Pillow and rich as well, s3 addresses boto3": (
+    "hwang needs numpy alone, its command line Pillow as well, s3 addresses boto3": (
         "hwang/ranges.py",
         "import boto3",
     ),

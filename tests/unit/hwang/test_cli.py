@@ -12,10 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwang.cli.images import ArrayFile, parse_destination, replacing
+from hwang.cli.frames import ArrayFile, parse_destination, replacing
 from hwang.cli.main import ExitCode, main
-from hwang.cli.text import aligned, row_list, size
-from hwang.cli.video import UsageError, parse_rows
+from hwang.cli.video import UsageError, row_selections
 from hwang.index import Color, VideoIndex
 from hwang.metadata import color_names
 from hwang.rows import Keyframes, RowList, RowRange, Times
@@ -55,7 +54,7 @@ def one_line(text: str) -> str:
     ],
 )
 def test_rows_are_understood(text: str, expected: object) -> None:
-    assert parse_rows(text) == expected
+    assert row_selections(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -63,7 +62,7 @@ def test_rows_are_understood(text: str, expected: object) -> None:
 )
 def test_rows_that_are_none_are_refused(text: str) -> None:
     with pytest.raises(ArgumentTypeError, match="row"):
-        parse_rows(text)
+        row_selections(text)
 
 
 @pytest.mark.parametrize(
@@ -90,17 +89,19 @@ def test_every_so_many_seconds(video: str, capsys: Captured) -> None:
 
 
 def test_a_plan_says_what_is_fed_left_out_and_read(video: str, capsys: Captured) -> None:
-    plan = run_json(capsys, "plan", video, "0,30", "--request-cost", "0")
+    plan = run_json(capsys, "plan", video, "0,30")
     assert plan["rows"] == 2
     assert isinstance(plan["runs"], list)
     assert isinstance(plan["ranges"], list)
     assert plan["bytes_to_read"] == sum(length for _, length in plan["ranges"])
     assert plan["samples_decoded"] == sum(run["samples_decoded"] for run in plan["runs"])
     assert main(["plan", video, "0,30"]) == ExitCode.OK
-    header, *lines, summary = capsys.readouterr().out.splitlines()
-    assert header.split() == ["run", "rows", "samples", "fed", "left", "out", "bytes", "ranges"]
-    assert len(lines) == 2
-    assert summary.startswith("2 rows in 2 runs: ")
+    facts = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
+    assert {name: facts[name].strip() for name in ("rows", "runs", "samples decoded")} == {
+        "rows": "2",
+        "runs": "2",
+        "samples decoded": str(plan["samples_decoded"]),
+    }
 
 
 def test_info_says_what_is_in_the_video(clip: MakeClip, capsys: Captured) -> None:
@@ -117,7 +118,9 @@ def test_info_says_what_is_in_the_video(clip: MakeClip, capsys: Captured) -> Non
     }
     assert facts["gop_samples"] == {"shortest": 4, "median": 12, "longest": 12}
     assert main(["info", video]) == ExitCode.OK
-    assert "h264 in mov" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "\ncodec             h264\n" in shown
+    assert "\ngop samples       shortest 4, median 12.0, longest 12\n" in shown
 
 
 @pytest.mark.parametrize(
@@ -154,7 +157,7 @@ def test_an_index_is_written_next_to_the_video_and_serves(clip: MakeClip, tmp_pa
     assert main(["index", str(video)]) == ExitCode.USAGE
     assert "--force" in one_line(capsys.readouterr().err)
     assert main(["index", str(video), "--force"]) == ExitCode.OK
-    assert "40 rows" in capsys.readouterr().out
+    assert "\nrows          40\n" in capsys.readouterr().out
     assert run_json(capsys, "plan", str(video), "7", "--index", str(written))["rows"] == 1
 
 
@@ -199,12 +202,11 @@ def test_a_mistake_is_one_line_and_an_exit_code(
         (["plan", "a.mp4", "1", "--every", "1"], "not allowed with"),
         (["plan", "a.mp4", "x"], "'x' is no row"),
         (["plan", "a.mp4", "-1"], "do not count from the end"),
-        (["plan", "a.mp4", "--every", "0"], "more than 0"),
+        (["plan", "a.mp4", "--every", "0"], "'0'"),
         (["plan", "a.mp4", "--every", "fast"], "fast"),
-        (["plan", "a.mp4", "0", "--request-cost", "-1"], "--request-cost"),
         (["frames", "a.mp4", "0"], "--output"),
-        (["frames", "a.mp4", "0", "-o", "a.png", "--quality", "101"], "100"),
-        (["frames", "a.mp4", "0", "-o", "a.png", "--width", "0"], "--width"),
+        (["frames", "a.mp4", "0", "-o", "a.png", "--quality", "best"], "--quality"),
+        (["info", "a.mp4", "--fps", "25/0"], "25/0"),
     ],
 )
 def test_a_command_line_that_is_none_names_the_help(argv: list[str], says: str, capsys: Captured) -> None:
@@ -292,16 +294,6 @@ def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
     destination.check(np.array([0, 1]), "rgb24", force=True)
     with pytest.raises(UsageError, match=r"1\.png is there already"):
         destination.check(np.array([0, 1]), "rgb24", force=False)
-
-
-def test_numbers_for_people() -> None:
-    assert [size(count) for count in (0, 999, 1000, 1_234_567, 999_600, 10**13)] == [
-        "0 B", "999 B", "1 kB", "1.23 MB", "1 MB", "10 TB",
-    ]  # fmt: skip
-    assert row_list([0, 5, 6, 7, 9]) == "0, 5-7, 9"
-    assert row_list(list(range(0, 100, 2)), most=2) == "0, 2, ..."
-    assert row_list([]) == ""
-    assert aligned([("a", "1"), ("bb", "22")], right=(1,)) == "a    1\nbb  22"
 
 
 def test_importing_hwang_loads_nothing_of_the_command_line() -> None:
