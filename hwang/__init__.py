@@ -9,116 +9,36 @@ with hwang.Decoder("clip.mp4") as decoder:
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from hwang.errors import (
-    ClockError,
-    CorruptFrameError,
-    CorruptMediaError,
-    DecodeTimeoutError,
-    EncryptedMediaError,
-    FrameIndexError,
-    HwangError,
-    LimitExceededError,
-    SourceError,
-    SourceForbiddenError,
-    SourceNotFoundError,
-    StoppedError,
-    StorageFullError,
-    UnsupportedMediaError,
-)
+from hwang import errors, selections
+from hwang.errors import *  # noqa: F403
 from hwang.index import VideoIndex
 from hwang.plan import Plan, Run, make_plan, slice_into_video_intervals
-from hwang.rows import (
-    Between,
-    Every,
-    Keyframes,
-    Last,
-    NearestKeyframes,
-    Refined,
-    RowList,
-    RowRange,
-    Selection,
-    Spread,
-    Times,
-    at,
-    between,
-    count,
-    every,
-    keyframes,
-    last,
-    nearest_keyframe,
-    refined,
-)
+from hwang.selections import *  # noqa: F403
 
 if TYPE_CHECKING:
-    from hwang.decoder import Decoder, DeviceType, Stats, index_video
+    from hwang.decoder import Decoder, DeviceType, index_video
     from hwang.metadata import ColorNames, VideoMetadata
     from hwang.mp4writer import Mp4Writer, can_encode
     from hwang.picture import Planes
     from hwang.request import TimedFrames
+    from hwang.session import Stats
     from hwang.sources import RangeSource, VideoInput
 
 __version__ = "2.0.0"
 
-__all__ = [
-    "Between",
-    "ClockError",
-    "ColorNames",
-    "CorruptFrameError",
-    "CorruptMediaError",
-    "DecodeTimeoutError",
-    "Decoder",
-    "DeviceType",
-    "EncryptedMediaError",
-    "Every",
-    "FrameIndexError",
-    "HwangError",
-    "Keyframes",
-    "Last",
-    "LimitExceededError",
-    "Mp4Writer",
-    "NearestKeyframes",
-    "Plan",
-    "Planes",
-    "RangeSource",
-    "Refined",
-    "RowList",
-    "RowRange",
-    "Run",
-    "Selection",
-    "SourceError",
-    "SourceForbiddenError",
-    "SourceNotFoundError",
-    "Spread",
-    "Stats",
-    "StoppedError",
-    "StorageFullError",
-    "TimedFrames",
-    "Times",
-    "UnsupportedMediaError",
-    "VideoIndex",
-    "VideoInput",
-    "VideoMetadata",
-    "__version__",
-    "at",
-    "between",
-    "can_encode",
-    "count",
-    "every",
-    "index_video",
-    "keyframes",
-    "last",
-    "make_plan",
-    "nearest_keyframe",
-    "refined",
-    "slice_into_video_intervals",
-]
+__all__ = ["Plan", "Run", "VideoIndex", "__version__", "make_plan", "slice_into_video_intervals"]
+__all__ += ["ColorNames", "Decoder", "DeviceType", "Mp4Writer", "Planes", "RangeSource", "Stats", "TimedFrames"]
+__all__ += ["VideoInput", "VideoMetadata", "can_encode", "index_video"]
+__all__ += errors.__all__
+__all__ += selections.__all__
 
 _LATE = {
-    **dict.fromkeys(["Decoder", "DeviceType", "Stats", "index_video"], "decoder"),
+    **dict.fromkeys(["Decoder", "DeviceType", "index_video"], "decoder"),
     **dict.fromkeys(["ColorNames", "VideoMetadata"], "metadata"),
     **dict.fromkeys(["Mp4Writer", "can_encode"], "mp4writer"),
     "Planes": "picture",
     **dict.fromkeys(["RangeSource", "VideoInput"], "sources"),
+    "Stats": "session",
     "TimedFrames": "request",
 }
 

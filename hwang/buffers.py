@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from hwang import _core
 from hwang.picture import Arrays, PictureLayout, Planes
 
-__all__ = ["arrays_of"]
-
 
 def arrays_of(out: Any, layout: PictureLayout, count: int) -> Arrays:
     """Return `out` as the arrays that `count` pictures fill, without a copy. Planes may be any three objects.

@@ -17,8 +17,6 @@ from hwang.plan import Plan, Run, earlier_start, own_runs
 if TYPE_CHECKING:
     from hwang.decoding import Decoding
 
-__all__ = ["Slots", "decode_samples"]
-
 _STEPS_BACK = (1, 32, 512)
 """Minimum number of samples to start earlier by, at each retry after decoding from a sync sample failed."""
 

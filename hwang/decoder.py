@@ -15,14 +15,13 @@ from hwang.index import VideoIndex, rate_of
 from hwang.picture import Axes, PixelFormat, Planes
 from hwang.plan import Plan, make_plan
 from hwang.request import FrameOptions, Request, Requests, SizeOptions, TimedFrames, one_of, request_of
-from hwang.rows import Between, Times, subscripted
+from hwang.rows import subscripted
+from hwang.selections import Between, Times
 from hwang.session import AnyRows, Rate, Session, Stats, deadline_of
 from hwang.sources import VideoInput
 
 if TYPE_CHECKING:
     from hwang.metadata import VideoMetadata
-
-__all__ = ["MAX_PIXELS", "Decoder", "DeviceType", "Stats", "index_video"]
 
 MAX_PIXELS = 8192 * 8192
 """Default limit of a Decoder: larger pictures are refused."""

@@ -23,8 +23,6 @@ from hwang.plan import REQUEST_COST_BYTES, Plan, Run, make_plan
 from hwang.ranges import ByteRange
 from hwang.spool import Spool
 
-__all__ = ["Counters", "Decoding", "StopFlags"]
-
 Result = TypeVar("Result")
 
 _KEYFRAMES_TRIED = 4

@@ -6,8 +6,6 @@ import os
 import threading
 import weakref
 
-__all__ = ["Lock"]
-
 
 class Lock:
     """A threading.Lock for `with` that is free in a forked child."""

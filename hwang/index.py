@@ -15,24 +15,6 @@ from hwang.parameters import annexb_parameter_sets
 from hwang.ranges import ByteRange, coalesce
 from hwang.timeline import rows_on_display, times_of
 
-__all__ = [
-    "INTRA_ONLY",
-    "MAX_REORDER",
-    "MAX_SAMPLES",
-    "NO_CROPPING",
-    "NO_TRANSPORT",
-    "ONE_PICTURE_A_SAMPLE",
-    "SCANNED_AS_STREAM",
-    "UNKNOWN_COLOR",
-    "BytesFrom",
-    "Color",
-    "Cropping",
-    "VideoIndex",
-    "check_sample_count",
-    "presentation_order",
-    "rate_of",
-]
-
 MAX_SAMPLES = 1 << 24
 """Limit of an index: 77 hours at 60 frames per second."""
 

@@ -18,8 +18,6 @@ from hwang.plan import REQUEST_COST_BYTES
 from hwang.spool import Spool
 from hwang.timeline import credible_duration
 
-__all__ = ["core_video", "finished", "scan_index"]
-
 _NO_PTS = np.iinfo(np.int64).min
 
 _REORDERING = frozenset(["h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4", "vc1", "wmv3"])

@@ -10,8 +10,6 @@ from typing import NamedTuple
 from hwang.index import Color, VideoIndex
 from hwang.timeline import mean_interval
 
-__all__ = ["ColorNames", "VideoMetadata", "color_names", "describe"]
-
 
 class ColorNames(NamedTuple):
     """Names of the colors, as FFmpeg has them: "bt709", "smpte2084", "unknown"; a number that has no name is itself."""

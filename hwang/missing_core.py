@@ -7,8 +7,6 @@ import sys
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
-__all__ = ["explained"]
-
 
 def explained(error: ImportError) -> ImportError:
     """Return an error of one sentence; `error` is that of the import of hwang._core."""

@@ -19,8 +19,6 @@ from hwang import _core
 from hwang.index import MAX_SAMPLES, UNKNOWN_COLOR, Color
 from hwang.picture import MAX_SIDE, PictureLayout, Planes
 
-__all__ = ["MAX_FRAME_TICKS", "PRESETS", "FileWithDescriptor", "Mp4Writer", "can_encode"]
-
 MAX_FRAME_TICKS = 1 << 27
 """The most ticks that a frame may last, so that the sum of a few fits into the 32 bits of a composition offset."""
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["SequenceParameters", "annexb_parameter_sets", "begins_with_parameter_sets", "sequence_parameters"]
-
 _START_CODE = b"\0\0\0\1"
 _CHROMA = {1: (1, 1), 2: (1, 0)}
 _WITH_CHROMA_FORMAT = frozenset([100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135])

@@ -15,21 +15,6 @@ from hwang.errors import LimitExceededError
 if TYPE_CHECKING:
     from hwang import _core
 
-__all__ = [
-    "MAX_SIDE",
-    "AnyArrays",
-    "AnyLayout",
-    "Arrays",
-    "Axes",
-    "PictureLayout",
-    "PictureLayouts",
-    "PixelFormat",
-    "Planes",
-    "check_picture_size",
-    "part_of",
-    "picture_layout",
-]
-
 PixelFormat = Literal["rgb24", "bgr24", "gray8", "rgb48", "yuv420p"]
 """rgb24, bgr24: uint8 [N, H, W, 3]; rgb48: uint16 [N, H, W, 3]; gray8: uint8 [N, H, W]; yuv420p: Planes."""
 

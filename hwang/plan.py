@@ -11,18 +11,8 @@ from numpy.typing import NDArray
 
 from hwang.index import MAX_SAMPLES, VideoIndex
 from hwang.ranges import ByteRange
-from hwang.rows import Rows, Selection, rows_of
-
-__all__ = [
-    "REQUEST_COST_BYTES",
-    "Plan",
-    "Run",
-    "earlier_start",
-    "make_plan",
-    "own_runs",
-    "slice_into_video_intervals",
-    "start_samples",
-]
+from hwang.rows import Rows, rows_of
+from hwang.selections import Selection
 
 REQUEST_COST_BYTES = 256 * 1024
 """Unneeded bytes that are read rather than making another request.

@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FETCH_MEMORY_BYTES", "ByteRange", "coalesce"]
-
 ByteRange = tuple[int, int]
 """(offset, length) in bytes."""
 

@@ -12,8 +12,6 @@ from hwang.index import VideoIndex
 from hwang.picture import Axes, PictureLayout, PictureLayouts, PixelFormat, part_of, picture_layout
 from hwang.timeline import row_times
 
-__all__ = ["FrameOptions", "Request", "Requests", "SizeOptions", "TimedFrames", "one_of", "request_of"]
-
 
 class SizeOptions(TypedDict, total=False):
     """Keywords that do not change the type of the answer."""

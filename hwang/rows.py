@@ -1,38 +1,19 @@
-"""Selections of frames: the types of all ways to select rows of a video, and `resolve`, which returns the rows."""
+"""Rows of a video: those of a selection (`resolve`), of a sequence, of a subscript."""
 
 from __future__ import annotations
 
 import math
 import operator
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol, SupportsIndex, assert_never
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from hwang import selections
 from hwang.errors import FrameIndexError, LimitExceededError
+from hwang.selections import in_short
 from hwang.timeline import TOLERANCE_SECONDS, Timeline, begun_by, display_seconds, row_times, rows_on_display, times_of
-
-__all__ = [
-    "Between",
-    "Every",
-    "Keyframes",
-    "Last",
-    "NearestKeyframes",
-    "Refined",
-    "Resolved",
-    "RowList",
-    "RowRange",
-    "Rows",
-    "Selection",
-    "Spread",
-    "Times",
-    "check_rows",
-    "resolve",
-    "rows_of",
-    "subscripted",
-]
 
 MAX_RESOLVED = 10_000_000
 """The most rows that are resolved to be thinned out afterwards."""
@@ -40,130 +21,11 @@ MAX_RESOLVED = 10_000_000
 Rows = Sequence[SupportsIndex] | Iterable[SupportsIndex] | range | NDArray[np.integer]
 
 
-@dataclass(frozen=True, slots=True)
-class Last:
-    """The last row."""
-
-
-@dataclass(frozen=True, slots=True)
-class RowList:
-    """These rows, in this order, duplicates kept. In a list or a tuple `Last()` may stand for a row."""
-
-    rows: Iterable[SupportsIndex | Last] | NDArray[np.integer]
-
-
-@dataclass(frozen=True, slots=True)
-class RowRange:
-    """Rows start, start + step, ... below stop, with 0 <= start < stop and step >= 1. None: the end of the video."""
-
-    start: int = 0
-    stop: int | None = None
-    step: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Times:
-    """The rows on display at these times, in seconds: a number or several."""
-
-    seconds: ArrayLike
-
-
-@dataclass(frozen=True, slots=True)
-class Between:
-    """The rows on display from `start_seconds` until before `stop_seconds`; None: the end of the video.
-
-    fps: instead of every row, those on display at start, start + 1 / fps, ... before stop: some left out or repeated.
-    Raises ValueError for times that do not ascend, or an fps that is not above 0.
-    """
-
-    start_seconds: float
-    stop_seconds: float | None = None
-    fps: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.stop_seconds is not None and not self.start_seconds <= self.stop_seconds:
-            raise ValueError(f"from {self.start_seconds} s to {self.stop_seconds} s: stop must not be before start")
-        if self.fps is not None:
-            _check_positive("fps", self.fps)
-
-
-@dataclass(frozen=True, slots=True)
-class Every:
-    """The rows on display when the first row appears and each `seconds` (more than 0) after that."""
-
-    seconds: float
-
-    def __post_init__(self) -> None:
-        _check_positive("seconds", self.seconds)
-
-
-@dataclass(frozen=True, slots=True)
-class Keyframes:
-    """The rows that decode without any other."""
-
-
-@dataclass(frozen=True, slots=True)
-class NearestKeyframes:
-    """For each of these times, in seconds, the key frame that appears nearest to it; of two as near the earlier."""
-
-    seconds: ArrayLike
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """`count` (at least 1) rows, spread evenly: the middles of as many equal parts."""
-
-    count: int
-
-    def __post_init__(self) -> None:
-        if operator.index(self.count) < 1:
-            raise ValueError(f"count is {_shown(self.count)}; the least is 1")
-
-
-@dataclass(frozen=True, slots=True)
-class Refined:
-    """`selection` within some seconds of the video, thinned out, moved to key frames, or filled with what is there.
-
-    start_seconds, stop_seconds: only what is on display from start until before stop; negative: from the end of the
-        video. Intervals begin at start, a count is spread over that part, and other times outside it are left out.
-    most: at most so many rows (at least 1), evenly spread over the others: the middles of as many equal parts.
-    snap: instead of each row the last key frame that appears no later, which decodes without any other; the first key
-        frame if there is none.
-    strict: a time or a count that the video does not have is an error. Otherwise times before the first row mean that,
-        times behind the last one the last; a count is at most all rows, each once; a range ends with the video; and
-        a part of the video that holds no row is the one on display at its start. Rows by number have to be there.
-    Raises ValueError if both seconds count from the same end and do not ascend, or for a `most` below 1.
-    """
-
-    selection: RowList | RowRange | Last | Times | Between | Every | Keyframes | NearestKeyframes | Spread
-    start_seconds: float | None = None
-    stop_seconds: float | None = None
-    most: int | None = None
-    snap: bool = False
-    strict: bool = True
-
-    def __post_init__(self) -> None:
-        start, stop = self.start_seconds, self.stop_seconds
-        if not all(math.isfinite(seconds or 0) for seconds in (start, stop)):
-            raise ValueError(f"from {start} s to {stop} s: both must be finite")
-        if start is not None and stop is not None and (start < 0) == (stop < 0) and stop <= start:
-            raise ValueError(f"from {start} s to {stop} s: stop must be behind start")
-        if self.most is not None and operator.index(self.most) < 1:
-            raise ValueError(f"most is {_shown(self.most)}; it must be 1 or more")
-
-
 class Resolved(NamedTuple):
     """The rows of a selection, int64 [n], and the seconds asked for, float64 [n]; None if it names no times."""
 
     rows: NDArray[np.int64]
     asked: NDArray[np.float64] | None
-
-
-Selection = RowList | RowRange | Last | Times | Between | Every | Keyframes | NearestKeyframes | Spread | Refined
-
-# short names, for hwang.every(2.0)
-at, between, every, keyframes, nearest_keyframe, count = Times, Between, Every, Keyframes, NearestKeyframes, Spread
-last, refined = Last, Refined
 
 
 class _Index(Timeline, Protocol):
@@ -176,7 +38,7 @@ class _Index(Timeline, Protocol):
     def order(self) -> NDArray[np.uint32]: ...
 
 
-def resolve(selection: Selection, index: _Index, max_rows: int) -> NDArray[np.int64]:
+def resolve(selection: selections.Selection, index: _Index, max_rows: int) -> NDArray[np.int64]:
     """Rows of the video, int64 [n], in the order of the selection, each in [0, len(index)); n = 0 if that is empty.
 
     Nothing is expanded before its bounds are checked. Raises FrameIndexError if a row or a time lies outside the video
@@ -186,14 +48,14 @@ def resolve(selection: Selection, index: _Index, max_rows: int) -> NDArray[np.in
     return resolve_with_times(selection, index, max_rows).rows
 
 
-def resolve_with_times(selection: Selection, index: _Index, max_rows: int) -> Resolved:
+def resolve_with_times(selection: selections.Selection, index: _Index, max_rows: int) -> Resolved:
     """The rows as from resolve(), which raises the same, and for each the time that the selection asked for.
 
     Rows that were moved to a key frame were asked for at the time of the frame that was there.
     """
     if len(index) == 0:
         raise FrameIndexError("the video has no frames", frames=0)
-    refined = selection if isinstance(selection, Refined) else Refined(selection)
+    refined = selection if isinstance(selection, selections.Refined) else selections.Refined(selection)
     part = _Part.of(refined, index)
     rows, asked = _resolved(refined, part, index, max_rows if refined.most is None else MAX_RESOLVED)
     if len(rows) == 0 and part.is_bounded:
@@ -229,7 +91,7 @@ class _Part(NamedTuple):
         return f"the part from {start or 'the start'} to {stop or 'the end'}"
 
     @classmethod
-    def of(cls, refined: Refined, index: _Index) -> _Part:
+    def of(cls, refined: selections.Refined, index: _Index) -> _Part:
         """The part of the video that is asked for. Raises FrameIndexError if it is outside and that is an error."""
         start, stop = refined.start_seconds, refined.stop_seconds
         if start is None and stop is None:
@@ -244,7 +106,7 @@ class _Part(NamedTuple):
         inside[0] = min(max(inside[0], first), end)
         inside[1] = max(min(inside[1], end), inside[0])
         to_the_end = stop is None or stop >= end
-        rows = _between(Between(inside[0], None if to_the_end else inside[1]), index, MAX_RESOLVED)
+        rows = _between(selections.Between(inside[0], None if to_the_end else inside[1]), index, MAX_RESOLVED)
         row = int(rows[0]) if len(rows) else int(rows_on_display(np.array(inside[:1]), index)[0])
         return cls(row, row + max(1, len(rows)), start, stop)
 
@@ -256,38 +118,38 @@ class _Part(NamedTuple):
         )
 
 
-def _resolved(refined: Refined, part: _Part, index: _Index, max_rows: int) -> Resolved:
+def _resolved(refined: selections.Refined, part: _Part, index: _Index, max_rows: int) -> Resolved:
     """The rows of the selection within a part of the video, neither thinned nor moved."""
     count, selection, strict = len(index), refined.selection, refined.strict
     match selection:
-        case RowList():
+        case selections.RowList():
             rows = check_rows(_with_last(selection.rows, count), count)
-        case Last():
+        case selections.Last():
             rows = np.array([part.stop - 1])
-        case RowRange():
+        case selections.RowRange():
             stop = count if selection.stop is None else selection.stop
             _check_bounds(selection.start, stop - 1 if strict else selection.start, count)
             rows = np.arange(selection.start, min(stop, count), selection.step, dtype=np.int64)
-        case Times() | NearestKeyframes():
+        case selections.Times() | selections.NearestKeyframes():
             asked = times_of(selection.seconds)
             if strict or not np.isfinite(asked).all():
                 rows_on_display(asked, index)  # raises for a time outside
             asked = asked[part.holds(asked)]
             first, end = display_seconds(index)
             inside = np.clip(asked, first, end)
-            nearest = isinstance(selection, NearestKeyframes)
+            nearest = isinstance(selection, selections.NearestKeyframes)
             rows = _nearest_keyframes(inside, index) if nearest else rows_on_display(inside, index)
             return Resolved(rows, asked)
-        case Between():
+        case selections.Between():
             rows = _between(selection if strict else _clipped(selection, index), index, max_rows)
-        case Every():
+        case selections.Every():
             return _every(selection.seconds, part, index, max_rows)
-        case Keyframes():
+        case selections.Keyframes():
             rows = _keyframes(index)
-        case Spread():
+        case selections.Spread():
             there = part.stop - part.first
             if selection.count > there and strict:
-                wanted = _shown(selection.count)
+                wanted = in_short(selection.count)
                 where = f"{part}" if part.is_bounded else "the video"
                 raise FrameIndexError(f"{where} has {there} frames, fewer than the {wanted} asked for", frames=there)
             rows = part.first + _middles(min(selection.count, there), there)
@@ -318,26 +180,26 @@ def _middles(wanted: int, count: int) -> NDArray[np.int64]:
     return (2 * np.arange(wanted, dtype=np.int64) + 1) * count // (2 * wanted)
 
 
-def _with_last(rows: Iterable[SupportsIndex | Last] | NDArray[np.integer], count: int) -> Rows:
+def _with_last(rows: Iterable[SupportsIndex | selections.Last] | NDArray[np.integer], count: int) -> Rows:
     """`rows` with the number of the last row in the places of Last()."""
     if isinstance(rows, list | tuple):
-        return [count - 1 if isinstance(row, Last) else row for row in rows]
+        return [count - 1 if isinstance(row, selections.Last) else row for row in rows]
     return rows  # type: ignore[return-value]
 
 
-def _clipped(selection: Between, index: _Index) -> Between:
+def _clipped(selection: selections.Between, index: _Index) -> selections.Between:
     """The part of the interval in which the video is on display."""
     first, end = display_seconds(index)
     start, stop = (
         None if seconds is None else min(max(seconds, first), end)
         for seconds in (selection.start_seconds, selection.stop_seconds)
     )
-    return Between(first if start is None else start, stop, selection.fps)
+    return selections.Between(first if start is None else start, stop, selection.fps)
 
 
-def rows_of(rows: Rows | Selection, index: _Index, max_rows: int) -> NDArray[np.int64]:
+def rows_of(rows: Rows | selections.Selection, index: _Index, max_rows: int) -> NDArray[np.int64]:
     """Rows of the video, int64 [n], of a selection or a sequence of rows. Raises like resolve() and check_rows()."""
-    return resolve(rows, index, max_rows) if isinstance(rows, Selection) else check_rows(rows, len(index))
+    return resolve(rows, index, max_rows) if isinstance(rows, selections.Selection) else check_rows(rows, len(index))
 
 
 def check_rows(rows: Rows, count: int) -> NDArray[np.int64]:
@@ -385,7 +247,7 @@ def subscripted(key: object, count: int) -> int | NDArray[np.int64]:
             return np.where(rows < 0, rows + count, rows).astype(np.int64)
     row = _row(key)  # type: ignore[arg-type]
     if not -count <= row < count:
-        raise FrameIndexError(f"row {_shown(row)} is outside the video, which has {count} frames", frames=count)
+        raise FrameIndexError(f"row {in_short(row)} is outside the video, which has {count} frames", frames=count)
     return row % count
 
 
@@ -408,7 +270,7 @@ def _nearest_keyframes(seconds: NDArray[np.float64], index: _Index) -> NDArray[n
     return rows[np.where(is_nearer, behind, before)]
 
 
-def _between(selection: Between, index: _Index, max_rows: int) -> NDArray[np.int64]:
+def _between(selection: selections.Between, index: _Index, max_rows: int) -> NDArray[np.int64]:
     first, end = display_seconds(index)
     start, stop = selection.start_seconds, end if selection.stop_seconds is None else selection.stop_seconds
     row, _ = rows_on_display(np.array([start, stop]), index)
@@ -437,13 +299,10 @@ def _check_bounds(first: int, last: int, count: int) -> None:
         if not 0 <= row < count:
             hint = "; rows do not count from the end" if row < 0 else ""
             raise FrameIndexError(
-                f"row {_shown(row)} is outside the video, which has {count} frames{hint}", row=_shown(row), frames=count
+                f"row {in_short(row)} is outside the video, which has {count} frames{hint}",
+                row=in_short(row),
+                frames=count,
             )
-
-
-def _check_positive(name: str, number: float) -> None:
-    if not 0 < number < math.inf:
-        raise ValueError(f"{name} is {number!r}; it must be a number above 0")
 
 
 def _check_amount(wanted: int, max_rows: int) -> None:
@@ -454,10 +313,3 @@ def _check_amount(wanted: int, max_rows: int) -> None:
             wanted=wanted,
             maximum=max_rows,
         )
-
-
-def _shown(number: int) -> int | str:
-    """`number` in a few characters, however large it is."""
-    if abs(number) < 10**18:
-        return number
-    return f"{float(number):.3g}" if abs(number) < 10**300 else "(a number of over 300 digits)"

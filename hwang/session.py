@@ -22,15 +22,14 @@ from hwang.isobmff.file import open_movie
 from hwang.picture import AnyArrays, AnyLayout, check_picture_size, planes_of
 from hwang.plan import Plan, make_plan
 from hwang.request import Request, Requests
-from hwang.rows import Rows, Selection
+from hwang.rows import Rows
+from hwang.selections import Selection
 from hwang.sources import CountingSource, FileSource, VideoInput, open_source
 from hwang.spool import Spool
 
 if TYPE_CHECKING:
     from hwang.metadata import VideoMetadata
     from hwang.timelimit import Deadline, Task
-
-__all__ = ["AnyRows", "Rate", "Session", "Stats", "deadline_of"]
 
 Result = TypeVar("Result")
 AnyRows = Rows | Selection

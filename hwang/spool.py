@@ -14,8 +14,6 @@ from hwang.fork import Lock
 from hwang.ranges import FETCH_MEMORY_BYTES, ByteRange
 from hwang.sources import CountingSource, FileSource
 
-__all__ = ["Spool"]
-
 _BLOCK_BYTES = 8 << 20
 _BLOCKS_AT_ONCE = 4  # a source may fetch them over several connections
 

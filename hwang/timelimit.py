@@ -17,8 +17,6 @@ from typing import Any, Generic, TypeVar
 from hwang import _core
 from hwang.errors import DecodeTimeoutError, HwangError, StoppedError
 
-__all__ = ["Deadline", "Task", "one_ahead"]
-
 GRACE_SECONDS = 0.03
 """Time for work to stop before it is left behind."""
 

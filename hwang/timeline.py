@@ -9,18 +9,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from hwang.errors import ClockError, FrameIndexError
 
-__all__ = [
-    "TOLERANCE_SECONDS",
-    "Timeline",
-    "begun_by",
-    "credible_duration",
-    "display_seconds",
-    "played_ticks",
-    "row_times",
-    "rows_on_display",
-    "times_of",
-]
-
 TOLERANCE_SECONDS = 1e-6
 """Times are written with a few decimals: 0.041667 means the frame at 1/24 s."""
 

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 from hwang.errors import CorruptMediaError
 
-__all__ = ["decode", "encode"]
-
 _VARINT, _BYTES = 0, 2
 _FIXED = {1: 8, 5: 4}  # wire type: bytes
 

@@ -12,7 +12,8 @@ from function.models.result import FrameList
 from function.models.selection import Frames, Representative, Searched, SomeRows, selection_of
 from hwang.errors import ClockError, FrameIndexError, LimitExceededError
 from hwang.index import VideoIndex
-from hwang.rows import Every, Resolved, resolve, resolve_with_times
+from hwang.rows import Resolved, resolve, resolve_with_times
+from hwang.selections import Every
 
 Rows = NDArray[np.int64]
 

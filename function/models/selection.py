@@ -1,4 +1,4 @@
-"""The event's `frames`: the ways to select frames, as models, and as the selections of hwang.rows."""
+"""The event's `frames`: the ways to select frames, as models, and as the selections of hwang."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from hwang import rows
+from hwang import selections
 
 _RANGE = re.compile(r"([0-9]*):([0-9]*)(?::([0-9]+))?")
 
@@ -253,11 +253,11 @@ Frames = Annotated[
 ]
 
 
-def selection_of(frames: Frames) -> rows.Refined:
-    """The same selection in the types of hwang.rows."""
+def selection_of(frames: Frames) -> selections.Refined:
+    """The same selection in the types of hwang.selections."""
     if not isinstance(frames, Refined):
-        return rows.Refined(_plain(frames), strict=False)
-    return rows.Refined(
+        return selections.Refined(_plain(frames), strict=False)
+    return selections.Refined(
         _plain(frames),
         frames.start,
         frames.stop,
@@ -267,24 +267,22 @@ def selection_of(frames: Frames) -> rows.Refined:
     )
 
 
-def _plain(
-    frames: Frames,
-) -> rows.RowList | rows.RowRange | rows.Last | rows.Times | rows.Every | rows.Keyframes | rows.Spread:
+def _plain(frames: Frames) -> selections.Plain:
     match frames:
         case list():
-            return rows.RowList([rows.Last() if row == _LAST else row for row in frames])
+            return selections.RowList([selections.Last() if row == _LAST else row for row in frames])
         case "last":
-            return rows.Last()
+            return selections.Last()
         case Range():
-            return rows.RowRange(frames.start, frames.stop, frames.step)
+            return selections.RowRange(frames.start, frames.stop, frames.step)
         case Timestamps():
-            return rows.Times(frames.timestamps)
+            return selections.Times(frames.timestamps)
         case EverySeconds():
-            return rows.Every(frames.every_seconds)
+            return selections.Every(frames.every_seconds)
         case Keyframes():
-            return rows.Keyframes()
+            return selections.Keyframes()
         case Count():
-            return rows.Spread(frames.count)
+            return selections.Spread(frames.count)
         case SomeRows():
             return _plain(frames.rows)
         case Scenes() | Representative():

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from hwang.errors import LimitExceededError
 from hwang.index import MAX_SAMPLES, VideoIndex, rate_of
 from hwang.isobmff.file import read_index
-from hwang.rows import Every, Keyframes, Last, Refined, RowList, RowRange, Times, resolve
+from hwang.rows import resolve
+from hwang.selections import Every, Keyframes, Last, Plain, Refined, RowList, RowRange, Times
 from hwang.sources import CountingSource, open_source
 
 if TYPE_CHECKING:
-    from hwang.decoder import Stats
+    from hwang.session import Stats
 
 STANDARD_INPUT = "-"
 ROWS_HELP = """\
@@ -33,9 +34,6 @@ ROWS is a list of any of these, with commas between them; order and duplicates a
 
 _RANGE = re.compile(r"(\d*):(\d*)(?::(\d*))?", re.ASCII)
 _TIME = re.compile(r"(-?(?:\d+\.?\d*|\.\d+))s", re.ASCII)
-
-
-_Item = RowList | RowRange | Last | Times | Every | Keyframes
 
 
 class UsageError(Exception):
@@ -71,7 +69,7 @@ def index_video(video: str | bytes, arguments: Namespace) -> tuple[VideoIndex, d
     return index, {"bytes": read.bytes_read, "requests": read.requests, "milliseconds": milliseconds}
 
 
-def row_selections(text: str) -> tuple[_Item, ...]:
+def row_selections(text: str) -> tuple[Plain, ...]:
     """ROWS as selections. Raises ArgumentTypeError for anything else."""
     return tuple(_parse_item(item.strip()) for item in text.split(","))
 
@@ -82,7 +80,7 @@ def rate(text: str) -> tuple[int, int]:
     return rate_of((int(numerator), int(denominator)) if denominator else float(numerator))
 
 
-def interval(text: str) -> tuple[_Item, ...]:
+def interval(text: str) -> tuple[Plain, ...]:
     """The SECONDS of --every as a selection. Raises ValueError for anything else."""
     return (Every(seconds(text)),)
 
@@ -105,7 +103,7 @@ def selected_rows(arguments: Namespace, index: VideoIndex) -> NDArray[np.int64]:
         raise UsageError(f"{error}; take a longer interval") from None
 
 
-def _parse_item(item: str) -> _Item:
+def _parse_item(item: str) -> Plain:
     if item == "all":
         return RowRange()
     if item == "keyframes":

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from hwang.errors import CorruptMediaError
 
-__all__ = ["HEADER_BYTES", "Box", "Fields", "Payload", "TopBox", "box_at", "children", "descend", "name"]
-
 HEADER_BYTES = 16  # of a box with a 64-bit size
 
 Payload = memoryview

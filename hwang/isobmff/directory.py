@@ -8,8 +8,6 @@ from hwang.errors import CorruptMediaError
 from hwang.isobmff.boxes import Box, Fields, TopBox, box_at, children
 from hwang.isobmff.top_boxes import WINDOW_BYTES, WindowReader, top_level
 
-__all__ = ["MAX_SIDX_BYTES", "find_fragments", "sidx_places"]
-
 MAX_SIDX_BYTES = 1 << 20  # bytes; its count has 16 bits
 _MAX_MFRA_BYTES = 8 << 20
 _MFRO_BYTES = 16

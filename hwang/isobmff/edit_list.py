@@ -12,8 +12,6 @@ from hwang.index import MAX_REORDER, check_sample_count
 from hwang.isobmff.boxes import Box, Fields
 from hwang.isobmff.sample_table import Samples
 
-__all__ = ["Edit", "Presentation", "apply_edits", "held_back", "read_edit_list", "time_offset"]
-
 EMPTY = -1
 """Media time of an edit that shows nothing."""
 

@@ -8,8 +8,6 @@ from hwang.isobmff.movie import Movie
 from hwang.isobmff.top_boxes import WindowReader, top_level
 from hwang.sources import RangeSource
 
-__all__ = ["open_movie", "read_index"]
-
 _FIRST = frozenset([b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"pnot", b"sidx", b"emsg"])
 
 _TAIL_BYTES = 8 << 20  # what follows the media of a file without a header so far is most likely its header

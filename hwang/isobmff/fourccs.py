@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["codec_of"]
-
 _FOURCCS = {  # FFmpeg's name of the codec: fourccs in capitals
     "h264": (
         "AVC1 AVC2 AVC3 AVC4 AI5P AI5Q AI52 AI53 AI55 AI56 AI1P AI1Q AI12 AI13 AI15 AI16 AVIN AIVX RV64 XALG AVLG DVA1 "

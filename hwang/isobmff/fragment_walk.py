@@ -13,8 +13,6 @@ from hwang.plan import REQUEST_COST_BYTES
 from hwang.ranges import FETCH_MEMORY_BYTES, ByteRange, coalesce
 from hwang.sources import FileSource, MemorySource, RangeSource
 
-__all__ = ["fragment_boxes"]
-
 _ROUNDS = 4  # of fetching: places, what was longer than guessed, and what indexes there name
 _BOXES_BEFORE_MOOF = 8  # styp, sidx, emsg, prft
 _MAX_PLACES = 1 << 17

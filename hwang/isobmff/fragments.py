@@ -12,8 +12,6 @@ from hwang.index import check_sample_count
 from hwang.isobmff.boxes import Box, Fields, Payload, children, descend
 from hwang.isobmff.sample_table import Samples, changes_only
 
-__all__ = ["Defaults", "FragmentReader", "read_track_defaults"]
-
 _BEFORE_ALL = -1 << 63
 _NOT_SYNC = 0x0001_0000 | 0x0100_0000  # sample_is_non_sync_sample, sample_depends_on == 1
 

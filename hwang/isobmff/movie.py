@@ -19,8 +19,6 @@ from hwang.isobmff.track import choose_track, read_tracks
 from hwang.parameters import SequenceParameters, begins_with_parameter_sets, sequence_parameters
 from hwang.timeline import credible_duration
 
-__all__ = ["Movie"]
-
 _CHROMA = {"prores": (1, 0), "dnxhd": (1, 0), "dvvideo": (1, 0), "png": (0, 0), "qtrle": (0, 0)}
 """Binary logarithms of the pixels that share a chroma sample, for codecs of which most videos are not 4:2:0."""
 

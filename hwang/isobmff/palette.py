@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from hwang.isobmff.boxes import Payload
 
-__all__ = ["read_palette"]
-
 _BYTES = 1024  # 256 colors of 4 bytes: blue, green, red, 255
 _SHADES = (0xEE, 0xDD, 0xBB, 0xAA, 0x88, 0x77, 0x55, 0x44, 0x22, 0x11)
 _CUBE = (0xFF, 0xCC, 0x99, 0x66, 0x33, 0)

@@ -12,8 +12,6 @@ from hwang.isobmff.boxes import Box, Fields, Payload, children, descend, name
 from hwang.isobmff.fourccs import codec_of
 from hwang.isobmff.palette import read_palette
 
-__all__ = ["SampleEntry", "external", "read_sample_entries"]
-
 _CODEC_OF_OBJECT_TYPE = {
     0x20: "mpeg4",
     0x21: "h264",

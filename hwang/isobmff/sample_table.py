@@ -13,8 +13,6 @@ from hwang.errors import CorruptMediaError
 from hwang.index import check_sample_count
 from hwang.isobmff.boxes import Box, Fields, Payload, children, name
 
-__all__ = ["Descriptions", "Samples", "changes_only", "read_sample_table"]
-
 _MAX_SAMPLE_BYTES = 0x3FFFFFFF  # bytes; FFmpeg's limit too
 _MAX_DELTA = (1 << 32) - 1 - 480_000  # ticks; above it, FFmpeg takes a duration for a negative correction
 

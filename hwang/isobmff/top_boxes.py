@@ -10,8 +10,6 @@ from hwang.isobmff.boxes import HEADER_BYTES, Payload, TopBox, box_at, name
 from hwang.ranges import ByteRange
 from hwang.sources import RangeSource
 
-__all__ = ["WINDOW_BYTES", "WindowReader", "read_payload", "top_level"]
-
 WINDOW_BYTES = 32 * 1024
 
 _MAX_BOXES = 1 << 18  # 131,072 fragments

@@ -9,8 +9,6 @@ from typing import NamedTuple
 from hwang.errors import CorruptMediaError, UnsupportedMediaError
 from hwang.isobmff.boxes import Box, Fields, Payload, children, descend, name
 
-__all__ = ["Track", "choose_track", "read_tracks"]
-
 _KINDS = {
     b"soun": "audio",
     b"text": "text",

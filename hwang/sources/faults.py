@@ -8,8 +8,6 @@ from typing import Final, Protocol
 
 from hwang.errors import CorruptMediaError, HwangError, SourceError, SourceForbiddenError, SourceNotFoundError
 
-__all__ = ["Fault", "MakeError", "classify", "source_error"]
-
 
 class Fault(Enum):
     """Kinds of failed reads; the value completes "s3://bucket/key …" in a message."""

@@ -11,17 +11,6 @@ from typing import Any, Protocol, Self, runtime_checkable
 from hwang.errors import CorruptMediaError, SourceError
 from hwang.fork import Lock
 
-__all__ = [
-    "BinaryFile",
-    "CountingSource",
-    "FileObjectSource",
-    "FileSource",
-    "FsspecSource",
-    "MemorySource",
-    "RangeSource",
-    "VideoInput",
-]
-
 
 @runtime_checkable
 class RangeSource(Protocol):

@@ -17,7 +17,7 @@ from hwang.cli.main import ExitCode, main
 from hwang.cli.video import UsageError, row_selections
 from hwang.index import Color, VideoIndex
 from hwang.metadata import color_names
-from hwang.rows import Keyframes, RowList, RowRange, Times
+from hwang.selections import Keyframes, RowList, RowRange, Times
 
 MakeClip = Callable[[str], Path]
 Captured = pytest.CaptureFixture[str]

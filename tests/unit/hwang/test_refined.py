@@ -16,7 +16,8 @@ import hwang
 from hwang.errors import ClockError, FrameIndexError
 from hwang.index import VideoIndex
 from hwang.plan import make_plan
-from hwang.rows import Refined, Selection, resolve, resolve_with_times
+from hwang.rows import resolve, resolve_with_times
+from hwang.selections import Refined, Selection
 from hwang.timeline import display_seconds, played_ticks
 from tests.unit.hwang.test_rows import MICROSECOND, appears, ends, on_display
 from tests.unit.hwang.test_selections import without_clock

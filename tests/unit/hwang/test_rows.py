@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from hwang.errors import FrameIndexError, LimitExceededError
 from hwang.index import VideoIndex
-from hwang.rows import Every, Keyframes, RowList, RowRange, Selection, Spread, Times, resolve
+from hwang.rows import resolve
+from hwang.selections import Every, Keyframes, RowList, RowRange, Selection, Spread, Times
 from tests.unit.hwang.timelines import constant_rate, timeline, timelines
 
 MICROSECOND = Fraction(1, 1_000_000)  # how early a time may be, as times are written with a few decimals

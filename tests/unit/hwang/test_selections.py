@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 import hwang
 from hwang.errors import ClockError, FrameIndexError, LimitExceededError
 from hwang.index import VideoIndex, rate_of
-from hwang.rows import Between, NearestKeyframes, Selection, resolve, rows_of, subscripted
+from hwang.rows import resolve, rows_of, subscripted
+from hwang.selections import Between, NearestKeyframes, Selection
 from hwang.timeline import row_times
 from tests.unit.hwang.timelines import constant_rate, timeline, timelines
 
