@@ -62,15 +62,20 @@ _ARRAYS: dict[str, type[np.generic]] = {
     "row_pts": np.int64,
 }
 
-_BOUNDS = {  # of the numbers, exclusive
-    "width": 1 << 31,
-    "height": 1 << 31,
-    "codec_tag": 1 << 32,
-    "reorder": MAX_REORDER + 1,
-    "bits_per_coded_sample": 1 << 16,
-    "field_order": 6,
+_BOUNDS: dict[str, tuple[int, ...]] = {  # of the numbers, exclusive
+    "width": (1 << 31,),
+    "height": (1 << 31,),
+    "codec_tag": (1 << 32,),
+    "reorder": (MAX_REORDER + 1,),
+    "bits_per_coded_sample": (1 << 16,),
+    "field_order": (6,),
+    "color": (257, 257, 257, 3),  # 256 is FFmpeg's first number of its own
+    "cropping": (1 << 31,) * 4,
+    "coded_size": (1 << 31,) * 2,
+    "time_base": (1 << 31,) * 2,
+    "sample_aspect_ratio": (1 << 32,) * 2,
+    "transport": (205, 205, 1 << 13, 1 << 62),
 }
-_COLOR_BOUNDS = (257, 257, 257, 3)  # 256 is FFmpeg's first number of its own
 
 
 def rate_of(fps: float | tuple[int, int]) -> tuple[int, int]:
@@ -174,34 +179,21 @@ class VideoIndex:
             raise CorruptMediaError(f"index: a row shows sample {int(self.order.max())} of {samples}")
         if samples and int(self.sample_offset.max()) >= 1 << 62:
             raise CorruptMediaError("index: a sample lies beyond 2^62 bytes; the sample table is damaged")
-        for name, limit in _BOUNDS.items():
-            if not 0 <= getattr(self, name) < limit:
-                raise CorruptMediaError(f"index: impossible {name} {getattr(self, name)}")
-        limits = zip(self.color, _COLOR_BOUNDS, strict=False)
-        if len(self.color) != len(_COLOR_BOUNDS) or not all(0 <= number < limit for number, limit in limits):
-            raise CorruptMediaError(f"index: impossible color {self.color}")
-        for name, length in (("cropping", 4), ("coded_size", 2)):
-            pixels = getattr(self, name)
-            if len(pixels) != length or not all(0 <= number < 1 << 31 for number in pixels):
-                raise CorruptMediaError(f"index: impossible {name} {pixels}")
+        for name, limits in _BOUNDS.items():
+            value = getattr(self, name)
+            numbers = value if isinstance(value, tuple) else (value,)
+            inside = (0 <= number < limit for number, limit in zip(numbers, limits, strict=False))
+            if len(numbers) != len(limits) or not all(inside):
+                raise CorruptMediaError(f"index: impossible {name} {value}")
         for changes in (self.configurations, self.parameter_sets):
             starts = [start for start, _ in changes]
             if starts != sorted(set(starts)) or (starts and not 0 <= starts[0] <= starts[-1] <= samples):
                 raise CorruptMediaError("index: parameter sets of samples that do not exist")
-        if not all(0 < part < 1 << 31 for part in self.time_base):
-            raise CorruptMediaError(f"index: impossible time base {self.time_base}")
-        if not all(0 <= part < 1 << 32 for part in self.sample_aspect_ratio):
-            raise CorruptMediaError(f"index: impossible sample aspect ratio {self.sample_aspect_ratio}")
-        self._validate_transport()
-        if self.rotation not in (0, 90, 180, 270):
-            raise CorruptMediaError(f"index: impossible rotation {self.rotation}")
-
-    def _validate_transport(self) -> None:
-        stride, phase, pid, end = self.transport if len(self.transport) == 4 else (-1, 0, 0, 0)
-        sound = stride in (0, 188, 192, 204) and 0 <= phase <= stride and 0 <= pid < 1 << 13 and 0 <= end < 1 << 62
-        if sound and stride:
-            sound = bool((np.diff(np.append(self.sample_offset, np.uint64(end)).astype(np.int64)) > 0).all())
-        if not sound:
+        if not all(self.time_base) or self.rotation not in (0, 90, 180, 270):
+            raise CorruptMediaError(f"index: impossible time base {self.time_base} or rotation {self.rotation}")
+        stride, phase, _, end = self.transport
+        ascending = not stride or (np.append(self.sample_offset[1:], np.uint64(end)) > self.sample_offset).all()
+        if stride not in (0, 188, 192, 204) or phase > stride or not ascending:
             raise CorruptMediaError(f"index: impossible packets of MPEG-TS {self.transport}")
 
     def __len__(self) -> int:

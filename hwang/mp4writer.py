@@ -5,10 +5,7 @@ from __future__ import annotations
 import fcntl
 import operator
 import os
-import random
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from fractions import Fraction
 from typing import Protocol, Self
 
@@ -52,11 +49,10 @@ class Mp4Writer:
     durations, timescale: instead of fps, how long each picture is shown, in ticks of 1 / timescale seconds (whole
         numbers from 1 to 2^27, `frames` of them).
     crf: quality, from 1 (best) to 51. preset: one of PRESETS.
-    threads: number of cores to use; by default all that this process may run on.
     color: color of the pictures, stored in the file; they are not converted.
 
     The index lies in front of the pictures, so that the file plays while it is loading. The same pictures and
-    arguments make the same bytes, whatever the threads. Use it in a `with` statement, or call close(): only that
+    arguments make the same bytes, whatever the cores. Use it in a `with` statement, or call close(): only that
     completes the file. Methods may be called from several threads; one at a time does its work.
 
     Raises ValueError for arguments that make no sense, TypeError for a file without descriptor, OSError (with its
@@ -76,7 +72,6 @@ class Mp4Writer:
         timescale: int = 90_000,
         crf: int = 20,
         preset: str = "veryfast",
-        threads: int | None = None,
         color: Color = UNKNOWN_COLOR,
     ) -> None:
         if preset not in PRESETS:
@@ -89,19 +84,18 @@ class Mp4Writer:
         self._written = 0
         self._lock = threading.Lock()
         self._stop = _core.StopFlag()
-        with _threads_on_some_cores(None if threads is None else _whole_number("threads", threads, 1, 1 << 16)):
-            self._encoder: _core.Mp4Encoder | None = _core.Mp4Encoder(
-                _descriptor(file),
-                self._layout.width,
-                self._layout.height,
-                _rate(fps),
-                self._frames,
-                _whole_number("crf", crf, _BEST_CRF, _WORST_CRF),
-                preset,
-                _color(color),
-                timescale,
-                begins,
-            )
+        self._encoder: _core.Mp4Encoder | None = _core.Mp4Encoder(
+            _descriptor(file),
+            self._layout.width,
+            self._layout.height,
+            _rate(fps),
+            self._frames,
+            _whole_number("crf", crf, _BEST_CRF, _WORST_CRF),
+            preset,
+            _color(color),
+            timescale,
+            begins,
+        )
 
     def write(self, pictures: Planes) -> None:
         """Append pictures: uint8 [N, H, W] and twice [N, H/2, W/2], as from Decoder.batches(pixel_format="yuv420p").
@@ -114,8 +108,9 @@ class Mp4Writer:
             if self._encoder is None:
                 raise ValueError("the Mp4Writer is closed, or failed before")
             planes = self._planes(pictures)
-            with self._giving_up_on_error():
-                self._encoder.write(self._layout.bytes_of(planes), self._stop)
+            encoder, self._encoder = self._encoder, None  # an error leaves it so
+            encoder.write(self._layout.bytes_of(planes), self._stop)
+            self._encoder = encoder
             self._written += len(planes.y)
 
     def close(self) -> None:
@@ -124,13 +119,12 @@ class Mp4Writer:
         Raises OSError if the file cannot be written, StoppedError after stop(), ValueError if it has no picture.
         """
         with self._lock:
-            if self._encoder is None:
+            encoder, self._encoder = self._encoder, None
+            if encoder is None:
                 return
-            with self._giving_up_on_error():
-                if not self._written:
-                    raise ValueError("no picture was written: an MP4 has at least one")
-                self._encoder.finish(self._stop)
-            self._encoder = None
+            if not self._written:
+                raise ValueError("no picture was written: an MP4 has at least one")
+            encoder.finish(self._stop)
 
     def stop(self) -> None:
         """Stop the call in progress, from another thread: it raises StoppedError, and the file stays unfinished."""
@@ -145,14 +139,6 @@ class Mp4Writer:
         else:
             with self._lock:
                 self._encoder = None
-
-    @contextmanager
-    def _giving_up_on_error(self) -> Iterator[None]:
-        try:
-            yield
-        except BaseException:
-            self._encoder = None
-            raise
 
     def _planes(self, pictures: Planes) -> Planes:
         if len(pictures) != len(self._layout.shapes):
@@ -186,20 +172,6 @@ def _times(durations: ArrayLike, frames: int, timescale: int) -> tuple[tuple[int
     return (mean.numerator, mean.denominator), [0, *np.cumsum(ticks, dtype=np.int64).tolist()]
 
 
-@contextmanager
-def _threads_on_some_cores(count: int | None) -> Iterator[None]:
-    """Keep threads that are started meanwhile on `count` cores, however many threads there are."""
-    cores = os.sched_getaffinity(0)
-    if count is None or count >= len(cores):
-        yield
-        return
-    os.sched_setaffinity(0, random.sample(sorted(cores), count))  # not always the first, if there are more writers
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, cores)
-
-
 def _whole_number(name: str, value: int, least: int, most: int) -> int:
     try:
         number = operator.index(value)
@@ -223,19 +195,13 @@ def _even_size(width: int, height: int) -> tuple[int, int]:
 
 def _rate(fps: tuple[int, int]) -> tuple[int, int]:
     try:
-        numerator, denominator = map(operator.index, fps)
-        rate = Fraction(numerator, denominator)
+        rate = Fraction(*map(operator.index, fps))
     except (TypeError, ValueError, ZeroDivisionError):
         rate = Fraction(0)
-    if not Fraction(1, _MAX_SECONDS) <= rate <= _MAX_HZ:
-        raise ValueError(
-            "fps must be two whole numbers, such as (30000, 1001): a fraction from "
-            f"1/{_MAX_SECONDS} to {_MAX_HZ}, not {fps!r}"
-        )
     if not _is_rate(rate):
         raise ValueError(
-            f"fps {rate} has a number above {_MAX_IN_FPS} even when it is reduced; "
-            "use Fraction.limit_denominator() to find a simpler one"
+            f"fps must be two whole numbers, such as (30000, 1001): a fraction from 1/{_MAX_SECONDS} to {_MAX_HZ}, of "
+            f"numbers up to {_MAX_IN_FPS} when it is reduced, not {fps!r}: see Fraction.limit_denominator()"
         )
     return rate.numerator, rate.denominator
 

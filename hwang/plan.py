@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -20,6 +19,9 @@ REQUEST_COST_BYTES = 256 * 1024
 The best value is latency in seconds x bytes per second: 20 ms x 80 MB/s = 1.6 MB for object storage from nearby,
 0.1 ms x 2 GB/s = 200 KB for a local disk. With 0 no unneeded byte is read, which is best if only bytes cost money.
 """
+
+_SYNCS_BACK = 3
+"""Nearly every sample starts at its own or the previous sync sample."""
 
 _Integer = TypeVar("_Integer", bound=np.integer)
 
@@ -132,8 +134,8 @@ def own_runs(index: VideoIndex, wanted: NDArray[np.uint32]) -> tuple[Run, ...]:
 def start_samples(index: VideoIndex, wanted: NDArray[np.uint32]) -> NDArray[np.int64]:
     """Return the sample to start decoding at for each of `wanted` (ascending sample numbers), int64 [n].
 
-    For a sample s that is the last sync sample k, in decode order, with k <= s and pts[k] <= pts[s]; without one, the
-    first sync sample, or sample 0 if the first sync sample comes later than s.
+    For a sample s that is the last sync sample k, in decode order, with k <= s and pts[k] <= pts[s], if it is one of
+    the last three: no sound video leads further. Otherwise the first sync sample, or sample 0 if that comes later.
     """
     syncs = np.flatnonzero(index.sync)
     result = np.zeros(len(wanted), np.int64)
@@ -142,45 +144,14 @@ def start_samples(index: VideoIndex, wanted: NDArray[np.uint32]) -> NDArray[np.i
     position = np.searchsorted(syncs, wanted, "right") - 1
     result[position >= 0] = syncs[0]
     open_ = np.flatnonzero(position >= 0)  # not settled yet
-    for _ in range(3):  # nearly every sample starts at its own or the previous sync sample
+    for _ in range(_SYNCS_BACK):
         candidate = syncs[position[open_]]
         good = index.pts[candidate] <= index.pts[wanted[open_]]
         result[open_[good]] = candidate[good]
         open_ = open_[~good]
         position[open_] -= 1
         open_ = open_[position[open_] >= 0]
-    if len(open_):
-        _sweep(index, syncs, wanted, open_, result)
     return result
-
-
-def _sweep(
-    index: VideoIndex,
-    syncs: NDArray[np.intp],
-    wanted: NDArray[np.uint32],
-    open_: NDArray[np.intp],
-    result: NDArray[np.int64],
-) -> None:
-    """Settle the rest in one pass, so that hostile timestamps cost O(n log n), not O(n^2).
-
-    Of two sync samples the later with the smaller pts always wins, so a stack with ascending pts holds all candidates.
-    """
-    numbers: list[int] = []
-    times: list[int] = []
-    keys, key_times = syncs.tolist(), index.pts[syncs].tolist()
-    at = 0
-    for position in open_.tolist():
-        sample = int(wanted[position])
-        while at < len(keys) and keys[at] <= sample:
-            while times and times[-1] >= key_times[at]:
-                times.pop()
-                numbers.pop()
-            numbers.append(keys[at])
-            times.append(key_times[at])
-            at += 1
-        found = bisect_right(times, int(index.pts[sample])) - 1
-        if found >= 0:
-            result[position] = numbers[found]
 
 
 def _distinct(numbers: NDArray[_Integer]) -> NDArray[_Integer]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import Enum
-from http import HTTPStatus
 from typing import Final, Protocol
 
 from hwang.errors import CorruptMediaError, HwangError, SourceError, SourceForbiddenError, SourceNotFoundError
@@ -44,33 +43,16 @@ def source_error(fault: Fault, message: str, shown: str, cause: str | None = Non
     return _ERRORS.get(fault, SourceError)(message, address=shown, cause=cause)
 
 
-_NOT_FOUND_CODES: Final = frozenset(
-    ["NoSuchKey", "NoSuchBucket", "NoSuchVersion", "NoSuchUpload", "NoSuchAccessPoint", "NoSuchOutpost"]
-)
-_EXPIRED_CODES: Final = frozenset(
-    [
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "InvalidToken",
-        "RequestExpired",
-        "RequestTimeTooSkewed",
-        "TokenRefreshRequired",
-    ]
-)
-_BUSY_CODES: Final = frozenset(
-    [
-        "BadDigest",  # the bytes were damaged on their way
-        "ConditionalRequestConflict",
-        "IncompleteBody",
-        "InternalError",
-        "OperationAborted",
-        "RequestTimeout",
-        "ServiceUnavailable",
-        "SlowDown",
-        "TooManyRequests",
-        "XAmzContentSHA256Mismatch",
-    ]
-)
+_CODES: Final = {  # of S3, by the fault that they mean whatever the message
+    Fault.NOT_FOUND: "NoSuchKey NoSuchBucket NoSuchVersion NoSuchUpload NoSuchAccessPoint NoSuchOutpost",
+    Fault.EXPIRED: "ExpiredToken ExpiredTokenException InvalidToken RequestExpired RequestTimeTooSkewed "
+    "TokenRefreshRequired",
+    Fault.UNAVAILABLE: "BadDigest IncompleteBody XAmzContentSHA256Mismatch "  # the bytes were damaged on their way
+    "ConditionalRequestConflict InternalError OperationAborted RequestTimeout ServiceUnavailable SlowDown "
+    "TooManyRequests",
+    Fault.CHANGED: "PreconditionFailed InvalidRange",
+}
+_OF_CODE: Final = {code: fault for fault, codes in _CODES.items() for code in codes.split()}
 _FORBIDDEN_CODES: Final = frozenset(["AccessDenied", "Forbidden"])  # S3 answers so for a missing key, too
 _CAUSES: Final = {
     "AccountProblem": "there is a problem with the account",
@@ -90,19 +72,9 @@ _SIGNING_CODES: Final = frozenset(
     ["AuthorizationHeaderMalformed", "AuthorizationQueryParametersError", "IllegalLocationConstraintException"]
 )
 _OF_STATUS: Final[dict[int, Fault]] = {
-    HTTPStatus.UNAUTHORIZED: Fault.FORBIDDEN,
-    HTTPStatus.FORBIDDEN: Fault.FORBIDDEN,
-    HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS: Fault.FORBIDDEN,
-    HTTPStatus.NOT_FOUND: Fault.NOT_FOUND,
-    HTTPStatus.GONE: Fault.NOT_FOUND,
-    HTTPStatus.CONFLICT: Fault.UNAVAILABLE,
-    HTTPStatus.REQUEST_TIMEOUT: Fault.UNAVAILABLE,
-    HTTPStatus.TOO_EARLY: Fault.UNAVAILABLE,
-    HTTPStatus.TOO_MANY_REQUESTS: Fault.UNAVAILABLE,
-    HTTPStatus.INTERNAL_SERVER_ERROR: Fault.UNAVAILABLE,
-    HTTPStatus.BAD_GATEWAY: Fault.UNAVAILABLE,
-    HTTPStatus.SERVICE_UNAVAILABLE: Fault.UNAVAILABLE,
-    HTTPStatus.GATEWAY_TIMEOUT: Fault.UNAVAILABLE,
+    **dict.fromkeys([401, 403, 451], Fault.FORBIDDEN),
+    **dict.fromkeys([404, 410], Fault.NOT_FOUND),
+    **dict.fromkeys([408, 409, 425, 429, 500, 502, 503, 504], Fault.UNAVAILABLE),
 }
 _MAX_STATED_CHARS: Final = 160
 
@@ -117,14 +89,12 @@ def classify(code: str, message: str, status: int, *, deleted: bool = False) -> 
     words = message.lower()
     if deleted:
         return Fault.NOT_FOUND, f"{cause}: it was deleted"
-    if code in _NOT_FOUND_CODES or (code == "InvalidArgument" and "version id" in words):
+    if code in _OF_CODE:
+        return _OF_CODE[code], cause
+    if code == "InvalidArgument" and "version id" in words:
         return Fault.NOT_FOUND, cause
-    if code in _EXPIRED_CODES or (code == "AccessDenied" and "expired" in words):
+    if code == "AccessDenied" and "expired" in words:
         return Fault.EXPIRED, cause
-    if code in _BUSY_CODES:
-        return Fault.UNAVAILABLE, cause
-    if code in ("PreconditionFailed", "InvalidRange"):
-        return Fault.CHANGED, cause
     if status in _ELSEWHERE or (code in _SIGNING_CODES and "region" in words):
         return Fault.LOCKED, f"{cause}: the bucket is in another region"
     if code in _CAUSES:

@@ -116,23 +116,14 @@ def test_threads_do_not_change_a_byte(preset: str, size: tuple[int, int], clip: 
     with hwang.Decoder(clip("h264-closed-gop")) as decoder:
         moving = decoder.frames(range(FRAMES), width=width, height=height, pixel_format="yuv420p")
     cores = os.sched_getaffinity(0)
-    files = {
-        write_mp4(tmp_path / "out.mp4", moving, preset=preset, threads=threads).read_bytes()
-        for threads in (1, 2, None, 1, 2, None)
-    }
-    assert len(files) == 1
-    assert os.sched_getaffinity(0) == cores
-
-
-def test_threads_stay_on_as_many_cores_as_they_may(tmp_path: Path) -> None:
-    def cores_of_threads() -> set[int]:
-        return {len(os.sched_getaffinity(int(task.name))) for task in Path("/proc/self/task").iterdir()}
-
-    before = cores_of_threads()
-    with (tmp_path / "out.mp4").open("wb") as file:
-        writer = hwang.Mp4Writer(file, WIDTH, HEIGHT, frames=1, threads=1)
-        assert cores_of_threads() == before | {1}
-        del writer
+    files = []
+    try:
+        for some in ({min(cores)}, cores, {min(cores)}, cores):
+            os.sched_setaffinity(0, some)
+            files.append(write_mp4(tmp_path / "out.mp4", moving, preset=preset).read_bytes())
+    finally:
+        os.sched_setaffinity(0, cores)
+    assert len(set(files)) == 1
 
 
 def test_the_file_does_not_tell_when_it_was_made(pictures: hwang.Planes, tmp_path: Path) -> None:

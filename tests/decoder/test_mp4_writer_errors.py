@@ -43,7 +43,6 @@ NUMBERS = list(range(FRAMES))
         ({"crf": 0}, "crf"),
         ({"crf": 52}, "crf"),
         ({"preset": "fastest"}, "fastest.*veryfast"),
-        ({"threads": 0}, "threads"),
         ({"color": (1, 1, 1)}, "color"),
         ({"color": (1, 1, 1, 3)}, "color"),
         ({"color": (1, 1, 256, 0)}, "color"),
