@@ -151,6 +151,8 @@ def _value(fact: Any) -> str:
         return ", ".join(f"{name.replace('_', ' ')} {_value(part)}" for name, part in fact.items())
     if isinstance(fact, list | tuple):
         return str(len(fact))
+    if isinstance(fact, bool):
+        return "yes" if fact else "no"
     return "unknown" if fact is None else f"{fact:,}" if isinstance(fact, int) else str(fact)
 
 

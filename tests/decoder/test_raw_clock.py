@@ -98,7 +98,7 @@ def test_a_rate_that_is_none_is_refused_before_anything_is_read(fps: Any) -> Non
 
 def test_the_command_line_takes_a_rate(raw: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["info", str(raw)]) == ExitCode.OK
-    assert "--fps" in capsys.readouterr().out
+    assert "\nfps               unknown\n" in capsys.readouterr().out
     assert main(["plan", str(raw), "0.5s"]) == ExitCode.USAGE
     assert "fps=" in capsys.readouterr().err
     assert main(["info", str(raw), "--fps", "30000/1001"]) == ExitCode.OK
