@@ -159,7 +159,7 @@ rehearse: announce engine venv ## build everything on a base poorer than Lambda'
 	@local/rehearse.sh
 
 base-report: engine venv ## compare Lambda's own base image with what is known of it (REPORT=another image)
-	@$(PYTHON) build_stages/base/contract.py $(or $(REPORT),$$(sed -n "s/^ARG LAMBDA_BASE=//p" Dockerfile)) --docker "$$(local/engine.sh client)"
+	@PYTHONPATH=build_stages $(PYTHON) -m local.base_report $(or $(REPORT),$$(sed -n "s/^ARG LAMBDA_BASE=//p" Dockerfile))
 
 prove-on-aws: engine venv ## in your AWS account: build, push, run, compare, report, and remove all again (OPTIONS=--help)
 	@$(PYTHON) -m local.prove_on_aws $(OPTIONS)

@@ -17,7 +17,7 @@ from bench.contenders import CORES
 from bench.plot import draw
 from bench.process import ROOT
 from bench.report import markdown
-from bench.results import Results
+from bench.results import Results, processor
 from bench.run import measure
 from bench.workloads import Settings
 
@@ -32,17 +32,12 @@ def main() -> None:
     def log(text: str) -> None:
         print(f"bench: {time.monotonic() - begun:5.0f} s  {text}", flush=True)
 
-    results = Results(_processor(), CORES, platform.release(), time.strftime("%Y-%m-%d"))
+    results = Results(processor(), CORES, platform.release(), time.strftime("%Y-%m-%d"))
     for _ in measure(results, settings, log):  # a run that is ended early leaves what it has measured
         (folder / "results.json").write_text(json.dumps(dataclasses.asdict(results), indent=1) + "\n")
         (folder / "bench.md").write_text(markdown(results))
         draw(results, folder / "bench.png")
     print(markdown(results))
-
-
-def _processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
 
 
 if __name__ == "__main__":

@@ -11,13 +11,13 @@ from matplotlib.axes import Axes
 from PIL import Image
 
 from bench import clips
-from bench.contenders import HWANG, HWANG_OUT, LIMIT, PEERS
+from bench.contenders import HWANG, LIMIT, PEERS
 from bench.results import Median, Results, best, medians
 from bench.workloads import WORKLOADS
 
-COMPARED = (HWANG, HWANG_OUT, *PEERS)
-COLORS = ("#000000", "#0072B2", "#E69F00", "#009E73", "#56B4E9", "#CC79A7", "#D55E00")  # Okabe and Ito's
-MARKERS = "oDs^vPX"
+COMPARED = (HWANG, *PEERS)
+COLORS = ("#000000", "#E69F00", "#009E73", "#56B4E9", "#CC79A7", "#D55E00")  # Okabe and Ito's
+MARKERS = "os^vPX"
 TITLES = {w.name: f"{w.name}\n{fill(w.title, 9)}" for w in WORKLOADS}
 MAX_RATIO = 8.0  # times the fastest; what is slower sits on the edge
 COLUMNS = 2

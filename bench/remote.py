@@ -67,6 +67,7 @@ def range_server(file: Path) -> Iterator[Served]:
             """Nothing is logged."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = False  # so that all is counted when the server is closed
         served = Served(f"http://127.0.0.1:{server.server_port}/{file.name}")
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield served

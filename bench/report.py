@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from bench import clips, workloads
-from bench.contenders import HWANG, HWANG_OUT, LIMIT, PEERS, TITLES
-from bench.results import Median, Results, best, medians, ratio
+from bench.contenders import HWANG, LIMIT, PEERS, TITLES
+from bench.results import Figure, Median, Results, best, medians, ratio
 
 PEER_NAMES = tuple(peer.name for peer in PEERS)
 MEMORY_CELL = ("h264-1080p", "W2")
 OPEN_CLIP = "h264-720p"
 LEFT_COLUMNS = 2  # of every table; the others are figures
 NONE = "-"
+FIGURES: tuple[Figure, ...] = ("wall", "cpu")
 
 INTRODUCTION = """# Benchmark
 
@@ -34,73 +34,61 @@ Regenerate all of this with `make bench` (below 45 minutes on two cores; `QUICK=
   suspended, as decord2 goes on working after it has answered.
 * Every frame shows its number as a barcode over real footage, read from the returned pixels once the clock has stopped.
 * Time on the cores (CPU) holds on a busy machine; time on the clock (wall) only on an idle one.
-* hwang's plain `frames(rows)` is compared with the others, as they too return new memory;
-  `frames(rows, out=buffer)` with the limit, as that too writes into memory it has.
+* hwang returns new memory, as the others do; the limit writes into memory that it has.
 """
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of Markdown with its heading and a note."""
-
-    title: str
-    header: tuple[str, ...]
-    rows: Sequence[tuple[str, ...]]
-    note: str = ""
-
-    def markdown(self) -> str:
-        """The table below its heading; empty if it has no rows."""
-        if not self.rows:
-            return ""
-        lines = ["", f"## {self.title}", "", *([self.note, ""] if self.note else []), f"| {' | '.join(self.header)} |"]
-        lines.append("|" + "".join(" --- |" if i < LEFT_COLUMNS else " ---: |" for i in range(len(self.header))))
-        lines += [f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in self.rows]
-        return "\n".join(lines) + "\n"
 
 
 def markdown(results: Results) -> str:
     """The page, with the tables that there are results for."""
-    introduction = INTRODUCTION.format(**vars(results))
-    made = [make(results) for make in (ratios, times, cold, wrong, exactness, remote, footprint)]
-    return introduction + "".join(table.markdown() for table in made)
+    tables = (ratios, times, cold, wrong, exactness, remote, footprint)
+    return INTRODUCTION.format(**vars(results)) + "".join(table(results) for table in tables)
 
 
-def ratios(results: Results) -> Table:
+def _table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], note: str = "") -> str:
+    """A table below its heading and note; empty if it has no rows."""
+    if not rows:
+        return ""
+    lines = ["", f"## {title}", "", *([note, ""] if note else []), f"| {' | '.join(header)} |"]
+    lines.append("|" + "".join(" --- |" if i < LEFT_COLUMNS else " ---: |" for i in range(len(header))))
+    lines += [f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def ratios(results: Results) -> str:
     """hwang's time in units of the limit's and of the best other's."""
     rows = []
     for where, cell in medians(results.of("warm")).items():
         peer = best(cell, PEER_NAMES)
-        ours = (HWANG_OUT.name,) if HWANG_OUT.name in cell else (HWANG.name,)
-        against_limit = [ratio(cell, ours, (LIMIT.name,), "wall"), ratio(cell, ours, (LIMIT.name,), "cpu")]
-        against_peers = [ratio(cell, (HWANG.name,), PEER_NAMES, "wall"), ratio(cell, (HWANG.name,), PEER_NAMES, "cpu")]
-        figures = [NONE if value is None else f"{value:.2f}" for value in against_limit + against_peers]
+        compared = [(others, figure) for others in ((LIMIT.name,), PEER_NAMES) for figure in FIGURES]
+        values = [ratio(cell, HWANG.name, others, figure) for others, figure in compared]
+        figures = [NONE if value is None else f"{value:.2f}" for value in values]
         rows.append((*_titles(where), *figures, f"{TITLES[peer[0]]}, {peer[1]:.3f} s" if peer else "none"))
     columns = ("wall ÷ limit", "CPU ÷ limit", "wall ÷ best other", "CPU ÷ best other", "fastest other")
-    return Table("hwang, relative", ("clip", "request", *columns), rows, "Below 1 hwang is faster. Warm.")
+    return _table("hwang, relative", ("clip", "request", *columns), rows, "Below 1 hwang is faster. Warm.")
 
 
-def times(results: Results) -> Table:
+def times(results: Results) -> str:
     """Every contender's times in every warm cell."""
     rows = [
         (*_titles(where), *(_times(cell.get(name)) for name in TITLES), str(max(m.rounds for m in cell.values())))
         for where, cell in medians(results.of("warm")).items()
     ]
     note = "Seconds on the clock / on the cores, warm. - means no answer; the reasons are below."
-    return Table("All decoders", ("clip", "request", *TITLES.values(), "rounds"), rows, note)
+    return _table("All decoders", ("clip", "request", *TITLES.values(), "rounds"), rows, note)
 
 
-def cold(results: Results) -> Table:
+def cold(results: Results) -> str:
     """Every contender's times in a fresh process."""
-    names = [name for name in TITLES if name not in (LIMIT.name, HWANG_OUT.name)]
+    names = [name for name in TITLES if name != LIMIT.name]
     rows = [
         (*_titles(where), *(_times(cell.get(name)) for name in names))
         for where, cell in medians(results.of("cold")).items()
     ]
     note = "Seconds on the clock / on the cores for open, index and request in a fresh process."
-    return Table("Cold", ("clip", "request", *(TITLES[name] for name in names)), rows, note)
+    return _table("Cold", ("clip", "request", *(TITLES[name] for name in names)), rows, note)
 
 
-def wrong(results: Results) -> Table:
+def wrong(results: Results) -> str:
     """Frames of the timed requests that were not the ones asked for, and requests that failed."""
     rows = []
     for name, title in TITLES.items():
@@ -109,10 +97,10 @@ def wrong(results: Results) -> Table:
         places = sorted({f"{record.clip} {record.workload}" for record in runs if record.wrong})
         figures = sum(record.wrong for record in runs), sum(bool(record.error) for record in runs)
         rows.append((title, "; ".join([*places, *sorted(errors - {""})]), *map(str, figures)))
-    return Table("Wrong frames while racing", ("decoder", "where, why", "wrong frames", "failed requests"), rows)
+    return _table("Wrong frames while racing", ("decoder", "where, why", "wrong frames", "failed requests"), rows)
 
 
-def exactness(results: Results) -> Table:
+def exactness(results: Results) -> str:
     """The small clips that each contender has right, fails at, or has silently wrong."""
     rows = []
     for name, title in TITLES.items():
@@ -126,10 +114,10 @@ def exactness(results: Results) -> Table:
         "fragments), their rows in random order. A clip is right if every frame is; an error is an exception; wrong is "
         "silent."
     )
-    return Table("Exactness", ("decoder", "silently wrong in", "right", "error", "wrong"), rows, note)
+    return _table("Exactness", ("decoder", "silently wrong in", "right", "error", "wrong"), rows, note)
 
 
-def remote(results: Results) -> Table:
+def remote(results: Results) -> str:
     """The bytes and requests of a few frames over HTTP."""
     floor = results.remote_floor_bytes
     rows: list[tuple[str, ...]] = [("floor", "", f"{floor / 1e6:.2f}", "1.00", "", "", "")]
@@ -143,10 +131,10 @@ def remote(results: Results) -> Table:
         "OpenCV read URLs only if their wheels' FFmpeg can."
     )
     header = ("decoder", "problem", "MB", "÷ floor", "requests", "seconds", "wrong frames")
-    return Table("Frames over HTTP", header, rows, note)
+    return _table("Frames over HTTP", header, rows, note)
 
 
-def footprint(results: Results) -> Table:
+def footprint(results: Results) -> str:
     """The weight of each contender: installed, imported, opened and at work."""
     rows = []
     for weight in results.footprints:
@@ -168,7 +156,7 @@ def footprint(results: Results) -> Table:
         f"without the frames themselves, {', '.join(_titles(MEMORY_CELL))}."
     )
     header = ("decoder", "version", "installed MB", "import s", "open ms", "read MB", "memory MB")
-    return Table("Weight", header, rows, note)
+    return _table("Weight", header, rows, note)
 
 
 def _titles(where: tuple[str, str]) -> tuple[str, str]:

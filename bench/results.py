@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import platform
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 Kind = Literal["warm", "cold", "exact", "remote"]
@@ -72,6 +74,12 @@ class Median:
     variant: str
 
 
+def processor() -> str:
+    """Return this machine's processor, as it calls itself."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
+
+
 def medians(records: Iterable[Record]) -> dict[Cell, dict[str, Median]]:
     """Medians by cell and contender. Failed runs are left out; a variant is judged by the time on the clock."""
     runs: dict[tuple[str, str, str, str], list[Record]] = defaultdict(list)
@@ -93,9 +101,7 @@ def best(cell: dict[str, Median], names: Iterable[str], figure: Figure = "wall")
     return min(there, key=lambda item: item[1]) if there else None
 
 
-def ratio(
-    cell: dict[str, Median], names: Iterable[str], others: Iterable[str], figure: Figure = "wall"
-) -> float | None:
-    """The need of the best of `names` in units of that of the best of `others`; None if either is missing."""
-    ours, theirs = best(cell, names, figure), best(cell, others, figure)
+def ratio(cell: dict[str, Median], name: str, others: Iterable[str], figure: Figure) -> float | None:
+    """The need of one contender in units of that of the best of `others`; None if either is missing."""
+    ours, theirs = best(cell, (name,), figure), best(cell, others, figure)
     return ours[1] / theirs[1] if ours and theirs and theirs[1] else None

@@ -63,9 +63,9 @@ def weigh(contender: Contender) -> Footprint:
 def fetch(contender: Contender) -> Record:
     """A few frames of the large clip behind HTTP, in a fresh process: bytes and requests as the server counts them."""
     video = timing_video(clips.LARGE)
-    options = contender.variants[0] if contender.remote is None else contender.remote
     with range_server(Path(video.path)) as served, Process(contender) as process:
-        record = opened_and_run("remote", clips.LARGE, replace(video, path=served.url), REMOTE, process, options)
+        there = replace(video, path=served.url)
+        record = opened_and_run("remote", clips.LARGE, there, REMOTE, process, contender.variants[0])
     return replace(record, read_bytes=served.sent_bytes, requests=served.requests)
 
 

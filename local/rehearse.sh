@@ -3,7 +3,6 @@
 # without the stand-in's concessions, and tries it: the same pictures as the stand-in's image, and the decoder's tests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-docker=$(local/engine.sh client)
 image=hwang-lambda-rehearsal
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -15,6 +14,7 @@ build() { # TARGET… as local/image.sh takes them; the log is shown if it fails
     grep -E '^#[0-9]+ [0-9.]+ (verify|nasm|x264|dav1d|ffmpeg|hwang|wheel|trim): ' "$work/log" | sed 's/^#[0-9]* [0-9.]* /rehearse:   /' || true
     say "built $1"
 }
+keeps_to_the_contract() { PYTHONPATH=build_stages .venv/bin/python -m local.base_report "$1" >/dev/null; }
 
 # The better guess about Lambda's base, behind a private certificate authority.
 {
@@ -22,11 +22,11 @@ build() { # TARGET… as local/image.sh takes them; the log is shown if it fails
     cat "${CA:-${SSL_CERT_FILE:-/dev/null}}"
 } >"$work/authorities"
 RICH=1 CA=$work/authorities build compiler "$image:compiler"
-.venv/bin/python build_stages/base/contract.py "$image:rich-3.13" --docker "$docker"
+keeps_to_the_contract "$image:rich-3.13"
 
 # The worse guess.
 build function "$image:function"
-.venv/bin/python build_stages/base/contract.py "$image:3.13" --docker "$docker"
+keeps_to_the_contract "$image:3.13"
 for target in bundle layer wheel; do
     build "$target" --to "$work/$target"
 done

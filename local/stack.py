@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,34 @@ def docker() -> str:
 def run_python(image: str, code: str, *arguments: str, options: tuple[str, ...] = ()) -> str:
     """Runs Python code in a container of the image, returns what it prints. `options` are those of `docker run`."""
     return output(docker(), "run", "--rm", *options, "--entrypoint", "python3", image, "-c", code, *arguments)
+
+
+@contextmanager
+def emulated(*arguments: str | Path) -> Iterator[str]:
+    """Run an image under its emulator, with these arguments of `docker run`. Yields the address to invoke it at."""
+    container = output(docker(), "run", "--rm", "--detach", "--publish", "127.0.0.1::8080", *arguments)
+    try:
+        place = output(docker(), "port", container, "8080").splitlines()[0]
+        yield f"http://{place}/2015-03-31/functions/function/invocations"
+    finally:
+        output(docker(), "rm", "--force", container)
+
+
+def first_answer(url: str, event: object, seconds: float = 30) -> Any:
+    """Invoke an emulator as soon as it listens, and return the answer. Raises StackError if it is an error."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            with DIRECT.open(url, json.dumps(event).encode(), timeout=seconds) as response:
+                answer = json.load(response)
+            break
+        except (OSError, HTTPException) as error:  # it does not listen yet
+            if time.monotonic() > deadline:
+                raise StackError(f"no answer within {seconds:.0f} s ({error})") from error
+            time.sleep(0.002)
+    if "errorType" in answer:
+        raise StackError(f"{event} was answered with {answer}")
+    return answer
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,6 @@ class Contender:
     command: tuple[str, ...]
     packages: tuple[Path, ...] = ()  # what is installed for it
     variants: tuple[Options, ...] = ({},)
-    remote: Options | None = None  # the options for a video behind HTTP; None: those of the first variant
     environment: dict[str, str] = field(default_factory=dict)  # instead of the base's library path
 
     @property
@@ -73,27 +72,24 @@ def _torchcodec(seek_mode: str) -> Contender:
     )
 
 
-def _ours(name: str, title: str, module: str, *variants: Options) -> Contender:
+def _ours(name: str, *variants: Options) -> Contender:
     packages = (*(site / name for site in SITES for name in ("hwang", "numpy", "numpy.libs")), Path("/opt/lib"))
-    command = ("/var/lang/bin/python3", "-m", "bench.worker", module)
+    command = ("/var/lang/bin/python3", "-m", "bench.worker", name)
     environment = {"LD_LIBRARY_PATH": os.environ.get("LD_LIBRARY_PATH", "")}
-    return Contender(name, title, command, packages, variants, environment=environment)
+    return Contender(name, name, command, packages, variants, environment)
 
 
-HWANG = _ours("hwang", "hwang", "hwang", {})
-HWANG_OUT = _ours("hwang-out", "hwang, out=", "hwang", {"out": True})
+HWANG = _ours("hwang", {})
 LIMIT = _ours(
-    "limit",
-    "limit",
     "limit",
     *({"decoders": decoders, "threads": threads} for decoders, threads in ((1, CORES), (1, CORES + 1), (CORES, 1))),
 )
 PEERS = (
-    _peer("pyav", "PyAV", remote={"scan": False}),
+    _peer("pyav", "PyAV"),
     _torchcodec("exact"),
     _torchcodec("approximate"),
     _peer("decord", "decord2"),
     _peer("opencv", "OpenCV"),
 )
-EVERYONE = (HWANG, HWANG_OUT, LIMIT, *PEERS)
+EVERYONE = (HWANG, LIMIT, *PEERS)
 TITLES = {contender.name: contender.title for contender in EVERYONE}

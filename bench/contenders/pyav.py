@@ -1,6 +1,6 @@
 """PyAV: rows by the time stamps of a packet scan, a seek only if it skips something, automatic threading.
 
-Option `scan`: False finds a row's time by the frame rate instead, for videos that are too far away to be scanned.
+A video behind HTTP is too far away to be scanned: there the frame rate gives a row's time.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ VERSION = av.__version__
 class Movie:
     """An opened and indexed video."""
 
-    def __init__(self, path: str, size: Size | None, options: dict[str, Any]) -> None:
+    def __init__(self, path: str, size: Size | None, options: dict[str, Any]) -> None:  # noqa: ARG002 - has none
         self._container = av.open(path)
         self._stream = self._container.streams.video[0]
         self._stream.thread_type = "AUTO"
         self._arguments = {"width": size[0], "height": size[1]} if size else {}
         self._times: list[int] = []
         self._syncs: list[int] = []
-        self._scan() if options.get("scan", True) else self._estimate()
+        self._estimate() if path.startswith("http:") else self._scan()
         self._shown: av.VideoFrame | None = None
         self._decoded: Iterator[av.VideoFrame] = iter(())
 

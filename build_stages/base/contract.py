@@ -1,14 +1,11 @@
-"""Reports the properties of a Lambda base image, and compares it with contract.toml beside this file.
+"""Reports the properties of a Lambda base image, and compares them with contract.toml beside this file.
 
-contract.py IMAGE [--json]     (`make base-report` does it with Lambda's own base)
-
-The image runs this file as its handler, so the report is of its own entrypoint, emulator and runtime. The status is 1
-if something differs that the build or the function counts on. Only the standard library is used: a base has no other.
+The image runs this file as its handler (local/base_report.py), so the report is of its own entrypoint, emulator and
+runtime. Only the standard library is used: a base has no other.
 """
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import json
 import os
@@ -16,9 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 import tomllib
-import urllib.request
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -30,16 +25,12 @@ CPP_LIBRARIES = ("/usr/lib64/libstdc++.so.6", f"/usr/lib/{os.uname().machine}-li
 OPTIONAL = {
     "chroot", "curl", "dnf", "gawk", "gpg", "iconv", "ld.so", "ldconfig", "locale", "localedef", "microdnf", "rpm",
 }  # fmt: skip
-START_SECONDS = 20
 Report = dict[str, Any]
 
 
 def load() -> dict[str, Any]:
     """Return the contract."""
     return tomllib.loads((HERE / "contract.toml").read_text())
-
-
-# In the image
 
 
 def handler(_event: object, _context: object) -> Report:
@@ -92,9 +83,6 @@ def _packages() -> list[str]:
     return sorted(listed.stdout.split())
 
 
-# Outside
-
-
 def differences(report: Report) -> list[str]:
     """Return a line for each property that the build or the function counts on and that the image has otherwise."""
     contract = load()
@@ -114,60 +102,3 @@ def differences(report: Report) -> list[str]:
     if lacking := sorted(needed - {*report["programs"]}):
         lines.append(f"programs that are counted on and not there: {' '.join(lacking)}")
     return lines
-
-
-def examine(image: str, docker: str) -> Report:
-    """Start an image and return its report. Raises OSError or ValueError if it does not answer."""
-    # Otherwise Python would write the bytecode that the report is about.
-    plain = ["--env", "PYTHONDONTWRITEBYTECODE=1", "--volume", f"{HERE}:/var/task:ro"]
-    command = [docker, "run", "--detach", "--publish", "127.0.0.1::8080", *plain, image]
-    started = subprocess.run([*command, "contract.handler"], capture_output=True, text=True, check=False)
-    if started.returncode:
-        raise OSError(f"{image} does not start: {started.stderr.strip()}")
-    container = started.stdout.strip()
-    try:
-        port = subprocess.run([docker, "port", container, "8080"], capture_output=True, text=True, check=True).stdout
-        answer = _invoke(f"http://{port.splitlines()[0].strip()}/2015-03-31/functions/function/invocations")
-        if "errorType" in answer:
-            raise ValueError(f"{image} answers {answer['errorType']}: {answer.get('errorMessage')}")
-        return answer
-    finally:
-        subprocess.run([docker, "rm", "--force", container], capture_output=True, check=False)
-
-
-def _invoke(url: str) -> Report:
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            with direct.open(url, data=b"{}", timeout=START_SECONDS) as answer:
-                found: Report = json.loads(answer.read())
-                return found
-        except OSError:  # the emulator is not up yet
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-
-
-def main() -> int:
-    """Print the report of an image; return the status."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("image")
-    parser.add_argument("--json", action="store_true", help="print the report, with all that no public source says")
-    parser.add_argument("--docker", default="docker", help="the docker client")
-    arguments = parser.parse_args()
-    try:
-        report = examine(arguments.image, arguments.docker)
-    except (OSError, ValueError) as error:
-        sys.exit(f"base-report: {error}")
-    if arguments.json:
-        print(json.dumps(report, indent=1))
-    different = differences(report)
-    verdict = "differs from" if different else "keeps to"
-    lines = [*(f"DIFFERENT: {line}" for line in different), f"{arguments.image} {verdict} contract.toml"]
-    print("\n".join(f"base-report: {line}" for line in lines))
-    return int(bool(different))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

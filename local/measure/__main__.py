@@ -1,6 +1,6 @@
 """Measures, prints each number as it is found, and writes docs/numbers.json and docs/numbers.md.
 
-python -m local.measure [build] [image] [function] [deploy] [jobs] [suites]     (make measure builds the images first)
+python -m local.measure [build] [image] [function] [deploy] [jobs]     (make measure builds the images first)
 
 The named parts, or all but `build`, replace their earlier numbers. One that exceeds its limit is marked: exit status 1.
 """
@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import sys
 
-from local.measure import build, deploy, function, image, jobs, page, suites
+from local.measure import build, deploy, function, image, jobs, page
 from local.stack import reported
 
-PARTS = {"image": image, "function": function, "jobs": jobs, "deploy": deploy, "build": build, "suites": suites}
+PARTS = {"image": image, "function": function, "jobs": jobs, "deploy": deploy, "build": build}
 
 
 def main(names: list[str]) -> int:

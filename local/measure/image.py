@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import http.client
 import json
-import socket
 import statistics
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from local import clip, demo
 from local.collection import RECIPES
 from local.measure import IMAGE, Number
-from local.stack import DIRECT, ROOT, Stack, StackError, docker, output, run_python
+from local.stack import ROOT, Stack, docker, emulated, first_answer, output, run_python
 
 ROUNDS = 15
 STARTS = 10
-MAX_START_SECONDS = 30
 # What ffmpeg takes for the same frames without doing anything with them, timed where it runs.
 NULL_DECODE = f"""
 import subprocess, time
@@ -137,8 +133,8 @@ def _starts() -> Iterator[Number]:
         nothing = ["--volume", f"{empty}:/var/task/empty.py:ro", IMAGE, "empty.handler"]
         ours, theirs = [], []
         for _ in range(STARTS):
-            ours.append(_first_answer('{"action": "selftest"}', IMAGE))
-            theirs.append(_first_answer("{}", *nothing))
+            ours.append(_first_answer({"action": "selftest"}, IMAGE))
+            theirs.append(_first_answer({}, *nothing))
     mine = statistics.median(ours)
     yield Number("cold start: `docker run` to the first answer", mine * 1000, "ms")
     what = "… by that of an empty handler in the same image"
@@ -166,26 +162,10 @@ def _outputs() -> Iterator[Number]:
         yield Number(what, ratio, "x", 1.2 if name == "a frame a second" else None)  # of others little is decoding
 
 
-def _first_answer(event: str, *image: str) -> float:
+def _first_answer(event: dict[str, str], *image: str) -> float:
     """Seconds from `docker run` to the answer. Raises StackError if it is an error, or none comes."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     limits = ["--read-only", "--tmpfs", "/tmp", "--memory", "1769m", "--env", "AWS_REGION=us-east-1"]  # noqa: S108
-    publish = ["--publish", f"127.0.0.1:{port}:8080"]
-    url = f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations"
     start = time.perf_counter()
-    container = output(docker(), "run", "--rm", "--detach", *limits, *publish, *image)
-    try:
-        while time.perf_counter() < start + MAX_START_SECONDS:
-            with suppress(OSError, http.client.HTTPException):  # it does not listen yet
-                with DIRECT.open(url, event.encode(), timeout=MAX_START_SECONDS) as response:
-                    answer = json.load(response)
-                seconds = time.perf_counter() - start
-                if "errorType" in answer:
-                    raise StackError(f"{event} was answered with {answer}")
-                return seconds
-            time.sleep(0.002)
-        raise StackError(f"no answer within {MAX_START_SECONDS} s")
-    finally:
-        output(docker(), "rm", "--force", container)
+    with emulated(*limits, *image) as url:
+        first_answer(url, event)
+        return time.perf_counter() - start

@@ -8,9 +8,9 @@ import platform
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
+from bench.results import processor
 from local.measure import Number
 from local.stack import ROOT
 
@@ -25,7 +25,7 @@ The function's times are those of an emulated Lambda: S3 is a server behind a pr
 lets 80 MB/s through each connection. Costs are list prices of us-east-1, in US dollars, for a function of 3,008 MB
 ([`local/cost.py`](../local/cost.py)).
 """
-ORDER = ("image", "function", "jobs", "deploy", "build", "suites")
+ORDER = ("image", "function", "jobs", "deploy", "build")
 TITLES = {False: "What users decide by", True: "What is guarded"}
 Run = dict[str, Any]
 """One run of a part: `part`, `date`, `machine`, and `numbers`, each a Number as JSON."""
@@ -46,11 +46,9 @@ def replaced(runs: list[Run], part: str, numbers: Iterable[Number]) -> list[Run]
 
 def machine() -> str:
     """Describe this machine: cores, processor, system, and whether it does anything else."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
     load = os.getloadavg()[2]
     busy = f", busy with other work (load {load:.0f})" if load > 3 else ""
-    return f"{os.cpu_count()} cores of {model}, {platform.freedesktop_os_release()['PRETTY_NAME']}{busy}"
+    return f"{os.cpu_count()} cores of {processor()}, {platform.freedesktop_os_release()['PRETTY_NAME']}{busy}"
 
 
 def line(number: Number) -> str:

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import datetime
-import json
 import os
 import re
 import shutil
 import subprocess
-import time
-import urllib.request
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from base import contract
-from local.stack import DIRECT, ROOT
+from local.base_report import report_of
+from local.stack import ROOT, emulated, first_answer
 from tests.conftest import IMAGE
 from tests.support.tree import site_packages
 
@@ -45,39 +42,24 @@ def base_of(engine: str) -> str:
 
 
 def test_the_base_keeps_to_the_contract(engine: str) -> None:
-    assert contract.differences(contract.examine(base_of(engine), engine)) == []
+    assert contract.differences(report_of(base_of(engine))) == []
 
 
-@contextmanager
-def invoked(engine: str, handler: Path) -> Iterator[dict[str, Any]]:
+def answer_of(handler: Path) -> dict[str, Any]:
     """The answer of a handler of our own in the image."""
-    mounted = ["--volume", f"{handler}:/var/task/{handler.name}:ro", "--publish", "127.0.0.1::8080"]
-    command = [engine, "run", "--detach", *mounted, IMAGE, f"{handler.stem}.handler"]
-    container = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    try:
-        port = subprocess.run([engine, "port", container, "8080"], capture_output=True, text=True, check=True).stdout
-        url = f"http://{port.splitlines()[0].strip()}/2015-03-31/functions/function/invocations"
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                with DIRECT.open(urllib.request.Request(url, data=b"{}"), timeout=20) as answer:
-                    yield json.loads(answer.read())
-                    return
-            except OSError:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
-    finally:
-        subprocess.run([engine, "rm", "--force", container], capture_output=True, check=False)
+    mounted = ("--volume", f"{handler}:/var/task/{handler.name}:ro")
+    with emulated(*mounted, IMAGE, f"{handler.stem}.handler") as url:
+        answer: dict[str, Any] = first_answer(url, {})
+        return answer
 
 
-def test_the_runtime_client_is_the_bases_and_all_else_is_ours(engine: str, tmp_path: Path) -> None:
+def test_the_runtime_client_is_the_bases_and_all_else_is_ours(tmp_path: Path) -> None:
     """The base has a boto3 of its own, which child processes would find first."""
     probe = tmp_path / "probe.py"
     probe.write_text(PROBE)
     probe.chmod(0o644)
-    with invoked(engine, probe) as answer:
-        assert "errorType" not in answer, answer
-        here, child = answer["here"], answer["child"]
+    answer = answer_of(probe)
+    here, child = answer["here"], answer["child"]
     runtimes = {name for name, file in here.items() if file.startswith("/var/runtime/")}
     assert runtimes == {"awslambdaric", "simplejson"}
     site = f"{site_packages(IMAGE)}/"
