@@ -1,6 +1,6 @@
 """Looks for newer versions of everything that is compiled, and of the base image's digest, and pins them.
 
-    bump.py [PRODUCT…] [--dry-run] [--no-commit] [--mirror FROM=TO]… [--docker CLIENT]
+    bump.py [PRODUCT…] [--dry-run] [--mirror FROM=TO]… [--docker CLIENT]
 
 The [upstream] of each source.toml names where its versions are listed. A newer archive is downloaded, and its size and
 digests are written to source.toml; each bump is a commit of its own. `base` is the Dockerfile's LAMBDA_BASE, whose
@@ -45,7 +45,6 @@ class Options:
 
     mirrors: Mirrors
     dry_run: bool
-    commit: bool
     docker: str
 
 
@@ -77,7 +76,7 @@ def bump(name: str, options: Options) -> str:
     except (BumpError, git_tree.ArchiveError) as error:
         raise BumpError(f"{change}: {error}") from error
     about = f"Found at {rule.place}.\n\n{pinned}"
-    _write(path, tomlkit.dumps(facts), f"Bump {name} to {short(version)}", about, options)
+    _write(path, tomlkit.dumps(facts), f"Bump {name} to {short(version)}", about)
     return change
 
 
@@ -141,21 +140,20 @@ def bump_base(options: Options) -> str:
         return f"{pinned} is what the tag names"
     if not options.dry_run:
         renewed = text.replace(f"ARG LAMBDA_BASE={pinned}\n", f"ARG LAMBDA_BASE={now}\n")
-        _write(path, renewed, "Bump the base image", f"{tag} names\n{now.partition('@')[2]}", options)
+        _write(path, renewed, "Bump the base image", f"{tag} names\n{now.partition('@')[2]}")
     return f"{pinned} -> {now}"
 
 
-def _write(path: Path, text: str, subject: str, body: str, options: Options) -> None:
+def _write(path: Path, text: str, subject: str, body: str) -> None:
     """Replace the file and commit it alone. Raises BumpError for a file with changes of its own, which stay."""
     git = ["git", "-C", str(ROOT)]
-    if options.commit and subprocess.run([*git, "diff", "--quiet", "HEAD", "--", str(path)]).returncode:
+    if subprocess.run([*git, "diff", "--quiet", "HEAD", "--", str(path)]).returncode:
         raise BumpError(f"{path.relative_to(ROOT)} has changes that are not committed (or this is no git repository)")
     path.write_text(text)
-    if options.commit:
-        command = [*git, "commit", "--quiet", "--message", subject, "--message", body, "--", str(path)]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            raise BumpError(f"written, but not committed: {(done.stderr or done.stdout).strip()}")
+    command = [*git, "commit", "--quiet", "--message", subject, "--message", body, "--", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise BumpError(f"written, but not committed: {(done.stderr or done.stdout).strip()}")
 
 
 def short(version: str) -> str:
@@ -173,14 +171,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("product", nargs="*", metavar="PRODUCT", help=f"of {', '.join(bumpable())}; all by default")
     parser.add_argument("--dry-run", action="store_true", help="look, download nothing, change nothing")
-    parser.add_argument("--no-commit", action="store_true", help="change the files, commit nothing")
     parser.add_argument("--mirror", action="append", default=[], metavar="FROM=TO", help="ask TO instead of FROM")
     parser.add_argument("--docker", default="docker", metavar="CLIENT", help="the docker client")
     arguments = parser.parse_args()
     if unknown := set(arguments.product) - set(bumpable()):
         parser.error(f"{', '.join(sorted(unknown))}: there are {', '.join(bumpable())}")
     mirrors = Mirrors(dict(mirror.split("=", 1) for mirror in arguments.mirror))
-    options = Options(mirrors, arguments.dry_run, not arguments.no_commit, arguments.docker)
+    options = Options(mirrors, arguments.dry_run, arguments.docker)
     status = 0
     for name in arguments.product or bumpable():
         try:

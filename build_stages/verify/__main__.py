@@ -78,7 +78,7 @@ def judge(root: Path, base: Path, compiled: Path) -> tuple[dict[str, Any], dict[
         "versions": {product.product: product.version for product in recipe.shipped(switched_on)},
         "needs": dynamic_linking.highest(version for elf in elves.values() for version in elf.versions_needed),
         "libraries": _libraries(ours, others, loaded),
-        "added": {"bytes": addition.bytes, "files": len(addition.files), "digest": addition.digest()},
+        "added": {"bytes": addition.bytes, "files": len(addition.files)},
         "large": large,
     }
     bill = json.loads((root / SBOM[1:]).read_text())

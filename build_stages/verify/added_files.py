@@ -27,6 +27,12 @@ class Item:
         return stat.S_ISREG(self.status.st_mode)
 
     @property
+    def state(self) -> tuple[object, ...]:
+        """Mode, owners, and size and time of a file or where a link leads."""
+        content = (self.status.st_size, self.status.st_mtime_ns) if self.is_file else (self.place.readlink(),)
+        return (self.status.st_mode, self.status.st_uid, self.status.st_gid, *content)
+
+    @property
     def size(self) -> int:
         """Bytes; 0 for a link."""
         return self.status.st_size if self.is_file else 0
@@ -59,17 +65,6 @@ class Addition:
         """Return the SHA-256 and path of each new file, a line each, as `sha256sum --check` reads them."""
         return "".join(f"{hashlib.sha256(item.place.read_bytes()).hexdigest()}  {item.path}\n" for item in self.files)
 
-    def digest(self) -> str:
-        """Return a hash of the paths, modes and contents of everything new, and of neither owners nor times."""
-        digest = hashlib.sha256()
-        for item in self.items:
-            if item.is_file:
-                content = hashlib.sha256(item.place.read_bytes()).hexdigest()
-            else:
-                content = str(item.place.readlink())
-            digest.update(f"{item.path}\0{item.status.st_mode:o}\0{content}\n".encode())
-        return f"sha256:{digest.hexdigest()}"
-
 
 def compare(root: Path, base: Path) -> Addition:
     """Return how `root` differs from `base`. Mounted directories are left out: they are not the image's."""
@@ -79,17 +74,9 @@ def compare(root: Path, base: Path) -> Addition:
     both = before.keys() & after.keys()
     return Addition(
         items=tuple(item for path, item in after.items() if path not in before),
-        changed=tuple(sorted(path for path in both if _differs(before[path], after[path]))),
+        changed=tuple(sorted(path for path in both if before[path].state != after[path].state)),
         removed=tuple(sorted(before.keys() - after.keys())),
     )
-
-
-def _differs(before: Item, after: Item) -> bool:
-    one, other = before.status, after.status
-    same = (one.st_mode, one.st_uid, one.st_gid) == (other.st_mode, other.st_uid, other.st_gid)
-    if before.is_file:
-        return not same or (one.st_size, one.st_mtime_ns) != (other.st_size, other.st_mtime_ns)
-    return not same or before.place.readlink() != after.place.readlink()
 
 
 def _items(root: Path, but: frozenset[str]) -> Iterator[Item]:

@@ -32,7 +32,10 @@ class Segment(NamedTuple):
     flags: int
     offset: int
     address: int
+    physical_address: int
     size: int
+    size_in_memory: int
+    alignment: int
 
 
 class Elf:
@@ -47,8 +50,8 @@ class Elf:
             kind, machine, _, _, table, self._sections = struct.unpack_from("<HHIQQQ", self._data, 16)
             self.machine: str = _MACHINES.get(machine, f"machine {machine}")  # as uname calls it
             self.is_position_independent: bool = kind == _SHARED
-            entry, count, self._section_bytes, self._section_count = struct.unpack_from("<HHHH", self._data, 54)
-            self._segments = [self._segment(table + number * entry) for number in range(count)]
+            _, count, _, self._section_count = struct.unpack_from("<HHHH", self._data, 54)
+            self._segments = [Segment(*header) for header in self._records("<IIQQQQQQ", table, count)]
             self._dynamic = list(self._dynamic_entries())
         except struct.error as error:
             raise ValueError(f"{path} is damaged: {error}") from error
@@ -97,16 +100,14 @@ class Elf:
     @cached_property
     def _symbols(self) -> list[tuple[str, bool]]:
         """Names of all symbols that are not local, each with True if it is defined here."""
-        found = []
-        for number in range(self._section_count):
-            header = struct.unpack_from("<IIQQQQ", self._data, self._sections + number * self._section_bytes)
-            if header[1] != _DYNSYM:
-                continue
-            for at in range(header[4], header[4] + header[5], 24):
-                name, info, _, section = struct.unpack_from("<IBBH", self._data, at)
-                if name and info >> 4:
-                    found.append((self._string(name), section != 0))
-        return found
+        sections = self._records("<4xI16xQQ24x", self._sections, self._section_count)
+        return [
+            (self._string(name), section != 0)
+            for kind, start, size in sections
+            if kind == _DYNSYM
+            for name, info, section in self._records("<IBxH16x", start, size // 24)
+            if name and info >> 4
+        ]
 
     @property
     def imports(self) -> frozenset[str]:
@@ -140,17 +141,16 @@ class Elf:
             found.add(self._string(struct.unpack_from("<I", self._data, definition + first)[0]))
         return frozenset(found)
 
-    def _segment(self, at: int) -> Segment:
-        kind, flags, offset, address, _, size = struct.unpack_from("<IIQQQQ", self._data, at)
-        return Segment(kind, flags, offset, address, size)
+    def _records(self, form: str, start: int, count: int) -> list[tuple[int, ...]]:
+        """Return the fields of so many records, one behind the other. Raises struct.error if the file ends before."""
+        return [struct.unpack_from(form, self._data, start + n * struct.calcsize(form)) for n in range(count)]
 
     def _of_kind(self, kind: int) -> list[Segment]:
         return [segment for segment in self._segments if segment.kind == kind]
 
     def _dynamic_entries(self) -> Iterator[tuple[int, int]]:
         for segment in self._of_kind(_DYNAMIC):
-            for at in range(segment.offset, segment.offset + segment.size, 16):
-                tag, value = struct.unpack_from("<QQ", self._data, at)
+            for tag, value in self._records("<QQ", segment.offset, segment.size // 16):
                 if tag == 0:
                     return
                 yield tag, value

@@ -7,25 +7,18 @@ from pathlib import Path
 
 import recipe
 
-# Answers of FFmpeg's libraries, and their SPDX names.
-_SPDX = {
-    "LGPL version 2.1 or later": "LGPL-2.1-or-later",
-    "LGPL version 3 or later": "LGPL-3.0-or-later",
-    "GPL version 2 or later": "GPL-2.0-or-later",
-    "GPL version 3 or later": "GPL-3.0-or-later",
-    "nonfree and unredistributable": "LicenseRef-FFmpeg-nonfree",
-}
 _OF_FFMPEG = ("avcodec", "avfilter", "avformat", "avutil", "swresample", "swscale")
 
 
 def of_ffmpeg(said: str, configuration: Sequence[str]) -> tuple[str, list[str]]:
     """Return FFmpeg's licence by its configure line, and a problem if its libraries say another one."""
     gpl, version3, nonfree = (f"--enable-{flag}" in configuration for flag in ("gpl", "version3", "nonfree"))
-    version = ("3.0" if version3 else "2.0") if gpl else ("3.0" if version3 else "2.1")
-    computed = "LicenseRef-FFmpeg-nonfree" if nonfree else f"{'GPL' if gpl else 'LGPL'}-{version}-or-later"
-    if _SPDX.get(said) == computed:
-        return computed, []
-    return computed, [f"FFmpeg calls itself under {said!r}; configured as it is it is under {computed}"]
+    family, version = ("GPL" if gpl else "LGPL"), ("3.0" if version3 else "2.0" if gpl else "2.1")
+    words, computed = f"{family} version {version.removesuffix('.0')} or later", f"{family}-{version}-or-later"
+    if nonfree:
+        words, computed = "nonfree and unredistributable", "LicenseRef-FFmpeg-nonfree"
+    wrong = f"FFmpeg calls itself under {said!r}; configured as it is it is under {computed}"
+    return computed, [] if said == words else [wrong]
 
 
 def linked(needed: Mapping[str, Sequence[str]]) -> list[str]:
