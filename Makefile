@@ -55,7 +55,8 @@ unit: venv ## the tests that need neither engine nor compiler
 	@$(call suite,unit,3)
 
 template: venv ## deploy/template.yaml, checked and simulated
-	@local/template_tests.sh $(TESTS) $(OPTIONS)
+	@local/venv.sh .cache/template template
+	@.cache/template/bin/python -m pytest $(or $(TESTS),tests/template) $(OPTIONS)
 
 # These test the working tree's Python in the images of `make images`, without a build.
 decoder image-tests deploy-tests cloud map: export HWANG_TREE := mounted

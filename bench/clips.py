@@ -18,8 +18,7 @@ from pathlib import Path
 
 from bench.video import TIMING
 from bench.workloads import Settings
-from local.clip import cache, fetch
-from tests.support.clips import encoder
+from local.clip import cache, fetch, made
 
 FPS = 25
 HD, FULL_HD = (1280, 720), (1920, 1080)
@@ -87,55 +86,40 @@ def directory() -> Path:
 
 
 def make(clip: TimingClip) -> Path:
-    """The clip's path; made the first time. Raises CalledProcessError with ffmpeg's log."""
+    """The clip's path; made the first time. Raises CalledProcessError after ffmpeg's own message."""
     if not clip.path.exists():
-        directory().mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=directory()) as scratch:
-            part = Path(scratch) / clip.path.name
-            (_loop if clip.loop_of else _encode)(clip, part)
-            part.rename(clip.path)
+        with tempfile.TemporaryDirectory() as scratch:
+            made(clip.path, *(_loop(clip) if clip.loop_of else _footage(clip, Path(scratch))))
         print(f"clips: {clip.path.name}, {clip.path.stat().st_size / 1e6:.1f} MB", flush=True)
     return clip.path
 
 
-def _loop(clip: TimingClip, part: Path) -> None:
+def _loop(clip: TimingClip) -> tuple[str, ...]:
     source = make(BY_NAME[clip.loop_of])
-    _ffmpeg("-stream_loop", str(clip.frames // clip.period - 1), "-i", str(source), "-c", "copy", str(part))
+    return ("-stream_loop", str(clip.frames // clip.period - 1), "-i", str(source), "-c", "copy")
 
 
-def _encode(clip: TimingClip, part: Path) -> None:
-    films = [_film(name) for name in clip.footage]
-    numbers = part.with_suffix(".numbers")
+def _footage(clip: TimingClip, scratch: Path) -> tuple[str, ...]:
+    numbers, playlist = scratch / "numbers", scratch / "films"
     TIMING.patterns(clip.frames).tofile(numbers)
-    playlist = part.with_suffix(".films")
-    playlist.write_text("".join(f"file '{film}'\n" for film in films))
+    playlist.write_text("".join(f"file '{_film(name)}'\n" for name in clip.footage))
     width, height = TIMING.strip_size(*clip.size)
     graph = (
         f"[0:v]fps={FPS},{clip.filters}[film];"
         f"[1:v]scale={width}:{height}:flags=neighbor,format=yuv420p[number];[film][number]overlay"
     )
-    sources = (
+    return (
         *("-stream_loop", "-1", "-f", "concat", "-safe", "0", "-i", str(playlist)),
         *("-f", "rawvideo", "-pix_fmt", "gray", "-s", f"{TIMING.bits}x2", "-r", str(FPS), "-i", str(numbers)),
+        *("-filter_complex", graph, "-frames:v", str(clip.frames), "-pix_fmt", "yuv420p", *clip.encode),
     )
-    length = ("-frames:v", str(clip.frames))
-    _ffmpeg(*sources, "-filter_complex", graph, *length, "-pix_fmt", "yuv420p", *clip.encode, str(part))
 
 
 def _film(name: str) -> Path:
     """A film of FILMS forth and back, without loss."""
-    film = directory() / f"{name}.mkv"
-    if not film.exists():
-        original, graph = FILMS[name]
-        part = film.with_suffix(".part.mkv")
-        _ffmpeg("-i", str(fetch(original)), "-filter_complex", graph, "-an", *LOSSLESS, str(part))
-        part.rename(film)
-    return film
-
-
-def _ffmpeg(*arguments: str) -> None:
-    command = [encoder(), "-hide_banner", "-nostdin", "-v", "error", "-y", *arguments]
-    subprocess.run(command, check=True, stderr=subprocess.PIPE, text=True)
+    original, graph = FILMS[name]
+    source = ("-i", str(fetch(original)))
+    return made(directory() / f"{name}.mkv", *source, "-filter_complex", graph, "-an", *LOSSLESS)
 
 
 if __name__ == "__main__":
@@ -147,4 +131,4 @@ if __name__ == "__main__":
     except ValueError as error:
         sys.exit(f"clips: {error}")
     except subprocess.CalledProcessError as error:
-        sys.exit(f"clips: {error.stderr[-4000:]}\nclips: {' '.join(error.cmd)} failed")
+        sys.exit(f"clips: {' '.join(error.cmd)} failed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 import statistics
 import tempfile
 import time
@@ -24,6 +25,7 @@ from tests.support.clips import CLIPS as SMALL_CLIPS
 
 IMPORTS = 3
 SHORT_SECONDS = 2
+FIGURES = ("wall", "cpu", "peak_bytes", "output_bytes", "read_bytes", "wrong", "error")  # of an answer
 HOPELESS = 4  # times slower than the fastest: once is enough
 OTHERS = tuple(contender for contender in EVERYONE if contender is not LIMIT)
 T = TypeVar("T")
@@ -45,19 +47,17 @@ def measure(results: Results, settings: Settings, log: Callable[[str], None]) ->
 
 def weigh(contender: Contender) -> Footprint:
     """Installed bytes, and the median seconds of a few imports."""
+    greetings = []
     try:
-        seconds = []
         for _ in range(IMPORTS):
             with Process(contender) as process:
-                seconds.append(process.start().greeting["import_seconds"])
-                version = process.greeting["version"]
+                greetings.append(process.start().greeting)
     except ContenderError as error:
         return Footprint(contender.name, error=str(error))
-    files = [
-        file for path in contender.packages for file in path.rglob("*") if file.is_file() and not file.is_symlink()
-    ]
-    size = sum(file.lstat().st_size for file in files)
-    return Footprint(contender.name, version, size, statistics.median(seconds))
+    files = [file.lstat() for path in contender.packages for file in path.rglob("*")]
+    size = sum(file.st_size for file in files if stat.S_ISREG(file.st_mode))
+    seconds = statistics.median(greeting["import_seconds"] for greeting in greetings)
+    return Footprint(contender.name, greetings[0]["version"], size, seconds)
 
 
 def fetch(contender: Contender) -> Record:
@@ -175,13 +175,12 @@ def warm(
 
 def warm_run(clip: str, video: Video, workload: Workload, process: Process, options: Options) -> Record:
     """One request of a video that is open."""
-    blank = Record("warm", clip, workload.name, process.contender.name, json.dumps(options))
     try:
         answer = process.run(video, options, workload)
     except ContenderError as error:
-        return replace(blank, error=str(error))
-    figures = ("wall", "cpu", "peak_bytes", "output_bytes", "read_bytes", "wrong")
-    return replace(blank, **{name: answer[name] for name in figures})
+        answer = {"error": str(error)}
+    found = {name: answer[name] for name in FIGURES if name in answer}
+    return Record("warm", clip, workload.name, process.contender.name, json.dumps(options), **found)
 
 
 def opened_and_run(

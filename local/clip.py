@@ -16,6 +16,8 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from tests.support.clips import encoder
+
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "bigbuckbunny.mp4"
 SHA256 = {
@@ -47,6 +49,16 @@ def fetch(name: str = NAME) -> Path:
         part.write_bytes(data)
         part.chmod(0o644)  # containers read it as another user, whatever the umask is here
         return part.rename(clip)
+
+
+def made(path: Path, *arguments: str) -> Path:
+    """The path of a file, made by ffmpeg with these arguments unless it is there. Raises CalledProcessError."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"part-{path.name}")
+        subprocess.run([encoder(), "-nostdin", "-v", "error", "-y", *arguments, str(part)], check=True)
+        part.rename(path)
+    return path
 
 
 def _is_pinned(name: str, data: bytes) -> bool:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import itertools
 import os
-import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.clip import cache, fetch
-from tests.support.clips import encoder
+from local.clip import cache, fetch, made
 
 FPS = 24
 SIZES = ((640, 360), (854, 480), (1280, 720), (1920, 1080))
@@ -34,18 +32,11 @@ class Recipe:
 
     def make(self) -> Path:
         """Makes it of the real clip, forth and back as long as needed, unless it is there."""
-        if self.path.exists():
-            return self.path
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_suffix(".partial.mp4")
         film = "split[f][b];[b]reverse[r];[f][r]concat,loop=-1:264:0,scale={}:{},format=yuv420p".format(*self.size)
         codec = ["-c:v", "libx264", "-preset", "veryfast", "-crf", "26", "-threads", "1"]
         keys = ["-x264-params", f"keyint={self.gop}:min-keyint={self.gop}:scenecut=0"]
-        source, target = ["-i", str(fetch())], ["-an", "-frames:v", str(self.frames), "-r", str(FPS), str(partial)]
-        command = [encoder(), "-nostdin", "-loglevel", "error", "-y", *source, "-vf", film, *codec, *keys, *target]
-        subprocess.run(command, check=True)
-        partial.rename(self.path)
-        return self.path
+        length = ["-an", "-frames:v", str(self.frames), "-r", str(FPS)]
+        return made(self.path, "-i", str(fetch()), "-vf", film, *codec, *keys, *length)
 
 
 def _recipe(number: int, gop: int, size: tuple[int, int], half: int) -> Recipe:

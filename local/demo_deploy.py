@@ -17,7 +17,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from io import StringIO
 from pathlib import Path
 from typing import Final
 
@@ -50,22 +49,18 @@ SVG: Final = """\
 
 @dataclass
 class Rehearsal:
-    """A terminal that shows commands and their output, and a screen that keeps some of it for a picture.
+    """A terminal that shows commands and their output, and keeps some of it for a picture.
 
     `home` is an empty directory, `environment` names the account.
     """
 
     home: Path
     environment: dict[str, str]
-    console: Console = field(default_factory=lambda: Console(highlight=False))
-    screen: Console = field(
-        default_factory=lambda: Console(highlight=False, record=True, width=COLUMNS, file=StringIO())
-    )
-    is_kept: bool = False
+    console: Console = field(default_factory=lambda: Console(highlight=False, width=COLUMNS))
 
     def chapter(self, title: str, *, is_kept: bool = False) -> None:
         """Announce what comes next. `is_kept`: it belongs to the picture."""
-        self.is_kept = is_kept
+        self.console.record = is_kept
         self._line("")
         self._line(f"# {title}")
 
@@ -88,15 +83,14 @@ class Rehearsal:
             raise StackError(f"{shown} ended with {process.returncode}, not {code}")
 
     def picture(self) -> str:
-        """Return the screen as SVG."""
-        return self.screen.export_svg(title="ecr-push", code_format=SVG, unique_id="deploy", clear=False)
+        """Return what was kept as SVG."""
+        self.console.record = True
+        return self.console.export_svg(title="ecr-push", code_format=SVG, unique_id="deploy", clear=False)
 
     def _line(self, text: str) -> None:
         line = Text(text)
         line.stylize(COLORS.get(text[:1], ""), 0, None if text[:1] in {"$", "#"} else 1)
-        self.console.print(line, soft_wrap=True)
-        if self.is_kept:
-            self.screen.print(line)
+        self.console.print(line)
 
 
 @contextmanager

@@ -1,7 +1,12 @@
 #!/usr/bin/env bash
-# Installs the host's Python tools in .venv, as pinned in requirements/host.txt. Does nothing if they are there.
+# Installs Python packages in an environment, as they are pinned. Does nothing if they are there.
+#
+#   venv.sh                      the host's tools of requirements/host.txt, in .venv
+#   venv.sh ENVIRONMENT GROUP    those of requirements/GROUP.txt
 set -euo pipefail
 cd "$(dirname "$0")/.."
+environment=${1:-.venv}
+packages=requirements/${2:-host}.txt
 
 # Makes the command of `pip install ./deploy`, but for the sources here.
 make_ecr_push() {
@@ -10,9 +15,9 @@ make_ecr_push() {
     chmod +x .venv/bin/ecr-push
 }
 
-wanted=$(cksum <requirements/host.txt)
-if [ "$(cat .venv/.locked 2>/dev/null || true)" = "$wanted" ]; then
-    make_ecr_push
+wanted=$(cksum <"$packages")
+if [ "$(cat "$environment/.locked" 2>/dev/null || true)" = "$wanted" ]; then
+    [ "$environment" != .venv ] || make_ecr_push
     exit
 fi
 
@@ -37,9 +42,9 @@ if ! python=$(find_python); then
     { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends python3-venv; } >/dev/null
     python=$(find_python) || { echo "python: this distribution's Python is older than 3.11; install a newer one" >&2; exit 1; }
 fi
-echo "python: making .venv from requirements/host.txt" >&2
-rm -rf .venv
-"$python" -m venv .venv
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/host.txt
-echo "$wanted" >.venv/.locked
-make_ecr_push
+echo "python: making $environment from $packages" >&2
+rm -rf "$environment"
+"$python" -m venv "$environment"
+"$environment/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --requirement "$packages"
+echo "$wanted" >"$environment/.locked"
+[ "$environment" != .venv ] || make_ecr_push

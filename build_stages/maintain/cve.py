@@ -101,7 +101,7 @@ def look(mirrors: Mirrors, known: advisories.Advisories) -> bool:
 
 
 def _line(name: str, product: str, mirrors: Mirrors) -> str:
-    """Return a line for advisories.toml to begin with; "" if the record's publisher names only others than `product`."""
+    """Return a line for advisories.toml to begin with; "" if the record is of other products than `product`."""
     try:
         record: dict[str, Any] = _ask(mirrors, CVE_LIST + name)["containers"]["cna"]
         said = {str(entry.get(key)).lower() for entry in record.get("affected", []) for key in ("product", "vendor")}

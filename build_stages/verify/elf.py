@@ -32,10 +32,7 @@ class Segment(NamedTuple):
     flags: int
     offset: int
     address: int
-    physical_address: int
     size: int
-    size_in_memory: int
-    alignment: int
 
 
 class Elf:
@@ -51,7 +48,7 @@ class Elf:
             self.machine: str = _MACHINES.get(machine, f"machine {machine}")  # as uname calls it
             self.is_position_independent: bool = kind == _SHARED
             _, count, _, self._section_count = struct.unpack_from("<HHHH", self._data, 54)
-            self._segments = [Segment(*header) for header in self._records("<IIQQQQQQ", table, count)]
+            self._segments = [Segment(*header) for header in self._records("<IIQQ8xQ16x", table, count)]
             self._dynamic = list(self._dynamic_entries())
         except struct.error as error:
             raise ValueError(f"{path} is damaged: {error}") from error
