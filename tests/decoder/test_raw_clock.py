@@ -102,7 +102,7 @@ def test_the_command_line_takes_a_rate(raw: Path, capsys: pytest.CaptureFixture[
     assert main(["plan", str(raw), "0.5s"]) == ExitCode.USAGE
     assert "fps=" in capsys.readouterr().err
     assert main(["info", str(raw), "--fps", "30000/1001"]) == ExitCode.OK
-    assert "29.97 frames a second for 1.33467 s" in capsys.readouterr().out
+    assert "\nfps               29.97003\nduration seconds  1.334667\n" in capsys.readouterr().out
     index = tmp_path / "raw.hwang"
     assert main(["index", str(raw), "-o", str(index)]) == ExitCode.OK
     for command in (["plan", str(raw), "0.5s"], ["frames", str(raw), "0.5s", "-o", str(tmp_path / "a.npy")]):
