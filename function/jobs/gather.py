@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-import time
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Container, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from typing import Any, Final
 
 from function.actions.combine import combine
@@ -25,20 +24,17 @@ from function.jobs.part import lost_results
 from function.jobs.store import Store, batched
 from function.jobs.totals import Totals
 from function.models import job_files as files
-from function.models.event import MAX_PARTS, Combine
+from function.models.event import Combine
 from function.models.formats import FORMATS
 from function.models.job import Job
 from function.models.job_steps import Gather
-from function.models.places import MANIFEST_SUFFIX
 from function.output.publish import ObjectWriter
 from function.s3 import MAX_CONNECTIONS
 from function.session import Session
-from hwang.sources.backoff import pause_seconds
 
 _MAX_SHOWN: Final = 20_000  # results that the report knows of, evenly spread
 _LOOK_AHEAD: Final = 1000
 _JOINS: Final = 4  # videos at a time
-_JOIN_ATTEMPTS: Final = 3
 _MAX_NAMED: Final = 3  # failed videos in an error's message
 _LISTS: Final = {"results", "timeline", "failures", "missing", "skipped_keys"}
 _LOG = logging.getLogger(__name__)
@@ -64,11 +60,13 @@ def gather(request: Gather, session: Session) -> dict[str, Any]:
         incomplete = _incomplete(job, manifest)
         if not incomplete and totals.partials:
             try:
-                combined = _reduced(store, job, totals.partials, session)
+                combined = _reduced(job, totals.partials, session)
                 facts = {name: getattr(combined, name) for name in combined.model_fields_set}
                 manifest = manifest.model_copy(update=facts)
             except (SourceNotFound, CorruptMedia, BadRequest) as error:
-                missing = (*manifest.missing, *_lost(store, lost_results(error)))
+                parts = {part for part, uri in totals.partials if uri in lost_results(error)}
+                _forget(store, parts, lost_results(error))
+                missing = (*manifest.missing, *sorted(parts))
                 manifest = manifest.model_copy(
                     update={"complete": False, "missing": missing, "missing_parts": len(missing)}
                 )
@@ -123,12 +121,7 @@ def _result(store: Store, line: bytes) -> files.PartResult | None:
 
 
 def _joined(
-    store: Store,
-    job: Job,
-    chunks: int,
-    results: Iterator[files.PieceResult],
-    totals: Totals,
-    session: Session,
+    store: Store, job: Job, chunks: int, results: Iterator[files.PieceResult], totals: Totals, session: Session
 ) -> Iterator[files.PieceResult]:
     """The results, with the pieces of a video joined in one where all are there; a few videos at a time.
 
@@ -136,19 +129,22 @@ def _joined(
     """
     ending = f".{FORMATS[job.written_as].extensions[0]}"
     videos = {video.name: video for video in store.surveyed(chunks) if len(video.pieces) > 1}
-    waiting: dict[str, list[files.PieceResult]] = {}
 
-    def whole(name: str, some: list[files.PieceResult]) -> list[files.PieceResult]:
-        video = videos[name]
-        pieces = [f"{files.PIECES}{name}{files.rows_name(video, piece)}{ending}" for piece in video.pieces]
+    def whole(some: list[files.PieceResult]) -> list[files.PieceResult]:
+        video = videos.get(_name_of(store, some[0]))
+        if video is None or len(some) < len(video.pieces):
+            return some
+        pieces = [f"{files.PIECES}{video.name}{files.rows_name(video, piece)}{ending}" for piece in video.pieces]
         try:
-            manifest = _join(store, job, pieces, f"{store.output.key}{name}{ending}", session)
+            session.deadline.check()
+            manifest = join(store, job, pieces, f"{store.output.key}{video.name}{ending}", session)
         except DeadlineExceeded:
             raise
-        except FunctionError as error:
-            totals.fail(video.video, code=error.code, message=error.message)
-            if not error.retryable:
-                _forget(store, pieces, {piece.part for piece in some})
+        except Exception as error:
+            failure = from_exception(error)
+            totals.fail(video.video, code=failure.code, message=failure.message)
+            if not failure.retryable:
+                _forget(store, {piece.part for piece in some}, map(store.uri, pieces))
             return some
         joined = {
             "last": some[-1].last,
@@ -158,46 +154,35 @@ def _joined(
         }
         return [some[0].model_copy(update=joined)]
 
-    with ThreadPoolExecutor(_JOINS, "hwang-join") as pool:
-        under_way: deque[Future[list[files.PieceResult]]] = deque()
+    def by_video() -> Iterator[list[files.PieceResult]]:
+        waiting: dict[str, list[files.PieceResult]] = {}
         for result in results:
-            name = result.output[0].removeprefix(store.uri(files.PIECES)).rpartition("/rows-")[0]
-            if name not in videos:
-                yield result
-                continue
-            waiting.setdefault(name, []).append(result)
-            if len(waiting[name]) == len(videos[name].pieces):
-                under_way.append(pool.submit(whole, name, waiting.pop(name)))
-            if len(under_way) == _JOINS:
-                yield from under_way.popleft().result()
-        for future in under_way:
-            yield from future.result()
-    for incomplete in waiting.values():
-        yield from incomplete
+            name = _name_of(store, result)
+            some = [*waiting.pop(name, ()), result]
+            if name in videos and len(some) < len(videos[name].pieces):
+                waiting[name] = some
+            else:
+                yield some
+        yield from waiting.values()
+
+    with ThreadPoolExecutor(_JOINS, "hwang-join") as pool:
+        for several in batched(by_video(), _JOINS):
+            yield from chain.from_iterable(pool.map(whole, several))
 
 
-def _join(store: Store, job: Job, pieces: list[str], key: str, session: Session) -> dict[str, Any]:
-    """The manifest of the pieces joined, after a few attempts. Raises FunctionError."""
-    for attempt in range(1, _JOIN_ATTEMPTS + 1):
-        session.deadline.check()
-        try:
-            return join(store, job, pieces, key, session)
-        except Exception as error:
-            failure = from_exception(error)
-            if not failure.retryable or isinstance(failure, DeadlineExceeded) or attempt == _JOIN_ATTEMPTS:
-                raise failure from error
-        time.sleep(pause_seconds(attempt))
-    raise AssertionError
+def _name_of(store: Store, result: files.PieceResult) -> str:
+    """The name of the video of a piece that is to be joined; of others it names none."""
+    return result.output[0].removeprefix(store.uri(files.PIECES)).rpartition("/rows-")[0]
 
 
-def _forget(store: Store, pieces: list[str], parts: set[int | None]) -> None:
-    """Deletes what says that these pieces and parts are done, so that another run makes them again."""
+def _forget(store: Store, parts: Container[int | None], results: Iterable[str]) -> None:
+    """Deletes what says that these parts and results are done, so that another run makes them again."""
     for part, line in enumerate(store.get(files.PARTS).splitlines()):
         if part in parts:
             store.delete(files.done_name(line))
             store.delete(files.failed_name(line))
-    for piece in pieces:
-        store.delete(piece + MANIFEST_SUFFIX)
+    for uri in results:
+        store.delete_result(uri)
 
 
 def _incomplete(job: Job, manifest: files.JobManifest) -> FunctionError | None:
@@ -218,31 +203,10 @@ def _incomplete(job: Job, manifest: files.JobManifest) -> FunctionError | None:
     )
 
 
-def _lost(store: Store, uris: list[str]) -> tuple[int, ...]:
-    """The parts whose partial results these are. What says that they are done is deleted: another run does them."""
-    markers = {uri.rpartition("/")[2].removesuffix(".npy") for uri in uris}
-    lines = enumerate(store.get(files.PARTS).splitlines())
-    parts = {part: line for part, line in lines if files.marker(line) in markers}
-    for line in parts.values():
-        store.delete(files.done_name(line))
-        store.delete(files.failed_name(line))
-        store.delete(files.partial_name(line) + MANIFEST_SUFFIX)
-    return tuple(parts)
-
-
-def _reduced(store: Store, job: Job, partials: list[str], session: Session) -> files.Combined:
-    """One result of the parts' partial ones; of very many, in two steps."""
-    groups = list(batched(partials, MAX_PARTS))
-    if len(groups) > 1:
-        names = [store.uri(f"partials/group-{number:03d}.npy") for number in range(len(groups))]
-        for group, name in zip(groups, names, strict=True):
-            _combine(group, name, session)
-        partials = names
-    return files.Combined.model_validate(_combine(partials, f"{job.output.uri}{job.reduce}.npy", session))
-
-
-def _combine(parts: list[str], output: str, session: Session) -> dict[str, Any]:
-    return combine(Combine.model_validate({"action": "combine", "parts": parts, "output": output}), session)
+def _reduced(job: Job, partials: list[tuple[int, str]], session: Session) -> files.Combined:
+    """One result of the parts' partial ones."""
+    event = {"action": "combine", "parts": [uri for _, uri in partials], "output": f"{job.output.uri}{job.reduce}.npy"}
+    return files.Combined.model_validate(combine(Combine.model_validate(event), session))
 
 
 def _report(store: Store, manifest: files.JobManifest) -> None:

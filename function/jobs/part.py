@@ -18,6 +18,7 @@ from function.errors import (
     Outcome,
     SourceChanged,
     SourceNotFound,
+    SourceUnavailable,
     WorkerCrashed,
 )
 from function.jobs.store import Store
@@ -90,8 +91,8 @@ def close_part(request: ClosePart, session: Session) -> dict[str, Any]:
     """Combines the pieces of a reduction, and keeps the part's result, which makes it done. Returns the PartAnswer."""
     store = Store(session.client, request.job)
     line = _line(store, request)
-    combined, outcomes = _combined(store, store.uri(files.partial_name(line)), request.outcomes, session)
-    done = [outcome for outcome in outcomes if isinstance(outcome, files.PieceDone)]
+    done = [outcome for outcome in request.outcomes if isinstance(outcome, files.PieceDone)]
+    combined = _combined(store, store.uri(files.partial_name(line)), done, session)
     result = files.PartResult(
         **combined.document(),
         attempts=request.attempt + 1,
@@ -102,7 +103,7 @@ def close_part(request: ClosePart, session: Session) -> dict[str, Any]:
         milliseconds=_sums(outcome.milliseconds for outcome in done),
         counters=sum((outcome.counters for outcome in done), files.JobCounters()),
         frames=sum(outcome.frames for outcome in done),
-        pieces=tuple(outcomes),
+        pieces=tuple(request.outcomes),
     )
     store.put(files.failed_name(line) if result.failed else files.done_name(line), result.line())
     return _answer(request, result)
@@ -161,34 +162,24 @@ def _shown(result: DecodeResult) -> list[str]:
     return [uris[first] for first in firsts if first < len(uris)]
 
 
-def _combined(
-    store: Store, output: str, outcomes: list[files.PieceOutcome], session: Session
-) -> tuple[files.Combined, list[files.PieceOutcome]]:
-    """One partial result of the pieces of a reduction, empty without one; and the outcomes.
+def _combined(store: Store, output: str, done: list[files.PieceDone], session: Session) -> files.Combined:
+    """One partial result of the pieces of a reduction; empty if it is none.
 
-    Pieces whose results are there no more, or damaged, have failed, and another attempt makes them again.
+    Raises SourceUnavailable if results of pieces are there no more, or damaged: another attempt makes them again.
     """
-    done = [piece for piece in outcomes if isinstance(piece, files.PieceDone) and piece.partial]
-    if not done:
-        return files.Combined(), outcomes
-    request = {"action": "combine", "parts": [piece.output[0] for piece in done], "output": output}
+    parts = [piece.output[0] for piece in done if piece.partial]
+    if not parts:
+        return files.Combined()
+    request = {"action": "combine", "parts": parts, "output": output, "if_exists": "reuse"}
     try:
-        combined = combine(Combine.model_validate({**request, "if_exists": "reuse"}), session)
+        return files.Combined.model_validate(combine(Combine.model_validate(request), session))
     except (SourceNotFound, CorruptMedia, BadRequest) as error:
         lost = lost_results(error)
-        left = [_lost(piece, error) if piece in done and piece.output[0] in lost else piece for piece in outcomes]
-        if left == outcomes:
+        if not lost:
             raise
         for uri in lost:
             store.delete_result(uri)
-        return _combined(store, output, left, session)
-    return files.Combined.model_validate(combined), outcomes
-
-
-def _lost(piece: files.PieceOutcome, error: FunctionError) -> files.PieceFailed:
-    return files.PieceFailed(
-        video=piece.video, first=piece.first, last=piece.last, code=error.code, message=error.message
-    )
+        raise SourceUnavailable(f"job: {error.message}; the next attempt makes it again") from error
 
 
 def lost_results(error: FunctionError) -> list[str]:

@@ -137,7 +137,7 @@ def _failure(error: FunctionError, *, again: bool) -> VideoFailure:
     passes = error.retryable or isinstance(error, LimitExceeded | StorageFull)
     if isinstance(error, DeadlineExceeded):
         passes = not again
-    return VideoFailure(code=error.code, message=error.message, retryable=passes)
+    return VideoFailure(code=error.code, message=error.message, **({"retryable": True} if passes else {}))
 
 
 def _failed(listed: ListedVideo, failure: VideoFailure) -> SurveyedVideo:

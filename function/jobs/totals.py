@@ -14,13 +14,16 @@ _MAX_FAILURES: Final = 10_000
 
 @dataclass
 class Totals:
-    """Adds up every surveyed video and every part. `failures` are the first ten thousand."""
+    """Adds up every surveyed video and every part.
+
+    `failures` are the first ten thousand; `partials` the partial results of a reduction, with their parts.
+    """
 
     listing: files.Listing = field(default_factory=files.Listing)
     timeline: list[files.TimelinePart] = field(default_factory=list)
     failures: list[files.Failure] = field(default_factory=list)
     missing: list[int] = field(default_factory=list)
-    partials: list[str] = field(default_factory=list)
+    partials: list[tuple[int, str]] = field(default_factory=list)
     _failed_videos: set[AnyVideo] = field(default_factory=set)
     _counters: files.JobCounters = field(default_factory=files.JobCounters)
     _videos: int = 0
@@ -41,7 +44,7 @@ class Totals:
         counts = {"pieces": len(result.pieces), "failed": result.failed}
         facts = {**result.model_dump(exclude={"pieces"}), **result.counters.model_dump(), **counts}
         self.timeline.append(files.TimelinePart.model_validate({**facts, "part": part}))
-        self.partials += [written.uri for written in result.output]
+        self.partials += [(part, written.uri) for written in result.output]
         for piece in result.pieces:
             if isinstance(piece, files.PieceFailed):
                 about = {"part": part, "first": piece.first, "last": piece.last}

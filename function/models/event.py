@@ -19,7 +19,7 @@ from function.models.selection import Frames, Model
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Model)
-MAX_PARTS: Final = 10_000
+MAX_PARTS: Final = 100_000
 MAX_FIELDS: Final = 10_000  # of one object: naming hundreds of thousands of unknown ones takes seconds
 
 

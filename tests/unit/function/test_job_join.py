@@ -12,7 +12,6 @@ import pytest
 from function.errors import CorruptMedia, FunctionError, JobIncomplete, SourceUnavailable
 from function.frames import own_code
 from function.jobs import gather as gather_module
-from function.jobs.join import join as joining
 from function.models import job_files as files
 from function.models.places import Output
 from function.models.result import FrameList
@@ -189,21 +188,18 @@ def test_a_piece_that_is_damaged_fails_its_video_alone_and_is_made_again(format_
     assert joined(s3, f"v0.mp4.{format_}")[0] == list(range(20))
 
 
-def test_pieces_that_cannot_be_read_for_now_are_joined_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("time.sleep", lambda _: None)
+def test_pieces_that_cannot_be_read_for_now_fail_their_video_and_are_joined_by_another_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     s3 = job_of("npz", [0.6, 0.6])
     do_all(s3, results_of(s3))
-    left = [2]
 
-    def join(*arguments: Any) -> Json:
-        if left[0]:
-            left[0] -= 1
-            raise SourceUnavailable("try again")
-        return joining(*arguments)
+    def join(*_: object) -> Json:
+        raise SourceUnavailable("try again")
 
-    monkeypatch.setattr(gather_module, "join", join)
-    assert gathered(s3)["complete"]
-    left[0] = 99
-    with pytest.raises(JobIncomplete, match="SourceUnavailable"):
-        gathered(s3)
+    with monkeypatch.context() as patch:
+        patch.setattr(gather_module, "join", join)
+        with pytest.raises(JobIncomplete, match="SourceUnavailable"):
+            gathered(s3)
     assert cut_up(s3)["to_do"] == 0
+    assert gathered(s3)["complete"]

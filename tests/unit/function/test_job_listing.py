@@ -341,7 +341,7 @@ def test_a_video_that_cannot_be_had_fails_alone_after_all_attempts_and_another_r
     assert Counter(asked) == {f"{number:04}.mp4": MAX_ATTEMPTS if number == 3 else 1 for number in range(9)}
     assert failures_of(s3) == {
         "0003.mp4": {"code": "SourceUnavailable", "message": "no answer", "retryable": True},
-        "0005.mp4": {"code": "CorruptMedia", "message": "cut off", "retryable": False},
+        "0005.mp4": {"code": "CorruptMedia", "message": "cut off"},
     }
     asked.clear()
     gone.clear()
