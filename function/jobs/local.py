@@ -10,8 +10,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,16 +142,21 @@ class Runner:
         answers: list[Answer] = []
         failed = 0
         self.listener(name, 0, len(events), None)
-        for outcome in _outcomes(pool, self._tried, events, self.workers):
-            if isinstance(outcome, FunctionError):
-                failed += 1
-                if tolerated_percent is None:
-                    raise outcome
-            else:
-                answers.append(outcome)
-            self.listener(name, len(answers) + failed, len(events), outcome)
-            if tolerated_percent is not None and failed * 100 > tolerated_percent * len(events):
-                break
+        futures = [pool.submit(self._tried, event) for event in events]
+        try:
+            for future in as_completed(futures):
+                error = future.exception()
+                if isinstance(error, FunctionError) and tolerated_percent is not None:
+                    failed += 1
+                    self.listener(name, len(answers) + failed, len(events), error)
+                    if failed * 100 > tolerated_percent * len(events):
+                        break
+                else:
+                    answers.append(future.result())
+                    self.listener(name, len(answers) + failed, len(events), answers[-1])
+        finally:
+            for future in futures:
+                future.cancel()
         return answers
 
     def _tried(self, event: Answer) -> Answer:
@@ -168,27 +173,3 @@ class Runner:
                 self._free.put(environment)
             time.sleep(pause_seconds(attempt + 1))
         raise AssertionError
-
-
-def _outcomes(
-    pool: ThreadPoolExecutor, call: Callable[[Answer], Answer], events: Iterable[Answer], at_once: int
-) -> Iterator[Answer | FunctionError]:
-    """The outcomes as they come; no more than `at_once` calls are under way."""
-    waiting = iter(events)
-    under_way: set[Future[Answer]] = set()
-    while True:
-        for event in waiting:
-            under_way.add(pool.submit(call, event))
-            if len(under_way) >= at_once:
-                break
-        if not under_way:
-            return
-        done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
-        for future in done:
-            error = future.exception()
-            if error is None:
-                yield future.result()
-            elif isinstance(error, FunctionError):
-                yield error
-            else:
-                raise error

@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from function.errors import BadRequest
 from function.models.form import STATED_TONE, Writing
 from function.models.formats import APPLIED_FORMAT, FORMATS, PREFIX_FORMAT, REDUCTION_FORMAT, Format, formats_of
+from function.models.incoming import wrong
 from function.models.job_steps import Cut, Gather, List, Part, Survey
 from function.models.outputs import ONE_ANSWER, Results
 from function.models.places import MAX_KEY_BYTES, OutputUri, S3Uri, Video
@@ -113,8 +114,8 @@ class _Request(Results, _Asked):
         if self.output is None:
             assert self.format, "the validation asks for an output or a format that needs none"
             if FORMATS[self.format].is_picture and frame_count > 1:
-                message = f"is required for {frame_count} frames as {self.format}: a prefix that ends with a slash"
-                raise BadRequest(f"output: {message}", problems=[{"path": "output", "message": message}])
+                wanted = f"{frame_count} frames as {self.format}"
+                raise wrong("output", f"is required for {wanted}: a prefix that ends with a slash")
             return self.format
         if self.reduce:
             return REDUCTION_FORMAT
@@ -124,10 +125,7 @@ class _Request(Results, _Asked):
             preferred = [name for name in fitting if FORMATS[name].is_picture == (frame_count == 1)]
             written_as = (preferred or fitting)[0]
         if FORMATS[written_as].is_picture and frame_count > 1 and not self.output.is_prefix:
-            raise BadRequest(
-                f"output: {frame_count} frames as {written_as} need a prefix that ends with a slash",
-                problems=[{"path": "output", "message": "must be a prefix that ends with a slash"}],
-            )
+            raise wrong("output", f"must be a prefix that ends with a slash, for {frame_count} frames as {written_as}")
         return written_as
 
 

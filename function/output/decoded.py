@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from function.errors import BadRequest
 from function.frames.pictures import Pictures
 from function.frames.sheet import Layout
 from function.models.event import Decode
 from function.models.formats import FORMATS, Format, OutputFormat
+from function.models.incoming import wrong
 from function.models.places import Output
 
 if TYPE_CHECKING:
@@ -86,8 +86,7 @@ def require_own_keys(results: Sequence[DecodedFrames]) -> None:
             owner = owners.setdefault((one.output.bucket, key), f"outputs[{at}]")
             if owner != f"outputs[{at}]":
                 message = f"would write s3://{one.output.bucket}/{key}, as would {owner}; choose another output or name"
-                problem = {"path": f"outputs[{at}].output", "message": message}
-                raise BadRequest(f"outputs[{at}].output: {message}", problems=[problem])
+                raise wrong(f"outputs[{at}].output", message)
 
 
 def encode(picture: NDArray[np.uint8] | Image, kind: Format, quality: int | None = None) -> bytes:

@@ -7,7 +7,7 @@ import copy
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from http import HTTPStatus
@@ -20,6 +20,7 @@ from function.models.places import Output
 from function.models.result import CombineResult, DecodeResult, Written
 from function.output.undo_log import MAX_BATCH, REQUEST, RUN, Entry, Journal, listing, seen
 from function.s3 import CONNECTIONS, S3Error, ask, get
+from hwang.sources.buckets import split_address
 from hwang.sources.faults import Fault
 
 if TYPE_CHECKING:
@@ -87,10 +88,12 @@ def finished(
     try:
         manifest: dict[str, Any] = json.loads(get(client, output.bucket, output.manifest_key))
         result = kind.model_validate(manifest)
-        if result.request == request and all(
-            _are_there(client, bucket, some, request)
-            for bucket, some in _by_bucket({output.bucket, *buckets}, result.output)
-        ):
+        sizes: dict[str, dict[str, int]] = {}  # by bucket and key
+        for one in result.output:
+            bucket, key = split_address(one.uri) or ("", "")
+            sizes.setdefault(bucket, {})[key] = one.bytes
+        is_here = result.request == request and sizes.keys() <= {output.bucket, *buckets}
+        if is_here and all(_are_there(client, bucket, some, request) for bucket, some in sizes.items()):
             return manifest
     except (ValueError, RecursionError):
         pass
@@ -101,22 +104,8 @@ def finished(
     return None
 
 
-def _by_bucket(buckets: set[str], written: list[Written]) -> Iterator[tuple[str, list[Written]]]:
-    """Yield the objects of each of these buckets, and under "" those of none."""
-    names = sorted(buckets, key=len, reverse=True)  # of an access point, with slashes, before what it may begin with
-    found: dict[str, list[Written]] = {}
-    for one in written:
-        name = next((name for name in names if one.uri.startswith(f"s3://{name}/")), "")
-        found.setdefault(name, []).append(one)
-    yield from found.items()
-
-
-def _are_there(client: S3Client, bucket: str, written: list[Written], request: str) -> bool:
+def _are_there(client: S3Client, bucket: str, sizes: dict[str, int], request: str) -> bool:
     """True if all these objects are there in their size, as listings have them; a few are looked at more closely."""
-    if not bucket:
-        return False
-    start = len(f"s3://{bucket}/")
-    sizes = {one.uri[start:]: one.bytes for one in written}
     keys = sorted(sizes)
     is_many = len(keys) > _LOOKED_AT
     sample = [keys[place * (len(keys) - 1) // (_LOOKED_AT - 1)] for place in range(_LOOKED_AT)] if is_many else keys

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import partial
 from http import HTTPStatus
-from itertools import groupby, takewhile
+from itertools import groupby
+from os.path import commonprefix
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from function.deadline import TOO_LATE
@@ -309,8 +310,7 @@ def listing(
     if not keys:
         return found, ""
     start = {"StartAfter": keys[0][:-1]} if len(keys[0]) > 1 else {}
-    same = takewhile(lambda pair: pair[0] == pair[1], zip(keys[0], keys[-1], strict=False))
-    prefix = "".join(one for one, _ in same)
+    prefix = commonprefix([keys[0], keys[-1]])  # noqa: RUF071 - keys are no paths
     for _ in range(_MAX_PAGES):
         try:
             page = call(client.list_objects_v2, Bucket=bucket, Prefix=prefix, MaxKeys=len(keys) + 1, **start)
