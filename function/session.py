@@ -14,14 +14,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 
-def _ignore(_: dict[str, Any]) -> None:
-    """Do nothing with a journal entry."""
-
-
-def _no_one() -> None:
-    """Tell nobody."""
-
-
 @dataclass
 class Session:
     """The context of one request.
@@ -34,9 +26,9 @@ class Session:
 
     client: S3Client
     deadline: Deadline = NEVER
-    record: Callable[[dict[str, Any]], None] = _ignore
+    record: Callable[[dict[str, Any]], None] = lambda _: None
     progress: Callable[[], dict[str, Any]] = dict
-    tell: Callable[[], None] = _no_one
+    tell: Callable[[], None] = lambda: None
     local_files: bool = False
     clock: Clock = field(default_factory=Clock)
     run: str = field(default_factory=lambda: uuid.uuid4().hex)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -31,7 +30,7 @@ from hwang.sources.faults import Fault
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-MAX_AHEAD_BYTES: Final = 64 << 20  # of values fetched before their turn
+MAX_FETCHED_BYTES: Final = 64 << 20  # of parts at a time
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,7 @@ class _Part:
     partial: Partial
     request: str
     sha256: str  # of its object, in hexadecimal
+    bytes: int  # of its object
 
 
 def combine(request: Combine, session: Session) -> dict[str, Any]:
@@ -100,9 +100,10 @@ def _part(client: S3Client, place: S3Object) -> _Part | None:
         return None
     try:
         manifest = json.loads(data)
-        partial = Partial.model_validate(manifest["partial"])
-        if partial.reduce in REDUCTIONS and partial.frames > 0:
-            return _Part(place, partial, str(manifest["request"]), str(manifest["output"][0]["sha256"]))
+        described = Partial.model_validate(manifest["partial"])
+        written = manifest["output"][0]
+        if described.reduce in REDUCTIONS and described.frames > 0:
+            return _Part(place, described, str(manifest["request"]), str(written["sha256"]), int(written["bytes"]))
     except (ValueError, LookupError, TypeError, RecursionError):
         pass
     raise BadRequest(f"parts: {place.uri} is not the result of a reduction", problems=[], video=place.uri)
@@ -129,16 +130,12 @@ def _combined(client: S3Client, parts: list[_Part], kind: str, frames: int, sess
 
 
 def _all_values(client: S3Client, parts: list[_Part]) -> Iterator[tuple[_Part, NDArray[Any]]]:
-    """The values of each part in turn; a few of the next ones are fetched meanwhile."""
-    first = _values(client, parts[0])
-    yield parts[0], first
-    most = max(1, min(CONNECTIONS, MAX_AHEAD_BYTES // first.nbytes))
-    with ThreadPoolExecutor(most, "hwang-combine") as pool:
-        under_way: deque[Future[NDArray[Any]]] = deque()
-        waiting = iter(parts[1:])
-        for part in parts[1:]:
-            under_way.extend(pool.submit(_values, client, one) for one in islice(waiting, most - len(under_way)))
-            yield part, under_way.popleft().result()
+    """The values of each part in turn, some fetched at a time."""
+    at_once = max(1, min(CONNECTIONS, MAX_FETCHED_BYTES // max(1, *(part.bytes for part in parts))))
+    with ThreadPoolExecutor(at_once, "hwang-combine") as pool:
+        for first in range(0, len(parts), at_once):
+            some = parts[first : first + at_once]
+            yield from zip(some, pool.map(partial(_values, client), some), strict=True)
 
 
 def _values(client: S3Client, part: _Part) -> NDArray[Any]:

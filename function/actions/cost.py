@@ -71,14 +71,9 @@ class Rates:
         )
 
     @classmethod
-    def of_results(cls, estimate: DecodeEstimate, cores: float) -> list[Self]:
-        """Rates for each result of the estimated decode alone."""
-        return [cls.of(one.index, one.shape, one.written_as, one.treatment, cores) for one in estimate.results]
-
-    @classmethod
     def of_decode(cls, estimate: DecodeEstimate, cores: float) -> Self:
         """Rates for the estimated decode, with all its results."""
-        alone = cls.of_results(estimate, cores)
+        alone = [cls.of(one.index, one.shape, one.written_as, one.treatment, cores) for one in estimate.results]
         frame = sum(one.frame for one in alone)
         return replace(alone[0], frame=frame, request=OPEN_SECONDS + sum(one.request - OPEN_SECONDS for one in alone))
 
@@ -95,14 +90,9 @@ def cores_of(memory: int | None) -> float:
     return max(1.0, memory / 2**20 / MB_OF_A_CORE) if memory else float(len(os.sched_getaffinity(0)))
 
 
-def cores_at_work(estimate: DecodeEstimate, memory: int | None) -> float:
-    """Return the cores of a function with this memory in bytes that share the decode."""
-    return min(cores_of(memory), max(1, len(estimate.plan.runs)))
-
-
 def predicted_seconds(estimate: DecodeEstimate, memory: int | None) -> float:
     """Predict the seconds of a decode: fetching and decoding overlap, so the longer one counts."""
-    rates = Rates.of_decode(estimate, cores_at_work(estimate, memory))
+    rates = Rates.of_decode(estimate, min(cores_of(memory), max(1, len(estimate.plan.runs))))
     fetch = (
         REQUEST_SECONDS * math.ceil(len(estimate.plan.ranges) / CONNECTIONS) + estimate.fetched_bytes / BYTES_PER_SECOND
     )

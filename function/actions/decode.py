@@ -150,12 +150,8 @@ class _DecodeRun:
         found = resolve_frames(frames, video.index)
         if not isinstance(frames, Searched):
             return found
-        estimates = []
-        for at, one in enumerate(self._request.results):
-            with below(self._request.path_of(at)):
-                plan, written_as = make_plan(video.index, found.rows[:1]), one.resolved_format(1)
-                estimates.append(DecodeEstimate.of(video.index, plan, written_as, one, video.source.size))
-        check_memory(DecodeEstimate.together(estimates), function_memory())
+        plan = make_plan(video.index, found.rows[:1])
+        check_memory(DecodeEstimate.of_request(self._request, video.index, plan, video.source.size), function_memory())
         return Resolved(find(frames, video.decoder, self._session.clock), None)
 
     def whole(self) -> dict[str, Any]:
@@ -309,18 +305,15 @@ class _Result:
         return inline_picture(data, frame.shape, self.frames.facts.content_type)
 
     def _applied(self) -> Results:
-        """Own code's results for the frames in the order asked for; rows that follow each other twice, once."""
+        """Own code's results for the frames in the order asked for."""
         assert self.request.apply
-        name, rows = self.request.apply.partition("@")[0], self._pictures.rows
-        is_ascending = bool((np.diff(rows) >= 0).all())
-        called, counts = np.unique(rows, return_counts=True) if is_ascending else (rows, np.ones_like(rows))
-        return Results(name, rows, self.frames.seconds, self._values(name, called, counts))
+        name = self.request.apply.partition("@")[0]
+        return Results(name, self._pictures.rows, self.frames.seconds, self._values(name))
 
-    def _values(self, name: str, rows: Rows, counts: Rows) -> Iterator[own_code.Values]:
-        """The results for `rows`, each as often as it counts."""
-        call = own_code.Applied(name, own_code.load(name))
-        seconds = self._video.index.timestamps()[rows]
-        for part, frames in self._pictures.exact_batches(rows, self.request.batch):
+    def _values(self, name: str) -> Iterator[own_code.Values]:
+        call, rows = own_code.Applied(name, own_code.load(name)), self._pictures.rows
+        seconds = np.asarray(self.frames.seconds)
+        for part, frames in self._pictures.in_batches(self.request.batch):
             with _OWN_CODE:
                 self.applying = {"apply": self.request.apply, "rows": rows[part].tolist()}
                 self._session.tell()
@@ -328,13 +321,6 @@ class _Result:
                     values = call(frames, rows[part], seconds[part])
                 self.applying = {}
             self._session.deadline.check()
-            often = counts[part]
-            if (often > 1).any():
-                values = (
-                    [value for value, count in zip(values, often.tolist(), strict=True) for _ in range(count)]
-                    if isinstance(values, list)
-                    else np.repeat(values, often, axis=0)
-                )
             yield values
 
     def _reduced(self) -> Reduced:

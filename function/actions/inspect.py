@@ -5,18 +5,16 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from function.actions.cost import BYTES_PER_SECOND, OPEN_SECONDS, Rates, cores_at_work, predicted_seconds
+from function.actions.cost import BYTES_PER_SECOND, predicted_seconds
 from function.actions.limits import DecodeEstimate, function_memory
 from function.errors import BadRequest
-from function.frames.rows import Rows, frame_list, most_found, resolve_frames
+from function.frames.rows import frame_list, most_found, resolve_frames
 from function.models.event import Index, Plan, Probe
 from function.models.places import Output
-from function.models.problems import below
 from function.models.result import (
     Cost,
     FrameList,
     IndexResult,
-    OneCost,
     PlanResult,
     ProbeResult,
     Result,
@@ -44,11 +42,12 @@ def plan(request: Plan, session: Session) -> dict[str, Any]:
     with OpenVideo.of(session, request.video) as video:
         index = video.index
         found = resolve_frames(request.frames, index)
-        whole = _estimate(request, video, found.rows)
+        whole = DecodeEstimate.of_request(request, index, make_plan(index, found.rows), video.source.size)
         estimate, passes, frames = whole, 1, frame_list(found, index)
         if isinstance(request.frames, Searched):  # what is found is some of the rows looked at, decoded once more
             passes, frames = 2, FrameList(count=most_found(request.frames, len(found.rows)))
-            estimate = _estimate(request, video, found.rows[: frames.count])
+            some = make_plan(index, found.rows[: frames.count])
+            estimate = DecodeEstimate.of_request(request, index, some, video.source.size)
         memory = function_memory()
         in_whole = video.whole_reads * video.source.size
         seconds = passes * predicted_seconds(whole, memory) + in_whole / BYTES_PER_SECOND
@@ -64,7 +63,6 @@ def plan(request: Plan, session: Session) -> dict[str, Any]:
                 memory_mb=estimate.memory_mb,
                 milliseconds=math.ceil(seconds * 1000),
                 output_bytes=None if None in sizes else sum(size or 0 for size in sizes),
-                outputs=_costs(request, estimate, memory) if request.outputs else None,
             ),
             fits=memory is None or estimate.memory_bytes <= memory,
             counters=video.counters,
@@ -86,33 +84,6 @@ def index(request: Index, session: Session) -> dict[str, Any]:
         with session.clock.phase("write"), Publication(session.client, output, request, journal) as publication:
             written = publication.put_kept(output.key, video.index.serialize(), "application/x-protobuf")
         return _answer(IndexResult(video=video.facts, output=[written], counters=video.counters), session)
-
-
-def _estimate(request: Plan, video: OpenVideo, rows: Rows) -> DecodeEstimate:
-    """The estimate of a decode of these rows. Raises BadRequest."""
-    index, plan = video.index, make_plan(video.index, rows)
-    estimates = []
-    for at, one in enumerate(request.results):
-        with below(request.path_of(at)):
-            estimates.append(DecodeEstimate.of(index, plan, one.resolved_format(len(rows)), one, video.source.size))
-    return DecodeEstimate.together(estimates)
-
-
-def _costs(request: Plan, estimate: DecodeEstimate, memory: int | None) -> list[OneCost]:
-    """The share of each of several results."""
-    wanted = sum(len(run.wanted) for run in estimate.plan.runs)
-    rates = Rates.of_results(estimate, cores_at_work(estimate, memory))
-    return [
-        OneCost(
-            output=one.output.uri if one.output else "",
-            format=result.written_as,
-            width=result.shape.width,
-            height=result.shape.height,
-            milliseconds=math.ceil(1000 * (wanted * rate.frame + rate.request - OPEN_SECONDS)),
-            output_bytes=result.output_bytes,
-        )
-        for one, result, rate in zip(request.results, estimate.results, rates, strict=True)
-    ]
 
 
 def _answer(result: Result, session: Session) -> dict[str, Any]:

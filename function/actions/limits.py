@@ -17,12 +17,14 @@ from function.frames.own_code import declared_bytes
 from function.frames.pictures import Shape
 from function.frames.reduce import REDUCTIONS
 from function.frames.sheet import Layout, layout
+from function.models.event import Decode, Plan
 from function.models.form import Treatment
 from function.models.formats import FORMATS, Format
+from function.models.problems import below
 from function.models.result import MAX_ANSWER_BYTES
 from function.output.publish import MAX_PUT_BYTES, MIB
 from hwang.index import VideoIndex
-from hwang.plan import Plan
+from hwang.plan import Plan as DecodePlan
 from hwang.ranges import FETCH_MEMORY_BYTES
 from hwang.sources.prefetch import WINDOW_BYTES
 
@@ -41,7 +43,7 @@ class DecodeEstimate:
     """
 
     index: VideoIndex
-    plan: Plan
+    plan: DecodePlan
     shape: Shape
     written_as: Format
     treatment: Treatment
@@ -53,7 +55,7 @@ class DecodeEstimate:
     def of(
         cls,
         index: VideoIndex,
-        plan: Plan,
+        plan: DecodePlan,
         written_as: Format,
         treatment: Treatment,
         source_bytes: int,
@@ -75,6 +77,15 @@ class DecodeEstimate:
     @classmethod
     def together(cls, estimates: Sequence[DecodeEstimate]) -> DecodeEstimate:
         """The estimate of one decode for all these results, at least one."""
+        return replace(estimates[0], beside=tuple(estimates[1:]))
+
+    @classmethod
+    def of_request(cls, request: Decode | Plan, index: VideoIndex, plan: DecodePlan, source_bytes: int) -> Self:
+        """The estimate of a decode with all its results. Raises BadRequest."""
+        estimates = []
+        for at, one in enumerate(request.results):
+            with below(request.path_of(at)):
+                estimates.append(cls.of(index, plan, one.resolved_format(len(plan.rows)), one, source_bytes))
         return replace(estimates[0], beside=tuple(estimates[1:]))
 
     @property

@@ -145,7 +145,8 @@ class Pictures:
 
     def in_order(self) -> Iterator[Frames]:
         """Frames in the order of `rows`, uint8 [n, H, W, 3]; duplicates of ascending rows are decoded once."""
-        if (np.diff(self.rows) < 0).any():
+        steps = np.diff(self.rows)
+        if (steps > 0).all() or (steps < 0).any():
             yield from (frames for _, frames in self.batches(self.rows))
             return
         distinct, counts = np.unique(self.rows, return_counts=True)
@@ -157,23 +158,20 @@ class Pictures:
         """Frames of `rows`, uint8 [n, H, W, 3] RGB, with their positions in it."""
         yield from self._batches(rows, "rgb24")
 
-    def exact_batches(self, rows: Rows, length: int | None) -> Iterator[tuple[slice, Frames]]:
-        """Frames as `batches` yields them, but `length` at a time, fewer only at the end; None: as they come."""
-        if not length:
-            yield from self.batches(rows)
-            return
+    def in_batches(self, length: int | None) -> Iterator[tuple[slice, Frames]]:
+        """Frames of `in_order`, `length` at a time, fewer only at the end, with their positions; None: as they come."""
         waiting: list[Frames] = []
-        done = held = 0
-        for _, frames in self.batches(rows):
+        done = 0
+        for frames in self.in_order():
             waiting.append(frames)
-            held += len(frames)
-            while held >= length:
+            while sum(map(len, waiting)) >= (length or 1):
                 whole = waiting[0] if len(waiting) == 1 else np.concatenate(waiting)
-                waiting, held = [whole[length:]] if held > length else [], held - length
-                yield slice(done, done + length), whole[:length]
-                done += length
+                count = length or len(whole)
+                waiting = [whole[count:]] if len(whole) > count else []
+                yield slice(done, done + count), whole[:count]
+                done += count
         if waiting:
-            yield slice(done, done + held), waiting[0] if len(waiting) == 1 else np.concatenate(waiting)
+            yield slice(done, len(self.rows)), np.concatenate(waiting)
 
     def planes(self, rows: Rows) -> Iterator[tuple[slice, Planes]]:
         """Planes of YUV 4:2:0 of `rows`, with their positions in it."""

@@ -141,17 +141,6 @@ class ProbeResult(Model):
     milliseconds: dict[str, float] | None = None
 
 
-class OneCost(Model):
-    """The share of one of several results: the milliseconds that it takes beyond the decoding that all share."""
-
-    output: str
-    format: str
-    width: int
-    height: int
-    milliseconds: int
-    output_bytes: int | None = None
-
-
 class Cost(Model):
     """Upper bounds of what a decode takes, of all results together; memory and time are predictions."""
 
@@ -162,7 +151,6 @@ class Cost(Model):
     memory_mb: int
     milliseconds: int
     output_bytes: int | None = None  # unless it depends on what the frames show
-    outputs: list[OneCost] | None = None  # if the event has them: in its order
 
 
 class PlanResult(Model):

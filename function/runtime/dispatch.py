@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
 from function.actions.combine import combine
 from function.actions.decode import decode
@@ -16,6 +17,16 @@ from function.session import Session
 
 if TYPE_CHECKING:
     from function.jobs.part import Ask
+
+
+_ACTIONS: Final[dict[type, Callable[[Any, Session], dict[str, Any]]]] = {
+    Decode: decode,
+    Plan: plan,
+    Probe: probe,
+    Index: index,
+    Combine: combine,
+    SelfTest: selftest,
+}
 
 
 def run(event: object, session: Session) -> dict[str, Any]:
@@ -41,21 +52,9 @@ def run(event: object, session: Session) -> dict[str, Any]:
 def _do(event: object, session: Session) -> dict[str, Any]:
     if isinstance(event, dict) and event.get("action") in ("survey_range", "open_part", "close_part"):
         return _do_job_message(event, session)
-    match parse_event(event, local_files=session.local_files):
-        case Decode() as request:
-            return decode(request, session)
-        case Plan() as request:
-            return plan(request, session)
-        case Probe() as request:
-            return probe(request, session)
-        case Index() as request:
-            return index(request, session)
-        case Combine() as request:
-            return combine(request, session)
-        case SelfTest() as request:
-            return selftest(request, session)
-        case request:
-            return _do_job_step(request, session)
+    request: Any = parse_event(event, local_files=session.local_files)
+    action = _ACTIONS.get(type(request))
+    return action(request, session) if action else _do_job_step(request, session)
 
 
 def _do_job_step(request: List | Survey | Cut | Part | Gather, session: Session) -> dict[str, Any]:

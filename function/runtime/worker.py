@@ -51,11 +51,10 @@ class Channel:
         return message
 
 
-def main(connection: Connection, memory: int | None, loads: bool, *, local_files: bool = False) -> None:
+def main(connection: Connection, memory: int | None, loads: bool) -> None:
     """Answer requests until the supervisor is gone.
 
-    `memory`: bytes that this process may allocate. `loads`: load own code before the first request. `local_files`: as
-    a Session's.
+    `memory`: bytes that this process may allocate. `loads`: load own code before the first request.
     """
     _prepare(memory)
     client = _warm_up()
@@ -71,7 +70,7 @@ def main(connection: Connection, memory: int | None, loads: bool, *, local_files
             message = channel.receive()
             channel.send({"beat": {}})  # the request has arrived
             leftovers.add(message.get("leftovers", {}))
-            answer = _answer(message, channel, leftovers, local_files)
+            answer = _answer(message, channel, leftovers)
             channel.send({**answer, "undone": leftovers.undone()})
             if "error" in answer:
                 leftovers.add({message["run"]: answer["left"]})
@@ -111,17 +110,16 @@ def _make_client() -> None:
         s3.client()
 
 
-def _answer(message: dict[str, Any], channel: Channel, leftovers: Leftovers, local_files: bool) -> dict[str, Any]:
+def _answer(message: dict[str, Any], channel: Channel, leftovers: Leftovers) -> dict[str, Any]:
+    session = _session(message, channel)
     try:
-        session = _session(message, channel)
-        session.local_files = local_files
         with _beating(channel, session):
             if "event" not in message:
                 return {"left": leftovers.wait(message["until"])}
-            with leftovers.beside_a_request():
-                return _answered(message["event"], session)
-    except (Internal, RuntimeError) as error:  # no S3 client, or no further thread
-        return {"error": _described(from_exception(error)), "left": []}
+            with leftovers.beside_a_request(), scratch.folder():
+                return {"result": dispatch.run(message["event"], session)}
+    except (FunctionError, OSError, RuntimeError) as error:  # no temporary folder, no further thread
+        return {"error": _described(from_exception(error)), "left": session.left}
 
 
 def _leave(channel: Channel, error: FunctionError) -> None:
@@ -170,16 +168,6 @@ def _session(message: dict[str, Any], channel: Channel) -> Session:
     )
     session.tell = lambda: channel.send({"beat": session.progress()})
     return session
-
-
-def _answered(event: object, session: Session) -> dict[str, Any]:
-    try:
-        with scratch.folder():
-            return {"result": dispatch.run(event, session)}
-    except FunctionError as error:
-        return {"error": _described(error), "left": session.left}
-    except OSError as error:  # no temporary folder could be created
-        return {"error": _described(from_exception(error)), "left": []}
 
 
 def _described(error: FunctionError) -> dict[str, Any]:

@@ -50,7 +50,8 @@ def store(client: FakeS3, key: str, values: NDArray[Any], partial: dict[str, Any
 
 def describe(client: FakeS3, key: str, manifest: dict[str, Any]) -> None:
     """A manifest of the object that is there."""
-    output = [{"uri": f"s3://out/{key}", "sha256": hashlib.sha256(client.objects[key]).hexdigest()}]
+    data = client.objects[key]
+    output = [{"uri": f"s3://out/{key}", "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}]
     client.store(f"{key}.manifest.json", json.dumps({**manifest, "output": output}).encode())
 
 
@@ -236,8 +237,7 @@ def test_a_deadline_ends_the_combination_before_anything_is_written(client: Fake
     assert "all.npy" not in client.objects
 
 
-def test_no_more_values_wait_for_their_turn_than_fit(client: FakeS3, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first part's size says how many of the next ones are fetched ahead."""
+def test_no_more_parts_are_fetched_at_a_time_than_fit(client: FakeS3, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [f"part{number}.npy" for number in range(12)]
     for name in names:
         store_part(client, name, "min", np.full((1, 1, 1, 3), 7, np.uint8))
@@ -248,8 +248,8 @@ def test_no_more_values_wait_for_their_turn_than_fit(client: FakeS3, monkeypatch
         return ThreadPoolExecutor(most, name)
 
     monkeypatch.setattr(module, "ThreadPoolExecutor", pool)
-    for ahead_bytes, most in ((64 << 20, 8), (7, 2), (1, 1)):
-        monkeypatch.setattr(module, "MAX_AHEAD_BYTES", ahead_bytes)
+    for fetched_bytes, most in ((64 << 20, 8), (300, 2), (1, 1)):
+        monkeypatch.setattr(module, "MAX_FETCHED_BYTES", fetched_bytes)
         combine(client, names)
         assert workers[-1] == most
         assert combined(client).tolist() == [[[7] * 3]]

@@ -161,7 +161,7 @@ def test_a_plan_shows_that_snapped_frames_cost_less_than_a_tenth(monkeypatch: py
     assert snapped["frames"]["asked"] == exact["frames"]["asked"] == [10.0 * n + 5 for n in range(60)]
 
 
-def test_a_plan_of_several_results_names_each_and_counts_the_decoding_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_of_several_results_counts_the_decoding_once(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, index_of(1500, HD))
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1769")
     asked: dict[str, Any] = {"action": "plan", "video": VIDEO, "frames": {"every_seconds": 1}}
@@ -172,18 +172,10 @@ def test_a_plan_of_several_results_names_each_and_counts_the_decoding_once(monke
     ]
     alone = [plan_of({**asked, **one})["cost"] for one in outputs]
     whole = plan_of({**asked, "outputs": outputs})["cost"]
-    parts = whole["outputs"]
-    assert [(one["output"], one["format"], one["width"], one["height"]) for one in parts] == [
-        ("s3://out/640/", "jpeg", 640, 360),
-        ("s3://out/a.npy", "npy", 160, 90),
-        ("s3://out/sheet.jpg", "sheet", 320, 180),
-    ]
-    assert [one.get("output_bytes") for one in parts] == [None, 60 * 160 * 90 * 3 + 128, None]
     shared = {name: whole[name] for name in ("requests", "bytes", "runs", "samples")}
     assert all({name: one[name] for name in shared} == shared for one in alone)
-    decode = min(one["milliseconds"] - part["milliseconds"] for one, part in zip(alone, parts, strict=True))
-    together = decode + sum(part["milliseconds"] for part in parts)
-    assert whole["milliseconds"] == pytest.approx(together, abs=4)
+    milliseconds = [one["milliseconds"] for one in alone]
+    assert max(milliseconds) < whole["milliseconds"] < sum(milliseconds)
 
 
 @pytest.mark.parametrize(

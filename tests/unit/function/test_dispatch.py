@@ -70,7 +70,7 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, dispatch: Any, error: Exception) 
     def selftest(_request: SelfTest, _session: Session) -> dict[str, Any]:
         raise error
 
-    monkeypatch.setattr(dispatch, "selftest", selftest)
+    monkeypatch.setitem(dispatch._ACTIONS, SelfTest, selftest)
 
 
 @pytest.mark.parametrize("action", EVENTS)
@@ -81,7 +81,7 @@ def test_each_action_gets_its_validated_event(dispatch: Any, monkeypatch: pytest
         seen.append((request, of))
         return {"did": action}
 
-    monkeypatch.setattr(dispatch, action, act)
+    monkeypatch.setitem(dispatch._ACTIONS, ACTIONS[action], act)
     this = session()
     assert dispatch.run({**EVENTS[action], "action": action}, this) == {"did": action}
     ((request, of),) = cast("list[tuple[object, Session]]", seen)
@@ -90,7 +90,7 @@ def test_each_action_gets_its_validated_event(dispatch: Any, monkeypatch: pytest
 
 
 def test_an_event_without_an_action_is_a_decode(dispatch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dispatch, "decode", lambda request, _: {"kind": type(request)})
+    monkeypatch.setitem(dispatch._ACTIONS, Decode, lambda request, _: {"kind": type(request)})
     assert dispatch.run(EVENTS["decode"], session()) == {"kind": Decode}
 
 
@@ -120,7 +120,7 @@ def test_a_part_runs_its_requests_with_the_same_client_and_deadline(
     def do_part(_request: object, ask: Any) -> dict[str, Any]:
         return {"outcome": ask({**EVENTS["probe"], "action": "probe"})}
 
-    monkeypatch.setattr(dispatch, "probe", probe)
+    monkeypatch.setitem(dispatch._ACTIONS, Probe, probe)
     monkeypatch.setattr("function.jobs.part.do_part", do_part)
     this = session(Deadline.within(60))
     assert isinstance(dispatch.run({**PLACE, "action": "part"}, this)["outcome"], CorruptMedia)
@@ -190,7 +190,7 @@ def test_any_failure_says_how_many_objects_are_left(
         of.leave([{"entry": {}}], 3)
         raise error
 
-    monkeypatch.setattr(dispatch, "probe", probe)
+    monkeypatch.setitem(dispatch._ACTIONS, Probe, probe)
     with pytest.raises(FunctionError) as raised:
         dispatch.run({**EVENTS["probe"], "action": "probe"}, session())
     assert raised.value.detail["objects_left"] == 3
