@@ -19,7 +19,10 @@ def explained(error: ImportError) -> ImportError:
             "it is made for Linux with glibc, not for musl: use an image of Debian, Ubuntu or Amazon Linux, not Alpine"
         )
     elif not is_there:
-        reason = f"it is not installed for {platform.machine()}: install hwang's wheel, `pip install hwang-*.whl`"
+        reason = (
+            f"it is not in {Path(__file__).parent}: install hwang's wheel for {platform.machine()}, "
+            "`pip install hwang-*.whl`, and run Python outside the source tree, whose hwang/ comes first"
+        )
     else:
         reason = f"{error}: install hwang's wheel, which carries FFmpeg's libraries, or set LD_LIBRARY_PATH to theirs"
     return ImportError(f"hwang's compiled core cannot be loaded: {reason}", name="hwang._core")

@@ -24,15 +24,16 @@ def test_the_status_table_is_what_is_answered() -> None:
     }
 
 
-def test_the_example_of_an_upload_becomes_the_sheet_that_the_page_names() -> None:
+def test_the_example_of_an_upload_becomes_the_thumbnail_that_the_page_names() -> None:
     page = (DOCS / "triggers.md").read_text()
-    configuration, key, sheet = re.findall(
-        r"```json \w+\n(.*?)\n```\n\nWith it, `([^`]+)` becomes a sheet, `([^`]+)`", page, re.DOTALL
+    configuration, key, thumbnail = re.findall(
+        r"```json \w+\n(.*?)\n```\n\nWith it, `([^`]+)` becomes a thumbnail, `([^`]+)`", page, re.DOTALL
     )[0]
     delivery = parse(event_bridge(key), {"HWANG_ON_UPLOAD": configuration})
     (made,) = delivery.requests
     video = {"bucket": "uploads", "key": key}
-    assert made.event == {"video": video, "frames": {"count": 16}, "output": sheet, "if_exists": "reuse"}
+    request = {"frames": {"timestamps": [1]}, "size": {"max_side": 320}, "output": thumbnail}
+    assert made.event == {"video": video, **request, "if_exists": "reuse"}
 
 
 class Page(HTMLParser):

@@ -65,7 +65,7 @@ def test_other_systems_are_named(system: str, libc: str, remedy: str, monkeypatc
 @pytest.mark.parametrize(
     ("suffixes", "remedy"),
     [
-        ([".no.such"], "it is not installed for .*: install hwang's wheel"),
+        ([".no.such"], r"it is not in \S+/hwang: install hwang's wheel for .*, and run Python outside the source tree"),
         ([".pyi"], "libavcodec.so.63: cannot open shared object file: install hwang's wheel, which carries"),
     ],
 )
