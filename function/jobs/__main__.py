@@ -10,16 +10,52 @@ import json
 import os
 import subprocess
 import sys
+import time
 from contextlib import nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from pydantic import ValidationError
 
 from function.errors import FunctionError, JobIncomplete
-from function.jobs.local import Runner
-from function.jobs.progress import Progress
+from function.jobs.local import Answer, Runner
 from function.models.job import Job
 from function.models.problems import problem_list, summary
+
+_LINE_SECONDS: Final = 5.0
+_STEPS: Final = {
+    "list": "list videos",
+    "survey": "index videos, predict costs",
+    "cut": "cut into parts",
+    "decode": "decode parts",
+    "gather": "gather results",
+}
+
+
+@dataclass
+class Progress:
+    """Listener of a Runner: writes how far the job is to standard error, on a terminal in a line that renews itself."""
+
+    frames: int = 0
+    failed: int = 0  # pieces, and parts that raised
+    _written: float = field(default_factory=time.monotonic)
+
+    def __call__(self, step: str, done: int, total: int, outcome: Answer | FunctionError | None) -> None:
+        """Write the state of a step; called at its start and after each item."""
+        line = f"{_STEPS[step]}: {done:,} of {total:,}"
+        if step == "decode":
+            if isinstance(outcome, FunctionError):
+                self.failed += 1
+            elif outcome:
+                self.frames += outcome["frames"]
+                self.failed += outcome["failed"]
+            line += f" ({self.frames:,} frames, {self.failed:,} failed)"
+        now, terminal = time.monotonic(), sys.stderr.isatty()
+        if terminal or done in (0, total) or now - self._written >= _LINE_SECONDS:
+            self._written = now
+            begin, end = ("\r", "\033[K" if done < total else "\033[K\n") if terminal else ("", "\n")
+            print(f"{begin}{line}", end=end, file=sys.stderr, flush=True)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -8,8 +8,7 @@ from function.errors import FunctionError, Outcome, SourceUnavailable, WorkerCra
 from function.jobs.part import Ask
 from function.jobs.store import CHUNK_VIDEOS
 from function.models.job_files import VideoFailure
-from function.models.job_steps import MAX_ATTEMPTS, Survey
-from function.models.part_messages import SurveyAnswer, SurveyRange
+from function.models.job_steps import MAX_ATTEMPTS, Survey, SurveyAnswer, SurveyRange
 
 
 def do_survey(survey: Survey, ask: Ask) -> dict[str, Any]:

@@ -13,10 +13,10 @@ from function.frames import own_code
 from function.jobs.pieces import bundles
 from function.jobs.store import Store, batched
 from function.models import job_files as files
+from function.models.form import SHARED
 from function.models.formats import FORMATS
 from function.models.job import Job
 from function.models.job_steps import Cut, Part
-from function.models.outputs import SHARED
 from function.s3 import MAX_CONNECTIONS
 from function.session import Session
 

@@ -24,8 +24,15 @@ from function.errors import (
 from function.jobs.store import Store
 from function.models import job_files as files
 from function.models.event import Combine
-from function.models.job_steps import MAX_ATTEMPTS, Part, PartStep
-from function.models.part_messages import ClosePart, OpenedPart, OpenPart, PartAnswer
+from function.models.job_steps import (
+    MAX_ATTEMPTS,
+    ClosePart,
+    OpenedPart,
+    OpenPart,
+    Part,
+    PartAnswer,
+    PartStep,
+)
 from function.models.result import DecodeResult
 from function.session import Session
 

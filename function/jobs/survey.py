@@ -26,7 +26,7 @@ from function.jobs.pieces import pieces_of
 from function.jobs.store import NOT_SURVEYED, Store
 from function.models.job import Job
 from function.models.job_files import ListedVideo, SurveyedVideo, SurveySummary, VideoFailure, as_earlier, survey_name
-from function.models.part_messages import SurveyAnswer, SurveyRange
+from function.models.job_steps import SurveyAnswer, SurveyRange
 from function.session import Session
 from function.source.index_cache import IndexCache
 from function.source.video import OpenVideo

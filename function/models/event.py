@@ -9,11 +9,10 @@ from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter, Validat
 from pydantic_core import PydanticCustomError
 
 from function.errors import BadRequest
-from function.models.form import STATED_TONE, Writing
+from function.models.form import ONE_ANSWER, STATED_TONE, Results, Writing
 from function.models.formats import APPLIED_FORMAT, FORMATS, PREFIX_FORMAT, REDUCTION_FORMAT, Format, formats_of
 from function.models.incoming import wrong
 from function.models.job_steps import Cut, Gather, List, Part, Survey
-from function.models.outputs import ONE_ANSWER, Results
 from function.models.places import MAX_KEY_BYTES, OutputUri, S3Uri, Video
 from function.models.problems import json_type, problem_list, summary
 from function.models.selection import Frames, Model

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, FiniteFloat, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, FiniteFloat, StringConstraints, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
 from function.models.formats import FORMATS, REDUCTION_FORMAT, SHARD_PICTURE, Format, Picture
 from function.models.naming import DEFAULT_NAME, NameTemplate, parse_template
+from function.models.places import OutputUri
 from function.models.selection import Frames, Model
 
 Reduce = Literal["sum", "sum_frames", "mean", "min", "max"]
@@ -28,6 +29,8 @@ MAX_BATCH: Final = 4096
 MAX_SHARD_MB: Final = 100_000
 SHARD_MB: Final = 256
 STATED_TONE: Final = "tone: does not apply to clips, which state the video's own"
+MAX_OUTPUTS: Final = 16
+ONE_ANSWER: Final = "several results are written, an answer holds one, so ask for that alone"
 APPLY_PATTERN: Final = r"^[A-Za-z_][A-Za-z0-9_-]{0,63}(@[0-9a-f]{32})?$"
 Side = Annotated[int, Field(ge=1, le=MAX_SIDE_PX)]
 
@@ -151,3 +154,38 @@ class Form(Writing, Treatment):
         if self.tone == "sdr" and facts.states_tone:
             return STATED_TONE
         return None
+
+
+SHARED: Final = {"frames", *Writing.model_fields}  # by all results of one decode
+
+if TYPE_CHECKING:
+
+    class OneOutput(Form):
+        output: OutputUri
+
+else:
+    OneOutput = create_model(
+        "OneOutput",
+        __base__=Model,
+        __doc__="One of several results of a decode: the fields that are its own; the others are the decode's.",
+        output=(OutputUri, ...),
+        **{name: (field.annotation, field) for name, field in Form.model_fields.items() if name not in SHARED},
+    )
+
+
+class Results(Form):
+    """A form with one result, or several in `outputs`. Its other fields hold for those that do not state them."""
+
+    outputs: Annotated[list[OneOutput], Field(min_length=1, max_length=MAX_OUTPUTS)] | None = None
+
+    @property
+    def alone(self) -> list[Self]:
+        """The same for each of the results alone, without `outputs`."""
+        if self.outputs is None:
+            return [self]
+        stated = [{name: getattr(one, name) for name in one.model_fields_set} for one in self.outputs]
+        return [self.model_copy(update={**fields, "outputs": None}) for fields in stated]
+
+    def path_of(self, at: int) -> str:
+        """The field that holds a result: empty if it is the only one."""
+        return "" if self.outputs is None else f"outputs[{at}]"

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator, Discriminator, Field, FiniteFloat, Tag, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
+from function.models.form import Results
 from function.models.formats import APPLIED_FORMAT, FORMATS, PREFIX_FORMAT, REDUCTION_FORMAT, Format
 from function.models.job_files import FOLDER
-from function.models.outputs import Results
 from function.models.places import Output, OutputUri, S3Uri, Video
 from function.models.selection import Model, Range, Searched
 from hwang.sources.buckets import BUCKET

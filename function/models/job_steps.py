@@ -1,12 +1,17 @@
-"""The steps of a job as actions of the function."""
+"""The steps of a job as actions of the function, and the messages by which a survey and a part are carried out.
+
+The process that answers Lambda sends these to the worker, and no caller does, so that a video or a piece that crashes
+the decoder fails alone: `survey_range` for the videos of a chunk; `open_part`, a decode for each piece, `close_part`.
+"""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, FiniteFloat
 
 from function.models.job import Job
+from function.models.job_files import JobCounters, KeptModel, PieceOutcome, PlannedPiece, VideoFailure
 from function.models.places import OutputUri
 from function.models.selection import Model
 
@@ -68,3 +73,61 @@ class Gather(JobStep):
     """Make one result of all parts."""
 
     action: Literal["gather"]
+
+
+class SurveyRange(JobStep):
+    """Survey the videos `start` to `stop`, exclusive, of a chunk that have no pieces yet, and keep what is found.
+
+    `again`: only those that failed before with an error that may pass, and each with all the time that is left.
+    `failure`: keep it for these videos instead, as they cannot be surveyed.
+    """
+
+    chunk: Number
+    start: Number
+    stop: Number
+    again: bool = False
+    failure: VideoFailure | None = None
+    action: Literal["survey_range"]
+
+
+class OpenPart(PartStep):
+    """Ask for the pieces of a part, or for its result if it has been done."""
+
+    action: Literal["open_part"]
+
+
+class ClosePart(PartStep):
+    """Keep the outcomes of a part's pieces. `started`: seconds since 1970."""
+
+    started: FiniteFloat
+    outcomes: list[PieceOutcome]
+    action: Literal["close_part"]
+
+
+class OpenedPart(KeptModel):
+    """The pieces of a part that has no result yet."""
+
+    to_do: tuple[PlannedPiece, ...]
+
+
+class PartAnswer(KeptModel):
+    """The answer of a part: little, as Step Functions carries on very many of them. `kept`: it had been done before."""
+
+    part: int
+    pieces: int
+    failed: int
+    frames: int
+    attempts: int
+    milliseconds: dict[str, float]
+    counters: JobCounters
+    kept: bool = False
+
+
+class SurveyAnswer(KeptModel):
+    """The answer of a survey. `passing`: of the failures, those that another attempt may mend."""
+
+    chunk: int
+    videos: int
+    failed: int
+    passing: int
+    seconds: float

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from function.errors import MAX_MESSAGE_CHARS, BadRequest, public_text
-from function.models.outputs import ONE_ANSWER
+from function.models.form import ONE_ANSWER
 from function.models.selection import SELECTIONS
 
 MAX_PROBLEMS: Final = 20

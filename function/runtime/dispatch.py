@@ -12,7 +12,7 @@ from function.actions.selftest import selftest
 from function.deadline import TOO_LATE
 from function.errors import DeadlineExceeded, FunctionError, Outcome, from_exception
 from function.models.event import Combine, Decode, Index, Plan, Probe, SelfTest, parse_as, parse_event
-from function.models.job_steps import Cut, Gather, List, Part, Survey
+from function.models.job_steps import ClosePart, Cut, Gather, List, OpenPart, Part, Survey, SurveyRange
 from function.session import Session
 
 if TYPE_CHECKING:
@@ -75,7 +75,6 @@ def _do_job_step(request: List | Survey | Cut | Part | Gather, session: Session)
 
 def _do_job_message(message: dict[str, Any], session: Session) -> dict[str, Any]:
     from function.jobs import part, survey  # late imports, as above
-    from function.models.part_messages import ClosePart, OpenPart, SurveyRange
 
     match message["action"]:
         case "survey_range":

@@ -22,8 +22,17 @@ from function.jobs.store import Store
 from function.models import job_files as files
 from function.models.event import parse_as
 from function.models.job import Job
-from function.models.job_steps import MAX_ATTEMPTS, Cut, Gather, List, Part, Survey
-from function.models.part_messages import ClosePart, OpenPart, SurveyRange
+from function.models.job_steps import (
+    MAX_ATTEMPTS,
+    ClosePart,
+    Cut,
+    Gather,
+    List,
+    OpenPart,
+    Part,
+    Survey,
+    SurveyRange,
+)
 from function.session import Session
 from hwang.index import VideoIndex
 from tests.support.memory_s3 import MemoryS3, etag_of

@@ -17,8 +17,7 @@ from function.errors import (
 from function.jobs.part import do_part
 from function.models import job_files as files
 from function.models.event import parse_as, parse_event
-from function.models.job_steps import MAX_ATTEMPTS, Part
-from function.models.part_messages import ClosePart, OpenPart
+from function.models.job_steps import MAX_ATTEMPTS, ClosePart, OpenPart, Part
 from tests.support.memory_s3 import MemoryS3
 from tests.unit.function.jobsteps import (
     COUNTERS,

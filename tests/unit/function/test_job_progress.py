@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from function.errors import WorkerCrashed
-from function.jobs.progress import Progress
+from function.jobs.__main__ import Progress
 
 PART = {"part": 0, "pieces": 2, "failed": 1, "frames": 1200, "attempts": 2}
 
