@@ -57,7 +57,7 @@ def main(connection: Connection, memory: int | None, loads: bool) -> None:
     `memory`: bytes that this process may allocate. `loads`: load own code before the first request.
     """
     _prepare(memory)
-    client = _warm_up()
+    warming = _warm_up()
     channel = Channel(connection)
     if loads:
         own_code.load_all()
@@ -77,7 +77,7 @@ def main(connection: Connection, memory: int | None, loads: bool) -> None:
             del message, answer
             _release_memory()
             if is_first:  # what is there now stays; to look at the S3 client alone takes a collection 10 ms
-                client.join()
+                warming.join()
                 gc.freeze()
                 is_first = False
 
