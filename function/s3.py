@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from function.errors import (
@@ -23,7 +23,6 @@ from function.errors import (
     SourceRefused,
     SourceUnavailable,
 )
-from function.watchdog import watched
 from hwang.sources.backoff import MAX_ATTEMPTS, MAX_PAUSE_SECONDS, pause_seconds, stated_seconds
 from hwang.sources.buckets import has_own_endpoint
 from hwang.sources.faults import Fault, classify
@@ -72,6 +71,9 @@ class S3Error(Exception):
         """Return the error of a read: `subject` names what was read."""
         return SOURCE_ERRORS[self.fault](f"{subject} {self}", cause=self.cause, **detail)
 
+
+give_up: Callable[[FunctionError], None] | None = None
+"""Reports the error and ends this process; set by a worker. None: calls may take any time."""
 
 _making = threading.Lock()
 
@@ -155,8 +157,7 @@ def ask(call: Callable[..., T], *, error: type[FunctionError] | None = OutputUna
     limit = _CALL_SECONDS + len(arguments.get("Body", b"")) / _SLOWEST_BYTES_PER_SECOND
     for failures in range(1, MAX_ATTEMPTS + 1):
         try:
-            guard = watched(limit, error(f"S3 does not answer within {limit:.0f} s")) if error else nullcontext()
-            with s3_failures(), guard:
+            with s3_failures(), _watched(limit, error):
                 return call(**arguments)
         except S3Error as failure:
             stated = failure.pause_seconds
@@ -164,6 +165,21 @@ def ask(call: Callable[..., T], *, error: type[FunctionError] | None = OutputUna
                 raise
             time.sleep(pause_seconds(failures) if stated is None else stated)
     raise AssertionError
+
+
+@contextmanager
+def _watched(seconds: float, error: type[FunctionError] | None) -> Iterator[None]:
+    """Give up if the block takes longer: a server that sends a byte a second neither returns nor can be cancelled."""
+    if not (give_up and error):
+        yield
+        return
+    timer = threading.Timer(seconds, give_up, [error(f"S3 does not answer within {seconds:.0f} s")])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def get(client: S3Client, bucket: str, key: str, **more: Any) -> bytes:

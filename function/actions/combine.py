@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from function.errors import BadRequest, CorruptMedia, SourceNotFound
+from function.errors import CorruptMedia, SourceNotFound
 from function.frames.reduce import REDUCTIONS
 from function.models.event import Combine
 from function.models.fingerprint import fingerprint
+from function.models.incoming import wrong
 from function.models.places import MANIFEST_SUFFIX, S3Object
 from function.models.result import CombineResult, Partial, as_json, returned
 from function.output.arrays import Stream, write_npy
@@ -89,8 +90,7 @@ def _parts(client: S3Client, places: list[S3Object]) -> list[_Part]:
         )
     kinds = {part.partial.reduce for part in parts}
     if len(kinds) > 1:
-        problem = {"path": "parts", "message": f"must be of one kind of reduction, not {', '.join(sorted(kinds))}"}
-        raise BadRequest(f"parts: {problem['message']}", problems=[problem])
+        raise wrong("parts", f"must be of one kind of reduction, not {', '.join(sorted(kinds))}")
     return parts
 
 
@@ -106,7 +106,7 @@ def _part(client: S3Client, place: S3Object) -> _Part | None:
             return _Part(place, described, str(manifest["request"]), str(written["sha256"]), int(written["bytes"]))
     except (ValueError, LookupError, TypeError, RecursionError):
         pass
-    raise BadRequest(f"parts: {place.uri} is not the result of a reduction", problems=[], video=place.uri)
+    raise wrong("parts", f"{place.uri} is not the result of a reduction")
 
 
 def _combined(client: S3Client, parts: list[_Part], kind: str, frames: int, session: Session) -> NDArray[Any]:
@@ -119,8 +119,7 @@ def _combined(client: S3Client, parts: list[_Part], kind: str, frames: int, sess
         if total is None:
             total = values
         elif values.shape != total.shape:
-            message = f"must have one shape; {part.place.uri} has {values.shape}, others {total.shape}"
-            raise BadRequest(f"parts: {message}", problems=[{"path": "parts", "message": message}])
+            raise wrong("parts", f"must have one shape; {part.place.uri} has {values.shape}, others {total.shape}")
         elif kind in ("min", "max"):
             total = np.minimum(total, values) if kind == "min" else np.maximum(total, values)
         else:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -15,7 +14,7 @@ import numpy as np
 import hwang
 from function.actions.limits import DecodeEstimate, batch_bytes, check, check_memory, function_memory
 from function.clock import Clock
-from function.errors import ApplyFailed, BadRequest, LimitExceeded, UnsupportedMedia
+from function.errors import ApplyFailed, LimitExceeded, UnsupportedMedia
 from function.frames import own_code
 from function.frames.pictures import Pictures, SizeMisstatedError, pixel_aspect_ratio, tone_map
 from function.frames.reduce import REDUCTIONS, Reduced
@@ -25,6 +24,7 @@ from function.frames.shared import SharedDecode
 from function.models.event import Decode
 from function.models.fingerprint import fingerprint
 from function.models.formats import FORMATS
+from function.models.incoming import wrong
 from function.models.problems import below
 from function.models.result import (
     MAX_ANSWER_BYTES,
@@ -58,23 +58,31 @@ def decode(request: Decode, session: Session) -> dict[str, Any]:
     """Decode, write, and return the result. Raises FunctionError; then nothing of the request is left in the output."""
     if request.outputs is None:
         request = request.results[0]  # which has the defaults of its format
-    functions = [one.apply for one in request.results if one.apply]
     for at, one in enumerate(request.results):
         if one.apply:
             with below(request.path_of(at)):
                 _require_own_code(one.apply, session)
-    with _buckets_checked(session, request) as checked, OpenVideo.of(session, request.video) as video:
-        with session.clock.phase("open"):
-            checked()
-        asked = fingerprint(request, [video.source.etag, *([own_code.content()] if functions else [])])
-        place = request.results[0].output
-        buckets = [one.output.bucket for one in request.results if one.output]
-        if place and (before := finished(session.client, place, request, asked, DecodeResult, buckets)):
-            return returned(before) | {"kept": True}
-        try:
-            whole = _run(request, session, video, asked)
-        except SizeMisstatedError:
-            whole = _run(request, session, video.learnt(), asked)
+    buckets = list(dict.fromkeys(one.output.bucket for one in request.results if one.output))
+    with ThreadPoolExecutor(len(buckets) or 1, "hwang-bucket") as threads:
+        checks = [threads.submit(check_bucket, session.client, bucket) for bucket in buckets]
+        with OpenVideo.of(session, request.video) as video:  # meanwhile
+            with session.clock.phase("open"):
+                for check in checks:
+                    check.result()
+            return _decoded(request, session, video, buckets)
+
+
+def _decoded(request: Decode, session: Session, video: OpenVideo, buckets: list[str]) -> dict[str, Any]:
+    """The result of an equal request that has finished, or a new one."""
+    applies = any(one.apply for one in request.results)
+    asked = fingerprint(request, [video.source.etag, *([own_code.content()] if applies else [])])
+    place = request.results[0].output
+    if place and (before := finished(session.client, place, request, asked, DecodeResult, buckets)):
+        return returned(before) | {"kept": True}
+    try:
+        whole = _run(request, session, video, asked)
+    except SizeMisstatedError:
+        whole = _run(request, session, video.learnt(), asked)
     return returned(whole) | {"milliseconds": session.clock.milliseconds()}
 
 
@@ -85,25 +93,6 @@ def _run(request: Decode, session: Session, video: OpenVideo, asked: str) -> dic
     if video.index.ranged:
         video.source.expect(run.estimate.plan.ranges)
     return run.whole()
-
-
-@contextmanager
-def _buckets_checked(session: Session, request: Decode) -> Iterator[Callable[[], None]]:
-    """Check the outputs' buckets while the video is opened; the callable waits for that and raises its error."""
-    buckets = dict.fromkeys(one.output.bucket for one in request.results if one.output)
-    if not buckets:
-        yield lambda: None
-        return
-    with ThreadPoolExecutor(len(buckets), "hwang-bucket") as threads:
-        checks = [threads.submit(check_bucket, session.client, bucket) for bucket in buckets]
-        yield lambda: [check.result() for check in checks][-1]
-
-
-def _require_encoder() -> None:
-    """Raises BadRequest in an image that was built without an H.264 encoder."""
-    if not hwang.can_encode():
-        message = "this image was built without the H.264 encoder, which an mp4 needs"
-        raise BadRequest(f"format: {message}", problems=[{"path": "format", "message": message}])
 
 
 def _require_own_code(apply: str, session: Session) -> None:
@@ -231,8 +220,8 @@ class _Result:
             raise UnsupportedMedia("name: {seconds} needs times, and this raw stream states none: use {row}")
         written_as = request.resolved_format(len(rows))
         tone = tone_map(video.decoder) if request.tone == "sdr" else None
-        if FORMATS[written_as].writer == "clip":
-            _require_encoder()
+        if FORMATS[written_as].writer == "clip" and not hwang.can_encode():
+            raise wrong("format", "this image was built without the H.264 encoder, which an mp4 needs")
         aspect_ratio = pixel_aspect_ratio(video.decoder) if request.square_pixels else None
         self.request, self._session, self._video = request, session, video
         self.estimate = DecodeEstimate.of(index, plan, written_as, request, video.source.size, aspect_ratio)

@@ -7,9 +7,9 @@ from typing import Any
 
 from function.actions.cost import BYTES_PER_SECOND, predicted_seconds
 from function.actions.limits import DecodeEstimate, function_memory
-from function.errors import BadRequest
 from function.frames.rows import frame_list, most_found, resolve_frames
 from function.models.event import Index, Plan, Probe
+from function.models.incoming import wrong
 from function.models.places import Output
 from function.models.result import (
     Cost,
@@ -77,8 +77,7 @@ def index(request: Index, session: Session) -> dict[str, Any]:
         if output is None:
             cache = IndexCache.of(request.video, video.source.etag)
             if cache is None:
-                problem = {"path": "output", "message": f"is required, as {VARIABLE} is not set"}
-                raise BadRequest(f"output: {problem['message']}", problems=[problem])
+                raise wrong("output", f"is required, as {VARIABLE} is not set")
             output = Output(bucket=cache.bucket, key=cache.key)
         journal = Journal.begin(session, video.source.etag.strip('"'), output.manifest_key)
         with session.clock.phase("write"), Publication(session.client, output, request, journal) as publication:

@@ -17,7 +17,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from function.errors import ApplyFailed, BadRequest, LimitExceeded
+from function.errors import ApplyFailed, LimitExceeded
+from function.models.incoming import wrong
 
 Values = NDArray[Any] | list[Any]
 """Results for n frames: an array [n, …], or a list of n JSON values."""
@@ -59,7 +60,7 @@ def load(name: str) -> Function:
     functions = listed()
     if name not in functions:
         known = f"must be one of {', '.join(functions)}" if functions else f"needs functions in {VARIABLE}"
-        raise BadRequest(f"apply: {known}", problems=[{"path": "apply", "message": known}])
+        raise wrong("apply", known)
     module, attribute = functions[name]
     with _failing(name, "could not be loaded"):
         found: Any = importlib.import_module(module)

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from function.clock import Clock
-from function.errors import BadRequest
 from function.frames.rows import Rows
 from function.frames.tone import ToneMap, is_known
 from function.models.form import Size, Treatment
+from function.models.incoming import wrong
 from hwang.errors import CorruptMediaError
 from hwang.index import VideoIndex
 from hwang.metadata import VideoMetadata, color_names
@@ -45,7 +45,7 @@ class Shape:
         try:
             layout = picture_layout(video_size, width, height, size.max_side, "rgb24")
         except ValueError as error:
-            raise BadRequest(f"size: {error}", problems=[{"path": "size", "message": str(error)}]) from None
+            raise wrong("size", str(error)) from None
         return cls(layout.width, layout.height, rotation)
 
     @classmethod

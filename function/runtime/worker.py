@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
-from function import s3, scratch, watchdog
+from function import s3, scratch
 from function.deadline import Deadline
 from function.errors import FunctionError, Internal, from_exception
 from function.frames import own_code
@@ -62,7 +62,7 @@ def main(connection: Connection, memory: int | None, loads: bool) -> None:
     if loads:
         own_code.load_all()
         channel.send({"loaded": True})
-    watchdog.give_up = lambda error: _leave(channel, error)
+    s3.give_up = lambda error: _leave(channel, error)
     leftovers = Leftovers()
     is_first = True
     with suppress(EOFError, OSError):  # the supervisor is gone

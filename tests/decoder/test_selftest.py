@@ -1,25 +1,33 @@
-"""What the function tests itself with, in a build that can encode and in one that cannot."""
+"""What the function tests itself with: found by a decoder that works, and missed by one that does not."""
 
 from __future__ import annotations
 
-import io
+from typing import Any, cast
 
-import numpy as np
+import pytest
 
 import hwang
-from function.actions.jpegmovie import jpeg_movie
+from function.actions import selftest
+from function.errors import Internal
+from function.models.event import SelfTest
+from function.session import Session
 
-LUMAS = (20, 131, 197, 56)
+
+def run() -> dict[str, Any]:
+    return selftest.selftest(SelfTest(action="selftest"), Session(cast("Any", None)))
 
 
-def test_a_movie_made_without_an_encoder_shows_its_pictures() -> None:
-    pictures = [np.full((48, 64), luma, np.uint8) for luma in LUMAS]
-    with hwang.Decoder(io.BytesIO(jpeg_movie(pictures, fps=10))) as decoder:
-        index = decoder.video_index
-        assert (index.codec, index.width, index.height, len(index), index.fps()) == ("mjpeg", 64, 48, 4, 10)
-        shown = decoder.frames([2, 0, 3, 1], pixel_format="yuv420p")
-    for picture, row in zip(shown.y, [2, 0, 3, 1], strict=True):
-        assert abs(int(picture.min()) - LUMAS[row]) <= 1 >= abs(int(picture.max()) - LUMAS[row])
+def test_each_picture_is_that_of_its_row() -> None:
+    result = run()
+    assert (result["frames_checked"], result["samples_decoded"]) == (5, 12)
+
+
+def test_another_picture_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = (7, 0, 11, 3, 7)
+    frames = hwang.Decoder.frames
+    monkeypatch.setattr(hwang.Decoder, "frames", lambda self, _, **more: frames(self, rows, **more))
+    with pytest.raises(Internal, match="row 2 is not the picture"):
+        run()
 
 
 def test_this_build_says_whether_it_can_encode() -> None:
