@@ -10,7 +10,7 @@ from typing import Any, Final, NoReturn
 from deploy import arguments
 from deploy.errors import UsageError
 
-DESCRIPTION: Final = "Put a container image onto AWS Lambda: check it, push it, deploy it, and take it back."
+DESCRIPTION: Final = "Put container images onto AWS Lambda: check, push, deploy, roll back."
 EPILOG: Final = """\
 The first time:    ecr_push.py push IMAGE --repository NAME --create
                    ecr_push.py deploy IMAGE --repository NAME --function NAME --create --role ARN
@@ -43,7 +43,7 @@ def _parents() -> tuple[_Parser, _Parser]:
     """Return the options of every command, and those of every command that calls AWS."""
     common = _Parser(add_help=False)
     common.add_argument("--json", action="store_true", help="the result as one JSON document on standard output")
-    common.add_argument("--dry-run", action="store_true", help="read only, and show the calls that would be made")
+    common.add_argument("--dry-run", action="store_true", help="only read, and show the calls that it would make")
     common.add_argument("--verbose", action="store_true", help="show every API call")
     common.add_argument("--journal", type=Path, metavar="FILE", help="append every step to this file, a JSON line each")
     aws = _Parser(add_help=False, parents=[common])
@@ -60,7 +60,7 @@ def _image_options(parser: argparse.ArgumentParser, *, optional: bool = False) -
         metavar="IMAGE",
         help="an image of Docker or Podman, or what they, buildx, skopeo or kaniko saved (a tar or a directory)",
     )
-    parser.add_argument("--architecture", choices=("x86_64", "arm64"), help="required; chooses an image of an index")
+    parser.add_argument("--architecture", choices=("x86_64", "arm64"), help="the image's; chooses one from an index")
 
 
 def _function_options(parser: argparse.ArgumentParser) -> None:
@@ -97,8 +97,8 @@ def _deploy_options(parser: argparse.ArgumentParser) -> None:
     _alias_options(parser)
     option("--create", action="store_true", help="make the function if it is missing; needs --role")
     option("--role", metavar="ARN", help="role of a new function")
-    option("--memory", type=arguments.within(128, 10240, "MB"), metavar="MB")
-    option("--timeout", type=arguments.within(1, 900, "seconds"), metavar="SECONDS")
+    option("--memory", type=arguments.within(128, 10240, "MB"), metavar="MB", help="new function: 3008")
+    option("--timeout", type=arguments.within(1, 900, "seconds"), metavar="SECONDS", help="new: 300")
     option("--ephemeral-storage", type=arguments.within(512, 10240, "MB"), metavar="MB", help="size of /tmp")
     option("--env", type=arguments.variable, action="append", default=[], metavar="NAME=VALUE", help="repeatable")
     option("--unset-env", action="append", default=[], metavar="NAME", help="repeatable")
@@ -120,21 +120,19 @@ def _deploy_options(parser: argparse.ArgumentParser) -> None:
     option(
         "--max-severity",
         choices=("none", "informational", "low", "medium", "high", "critical"),
-        help="the worst that ECR's scan of the image may find",
+        help="the worst that ECR's scan of the image may report",
     )
     option("--require-signature", action="store_true", help="deploy only what is signed")
     option("--cosign", metavar="WORDS", help="options of `cosign verify`, such as '--key cosign.pub'")
     _smoke_options(parser)
-    option(
-        "--canary", type=arguments.shares, metavar="SHARES", help="first give it these, such as 10%% or 5%%,25%%,50%%"
-    )
-    option("--for", type=arguments.duration, default=300, dest="canary_for", metavar="TIME", help="watch each (5m)")
+    option("--canary", type=arguments.shares, metavar="SHARES", help="its first shares of traffic, as 10%% or 5%%,25%%")
+    option("--for", type=arguments.duration, default=300, dest="canary_for", metavar="TIME", help="time per share (5m)")
     option("--canary-errors", type=arguments.within(0, 10**9, ""), default=0, metavar="N", help="errors tolerated")
     option(
-        "--canary-invocations", type=arguments.within(0, 10**9, ""), default=1, metavar="N", help="wanted at least (1)"
+        "--canary-invocations", type=arguments.within(0, 10**9, ""), default=1, metavar="N", help="at least so many (1)"
     )
-    option("--metrics-lag", type=arguments.duration, default=120, metavar="TIME", help="wait for late metrics (2m)")
-    option("--alarm", action="append", default=[], metavar="NAME", help="ends a canary; repeatable")
+    option("--metrics-lag", type=arguments.duration, default=120, metavar="TIME", help="how late metrics come (2m)")
+    option("--alarm", action="append", default=[], metavar="NAME", help="alarm that ends a canary; repeatable")
 
 
 def parser() -> _Parser:
@@ -149,14 +147,14 @@ def parser() -> _Parser:
 
     check = command("check", "judge whether Lambda would take an image; calls neither AWS nor a registry", common)
     _image_options(check)
-    check.add_argument("--run", action="store_true", help="run it, if an engine has it, and send it its own event")
+    check.add_argument("--run", action="store_true", help="also run it in its engine, and send it its own event")
 
     push = command("push", "put an image into an ECR repository")
     _image_options(push)
     push.add_argument("--repository", required=True, type=arguments.repository, metavar="NAME", help="name or URI")
     push.add_argument("--tag", help="another tag than the one made from the image's content")
     push.add_argument("--create", action="store_true", help="make the repository if it is missing")
-    push.add_argument("--attach", action="store_true", help="store its bill of materials and CVE answers beside it")
+    push.add_argument("--attach", action="store_true", help="also store its bill of materials and CVE answers")
 
     deploy = command("deploy", "push an image and move a function's alias to it, or leave everything as it was")
     _deploy_options(deploy)
@@ -174,27 +172,27 @@ def parser() -> _Parser:
     status.add_argument("--all", action="store_true", help="every version, not only those of aliases")
 
     prune = command(
-        "prune", "delete versions that nobody needs, and images of a repository that no version of any function runs"
+        "prune", "delete old versions that deploy made, and images of a repository that no version of any function runs"
     )
     prune.add_argument("--repository", required=True, type=arguments.repository, metavar="NAME", help="name or URI")
     prune.add_argument(
-        "--keep", type=arguments.within(0, 10**6, "images"), required=True, metavar="N", help="keep the newest N"
+        "--keep", type=arguments.within(0, 10**6, "images"), required=True, metavar="N", help="newest N to keep"
     )
     prune.add_argument(
-        "--younger", type=arguments.duration, default=86400, metavar="TIME", help="keep younger ones (1d)"
+        "--younger", type=arguments.duration, default=86400, metavar="TIME", help="keep what is younger (1d)"
     )
     prune.add_argument(
         "--other-accounts",
         choices=("refuse", "checked"),
         default="refuse",
-        help="checked: no function of another account that may pull runs what is deleted",
+        help="checked: you know that no function of another account runs what is deleted",
     )
     prune.add_argument("--yes", action="store_true", help="do not ask")
 
     logs = command("logs", "show the function's log")
     _function_options(logs)
-    logs.add_argument("--since", type=arguments.duration, default=600, metavar="TIME", help="begin this long ago (10m)")
-    logs.add_argument("--follow", action="store_true", help="go on until Ctrl-C")
+    logs.add_argument("--since", type=arguments.duration, default=600, metavar="TIME", help="start this long ago (10m)")
+    logs.add_argument("--follow", action="store_true", help="continue until Ctrl-C")
     logs.add_argument("--filter", default="", metavar="PATTERN", help="CloudWatch's filter pattern")
 
     invoke = command("invoke", "send the function an event and show its answer")

@@ -1,4 +1,4 @@
-"""A job over many videos on this machine, against any S3 endpoint: the job file that the state machine takes.
+"""Run a job over many videos on this machine, against any S3 endpoint; the state machine takes the same job.
 
 python -m function.jobs JOB.json --workers 4      S3 as AWS_ENDPOINT_URL_S3 and the usual credentials say
 """

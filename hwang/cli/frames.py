@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 OUTPUT_HELP = (
     "names with {row} in them, such as 'out/{row:06d}.png' (png, jpg, webp); a directory for such names; "
-    "one image, for one row; or NAME.npy, for one array [N, H, W, C] in the order asked for"
+    "one image, for one row; or NAME.npy, for one array [N, H, W, C] in the order requested"
 )
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 PIXEL_FORMATS = ("rgb24", "gray8", "bgr24", "rgb48")

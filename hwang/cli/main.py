@@ -48,8 +48,8 @@ examples:
 
 exit codes:
   0    done
-  1    done, but frames that were asked for are damaged: the others are written, these are named
-  2    the command makes no sense: an unknown option, a row outside the video, a file that exists already
+  1    done, but some requested frames are damaged: they are named, the others are written
+  2    wrong usage: an unknown option, a row outside the video, a file that exists already
   3    the video cannot be decoded: damaged, encrypted, too large or of an unknown kind
   4    a file cannot be read or written
   130  interrupted; no partial file is left
@@ -83,7 +83,7 @@ def make_parser() -> argparse.ArgumentParser:
     in_lines = argparse.RawDescriptionHelpFormatter
     parser = _Parser(
         prog="python -m hwang",
-        description="Frames of a video, exactly those asked for, and only the bytes they need.",
+        description="Decode frames of a video exactly, and read only the bytes that they need.",
         epilog=_EPILOG,
         formatter_class=in_lines,
     )
@@ -102,7 +102,7 @@ def make_parser() -> argparse.ArgumentParser:
     for name, target, part in (("--from", "start", "from then on"), ("--to", "stop", "before")):
         purpose = f"only what is shown {part}; negative: from the end, as in {name}=-9"
         rows.add_argument(name, dest=target, type=seconds, metavar="SECONDS", help=purpose)
-    rows.add_argument("--snap", action="store_true", help="instead of each frame the last key frame no later: cheap")
+    rows.add_argument("--snap", action="store_true", help="instead of each frame the keyframe at or before it")
     rows.add_argument("--index", metavar="INDEX", help="the index of FILE, as written by the command 'index'")
     writing = _Parser(add_help=False)
     writing.add_argument("--force", action="store_true", help="overwrite existing files")
@@ -119,14 +119,14 @@ def make_parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         return command
 
-    add("info", inspect.show_info, "what is in a video, and what it took to find out")
-    command = add("index", inspect.write_index, "write the index, so that the next call need not make it", writing)
+    add("info", inspect.show_info, "describe a video")
+    command = add("index", inspect.write_index, "write the index of a video, for later calls", writing)
     command.add_argument("-o", "--output", metavar="INDEX", help="default: FILE.hwang")
-    add("plan", inspect.show_plan, "what decoding rows would read and decode, without doing it", rows)
+    add("plan", inspect.show_plan, "predict what decoding rows would cost", rows)
     command = add("frames", frames.write_frames, "write frames as images or as an array", rows, writing)
     command.add_argument("-o", "--output", required=True, metavar="OUTPUT", help=frames.OUTPUT_HELP)
-    command.add_argument("--width", type=int, metavar="PX", help="alone it keeps the shape")
-    command.add_argument("--height", type=int, metavar="PX", help="alone it keeps the shape")
+    command.add_argument("--width", type=int, metavar="PX", help="alone: keep the aspect ratio")
+    command.add_argument("--height", type=int, metavar="PX", help="alone: keep the aspect ratio")
     command.add_argument("--max-side", type=int, metavar="PX", help="shrink larger frames to fit, keep smaller ones")
     command.add_argument("--pixel-format", choices=frames.PIXEL_FORMATS, default="rgb24", help="images: the first two")
     command.add_argument("--quality", type=int, default=90, metavar="1-100", help="of jpg and webp (default: 90)")
