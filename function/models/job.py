@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Final
 
-from pydantic import BeforeValidator, Discriminator, Field, FiniteFloat, Tag, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, FiniteFloat, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from function.models.form import Results
@@ -48,13 +48,9 @@ def _kind(value: object) -> str | None:
     return "<manifest>" if isinstance(value, dict | VideoList) else None
 
 
-_PREFIX_SCHEMA: Final[dict[str, Any]] = {
-    "type": "string",
-    "pattern": "^s3://[^/]+/(.*/)?$",
-    "examples": ["s3://bucket/prefix/"],
-}
+PrefixAddress = Annotated[str, Field(pattern="^s3://[^/]+/(.*/)?$", examples=["s3://bucket/prefix/"])]
 Videos = Annotated[
-    Annotated[Prefix, BeforeValidator(_split_prefix), WithJsonSchema(_PREFIX_SCHEMA), Tag("<prefix>")]
+    Annotated[Prefix, BeforeValidator(_split_prefix, json_schema_input_type=PrefixAddress), Tag("<prefix>")]
     | Annotated[list[Video], Field(min_length=1, max_length=MAX_LISTED, fail_fast=True), Tag("<list>")]
     | Annotated[VideoList, Tag("<manifest>")],
     Discriminator(

@@ -8,10 +8,10 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import (
     BeforeValidator,
     Discriminator,
+    Field,
     StringConstraints,
     Tag,
     ValidationInfo,
-    WithJsonSchema,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -130,26 +130,12 @@ def _video_kind(value: object) -> str:
     return "<s3>"
 
 
-_TEXT: Final = {"type": "string"}
-S3_URI_SCHEMA: Final[dict[str, Any]] = {**_TEXT, "pattern": "^s3://[^/]+/.+", "examples": ["s3://bucket/key"]}
-_S3_OBJECT_SCHEMA: Final = {
-    "type": "object",
-    "properties": {
-        "bucket": _TEXT,
-        "key": _TEXT,
-        "version_id": _TEXT,
-        "request_payer": {"const": "requester"},
-    },
-    "required": ["bucket", "key"],
-    "additionalProperties": False,
-}
-_ADDRESS_SCHEMA: Final = {**_TEXT, "pattern": "^https?://.+", "examples": ["https://host/clip.mp4"]}
-
+S3Address = Annotated[str, Field(pattern="^s3://[^/]+/.+", examples=["s3://bucket/key"])]
+WebAddress = Annotated[str, Field(pattern="^https?://.+", examples=["https://host/clip.mp4"])]
 Video = Annotated[
     Annotated[S3Object, Tag("<s3>")] | Annotated[Url, Tag("<url>")] | Annotated[LocalFile, Tag("<file>")],
     Discriminator(_video_kind),
-    BeforeValidator(_split_video),
-    WithJsonSchema({"anyOf": [S3_URI_SCHEMA, _ADDRESS_SCHEMA, _S3_OBJECT_SCHEMA]}),
+    BeforeValidator(_split_video, json_schema_input_type=S3Address | WebAddress | S3Object),
 ]
 
 
@@ -157,9 +143,7 @@ def _split_object(value: object) -> object:
     return _split_uri(value) if isinstance(value, str) else value
 
 
-S3Uri = Annotated[
-    S3Object, BeforeValidator(_split_object), WithJsonSchema({"anyOf": [S3_URI_SCHEMA, _S3_OBJECT_SCHEMA]})
-]
+S3Uri = Annotated[S3Object, BeforeValidator(_split_object, json_schema_input_type=S3Address | S3Object)]
 
 
 class Output(Model):
@@ -202,4 +186,4 @@ def _split_output(value: object) -> object:
     return parts
 
 
-OutputUri = Annotated[Output, BeforeValidator(_split_output), WithJsonSchema(S3_URI_SCHEMA)]
+OutputUri = Annotated[Output, BeforeValidator(_split_output, json_schema_input_type=S3Address)]

@@ -13,7 +13,6 @@ from pydantic import (
     Field,
     FiniteFloat,
     Tag,
-    WithJsonSchema,
     model_serializer,
     model_validator,
 )
@@ -153,12 +152,14 @@ def _parse_range(text: object) -> Range:
     return Range(start=start, stop=stop, step=step)
 
 
-_RANGE_SCHEMA: Final = {
-    "type": "string",
-    "pattern": f"^(all|{_RANGE.pattern})$",
-    "description": "rows as in Python: start:stop or start:stop:step; all of them",
-    "examples": ["0:100", "0:1000:10", "all"],
-}
+_RangeText = Annotated[
+    str,
+    Field(
+        pattern=f"^(all|{_RANGE.pattern})$",
+        description="rows as in Python: start:stop or start:stop:step; all of them",
+        examples=["0:100", "0:1000:10", "all"],
+    ),
+]
 _LAST: Final = "last"
 RowList = Annotated[list[int], Field(min_length=1, fail_fast=True)]
 _Row = Annotated[
@@ -167,7 +168,15 @@ _Row = Annotated[
 ]
 _WITH_LAST: Final[dict[str, Any]] = {"contains": {"const": _LAST}}
 RowsWithLast = Annotated[list[_Row], Field(fail_fast=True, json_schema_extra=_WITH_LAST)]  # it takes longer to validate
-RowRange = Annotated[Range, BeforeValidator(_parse_range), WithJsonSchema(_RANGE_SCHEMA)]
+RowRange = Annotated[Range, BeforeValidator(_parse_range, json_schema_input_type=_RangeText)]
+
+
+Rows = (
+    Annotated[RowList, Tag("<rows>")]
+    | Annotated[RowsWithLast, Tag("<rows with last>")]
+    | Annotated[RowRange, Tag("<range>")]
+    | Annotated[Literal["last"], Tag("<last>")]
+)
 
 
 def _rows_kind(value: object) -> str | None:
@@ -184,10 +193,7 @@ class SomeRows(Refined):
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     rows: Annotated[
-        Annotated[RowList, Tag("<rows>")]
-        | Annotated[RowsWithLast, Tag("<rows with last>")]
-        | Annotated[RowRange, Tag("<range>")]
-        | Annotated[Literal["last"], Tag("<last>")],
+        Rows,
         Discriminator(
             _rows_kind,
             custom_error_type="rows",
@@ -233,10 +239,7 @@ def _frames_kind(value: object) -> str | None:
 
 
 Frames = Annotated[
-    Annotated[RowList, Tag("<rows>")]
-    | Annotated[RowsWithLast, Tag("<rows with last>")]
-    | Annotated[RowRange, Tag("<range>")]
-    | Annotated[Literal["last"], Tag("<last>")]
+    Rows
     | Annotated[Timestamps, Tag("<timestamps>")]
     | Annotated[EverySeconds, Tag("<every_seconds>")]
     | Annotated[Keyframes, Tag("<keyframes>")]

@@ -12,7 +12,6 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import partial
-from http import HTTPStatus
 from itertools import groupby
 from os.path import commonprefix
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -36,7 +35,6 @@ _MAX_PAGES: Final = 3  # of a listing that finds the objects of a batch
 _NULL_VERSION: Final = "null"  # of every object that is written while a bucket's versioning is suspended
 _NO_SUCH: Final = ("NoSuchKey", "NoSuchVersion")
 _PASSING: Final = ("InternalError", "ServiceUnavailable", "SlowDown", "OperationAborted", "ConditionalRequestConflict")
-_UNKNOWN_CALL: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)
 _LOG = logging.getLogger(__name__)
 
 Message = dict[str, Any]
@@ -233,14 +231,8 @@ class _Undo:
         objects += self._own(bucket, [entry for entry in entries if not entry.is_one_version])
         if not objects:
             return set(), set()
-        try:
-            answer = self._ask(self.client.delete_objects, Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
-            errors = {one.get("Key", ""): one.get("Code", "") for one in answer.get("Errors", [])}
-        except S3Error as failure:
-            if failure.status not in _UNKNOWN_CALL:
-                raise
-            errors = {}
-            _each(partial(self._delete_one, bucket, errors), objects, math.inf)
+        answer = self._ask(self.client.delete_objects, Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
+        errors = {one.get("Key", ""): one.get("Code", "") for one in answer.get("Errors", [])}
         passing = {key for key, code in errors.items() if code in _PASSING}
         refused = {key for key, code in errors.items() if code not in (*_PASSING, *_NO_SUCH, "PreconditionFailed")}
         for key in refused:
@@ -255,14 +247,6 @@ class _Undo:
             if failure.fault is Fault.UNAVAILABLE:
                 raise
             return {"Metadata": {}}
-
-    def _delete_one(self, bucket: str, errors: dict[str, str], identifier: dict[str, str]) -> None:
-        """Delete an object on a server that cannot delete many at once."""
-        of_version = {name: value for name, value in identifier.items() if name != "ETag"}
-        try:
-            self._ask(self.client.delete_object, Bucket=bucket, **of_version)
-        except S3Error as failure:
-            errors[identifier["Key"]] = _PASSING[0] if failure.fault is Fault.UNAVAILABLE else failure.cause
 
     def _own(self, bucket: str, entries: list[Entry]) -> list[dict[str, str]]:
         """Return the entry of DeleteObjects for each object that is still this run's, with its ETag as condition.

@@ -67,7 +67,7 @@ class FakeS3:
     """Objects of one bucket. `before` and `after` are called with each request's number and may raise.
 
     What `after` raises hides the answer of a request that was carried out. `seconds`: what a request takes, beside
-    others. `now`: the time that it tells. `many`: it can delete many objects at once.
+    others. `now`: the time that it tells.
     """
 
     versioned: bool = False
@@ -78,7 +78,6 @@ class FakeS3:
     log: list[str] = field(default_factory=list)
     seconds: float = 0.0
     now: datetime = _START
-    many: bool = True
     locked: dict[str, str] = field(default_factory=dict)  # codes of the errors of deleting these keys
 
     def __post_init__(self) -> None:
@@ -174,8 +173,6 @@ class FakeS3:
         assert 0 < len(Delete["Objects"]) <= 1000
         errors = []
         with self._request("delete_objects", " ".join(one["Key"] for one in Delete["Objects"])):
-            if not self.many:
-                raise refused(501, "NotImplemented")
             for one in Delete["Objects"]:
                 key, etag = one["Key"], one.get("ETag")
                 assert not (etag and one.get("VersionId")), "S3 compares the newest version's alone"

@@ -114,11 +114,8 @@ def test_the_manifest_of_another_request_saves_nothing() -> None:
     assert client.objects == {MANIFEST: b"{}"}
 
 
-@pytest.mark.parametrize("many", [True, False])
-def test_what_may_not_be_taken_back_is_logged_and_counted_and_the_rest_is(
-    many: bool, caplog: pytest.LogCaptureFixture
-) -> None:
-    client = FakeS3(many=many, locked={"b": "AccessDenied"})
+def test_what_may_not_be_taken_back_is_logged_and_counted_and_the_rest_is(caplog: pytest.LogCaptureFixture) -> None:
+    client = FakeS3(locked={"b": "AccessDenied"})
     for key in ("a", "b", "c"):
         client.store(key, LARGE, **OURS)
 
@@ -195,11 +192,10 @@ def test_thousands_of_objects_take_a_few_requests(versioned: bool) -> None:
     assert len(client.log) <= (24 if versioned else 36)  # for each batch its manifest, a listing, a deletion
 
 
-@pytest.mark.parametrize("many", [True, False])
 @pytest.mark.parametrize("data", [SMALL, b"other bytes"], ids=["equal", "other"])
-def test_what_another_request_wrote_since_is_not_deleted(data: bytes, many: bool) -> None:
+def test_what_another_request_wrote_since_is_not_deleted(data: bytes) -> None:
     """Also if it has the same bytes, and so the same ETag: frames of an overlapping selection."""
-    client = FakeS3(many=many)
+    client = FakeS3()
     entries = written(client, ["run/a", "run/b", "run/c", "run/d"])
     client.now += timedelta(seconds=1)
     client.store("run/b", data, **{RUN: "another", REQUEST: "another"})
