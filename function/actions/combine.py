@@ -112,6 +112,7 @@ def _part(client: S3Client, place: S3Object) -> _Part | None:
 def _combined(client: S3Client, parts: list[_Part], kind: str, frames: int, session: Session) -> NDArray[Any]:
     """The combined values. A mean's sum is an integer, so the mean times its frames, rounded, is exact as well."""
     total: NDArray[Any] | None = None
+    join = {"min": np.minimum, "max": np.maximum}.get(kind, np.add)
     for part, values in _all_values(client, parts):
         session.deadline.check()
         if kind == "mean":
@@ -120,10 +121,8 @@ def _combined(client: S3Client, parts: list[_Part], kind: str, frames: int, sess
             total = values
         elif values.shape != total.shape:
             raise wrong("parts", f"must have one shape; {part.place.uri} has {values.shape}, others {total.shape}")
-        elif kind in ("min", "max"):
-            total = np.minimum(total, values) if kind == "min" else np.maximum(total, values)
         else:
-            total = total + values
+            total = join(total, values)
     assert total is not None
     return total / frames if kind == "mean" else total
 

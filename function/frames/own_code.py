@@ -10,7 +10,7 @@ import os
 import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -77,10 +77,8 @@ def load(name: str) -> Function:
 def load_all() -> None:
     """Load all functions that are listed, so that requests find them; each request reports what failed."""
     for name in listed():
-        try:
+        with suppress(ApplyFailed):
             load(name)
-        except ApplyFailed:
-            continue
 
 
 @functools.cache

@@ -79,7 +79,7 @@ class Policy:
             raise Blocked(f"{target.shown}: {target.host} is not among the hosts of HWANG_HTTPS_HOSTS")
         if _parsed(target.host):
             try:
-                self.check_address(target.host, target.port)
+                self.check_address(target.host)
             except Blocked as error:
                 raise Blocked(f"{target.shown}: {error}") from None
         return target
@@ -98,16 +98,14 @@ class Policy:
             raise Blocked(f"{source.shown} redirects from https to {target.shown}")
         return target
 
-    def check_address(self, address: str, port: int) -> None:
-        """Raise Blocked if no connection may be made to this IP address and port."""
+    def check_address(self, address: str) -> None:
+        """Raise Blocked if no connection may be made to this IP address."""
         parsed = _parsed(address)
         if not parsed:
             raise Blocked("the host has an address that is not a plain IP address")
         reason = refusal(parsed, self.networks)
         if reason:
             raise Blocked(f"{parsed} is not a public address ({reason})")
-        if not 1 <= port <= 65535:
-            raise Blocked(f"{parsed} has no port {port}")
 
 
 def _lookup(host: str, port: int) -> Sequence[tuple[Any, ...]]:
@@ -120,23 +118,16 @@ def resolve(policy: Policy, host: str, port: int, timeout: float, getaddrinfo: L
     One forbidden address refuses the host: a name server that mixes them may answer differently the next time. Raises
     Blocked, TimeoutError after `timeout` seconds, OSError if the name has no address. Connect to these addresses only.
     """
-    if _parsed(host):
-        found = [host]
-    else:
-        found = list(dict.fromkeys(str(answer[4][0]) for answer in _within(timeout, getaddrinfo, host, port)))
-    if not found:
+    answers = _within(timeout, getaddrinfo, host, port)
+    if not answers:
         raise OSError(f"{host} has no address")
-    addresses: list[SocketAddress] = []
-    for address in found:
+    addresses = dict.fromkeys((family, place) for family, _, _, _, place in answers)
+    for _, place in addresses:
         try:
-            policy.check_address(address, port)
+            policy.check_address(place[0])
         except Blocked as error:
             raise Blocked(f"{host}: {error}") from None
-        if ":" in address:
-            addresses.append((socket.AF_INET6, (address, port, 0, 0)))
-        else:
-            addresses.append((socket.AF_INET, (address, port)))
-    return addresses
+    return list(addresses)
 
 
 def _within(timeout: float, getaddrinfo: Lookup, host: str, port: int) -> Sequence[tuple[Any, ...]]:
