@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from function.actions.combine import combine
 from function.actions.decode import decode
 from function.actions.inspect import index, plan, probe
 from function.actions.selftest import selftest
 from function.deadline import TOO_LATE
-from function.errors import DeadlineExceeded, FunctionError, Outcome, from_exception
+from function.errors import DeadlineExceeded, FunctionError, from_exception
 from function.models.event import Combine, Decode, Index, Plan, Probe, SelfTest, parse_as, parse_event
+from function.models.incoming import wrong
 from function.models.job_steps import ClosePart, Cut, Gather, List, OpenPart, Part, Survey, SurveyRange
 from function.session import Session
-
-if TYPE_CHECKING:
-    from function.jobs.part import Ask
-
 
 _ACTIONS: Final[dict[type, Callable[[Any, Session], dict[str, Any]]]] = {
     Decode: decode,
@@ -58,19 +55,17 @@ def _do(event: object, session: Session) -> dict[str, Any]:
 
 
 def _do_job_step(request: List | Survey | Cut | Part | Gather, session: Session) -> dict[str, Any]:
-    from function.jobs import chunk, cut, gather, listing, part  # late import: few requests are about a job
+    from function.jobs import cut, gather, listing  # late import: few requests are about a job
 
     match request:
         case List():
             return listing.list_videos(request, session)
-        case Survey():
-            return chunk.do_survey(request, _ask(session))
         case Cut():
             return cut.cut(request, session)
-        case Part():
-            return part.do_part(request, _ask(session))
         case Gather():
             return gather.gather(request, session)
+        case Survey() | Part():  # which are made of requests to the worker
+            raise wrong("action", f"a {request.action} is an invocation of its own")
 
 
 def _do_job_message(message: dict[str, Any], session: Session) -> dict[str, Any]:
@@ -82,15 +77,3 @@ def _do_job_message(message: dict[str, Any], session: Session) -> dict[str, Any]
         case "open_part":
             return part.open_part(parse_as(message, OpenPart), session)
     return part.close_part(parse_as(message, ClosePart), session)
-
-
-def _ask(session: Session) -> Ask:
-    """Runs the requests of a survey or a part in this process, each with a clock of its own."""
-
-    def ask(event: dict[str, Any], reserved_seconds: float = 0) -> Outcome:
-        try:
-            return run(event, Session(session.client, session.deadline.earlier(reserved_seconds)))
-        except FunctionError as error:
-            return error
-
-    return ask

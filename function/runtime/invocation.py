@@ -11,7 +11,7 @@ from function.errors import BadRequest, DeadlineExceeded, FunctionError, Outcome
 from function.models.event import parse_as
 from function.models.job_steps import Part, Survey
 from function.runtime import emf_log
-from function.runtime.supervisor import KILL_SECONDS, Supervisor
+from function.runtime.supervisor import KILL_SECONDS
 from function.triggers import delivery
 from function.triggers.delivery import Refused, Request
 
@@ -28,23 +28,30 @@ class Context(Protocol):
         ...
 
 
-def answer(event: object, context: Context, supervisor: Supervisor) -> Any:
+class Runner(Protocol):
+    """Runs requests: a Supervisor."""
+
+    def run(self, event: object, seconds_left: float) -> dict[str, Any]:
+        """Return the result. Raises FunctionError."""
+
+
+def answer(event: object, context: Context, runner: Runner) -> Any:
     """Answer an invocation and log one line for each request. Returns JSON values; raises FunctionError."""
     if isinstance(event, dict) and event.get("action") in ("part", "survey"):
-        return _job_step(event, context, supervisor)
+        return _job_step(event, context, runner)
     received = delivery.parse(event, os.environ)
     for item in received.items:
         if isinstance(item, Refused):
             _log(context, item.key, {}, item.error, 0.0)
-    return received.answer(lambda request: _outcome(request, context, supervisor), context.aws_request_id)
+    return received.answer(lambda request: _outcome(request, context, runner), context.aws_request_id)
 
 
-def _job_step(event: dict[str, Any], context: Context, supervisor: Supervisor) -> dict[str, Any]:
+def _job_step(event: dict[str, Any], context: Context, runner: Runner) -> dict[str, Any]:
     """Carries out a step of a job from outside the worker, which its videos may crash. Raises FunctionError."""
     from function.jobs import chunk, part  # late import: few requests are about a job
 
     def ask(one: dict[str, Any], reserved_seconds: float = 0) -> Outcome:
-        return _outcome(Request(one), context, supervisor, reserved_seconds)
+        return _outcome(Request(one), context, runner, reserved_seconds)
 
     step: Part | Survey
     try:
@@ -55,7 +62,7 @@ def _job_step(event: dict[str, Any], context: Context, supervisor: Supervisor) -
     return part.do_part(step, ask) if isinstance(step, Part) else chunk.do_survey(step, ask)
 
 
-def _outcome(request: Request, context: Context, supervisor: Supervisor, reserved_seconds: float = 0) -> Outcome:
+def _outcome(request: Request, context: Context, runner: Runner, reserved_seconds: float = 0) -> Outcome:
     start = time.perf_counter()
     outcome: Outcome
     try:
@@ -63,7 +70,7 @@ def _outcome(request: Request, context: Context, supervisor: Supervisor, reserve
         left -= min(reserved_seconds, left / 2)
         if left < _TOO_LATE_SECONDS:
             raise DeadlineExceeded("the function's time was up before this request was begun")
-        outcome = supervisor.run(request.event, left)
+        outcome = runner.run(request.event, left)
     except FunctionError as error:
         outcome = error
     _log(context, request.key, request.event, outcome, time.perf_counter() - start)

@@ -15,7 +15,7 @@ from typing import Any, Final
 from function.errors import BadRequest, FunctionError, Outcome, UnsupportedMedia, public_text
 from function.models.incoming import json_object, optional_text_at, text_at, wrong
 from function.models.problems import json_type
-from function.triggers import function_url, pictures, s3_batch
+from function.triggers import function_url, s3_batch
 from function.triggers.uploads import OnUpload, Upload, decoded_key, version_or_none
 
 MAX_RECORDS: Final = 10_000  # the most of an SQS batch
@@ -166,10 +166,10 @@ def _piped_one(record: object, environment: Mapping[str, str]) -> tuple[Item, ..
 
 
 def _http(event: Mapping[str, Any], environment: Mapping[str, str]) -> Delivery:
-    allowed = environment.get(pictures.VARIABLE, "")
+    allowed = environment.get(function_url.GET_PREFIXES, "")
     if not allowed or not function_url.is_get(event):
         return Delivery(_guarded(lambda: (Request(function_url.request_in(event)),)), http)
-    items = _guarded(lambda: (Request(pictures.request_for(function_url.query_of(event), allowed)),))
+    items = _guarded(lambda: (Request(function_url.picture_request(function_url.query_of(event), allowed)),))
     return Delivery(items, partial(picture, function_url.header_of(event, "if-none-match")))
 
 

@@ -40,10 +40,8 @@ EVENTS: dict[str, dict[str, Any]] = {
 JOB = {"videos": "s3://films/", "frames": "all", "output": "s3://bucket/job/"}
 STEPS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "list": ("listing", "list_videos", {"job": JOB}),
-    "survey": ("chunk", "do_survey", {"job": "s3://bucket/job/", "chunk": 0}),
     "survey_range": ("survey", "survey_range", {"job": "s3://bucket/job/", "chunk": 0, "start": 0, "stop": 9}),
     "cut": ("cut", "cut", {"job": "s3://bucket/job/"}),
-    "part": ("part", "do_part", PLACE),
     "open_part": ("part", "open_part", PLACE),
     "close_part": ("part", "close_part", {**PLACE, "started": 1.0, "outcomes": []}),
     "gather": ("gather", "gather", {"job": "s3://bucket/job/"}),
@@ -105,29 +103,14 @@ def test_each_step_of_a_job_gets_its_validated_event(
 
 
 def test_every_action_is_one_of_these() -> None:
-    assert set(ACTIONS) == (set(EVENTS) | set(STEPS)) - {"survey_range", "open_part", "close_part"}
+    steps = {"survey" if step == "survey_range" else step.removeprefix("open_") for step in STEPS} - {"close_part"}
+    assert set(ACTIONS) == set(EVENTS) | steps
 
 
-def test_a_part_runs_its_requests_with_the_same_client_and_deadline(
-    dispatch: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sessions: list[Session] = []
-
-    def probe(_request: Probe, of: Session) -> dict[str, Any]:
-        sessions.append(of)
-        raise CorruptMedia("it is cut off")
-
-    def do_part(_request: object, ask: Any) -> dict[str, Any]:
-        return {"outcome": ask({**EVENTS["probe"], "action": "probe"})}
-
-    monkeypatch.setitem(dispatch._ACTIONS, Probe, probe)
-    monkeypatch.setattr("function.jobs.part.do_part", do_part)
-    this = session(Deadline.within(60))
-    assert isinstance(dispatch.run({**PLACE, "action": "part"}, this)["outcome"], CorruptMedia)
-    (other,) = sessions
-    assert other is not this
-    assert (other.client, other.deadline.at) == (this.client, this.deadline.at)
-    assert other.run != this.run
+def test_a_step_that_asks_the_worker_is_no_request_to_it(dispatch: Any) -> None:
+    for event in ({**PLACE, "action": "part"}, {"action": "survey", "job": "s3://bucket/job/", "chunk": 0}):
+        with pytest.raises(BadRequest, match="invocation of its own"):
+            dispatch.run(event, session())
 
 
 def test_a_wrong_event_is_a_bad_request_with_its_problems(dispatch: Any) -> None:
