@@ -7,7 +7,7 @@ import stat
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from bench.process import ContenderError, Process
 from bench.remote import floor_bytes, range_server
 from bench.results import Footprint, Kind, Record, Results, medians
 from bench.video import TIMING, Layout, Video
-from bench.workloads import COLD, DENSE, EXACT, REMOTE, Settings, Workload
+from bench.workloads import COLD, EXACT, REMOTE, Settings, Workload
 from tests.support.clips import BITS, SQUARE_PX, make_clip
 from tests.support.clips import CLIPS as SMALL_CLIPS
 
@@ -98,14 +98,12 @@ def race(results: Results, settings: Settings, log: Callable[[str], None]) -> It
             open_all(video, asked, field)
             for workload in asked:
                 log(f"{title}: {workload.title}")
-                first = settings.clips[0]
-                known = fastest(results, first, workload) or fastest(results, first, DENSE)
-                results.records += warm(clip, video, workload, field, settings, known)
+                results.records += warm(clip, video, workload, field, settings)
             for process in field:
                 process.stop()  # the next clip finds the machine's memory free
             if COLD in asked:
                 log(f"{title}: cold")
-                known = fastest(results, clip, COLD)
+                known = fastest(results, clip)
                 for number in range(settings.cold_rounds):
                     for process in rotated(field, number):
                         options = known.get(process.contender.name, process.contender.variants[0])
@@ -114,9 +112,9 @@ def race(results: Results, settings: Settings, log: Callable[[str], None]) -> It
             yield
 
 
-def fastest(results: Results, clip: str, workload: Workload) -> dict[str, Options]:
-    """Each contender's variant that did best in a warm cell; none if it was not measured."""
-    cell = medians(results.of("warm")).get((clip, workload.name), {})
+def fastest(results: Results, clip: str) -> dict[str, Options]:
+    """Each contender's variant that did best when the workload of cold runs was measured warm."""
+    cell = medians(results.of("warm")).get((clip, COLD.name), {})
     return {name: json.loads(median.variant) for name, median in cell.items()}
 
 
@@ -140,15 +138,9 @@ def open_all(video: Video, asked: list[Workload], field: list[Process]) -> None:
                     process.run(video, options, little)
 
 
-def warm(
-    clip: str, video: Video, workload: Workload, field: list[Process], settings: Settings, known: Mapping[str, Options]
-) -> Iterator[Record]:
-    """Rounds of one cell. The first tries every variant, the others go on with each contender's fastest.
-
-    known: the fastest variants of some contenders, if they are known already.
-    """
+def warm(clip: str, video: Video, workload: Workload, field: list[Process], settings: Settings) -> Iterator[Record]:
+    """Rounds of one cell. The first tries every variant, the others go on with each contender's fastest."""
     variants = {process: list(process.contender.variants) for process in field}
-    variants |= {process: [known[process.contender.name]] for process in field if process.contender.name in known}
     begun = time.monotonic()
     for number in range(settings.most_rounds):
         found: dict[Process, Record] = {}

@@ -58,7 +58,6 @@ WORKLOADS = (
 )
 BY_NAME = {workload.name: workload for workload in WORKLOADS}
 COLD = BY_NAME["W3"]  # asked in fresh processes as well
-DENSE = BY_NAME["W5"]  # shows the fastest variants for a loop of the same clip, which is too long to try them all
 REMOTE = Workload("remote", "10 spread", spread(10))
 EXACT = Workload("exact", "60 random", drawn(60))
 EVERYWHERE = ("W1", "W2", "W3", "W4", "W6")

@@ -208,17 +208,18 @@ def _prove(proof: Proof, built: str | None) -> None:
 
 def _invoke(proof: Proof, here: dict[str, tuple[Any, float]]) -> None:
     account = proof.account
-    new = account.invoke({"action": "selftest"})
-    proof.facts["first answer"] = f"{new.seconds:.2f} s for the caller; Lambda reports {new.started:.0f} ms of init"
-    billed = [new.billed]
+    seconds, figures = account.invoke({"action": "selftest"})
+    init = figures["Init Duration"]
+    proof.facts["first answer"] = f"{seconds:.2f} s for the caller; Lambda reports {init:.0f} ms of init"
+    billed = [figures["Billed Duration"]]
     for number, (what, event) in enumerate(checks.EVENTS.items()):
         key = f"results/{number}.npy"
         place = {"video": f"s3://{account.bucket}/videos/0.mp4", "output": f"s3://{account.bucket}/{key}"}
-        invoked = account.invoke({**event, **place})
-        billed.append(invoked.billed)
-        array, seconds = here[what]
-        proof.compared.append(checks.compare(what, array, account.array(key), seconds, invoked.seconds))
-        proof.facts["memory used"] = f"{invoked.used_mb:.0f} MB of {MEMORY_MB}"
+        seconds, figures = account.invoke({**event, **place})
+        billed.append(figures["Billed Duration"])
+        array, seconds_here = here[what]
+        proof.compared.append(checks.compare(what, array, account.array(key), seconds_here, seconds))
+        proof.facts["memory used"] = f"{figures['Max Memory Used']:.0f} MB of {MEMORY_MB}"
     proof.dollars += invocation_cost(sum(billed) / 1000, MEMORY_MB, len(billed))
 
 

@@ -7,6 +7,7 @@ import json
 import re
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -49,16 +50,6 @@ def template() -> str:
             raise StackError(f"deploy/template.yaml does not hold {old.strip()!r} once")
         text = text.replace(old, new)
     return text
-
-
-@dataclass(frozen=True)
-class Invoked:
-    """Seconds for the caller, and the figures of Lambda's REPORT line in milliseconds and MB (0 if it has none)."""
-
-    seconds: float
-    billed: float
-    started: float
-    used_mb: float
 
 
 @dataclass(frozen=True)
@@ -133,20 +124,19 @@ class Account:
         stack = self.stacks.describe_stacks(StackName=self.name)["Stacks"][0]
         return {found["OutputKey"]: found["OutputValue"] for found in stack["Outputs"]}
 
-    def invoke(self, event: dict[str, Any]) -> Invoked:
-        """Invoke the function and wait for its answer. Raises StackError if that is an error."""
+    def invoke(self, event: dict[str, Any]) -> tuple[float, Counter[str]]:
+        """Invoke the function and wait for its answer. Raises StackError if that is an error.
+
+        Returns the seconds for the caller, and the figures of Lambda's REPORT line, in milliseconds and MB.
+        """
         start = time.perf_counter()
         given = self.client("lambda").invoke(FunctionName=self.name, Payload=json.dumps(event).encode(), LogType="Tail")
         result = result_of(given)
         seconds = time.perf_counter() - start
         if result.error or "errorType" in result.payload:
             raise StackError(f"{event} was answered with {result.error} {result.payload}")
-
-        def figure(name: str) -> float:
-            found = re.search(rf"\t{name}: ([\d.]+)", result.log)
-            return float(found[1]) if found else 0.0
-
-        return Invoked(seconds, figure("Billed Duration"), figure("Init Duration"), figure("Max Memory Used"))
+        figures = re.findall(r"\t([\w ]+): ([\d.]+) (?:ms|MB)", result.log)
+        return seconds, Counter({name: float(figure) for name, figure in figures})
 
     def run_job(self, machine: str, job: dict[str, Any]) -> dict[str, Any]:
         """Run a job and return its manifest. Raises StackError if it fails or takes longer than JOB_SECONDS."""

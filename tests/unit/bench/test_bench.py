@@ -177,7 +177,7 @@ def test_later_rounds_go_on_with_the_fastest_variant_and_without_the_hopeless() 
     slow = contender("slow", code, variants=({"wall": 9.0},))
     settings = replace(Settings.of({"REPEAT": "2"}), budget_seconds=100)
     with Process(quick) as one, Process(slow) as other:
-        records = [(run.contender, run.wall) for run in warm("clip", VIDEO, ROWS, [one, other], settings, {})]
+        records = [(run.contender, run.wall) for run in warm("clip", VIDEO, ROWS, [one, other], settings)]
     assert records == [("quick", 3.0), ("quick", 2.0), ("slow", 9.0), ("quick", 2.0)]
 
 
