@@ -11,9 +11,6 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import BinaryIO
 
-from bench.video import Video
-from bench.workloads import REMOTE
-
 CHUNK = 1 << 16
 
 
@@ -72,13 +69,6 @@ def range_server(file: Path) -> Iterator[Served]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield served
         server.shutdown()
-
-
-def floor_bytes(video: Video) -> int:
-    """The index (all of the file but its media) and the groups of pictures up to the last row wanted of each."""
-    from bench.contenders.limit import Movie  # a library of the bench image
-
-    return index_bytes(Path(video.path)) + Movie(video.path, None, {}).needed_bytes(REMOTE.rows(len(video.numbers)))
 
 
 def index_bytes(file: Path) -> int:

@@ -16,7 +16,7 @@ from typing import TypeVar
 from bench import clips
 from bench.contenders import EVERYONE, LIMIT, Contender, Options
 from bench.process import ContenderError, Process
-from bench.remote import floor_bytes, range_server
+from bench.remote import index_bytes, range_server
 from bench.results import Footprint, Kind, Record, Results, medians
 from bench.video import TIMING, Layout, Video
 from bench.workloads import COLD, EXACT, REMOTE, Settings, Workload
@@ -36,7 +36,7 @@ def measure(results: Results, settings: Settings, log: Callable[[str], None]) ->
     for contender in OTHERS:
         log(f"weigh: {contender.title}")
         results.footprints.append(weigh(contender))
-    results.remote_floor_bytes = floor_bytes(timing_video(clips.LARGE))
+    results.remote_floor_bytes = floor_bytes()
     for contender in OTHERS:
         log(f"remote: {contender.title}")
         results.records.append(fetch(contender))
@@ -67,6 +67,14 @@ def fetch(contender: Contender) -> Record:
         there = replace(video, path=served.url)
         record = opened_and_run("remote", clips.LARGE, there, REMOTE, process, contender.variants[0])
     return replace(record, read_bytes=served.sent_bytes, requests=served.requests)
+
+
+def floor_bytes() -> int:
+    """The index of the large clip, all but its media, and what the limit reads: groups up to the last row wanted."""
+    video, options = timing_video(clips.LARGE), LIMIT.variants[0]
+    with Process(LIMIT) as process:
+        process.open(video, options, REMOTE)
+        return index_bytes(Path(video.path)) + int(process.run(video, options, REMOTE)["read_bytes"])
 
 
 def judge(count: int | None, log: Callable[[str], None]) -> Iterator[Record]:

@@ -52,8 +52,8 @@ class Worker:
         if request["do"] == "open":
             return self._open(request, key)
         movie, rows = self._movies[key], request["rows"]
-        if hasattr(movie, "reserve"):
-            movie.reserve(len(rows))
+        if hasattr(movie, "prepare"):
+            movie.prepare(rows)
         frames, cost = measured(lambda: movie.frames(rows))
         layout = Layout(*request["layout"])
         numbers = [layout.read(np.asarray(frame)) for frame in frames]
