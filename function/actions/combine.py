@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from function.errors import CorruptMedia, SourceNotFound
+from function.errors import BadRequest, CorruptMedia, SourceNotFound
 from function.frames.reduce import REDUCTIONS
 from function.models.event import Combine
 from function.models.fingerprint import fingerprint
@@ -106,7 +106,7 @@ def _part(client: S3Client, place: S3Object) -> _Part | None:
             return _Part(place, described, str(manifest["request"]), str(written["sha256"]), int(written["bytes"]))
     except (ValueError, LookupError, TypeError, RecursionError):
         pass
-    raise wrong("parts", f"{place.uri} is not the result of a reduction")
+    raise BadRequest(f"parts: {place.uri} is not the result of a reduction", problems=[], video=place.uri)
 
 
 def _combined(client: S3Client, parts: list[_Part], kind: str, frames: int, session: Session) -> NDArray[Any]:

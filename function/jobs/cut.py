@@ -14,7 +14,7 @@ from function.jobs.pieces import bundles
 from function.jobs.store import Store, batched
 from function.models import job_files as files
 from function.models.form import SHARED
-from function.models.formats import FORMATS
+from function.models.formats import FORMATS, Format
 from function.models.job import Job
 from function.models.job_steps import Cut, Part
 from function.s3 import MAX_CONNECTIONS
@@ -102,9 +102,11 @@ def _planned(videos: Iterator[files.SurveyedVideo], job: Job, *, with_asked: boo
             rows = files.rows_name(video, piece)
             is_kept = job.reduce is not None or (job.is_joined and rows != "")  # for a later step
             folder = files.FOLDER + files.PIECES if is_kept else ""
-            results = [
-                {**form, "output": f"{one.output.uri}{folder}{video.name}{rows}{_ending(one)}"} for one, form in forms
-            ]
+            results: list[dict[str, Any]] = []
+            for one, form in forms:
+                written_as = one.piece_format if is_kept else one.written_as
+                place = f"{one.output.uri}{folder}{video.name}{rows}{_ending(written_as)}"
+                results.append({**form, "format": written_as, "output": place})
             frames = {"rows": piece.frames, "asked": piece.asked} if with_asked and piece.asked else piece.frames
             request = {"video": reference, **_together(job, results, frames)}
             if is_kept:
@@ -141,6 +143,6 @@ def _together(job: Job, results: list[dict[str, Any]], frames: Any) -> dict[str,
     return {**shared, "frames": frames, "outputs": [{**files.EARLIER, **one} for one in own]}
 
 
-def _ending(one: Job) -> str:
-    facts = FORMATS[one.written_as]
+def _ending(written_as: Format) -> str:
+    facts = FORMATS[written_as]
     return "/" if facts.many else f".{facts.extensions[0]}"

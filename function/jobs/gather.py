@@ -127,14 +127,16 @@ def _joined(
 
     A video whose pieces cannot be joined has failed, and its pieces are listed as they are.
     """
-    ending = f".{FORMATS[job.written_as].extensions[0]}"
+    ending, ending_of_piece = (f".{FORMATS[one].extensions[0]}" for one in (job.written_as, job.piece_format))
     videos = {video.name: video for video in store.surveyed(chunks) if len(video.pieces) > 1}
 
     def whole(some: list[files.PieceResult]) -> list[files.PieceResult]:
         video = videos.get(_name_of(store, some[0]))
         if video is None or len(some) < len(video.pieces):
             return some
-        pieces = [f"{files.PIECES}{video.name}{files.rows_name(video, piece)}{ending}" for piece in video.pieces]
+        pieces = [
+            f"{files.PIECES}{video.name}{files.rows_name(video, piece)}{ending_of_piece}" for piece in video.pieces
+        ]
         try:
             session.deadline.check()
             manifest = join(store, job, pieces, f"{store.output.key}{video.name}{ending}", session)

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
 from itertools import islice, pairwise
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.lib import format as npy
@@ -19,11 +16,11 @@ from function.errors import CorruptMedia
 from function.frames.own_code import Values
 from function.jobs.store import Store
 from function.models.fingerprint import digest
-from function.models.formats import FORMATS, Format
+from function.models.formats import FORMATS
 from function.models.job import Job
 from function.models.places import MANIFEST_SUFFIX, Output
 from function.models.result import DecodeResult
-from function.output.applied import MEMBER, Results, write_applied
+from function.output.applied import Results, write_applied
 from function.output.publish import Publication, finished
 from function.output.undo_log import Journal
 from function.session import Session
@@ -49,10 +46,10 @@ def join(store: Store, job: Job, pieces: Sequence[str], key: str, session: Sessi
     order = np.argsort(rows, kind="stable")
     name = manifests[0]["applied"]["function"]
     journal = Journal.begin(session, asked, output.manifest_key)
-    with ExitStack() as files, Publication(session.client, output, writing, journal) as publication:
+    with Publication(session.client, output, writing, journal) as publication:
         sizes = [int(manifest["output"][0]["bytes"]) for manifest in manifests]
-        opened = [_Piece(store, piece, size, job.written_as, files) for piece, size in zip(pieces, sizes, strict=True)]
-        parts = _parts(opened, piece_of[order])
+        opened = [_File(store, piece, size) for piece, size in zip(pieces, sizes, strict=True)]
+        parts = _parts(opened, FORMATS[job.piece_format].writer == "lines", piece_of[order])
         results = Results(name, rows[order], np.concatenate(times)[order].tolist(), parts)
         written = write_applied(publication, output, job.written_as, results)
         whole = {
@@ -77,75 +74,49 @@ def _times(manifest: dict[str, Any]) -> NDArray[np.float64]:
     return np.array(frames.get("timestamps", [np.nan] * frames["count"]), np.float64)
 
 
-def _parts(pieces: Sequence[_Piece], piece_of: NDArray[np.int64]) -> Iterator[Values]:
-    """Yield the results in the order that `piece_of` tells: from which piece each next one is."""
+def _parts(files: Sequence[_File], is_lines: bool, piece_of: NDArray[np.int64]) -> Iterator[Values]:
+    """Yield the results in the order that `piece_of` tells: from which piece's file each next one is.
+
+    Raises CorruptMedia if a file does not hold so many.
+    """
     borders = [0, *(np.flatnonzero(np.diff(piece_of)) + 1).tolist(), len(piece_of)]
+    readers: dict[int, Callable[[int], Values]] = {}
     for start, stop in pairwise(borders):
-        piece = pieces[int(piece_of[start])]
+        number = int(piece_of[start])
         for done in range(start, stop, _ITEMS):
-            yield piece.read(min(_ITEMS, stop - done))
+            count = min(_ITEMS, stop - done)
+            try:
+                if number not in readers:
+                    readers[number] = _reader(files[number], is_lines)
+                values = readers[number](count)
+            except (ValueError, EOFError, KeyError):
+                values = []
+            if len(values) != count:
+                raise CorruptMedia(f"job: {files[number].uri} is damaged; run the job again, which makes it again")
+            yield values
 
 
-@dataclass
-class _Piece:
-    """The results of one piece, read one after another; it is opened when the first is wanted."""
-
-    store: Store
-    name: str
-    size: int
-    written_as: Format
-    files: ExitStack
-    _next: Callable[[int], Values] | None = field(default=None, init=False)
-
-    def read(self, count: int) -> Values:
-        """Return the next results. Raises CorruptMedia if there are not so many."""
-        try:
-            values = (self._next or self._opened())(count)
-        except (ValueError, EOFError, KeyError, zipfile.BadZipFile):
-            values = []
-        if len(values) != count:
-            raise CorruptMedia(f"job: {self.store.uri(self.name)} is damaged; run the job again, which makes it again")
-        return values
-
-    def _opened(self) -> Callable[[int], Values]:
-        raw = self.files.enter_context(_File(self.store, self.name, self.size))
-        file: IO[bytes] = io.BufferedReader(raw, _BUFFER_BYTES)
-        writer = FORMATS[self.written_as].writer
-        if writer == "lines":
-            self._next = lambda count: [json.loads(line)["value"] for line in islice(file, count)]
-            return self._next
-        if writer == "archive":
-            archive = self.files.enter_context(zipfile.ZipFile(file))
-            file = self.files.enter_context(archive.open(f"{MEMBER}.npy"))
-        npy.read_magic(file)
-        shape, _, dtype = npy.read_array_header_1_0(file)
-        item = int(np.prod(shape[1:])) * dtype.itemsize
-
-        def take(count: int) -> NDArray[Any]:
-            return np.frombuffer(file.read(count * item), dtype).reshape(-1, *shape[1:])
-
-        self._next = take
-        return take
+def _reader(raw: _File, is_lines: bool) -> Callable[[int], Values]:
+    """A function that reads the next results of a piece, so many."""
+    file = io.BufferedReader(raw, _BUFFER_BYTES)
+    if is_lines:
+        return lambda count: [json.loads(line)["value"] for line in islice(file, count)]
+    npy.read_magic(file)
+    shape, _, dtype = npy.read_array_header_1_0(file)
+    item = int(np.prod(shape[1:])) * dtype.itemsize
+    return lambda count: np.frombuffer(file.read(count * item), dtype).reshape(-1, *shape[1:])
 
 
 class _File(io.RawIOBase):
-    """A file of the job, read by ranges."""
+    """A file of the job, read by ranges from its beginning."""
 
     def __init__(self, store: Store, name: str, size: int) -> None:
+        self.uri = store.uri(name)
         self._store, self._name, self._size, self._at = store, name, size, 0
 
     def readable(self) -> bool:
         """It is."""
         return True
-
-    def seekable(self) -> bool:
-        """It is."""
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move to a position and return it."""
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        return self._at
 
     def readinto(self, buffer: Any) -> int:
         """Read into a buffer and return how much."""

@@ -37,7 +37,7 @@ from function.models.job_files import (
     videos_name,
 )
 from function.models.places import MANIFEST_SUFFIX, Output
-from function.output.publish import OUTPUT_ERRORS, ObjectWriter, Publication
+from function.output.publish import ObjectWriter, Publication, ask_output
 from function.output.undo_log import Journal
 from function.s3 import S3Error, ask, get
 from function.session import Session
@@ -218,11 +218,7 @@ class Store:
             yield item["Key"].removeprefix(self.key(""))
 
     def _write(self, key: str, call: Callable[..., object], **arguments: Any) -> None:
-        try:
-            ask(call, Bucket=self.output.bucket, Key=key, **arguments)
-        except S3Error as failure:
-            uri = f"s3://{self.output.bucket}/{key}"
-            raise OUTPUT_ERRORS[failure.fault](f"output: {uri} {failure}", output=uri, cause=failure.cause) from failure
+        ask_output(f"s3://{self.output.bucket}/{key}", call, Bucket=self.output.bucket, Key=key, **arguments)
 
 
 def _other_size(size: tuple[int, int], usual: tuple[int, int] | None) -> VideoFailure:

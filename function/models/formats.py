@@ -18,7 +18,6 @@ class OutputFormat:
     A frame's bytes are height * width * 3, a megapixel is a million pixels that are written.
     """
 
-    title: str  # in the sentence that describes a job
     writer: Writer  # the function of function/output/formats.py that writes it
     content_type: str = ""
     extensions: tuple[str, ...] = ()  # lower case; the first is the one that the function itself appends
@@ -80,7 +79,6 @@ def _pictures(
 ) -> OutputFormat:
     """A format of pictures that Pillow encodes; `seconds` for each megapixel."""
     return OutputFormat(
-        title=f"{name} pictures",
         writer="pictures",
         content_type=f"image/{name.lower()}",
         extensions=extensions,
@@ -94,7 +92,6 @@ def _pictures(
 
 FORMATS: Final[Mapping[Format, OutputFormat]] = {
     "npy": OutputFormat(
-        title="arrays",
         writer="array",
         content_type="application/octet-stream",
         extensions=("npy",),
@@ -104,7 +101,6 @@ FORMATS: Final[Mapping[Format, OutputFormat]] = {
         copies=2,
     ),
     "npz": OutputFormat(
-        title="arrays with their times",
         writer="archive",
         content_type="application/zip",
         extensions=("npz",),
@@ -114,7 +110,6 @@ FORMATS: Final[Mapping[Format, OutputFormat]] = {
         seconds_per_megapixel=0.1,
     ),
     "jsonl": OutputFormat(
-        title="lines of JSON",
         writer="lines",
         content_type="application/jsonl",
         extensions=("jsonl",),
@@ -126,7 +121,6 @@ FORMATS: Final[Mapping[Format, OutputFormat]] = {
     "webp": _pictures("WebP", "webp", seconds=0.11, takes_quality=True, save={"quality": 85, "method": 3}),
     "tiff": _pictures("TIFF", "tiff", "tif", seconds=0.09, is_answer=False, save={"compression": "tiff_adobe_deflate"}),
     "tar": OutputFormat(
-        title="shards of pictures",
         writer="shards",
         content_type="application/x-tar",
         extensions=("tar",),
@@ -137,7 +131,6 @@ FORMATS: Final[Mapping[Format, OutputFormat]] = {
         seconds_per_megapixel=0.013,
     ),
     "sheet": OutputFormat(
-        title="contact sheets",
         writer="contact_sheet",
         extensions=("jpg", "jpeg", "png"),  # of the pictures that a sheet may be
         needs_extension=True,
@@ -147,7 +140,6 @@ FORMATS: Final[Mapping[Format, OutputFormat]] = {
         copies=3,  # thumbnails, canvas, encoded
     ),
     "mp4": OutputFormat(
-        title="clips",
         writer="clip",
         content_type="video/mp4",
         extensions=("mp4",),
@@ -157,9 +149,7 @@ FORMATS: Final[Mapping[Format, OutputFormat]] = {
         memory_per_frame_byte=30,  # x264's look-ahead and references: 60 frames of 8-bit 4:2:0
         seconds_per_megapixel=0.04,
     ),
-    "inline": OutputFormat(
-        title="answers", writer="answer", is_answer=True, takes_reduction=True, takes_apply=True, raw=True, copies=4
-    ),
+    "inline": OutputFormat(writer="answer", is_answer=True, takes_reduction=True, takes_apply=True, raw=True, copies=4),
 }
 REDUCTION_FORMAT: Final[Format] = "npy"  # of a reduction that is stored
 APPLIED_FORMAT: Final[Format] = "npz"  # of own code's results below a prefix, if the event states none

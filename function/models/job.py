@@ -137,6 +137,11 @@ class Job(Results):
         return self.format or (APPLIED_FORMAT if self.apply else PREFIX_FORMAT)
 
     @property
+    def piece_format(self) -> Format:
+        """The format of a piece that a later step reads: without rows and times, which its manifest has."""
+        return REDUCTION_FORMAT if FORMATS[self.written_as].writer == "archive" else self.written_as
+
+    @property
     def is_divisible(self) -> bool:
         """True if a video's frames may come in several pieces.
 

@@ -271,7 +271,6 @@ class PieceDone(KeptModel):
     bytes_written: Number
     counters: JobCounters
     milliseconds: dict[str, float] = {}
-    kept: bool = False
     partial: Partial | None = None
 
 

@@ -34,7 +34,7 @@ MAX_PUT_BYTES: Final = 4 * PART_BYTES  # an object known to be no larger is writ
 MAX_UPLOAD_PARTS: Final = 10_000
 _LOOKED_AT: Final = 8  # objects of a manifest that is to be reused
 _MAX_UNDER_WAY: Final = 3  # parts of one object
-OUTPUT_ERRORS: Final[dict[Fault, type[FunctionError]]] = {
+_ERRORS: Final[dict[Fault, type[FunctionError]]] = {
     Fault.NOT_FOUND: OutputNotFound,
     Fault.FORBIDDEN: OutputForbidden,
     Fault.LOCKED: OutputForbidden,
@@ -50,20 +50,21 @@ class _Exists(Exception):  # noqa: N818 - an answer, not an error
     """The object is there already."""
 
 
-def _call(name: str, call: Callable[..., Any], **arguments: Any) -> Any:
+def ask_output(name: str, call: Callable[..., Any], **arguments: Any) -> Any:
+    """Call S3 about the output `name`. Raises OutputNotFound, OutputForbidden or OutputUnavailable."""
     try:
         return ask(call, **arguments)
     except S3Error as failure:
         if failure.status == HTTPStatus.PRECONDITION_FAILED:
             raise _Exists from failure
-        error = OUTPUT_ERRORS[failure.fault](f"output: {name} {failure}", output=name, cause=failure.cause)
+        error = _ERRORS[failure.fault](f"output: {name} {failure}", output=name, cause=failure.cause)
         error.retryable = error.retryable or failure.fault is Fault.EXPIRED
         raise error from failure
 
 
 def check_bucket(client: S3Client, bucket: str) -> None:
     """Raises OutputNotFound, OutputForbidden or OutputUnavailable if the bucket cannot be written to."""
-    _call(f"bucket {bucket}", client.head_bucket, Bucket=bucket)
+    ask_output(f"bucket {bucket}", client.head_bucket, Bucket=bucket)
 
 
 def finished(
@@ -78,7 +79,7 @@ def finished(
     if writing.if_exists == "replace":
         return None
     try:
-        metadata = _call(uri, client.head_object, Bucket=output.bucket, Key=output.manifest_key)["Metadata"]
+        metadata = ask_output(uri, client.head_object, Bucket=output.bucket, Key=output.manifest_key)["Metadata"]
     except OutputNotFound:
         return None
     if metadata.get(REQUEST) != request:
@@ -240,7 +241,7 @@ class Publication:
         return written.model_copy(update={"version_id": answer.get("VersionId")})
 
     def _call(self, key: str, call: Callable[..., Any], **arguments: Any) -> Any:
-        return _call(self._uri(key), call, Bucket=self._bucket, Key=key, **arguments)
+        return ask_output(self._uri(key), call, Bucket=self._bucket, Key=key, **arguments)
 
     def _uri(self, key: str) -> str:
         return f"s3://{self._bucket}/{key}"

@@ -164,21 +164,20 @@ def test_pieces_of_a_video_that_is_not_whole_stay_apart() -> None:
         gathered(s3)
     assert f"{OUTPUT}v0.mp4.npz" not in s3.objects
     [result] = document(s3, files.SUMMARY)["results"]
-    assert result["output"] == [f"{OUTPUT}_job/pieces/v0.mp4/rows-00000000.npz"]
+    assert result["output"] == [f"{OUTPUT}_job/pieces/v0.mp4/rows-00000000.npy"]
 
 
 @pytest.mark.parametrize("format_", ["npy", "npz", "jsonl"])
 def test_a_piece_that_is_damaged_fails_its_video_alone_and_is_made_again(format_: str) -> None:
     s3 = job_of(format_, [0.6, 0.6], [0.6, 0.6])
     do_all(s3, results_of(s3))
-    uri = f"{OUTPUT}_job/pieces/v0.mp4/rows-00000010.{format_}"
+    piece = f"rows-00000010.{'npy' if format_ == 'npz' else format_}"
+    uri = f"{OUTPUT}_job/pieces/v0.mp4/{piece}"
     s3.objects[uri] = s3.objects[uri][:-30]
     with pytest.raises(JobIncomplete, match=r"1 of 2 videos failed .CorruptMedia.") as raised:
         gathered(s3)
     failures: Any = raised.value.detail["failures"]
-    assert failures[0]["message"].endswith(
-        f"rows-00000010.{format_} is damaged; run the job again, which makes it again"
-    )
+    assert failures[0]["message"].endswith(f"{piece} is damaged; run the job again, which makes it again")
     assert joined(s3, f"v1.mp4.{format_}")[0] == list(range(20))
     assert f"{OUTPUT}v0.mp4.{format_}" not in s3.objects
     assert len(document(s3, files.SUMMARY)["results"]) == 3
