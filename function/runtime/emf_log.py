@@ -67,7 +67,7 @@ def line(
         "counters": counters,
         **more,
     }
-    text = json.dumps({**_public(about), **emf})
+    text = json.dumps({**emf, **_public(about)})
     return text if len(text) <= MAX_LINE_CHARS else json.dumps(emf)
 
 

@@ -37,6 +37,7 @@ def written(environment: dict[str, str] | None = None, **changes: Any) -> dict[s
     }
     text = line(**given | changes)
     assert "\n" not in text
+    assert text.startswith('{"_aws"')
     assert text.isprintable()
     assert len(text.encode()) < 256_000
     value = json.loads(text, parse_constant=pytest.fail)
@@ -157,13 +158,6 @@ def test_a_text_is_one_short_line() -> None:
     assert len(document["message"]) == 300
     assert document["message"].isprintable()
     assert len(document["long"]) <= 300
-
-
-def test_nothing_replaces_a_metric_or_what_the_line_says_of_itself() -> None:
-    taken: dict[str, Any] = {"_aws": {}, "Requests": "many", "Code": 7, "Frames": None, "FunctionName": ""}
-    document = written(**taken)
-    check_embedded_metric_format(document)
-    assert (document["Requests"], document["Code"], document["Frames"]) == (1, "ok", 100)
 
 
 def test_a_line_is_never_longer_than_cloudwatch_takes() -> None:
