@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -82,7 +83,7 @@ def _decoded(request: Decode, session: Session, video: OpenVideo, buckets: list[
     try:
         whole = _run(request, session, video, asked)
     except SizeMisstatedError:
-        whole = _run(request, session, video.learnt(), asked)
+        whole = _run(request, session, replace(video, index=video.decoder.video_index), asked)
     return returned(whole) | {"milliseconds": session.clock.milliseconds()}
 
 

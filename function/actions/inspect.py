@@ -11,16 +11,7 @@ from function.frames.rows import frame_list, most_found, resolve_frames
 from function.models.event import Index, Plan, Probe
 from function.models.incoming import wrong
 from function.models.places import Output
-from function.models.result import (
-    Cost,
-    FrameList,
-    IndexResult,
-    PlanResult,
-    ProbeResult,
-    Result,
-    as_json,
-    returned,
-)
+from function.models.result import Cost, FrameList, IndexResult, PlanResult, ProbeResult, Result, as_json, returned
 from function.models.selection import Searched
 from function.output.publish import Publication
 from function.output.undo_log import Journal

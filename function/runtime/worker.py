@@ -10,7 +10,6 @@ import os
 import resource
 import signal
 import threading
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
@@ -23,11 +22,12 @@ from function.errors import FunctionError, Internal, from_exception
 from function.frames import own_code
 from function.models.event import EVENT
 from function.runtime import dispatch
+from function.runtime.json_log import stack
 from function.runtime.leftovers import Leftovers
 from function.session import Session
 
 BEAT_SECONDS: Final = 0.5
-_LIBC: Final = ctypes.CDLL(None)
+_LIBC: Final = ctypes.CDLL(None)  # glibc
 _M_ARENA_MAX: Final = -8  # glibc's number
 _ARENAS: Final = 2  # more arenas, one for each thread, would keep freed memory
 
@@ -85,8 +85,7 @@ def main(connection: Connection, memory: int | None, loads: bool) -> None:
 def _prepare(memory: int | None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
-    if hasattr(_LIBC, "mallopt"):
-        _LIBC.mallopt(_M_ARENA_MAX, _ARENAS)
+    _LIBC.mallopt(_M_ARENA_MAX, _ARENAS)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if memory:
         resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
@@ -135,9 +134,7 @@ def _release_memory() -> None:
     A caught exception may hold all of it, decoders and their threads as well, and the allocator keeps freed memory.
     """
     gc.collect()
-    trim = getattr(_LIBC, "malloc_trim", None)  # glibc's
-    if trim:
-        trim(0)
+    _LIBC.malloc_trim(0)
 
 
 @contextmanager
@@ -175,7 +172,7 @@ def _described(error: FunctionError) -> dict[str, Any]:
     if isinstance(error, Internal):
         # Only the stack: the text of an unknown exception may hold secrets.
         cause = error.__cause__ or error
-        described["trace"] = [*traceback.format_tb(cause.__traceback__), type(cause).__name__]
+        described["trace"] = stack(type(cause), cause.__traceback__)
     elif error.trace:
         described["trace"] = list(error.trace)
     return described

@@ -40,8 +40,7 @@ def origin_of(client: S3Client, video: S3Object | Url) -> Origin:
             with s3_failures():
                 return presigned(signer, video.bucket, video.key, video.version_id, payer)
         except S3Error as failure:
-            message = f"{origin.version}{origin.shown} {failure}"
-            raise source_error(failure.fault, message, origin.shown, failure.cause) from failure
+            raise failure.as_source(f"video: {origin.version}{origin.shown}", video=origin.shown) from failure
 
     origin = S3Origin(video.bucket, video.key, video.version_id, sign, payer)
     return origin

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 from function.errors import from_exception
@@ -51,10 +51,6 @@ class OpenVideo:
             raise from_exception(error, source.uri) from error
         finally:
             source.close()
-
-    def learnt(self) -> Self:
-        """The same video with the index as the decoder has it now."""
-        return replace(self, index=self.decoder.video_index)
 
     @property
     def whole_reads(self) -> int:
