@@ -34,10 +34,9 @@ class Clock:
         iterator = iter(items)
         while True:
             with self.phase(name):
-                try:
-                    item = next(iterator)
-                except StopIteration:
-                    return
+                item = next(iterator, None)
+            if item is None:
+                return
             yield item
 
     def milliseconds(self) -> dict[str, float]:

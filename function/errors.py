@@ -198,22 +198,20 @@ def from_exception(error: Exception, source: str = "") -> FunctionError:
     """Return the typed error for any exception. `source` names the video in errors of the decoder."""
     if isinstance(error, FunctionError):
         return error
-    if isinstance(error, MemoryError):
-        return LimitExceeded("the request needs more memory than the function has", limit="memory")
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC and not isinstance(error, hwang.errors.HwangError):
-        return StorageFull("the temporary storage is full; give the function more (ephemeral storage)")
-    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
-        return LimitExceeded("the function may not have more files and connections open", limit="files")
-    if isinstance(error, BlockingIOError) or (isinstance(error, RuntimeError) and _NO_THREAD in str(error)):
-        return LimitExceeded("the function may not have more processes and threads", limit="processes")
-    if isinstance(error, hwang.errors.HwangError):
-        code = next((code for kind, code in _BY_HWANG_ERROR if isinstance(error, kind)), Internal)
-        if code is Internal:
-            return Internal("the decoder failed in an unexpected way")
+    code = next((code for kind, code in _BY_HWANG_ERROR if isinstance(error, kind)), None)
+    if code:
         detail: dict[str, object] = {"video": source} if source else {}
         if isinstance(error, hwang.errors.CorruptFrameError):
             detail["rows"] = [int(row) for row in error.rows[:_MAX_ROWS_LISTED]]
         elif isinstance(error, hwang.errors.StorageFullError):
             detail |= error.detail
         return code(f"{source}: {error}" if source else str(error), **detail)
+    if isinstance(error, MemoryError):
+        return LimitExceeded("the request needs more memory than the function has", limit="memory")
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return StorageFull("the temporary storage is full; give the function more (ephemeral storage)")
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        return LimitExceeded("the function may not have more files and connections open", limit="files")
+    if isinstance(error, BlockingIOError) or (isinstance(error, RuntimeError) and _NO_THREAD in str(error)):
+        return LimitExceeded("the function may not have more processes and threads", limit="processes")
     return Internal("the function failed in an unexpected way")

@@ -13,6 +13,7 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any, Final
 from urllib.parse import urljoin
 
@@ -66,7 +67,7 @@ class Policy:
         """Return the configured headers of a target's host, over https alone; those of the last pattern count."""
         if target.scheme != "https":
             return {}
-        found = [headers for pattern, headers in self.headers if _matches(target.host, pattern)]
+        found = [headers for pattern, headers in self.headers if fnmatchcase(target.host, pattern)]
         return {name: value for headers in found for name, value in headers.items()}
 
     def check_url(self, url: str) -> Target:
@@ -75,7 +76,7 @@ class Policy:
         Raises Blocked, and nothing else.
         """
         target = parse_url(url, allow_http=self.allow_http)
-        if not any(_matches(target.host, pattern) for pattern in self.hosts):
+        if not any(fnmatchcase(target.host, pattern) for pattern in self.hosts):
             raise Blocked(f"{target.shown}: {target.host} is not among the hosts of HWANG_HTTPS_HOSTS")
         if _parsed(target.host):
             try:
@@ -148,12 +149,6 @@ def _parsed(address: str) -> Address | None:
     except ValueError:
         return None
     return None if "%" in address else parsed
-
-
-def _matches(host: str, pattern: str) -> bool:
-    if pattern == _ANY_HOST:
-        return True
-    return host.endswith(pattern[1:]) if pattern.startswith("*.") else host == pattern
 
 
 def _host_pattern(text: str) -> str:
