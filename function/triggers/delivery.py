@@ -162,7 +162,9 @@ def _piped(records: list[Any], environment: Mapping[str, str]) -> Delivery:
 def _piped_one(record: object, environment: Mapping[str, str]) -> tuple[Item, ...]:
     if _source(record) in _TAKEN:
         return _record(record, environment)
-    return _held(record if isinstance(record, dict) else json_object(record, "event"), "event", environment)
+    if not isinstance(record, dict | str):
+        raise wrong("event", f"is an array, whose items must be JSON objects, not {json_type(record)}")
+    return _held(json_object(record, "event") if isinstance(record, str) else record, "event", environment)
 
 
 def _http(event: Mapping[str, Any], environment: Mapping[str, str]) -> Delivery:
