@@ -54,7 +54,7 @@ class Writing(Model):
 
     if_exists: Annotated[
         Literal["replace", "reuse", "keep"],
-        Field(description="reuse, keep: answer with the finished result of an equal request; keep: replace nothing"),
+        Field(description="reuse, keep: return the finished result of an equal request; keep: replace nothing"),
     ] = "replace"
     storage_class: StorageClass | None = None
     kms_key: Annotated[str, StringConstraints(min_length=1, max_length=2048)] | None = None
@@ -73,12 +73,12 @@ class Treatment(Model):
     picture: Annotated[Picture | None, Field(description="format of the pictures in a tar")] = None
     batch: Annotated[int | None, Field(ge=1, le=MAX_BATCH, description="frames that `apply` gets at a time")] = None
     rotate: Annotated[
-        bool | None, Field(description="turn the frames as the video says; by default true of pictures and clips")
+        bool | None, Field(description="turn frames upright, as the video states; by default for pictures and clips")
     ] = None
     square_pixels: Annotated[bool, Field(description="scale the width by the video's sample aspect ratio")] = False
     tone: Annotated[
         Literal["sdr", "stored"] | None,
-        Field(description="sdr: PQ and HLG as a screen without HDR shows them; by default of pictures"),
+        Field(description="sdr: convert PQ and HLG to BT.709; the default for pictures"),
     ] = None
 
     def settled(self, written_as: Format) -> Self:
@@ -107,8 +107,8 @@ class Form(Writing, Treatment):
     """Fields that say which frames are wanted, and in which form they are written."""
 
     quality: Annotated[int, Field(ge=1, le=100)] | None = None
-    fps: Annotated[FiniteFloat, Field(gt=0, le=1000, description="of an mp4; by default the video's")] | None = None
-    shard_mb: Annotated[int | None, Field(ge=1, le=MAX_SHARD_MB, description="size of each tar")] = None
+    fps: Annotated[FiniteFloat, Field(gt=0, le=1000, description="constant rate of an mp4")] | None = None
+    shard_mb: Annotated[int | None, Field(ge=1, le=MAX_SHARD_MB, description="megabytes of each tar")] = None
     name: Annotated[str, AfterValidator(lambda text: parse_template(text) and text)] = DEFAULT_NAME
 
     @property

@@ -71,11 +71,11 @@ class Job(Results):
     videos: Videos
     output: OutputUri
     part_seconds: Annotated[
-        FiniteFloat, Field(ge=1, le=600, description="of predicted work that one invocation is given")
+        FiniteFloat, Field(ge=1, le=600, description="predicted seconds of work in one invocation")
     ] = 30.0
-    concurrency: Annotated[int, Field(ge=1, le=10_000, description="invocations at a time, at most")] = 100
+    concurrency: Annotated[int, Field(ge=1, le=10_000, description="most invocations at a time")] = 100
     tolerated_failure_percentage: Annotated[
-        FiniteFloat, Field(ge=0, le=100, description="of videos and of parts that may fail before the job does")
+        FiniteFloat, Field(ge=0, le=100, description="share of videos, and of parts, that may fail before the job does")
     ] = 0.0
 
     @model_validator(mode="after")

@@ -20,7 +20,7 @@ MAX_ATTEMPTS: Final = 5  # of a survey or a part; in the last one, what still fa
 
 
 class List(Model):
-    """Pin down which videos the job is about."""
+    """List the videos of a job and pin their versions."""
 
     job: Job
     action: Literal["list"]
@@ -49,7 +49,7 @@ class Survey(JobStep):
 
 
 class Cut(JobStep):
-    """Make parts of equal cost."""
+    """Cut the work of a job into parts of equal cost."""
 
     action: Literal["cut"]
 
@@ -70,7 +70,7 @@ class Part(PartStep):
 
 
 class Gather(JobStep):
-    """Make one result of all parts."""
+    """Combine all parts of a job, and write its manifest and report."""
 
     action: Literal["gather"]
 

@@ -34,7 +34,7 @@ class Written(Model):
 
 
 class FrameList(Model):
-    """The frames in the order asked for: rows, the seconds at which they are on display, and those asked for.
+    """The frames in the order requested: rows, the seconds at which they appear, and the requested seconds.
 
     `asked` is there if the selection names times, or has moved its frames to keyframes.
     """
@@ -88,7 +88,7 @@ class Inline(Model):
 
 
 class Applied(Model):
-    """Own code whose results these are: the function's name, and the content of the image that it is of."""
+    """Own code that made the results: the function's name, and an id of the image's content."""
 
     function: str
     image: str

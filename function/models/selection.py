@@ -33,16 +33,16 @@ class Refined(Model):
     """Fields that every selection has which is an object. `from`, `to`: seconds; negative: from the video's end."""
 
     start: Annotated[
-        FiniteFloat | None, Field(alias="from", description="seconds on display; negative: from the end")
+        FiniteFloat | None, Field(alias="from", description="seconds: only frames from then on; negative: from the end")
     ] = None
-    stop: Annotated[FiniteFloat | None, Field(alias="to", description="as `from`; what appears then is left out")] = (
-        None
-    )
-    most: Annotated[int | None, Field(alias="max", ge=1, description="at most so many frames, evenly thinned")] = None
+    stop: Annotated[
+        FiniteFloat | None, Field(alias="to", description="seconds: only frames before then; negative: from the end")
+    ] = None
+    most: Annotated[int | None, Field(alias="max", ge=1, description="at most this many frames, evenly chosen")] = None
     snap: Annotated[
-        Literal["keyframe"] | None, Field(description="instead of each frame the last keyframe no later")
+        Literal["keyframe"] | None, Field(description="replace each frame by the keyframe at or before it")
     ] = None
-    strict: Annotated[bool, Field(description="refuse what the video cannot fill, as version 1 did")] = False
+    strict: Annotated[bool, Field(description="raise FrameOutOfRange for what the video does not have")] = False
 
     @model_validator(mode="after")
     def _ascends(self) -> Refined:
@@ -62,13 +62,13 @@ class Refined(Model):
 
 
 class Timestamps(Refined):
-    """The frames on display at these times, in seconds: before the first frame that one, behind the last the last."""
+    """The frames on display at these seconds; times outside the video give its first or last frame."""
 
     timestamps: Annotated[list[FiniteFloat], Field(min_length=1, fail_fast=True)]
 
 
 class EverySeconds(Refined):
-    """The frames on display at `from` (by default when the first one appears) and each so many seconds after that."""
+    """The frames on display every so many seconds, from `from` or from the first frame on."""
 
     every_seconds: Annotated[FiniteFloat, Field(gt=0)]
 
@@ -80,13 +80,13 @@ def _only_true(value: object) -> object:
 
 
 class Keyframes(Refined):
-    """The frames that decode without any other."""
+    """All keyframes: the frames that decode without any other."""
 
     keyframes: Annotated[Literal[True], BeforeValidator(_only_true)]
 
 
 class Count(Refined):
-    """This many frames, spread evenly: the middles of as many equal parts. A shorter video: all, each once."""
+    """This many frames, spread evenly: the middles of as many equal parts; all frames of a shorter video."""
 
     count: Annotated[int, Field(ge=1)]
 
@@ -116,7 +116,7 @@ class Scenes(_Search):
 
 
 class Representative(_Search):
-    """Up to this many frames that represent the video, found by looking at it: not black, not blurred, none twice."""
+    """Up to this many frames that represent the video, found by looking at it: not black, blurred or alike."""
 
     representative: Annotated[int, Field(ge=1, le=100)]
 
@@ -188,7 +188,7 @@ def _rows_kind(value: object) -> str | None:
 
 
 class SomeRows(Refined):
-    """The rows of a list or a range, by default all, where `from`, `to` and the like are asked of them."""
+    """The rows of a list or a range, by default all, narrowed by `from`, `to` and the like."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
@@ -205,7 +205,7 @@ class SomeRows(Refined):
         Field(
             min_length=1,
             fail_fast=True,
-            description="of each row, the seconds that were asked for, as the result states them",
+            description="the requested seconds of each row, for the result",
         ),
     ] = None
 
