@@ -114,10 +114,10 @@ def _spread(stack: FaultStack, video: LongVideo) -> Iterator[Number]:
     _begin(stack)
     _, seconds = stack.ask({"video": LONG, "frames": rows, "reduce": "sum", "output": f"s3://{RESULTS}/spread.npy"})
     size, _ = _read(stack, f"/{VIDEOS}/long.mp4")
-    yield Number("100 spread frames of that video: bytes read, by the plan's", size / cost, "x", 1.1, guarded=True)
+    yield Number("100 spread frames of that video: bytes read ÷ the plan's", size / cost, "x", 1.1, guarded=True)
     there = _downloaded(stack) + _decoded_here(video, rows)
     yield Number("100 spread frames of that video", seconds, "s")
-    yield Number("… by the time to download it and then decode them", seconds / there, "x", 0.5)
+    yield Number("… ÷ the time to download it and decode them", seconds / there, "x", 0.5)
 
 
 def _begin(stack: FaultStack) -> None:

@@ -52,7 +52,7 @@ def seconds(**more):
 taken = [(seconds(apply="nothing"), seconds(reduce="min")) for _ in range(21)]
 print(json.dumps([statistics.median(one) for one in zip(*taken)]))
 """
-# Processor time of several results in one request, by that of the dearest alone; S3 is in memory.
+# CPU time of several results in one request, by that of the most expensive one alone; S3 is in memory.
 OUTPUTS = """
 import json, resource, sys
 sys.path.append("/tree")
@@ -122,7 +122,7 @@ def _warm() -> Iterator[Number]:
         output(docker(), "rm", "--force", container)
     mine, reference = statistics.median(ours), statistics.median(theirs)
     yield Number("warm request: the sum of 100 frames of 1280x720 in S3", mine * 1000, "ms")
-    yield Number("… by the time of `ffmpeg -f null` over the same frames of a local file", mine / reference, "x", 1.5)
+    yield Number("… ÷ the time of `ffmpeg -f null` for the same frames of a local file", mine / reference, "x", 1.5)
 
 
 def _starts() -> Iterator[Number]:
@@ -137,7 +137,7 @@ def _starts() -> Iterator[Number]:
             theirs.append(_first_answer({}, *nothing))
     mine = statistics.median(ours)
     yield Number("cold start: `docker run` to the first answer", mine * 1000, "ms")
-    what = "… by that of an empty handler in the same image"
+    what = "… ÷ that of an empty handler in the same image"
     yield Number(what, mine / statistics.median(theirs), "x", 2)
     imported = float(run_python(IMAGE, IMPORT, options=("--env", "AWS_REGION=us-east-1")))
     yield Number("start of Python and import of the handler", imported * 1000, "ms", 250, guarded=True)
@@ -147,7 +147,7 @@ def _apply() -> Number:
     """Measure the cost of own code that does nothing."""
     mount = ("--volume", f"{clip.fetch()}:/{clip.NAME}:ro", "--env", "AWS_REGION=us-east-1")
     own, reduction = json.loads(run_python(IMAGE, APPLY, f"/{clip.NAME}", options=mount))
-    what = "`apply` of a function that returns at once, by the time of `reduce: min`"
+    what = "`apply` of an empty function ÷ the time of `reduce: min`"
     return Number(what, own / reduction, "x", 1.03, guarded=True)
 
 
@@ -158,7 +158,7 @@ def _outputs() -> Iterator[Number]:
     kinds = {"a frame a second": {"every_seconds": 1}, "key frames": {"keyframes": True}, "every frame": "0:120"}
     ratios = json.loads(run_python(IMAGE, OUTPUTS, json.dumps([*kinds.values()]), options=mount))
     for name, ratio in zip(kinds, ratios, strict=True):
-        what = f"640, 320, 160 px and a sheet of 1080p H.264, {name}: processor time by that of the dearest alone"
+        what = f"640, 320, 160 px and a sheet of 1080p H.264, {name}: CPU time ÷ that of the most expensive one alone"
         yield Number(what, ratio, "x", 1.2 if name == "a frame a second" else None)  # of others little is decoding
 
 

@@ -58,7 +58,7 @@ def _parts(stack: FaultStack, name: str, job: Json) -> Iterator[Number]:
     dollars, _ = job_cost(manifest, stack.limits.memory_mb)
     yield Number(f"cost of a million frames: {what}", dollars / manifest["frames"] * 1e6, "USD")
     variation = statistics.pstdev(seconds) / statistics.mean(seconds)
-    parts = f"{len(seconds)} parts, standard deviation of their time by its mean"
+    parts = f"{len(seconds)} parts, standard deviation of their time ÷ its mean"
     yield Number(f"{what}: {parts}", variation, "", 0.15, guarded=True)
 
 
