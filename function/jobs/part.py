@@ -37,6 +37,7 @@ from function.models.result import DecodeResult
 from function.session import Session
 
 _MAX_OBJECTS_LISTED: Final = 3
+_NOT_BEGUN: Final = "the time of the part was up before this piece was begun"
 _CLOSE_SECONDS: Final = 5.0  # of the part's time, to keep the outcomes
 
 
@@ -65,7 +66,7 @@ def do_part(part: Part, ask: Ask) -> dict[str, Any]:
     for piece in OpenedPart.model_validate(opened).to_do:
         request = {**files.EARLIER, **piece.request}
         if isinstance(passing, DeadlineExceeded):
-            outcome: Outcome = DeadlineExceeded("the time of the part was up before this piece was begun")
+            outcome: Outcome = DeadlineExceeded(_NOT_BEGUN)
         else:
             outcome = ask(request, _CLOSE_SECONDS)
             if isinstance(outcome, WorkerCrashed):
@@ -89,8 +90,10 @@ def open_part(request: OpenPart, session: Session) -> dict[str, Any]:
     pieces = files.PlannedPart.read(line, store.uri(files.PARTS)).pieces
     before = store.result(files.failed_name(line))
     if before:
-        places = _places(before)
-        pieces = tuple(sorted(pieces, key=lambda piece: places.get(_name(piece.request["video"], piece), -1)))
+        places = {
+            _name(piece.document()["video"], piece): (_was_late(piece), at) for at, piece in enumerate(before.pieces)
+        }
+        pieces = tuple(sorted(pieces, key=lambda piece: places.get(_name(piece.request["video"], piece), (False, -1))))
     return OpenedPart(to_do=pieces).document()
 
 
@@ -116,14 +119,11 @@ def close_part(request: ClosePart, session: Session) -> dict[str, Any]:
     return _answer(request, result)
 
 
-def _places(before: files.PartResult) -> dict[str, int]:
-    """The places of the pieces in the next attempt: as in this one, but the piece that took all its time comes last."""
-    names = [_name(piece.document()["video"], piece) for piece in before.pieces]
-    places = {name: place for place, name in enumerate(names)}
-    for name, piece in zip(names, before.pieces, strict=True):
-        if isinstance(piece, files.PieceFailed) and piece.code == DeadlineExceeded.__name__:
-            return places | {name: len(names)}
-    return places
+def _was_late(piece: files.PieceOutcome) -> bool:
+    """True if it took all the time, so that in the next attempt the others come first."""
+    if isinstance(piece, files.PieceDone):
+        return False
+    return piece.code == DeadlineExceeded.__name__ and piece.message != _NOT_BEGUN
 
 
 def _name(video: dict[str, Any], piece: files.PlannedPiece | files.PieceOutcome) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -26,15 +27,11 @@ class Totals:
     partials: list[tuple[int, str]] = field(default_factory=list)
     _failed_videos: set[AnyVideo] = field(default_factory=set)
     _counters: files.JobCounters = field(default_factory=files.JobCounters)
-    _videos: int = 0
-    _bytes_in_files: int = 0
-    _objects: int = 0
-    _bytes_written: int = 0
+    _sums: Counter[str] = field(default_factory=Counter)
 
     def add_video(self, video: files.SurveyedVideo) -> None:
         """Counts a video of the job."""
-        self._videos += 1
-        self._bytes_in_files += video.bytes or 0
+        self._sums.update(videos=1, bytes_in_files=video.bytes or 0)
         if video.failure:
             self.fail(video.video, code=video.failure.code, message=video.failure.message)
 
@@ -50,8 +47,7 @@ class Totals:
                 about = {"part": part, "first": piece.first, "last": piece.last}
                 self.fail(piece.video, **about, code=piece.code, message=piece.message)
                 continue
-            self._objects += piece.objects
-            self._bytes_written += piece.bytes_written
+            self._sums.update(objects=piece.objects, bytes_written=piece.bytes_written)
             facts = piece.model_dump(exclude={"counters", "milliseconds"})
             yield files.PieceResult.model_validate({**facts, "video": files.address_of(piece.video), "part": part})
 
@@ -70,15 +66,15 @@ class Totals:
             request=request,
             complete=not self.missing and not failed,
             **span,
-            videos=self._videos + self.listing.refused,
+            videos=self._sums["videos"] + self.listing.refused,
             failed_videos=failed,
             parts=plan.parts,
             missing_parts=len(self.missing),
             pieces=sum(part.pieces for part in self.timeline),
             frames=sum(part.frames for part in self.timeline),
-            objects=self._objects,
-            bytes_written=self._bytes_written,
-            bytes_in_files=self._bytes_in_files,
+            objects=self._sums["objects"],
+            bytes_written=self._sums["bytes_written"],
+            bytes_in_files=self._sums["bytes_in_files"],
             counters=self._counters,
             seconds=files.JobSeconds(predicted=plan.seconds, worked=worked),
             attempts=sum(part.attempts for part in self.timeline),

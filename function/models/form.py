@@ -147,10 +147,9 @@ class Form(Writing, Treatment):
             return f"format: a reduction is written as {possible}, not {self.format}"
         if facts.takes_shards and (problem := self._shard_disagreement()):
             return problem
-        if self.quality is not None and not facts.takes_quality:
-            return f"quality: does not apply to {self.format}"
-        if self.fps is not None and not facts.takes_fps:
-            return f"fps: does not apply to {self.format}"
+        for field, applies in (("quality", facts.takes_quality), ("fps", facts.takes_fps)):
+            if getattr(self, field) is not None and not applies:
+                return f"{field}: does not apply to {self.format}"
         if self.tone == "sdr" and facts.states_tone:
             return STATED_TONE
         return None

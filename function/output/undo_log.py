@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import partial
 from itertools import groupby
@@ -76,6 +76,7 @@ class Entry:
         return self.version_id is not None and self.version_id != _NULL_VERSION
 
 
+@dataclass(eq=False)
 class Journal:
     """The entries of one run, the last one of each object. Each is passed to `record` first. Thread-safe.
 
@@ -84,24 +85,16 @@ class Journal:
     could not be removed in time, and the number of all that remain.
     """
 
-    def __init__(
-        self,
-        run: str,
-        request: str,
-        manifest_key: str,
-        record: Callable[[Message], None] = lambda _: None,
-        deadline: float = math.inf,
-        leave: Callable[[list[Message], int], None] = lambda *_: None,
-        manifest_bucket: str | None = None,
-    ) -> None:
-        self.run, self.request = run, request
-        self._manifest_key, self._manifest_bucket = manifest_key, manifest_bucket
-        self._record = record
-        self._deadline = deadline
-        self._leave = leave
-        self._lock = threading.Lock()
-        self._entries: dict[tuple[str, str], Entry] = {}
-        self._refused = 0
+    run: str
+    request: str
+    manifest_key: str
+    record: Callable[[Message], None] = lambda _: None
+    deadline: float = math.inf
+    leave: Callable[[list[Message], int], None] = lambda *_: None
+    manifest_bucket: str | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _entries: dict[tuple[str, str], Entry] = field(default_factory=dict, init=False)
+    _refused: int = field(default=0, init=False)
 
     @classmethod
     def begin(cls, session: Session, request: str, manifest_key: str, manifest_bucket: str | None = None) -> Self:
@@ -138,12 +131,12 @@ class Journal:
     def add(self, entry: Entry) -> None:
         """Log the entry before the request it is about, so that another process can undo that if this one dies."""
         with self._lock:
-            self._record(self._message(entry))
+            self.record(self._message(entry))
             self._entries[entry.place] = entry
 
     def check_time(self) -> None:
         """Raise DeadlineExceeded if one object more would leave too little time to take back all."""
-        if time.monotonic() > self._deadline - len(self._entries) * _SECONDS_PER_OBJECT:
+        if time.monotonic() > self.deadline - len(self._entries) * _SECONDS_PER_OBJECT:
             raise DeadlineExceeded(TOO_LATE)
 
     def abandon(self, client: S3Client, bucket: str, key: str) -> None:
@@ -159,7 +152,7 @@ class Journal:
         UNDO_SECONDS after the deadline, whatever is left. With `turn`, a context of each step, it may take any time.
         """
         undo = _Undo(client, self.run, is_watched=turn is None)
-        until = math.inf if turn else self._deadline + UNDO_SECONDS
+        until = math.inf if turn else self.deadline + UNDO_SECONDS
         uploads = [entry for entry in self._entries.values() if entry.in_parts]
         if _each(partial(self._abort, undo, turn or nullcontext), uploads, until):
             entries = sorted(self._entries.values(), key=lambda entry: entry.place)
@@ -170,7 +163,7 @@ class Journal:
             ]
             _each(partial(self._take_back, undo, turn or nullcontext), batches, until, _BATCHES_AT_ONCE)
         if self.objects_left:
-            self._leave(self.messages, self.objects_left)
+            self.leave(self.messages, self.objects_left)
 
     def _abort(self, undo: _Undo, turn: Turn, entry: Entry) -> None:
         with turn():
@@ -182,7 +175,7 @@ class Journal:
         bucket = entries[0].bucket
         passing, refused = set[str](), set[str]()
         with turn():
-            if undo.seen(self._manifest_bucket or bucket, self._manifest_key)["Metadata"].get(REQUEST) != self.request:
+            if undo.seen(self.manifest_bucket or bucket, self.manifest_key)["Metadata"].get(REQUEST) != self.request:
                 passing, refused = undo.delete(bucket, entries)
         with self._lock:
             self._refused += len(refused)
@@ -191,7 +184,7 @@ class Journal:
                     self._entries.pop(entry.place, None)
 
     def _message(self, entry: Entry) -> Message:
-        manifest = {"manifest_key": self._manifest_key, "manifest_bucket": self._manifest_bucket}
+        manifest = {"manifest_key": self.manifest_key, "manifest_bucket": self.manifest_bucket}
         return {"request": self.request, **manifest, "entry": {**vars(entry)}}
 
 
