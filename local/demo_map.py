@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from function.models.job_files import JobManifest
 from function.report import s3_read, write_report
 from local import collection
 from local.cost import job_cost
@@ -78,7 +79,7 @@ def report_of(stack: MapStack) -> tuple[dict[str, Any], dict[str, Any], bytes]:
     manifest = json.loads(stack.s3.get_object(Bucket=BUCKET, Key="frames/_manifest.json")["Body"].read())
     dollars, note = job_cost(manifest, MEMORY_MB)
     cost = {"dollars": dollars, "note": note}
-    return manifest, cost, write_report(manifest, s3_read(stack.s3))
+    return manifest, cost, write_report(JobManifest.model_validate(manifest), s3_read(stack.s3))
 
 
 if __name__ == "__main__":

@@ -171,18 +171,14 @@ class Publication:
         """Call `work` in one of the threads that write."""
         return self._pool.submit(work)
 
-    def put(self, key: str, data: bytes, content_type: str) -> Written:
-        """Write one object; S3 compares the checksum before the object becomes visible."""
-        return self.put_hashed(key, data, content_type, hashlib.sha256(data).digest())
-
-    def put_hashed(self, key: str, data: bytes, content_type: str, digest: bytes) -> Written:
-        """Write one object whose SHA-256 is known."""
+    def put(self, key: str, data: bytes, content_type: str, digest: bytes | None = None) -> Written:
+        """Write one object; S3 compares the checksum before the object becomes visible. `digest`: SHA-256, if known."""
         self._journal.check_time()
-        return self._put(key, data, content_type, digest, self._storage)
+        return self._put(key, data, content_type, self._storage, digest)
 
     def put_kept(self, key: str, data: bytes, content_type: str) -> Written:
         """Write an object that the function reads again: in no storage class of which that needs a restore."""
-        return self._put(key, data, content_type, hashlib.sha256(data).digest(), {})
+        return self._put(key, data, content_type, {})
 
     def put_manifest(self, data: bytes) -> Written:
         """Write the manifest, which must come last: the request counts as finished once it is there."""
@@ -213,7 +209,10 @@ class Publication:
         sent = {"UploadId": upload_id, "MultipartUpload": {"Parts": parts}}
         return self._create(key, size, digest, self._client.complete_multipart_upload, **sent)
 
-    def _put(self, key: str, data: bytes, content_type: str, digest: bytes, storage: dict[str, Any]) -> Written:
+    def _put(
+        self, key: str, data: bytes, content_type: str, storage: dict[str, Any], digest: bytes | None = None
+    ) -> Written:
+        digest = digest or hashlib.sha256(data).digest()
         self._journal.add(Entry(self._bucket, key))
         sent = {"Body": data, "ContentType": content_type, **_checksum(digest), **self._options, **storage}
         return self._create(key, len(data), digest, self._client.put_object, **sent)
@@ -285,8 +284,8 @@ class ObjectWriter:
     def close(self) -> Written:
         """Send the rest and make the object visible."""
         if not self._upload_id:
-            digest = self._sha256.digest()
-            return self._publication.put_hashed(self._key, bytes(self._buffer), self._content_type, digest)
+            data = bytes(self._buffer)
+            return self._publication.put(self._key, data, self._content_type, self._sha256.digest())
         if self._buffer:
             self._send_part()
         self._collect(0)

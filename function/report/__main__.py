@@ -8,16 +8,15 @@ python -m function.report s3://bucket/run1/        a job's prefix, or the manife
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+
+from pydantic import ValidationError
 
 from function import s3
 from function.errors import FunctionError
-from function.models.job_files import FOLDER, SUMMARY
-from function.report import NotAManifest, s3_read, write_report
+from function.models.job_files import FOLDER, SUMMARY, JobManifest
+from function.report import s3_read, write_report
 from function.report.formatting import size
 from hwang.sources.buckets import split_address
 
@@ -33,8 +32,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=Path("report.html"), help="by default report.html")
     options = parser.parse_args(arguments)
     try:
-        page = write_report(_document(options.manifest), s3_read(s3.client()))
+        manifest = JobManifest.model_validate_json(_data(options.manifest))
+        page = write_report(manifest, s3_read(s3.client()))
         options.output.write_bytes(page)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"])) or "it"
+        print(f"{options.manifest}: this is not the manifest of a job: {place}: {first['msg']}", file=sys.stderr)
+        return 1
     except (OSError, ValueError, FunctionError, s3.S3Error) as error:
         print(f"{options.manifest}: {error}", file=sys.stderr)
         return 1
@@ -42,16 +47,11 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _document(place: str) -> Mapping[str, Any]:
+def _data(place: str) -> bytes:
     if not place.startswith("s3://"):
-        data = Path(place).read_bytes()
-    else:
-        bucket, key = split_address(place) or split_address(f"{place}/") or ("", "")
-        data = s3.get(s3.client(), bucket, key + FOLDER + SUMMARY if key.endswith("/") or not key else key)
-    document = json.loads(data)
-    if not isinstance(document, dict):
-        raise NotAManifest("this is not the manifest of a job: it is not an object")
-    return document
+        return Path(place).read_bytes()
+    bucket, key = split_address(place) or split_address(f"{place}/") or ("", "")
+    return s3.get(s3.client(), bucket, key + FOLDER + SUMMARY if key.endswith("/") or not key else key)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,10 @@ import base64
 import hashlib
 import inspect
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
-
-from pydantic import ValidationError
 
 from function.errors import FunctionError, public_text
 from function.models.job_files import FOLDER, Failure, JobManifest, PieceResult
@@ -26,10 +24,6 @@ _MAX_SLOW: Final = 10
 _MAX_CODES: Final = 30
 _MAX_MESSAGES: Final = 3
 _HERE: Final = Path(__file__).parent
-
-
-class NotAManifest(ValueError):  # noqa: N818 - it says what is wrong
-    """The document is not a job's manifest; the message names the field that shows it."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +41,12 @@ class FailureGroup:
         return inspect.cleandoc(self.kind.__doc__ or "").replace("`", "") if self.kind else ""
 
 
-def write_report(
-    manifest: JobManifest | Mapping[str, Any], read: Read, *, reading_seconds: float = READING_SECONDS
-) -> bytes:
+def write_report(job: JobManifest, read: Read, *, reading_seconds: float = READING_SECONDS) -> bytes:
     """The report of a job's manifest, HTML in UTF-8, below 3 MB.
 
     `read` fetches the pictures that are shown: at most 54, none of more than 32 MiB, four at a time, for at most
-    `reading_seconds`; those that it cannot have are left out. Equal arguments make equal bytes. Raises NotAManifest.
+    `reading_seconds`; those that it cannot have are left out. Equal arguments make equal bytes.
     """
-    job = _job(manifest)
     tolerated = job.request.get("tolerated_failure_percentage", 0)
     videos = sorted(
         _grouped("video", job.results).items(), key=lambda item: (-sum(one.frames for one in item[1]), item[0])
@@ -83,15 +74,6 @@ def write_report(
         words=formatting,
     )
     return page.encode()
-
-
-def _job(manifest: JobManifest | Mapping[str, Any]) -> JobManifest:
-    try:
-        return JobManifest.model_validate(manifest)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        raise NotAManifest(f"this is not the manifest of a job: {place or 'it'}: {first['msg']}") from None
 
 
 def _grouped(name: str, items: Iterable[T]) -> dict[str, list[T]]:

@@ -16,7 +16,7 @@ NEXT_TO_NOTHING = 200  # colours of a page that shows no picture and no chart ar
 
 
 def page(job: Job) -> bytes:
-    return write_report(job.manifest, job.read)
+    return write_report(job.model, job.read)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from function.models.job_files import JobManifest
 from function.report import Unreadable
 
 JOB: Final = "s3://frames/results/run1/"
@@ -26,6 +27,10 @@ class Job:
 
     manifest: dict[str, Any]
     objects: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def model(self) -> JobManifest:
+        return JobManifest.model_validate(self.manifest)
 
     def read(self, uri: str, length: int) -> bytes:
         if uri not in self.objects:

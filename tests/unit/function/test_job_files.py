@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from pydantic import ValidationError
 
 from function.errors import CorruptMedia
 from function.models import job_files as files
@@ -90,6 +92,21 @@ def test_a_job_tolerates_its_percentage_of_parts_and_of_videos(
     totals: dict[str, Any] = {"videos": 10, "parts": 10, "failed_videos": failed, "missing": range(missing)}
     job = files.JobManifest(job="s3://b/", complete=False, timeline=(), **totals | {"missing": tuple(range(missing))})
     assert job.is_tolerable(percentage) is tolerable
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ({"timeline": [{"part": 1}]}, "timeline.0.started"),
+        ({"videos": -1}, "videos"),
+        ({"started": float("nan")}, "started"),
+        ({"ended": 1e300}, "ended"),
+        ({"complete": None}, "complete"),
+    ],
+)
+def test_what_is_no_manifest_is_refused(change: dict[str, Any], place: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(place)):
+        files.JobManifest.model_validate(make_job(with_objects=False).manifest | change)
 
 
 def test_failed_videos_are_counted_in_manifests_that_have_no_number_of_them() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from function import errors
-from function.report import NotAManifest, write_report
+from function.report import write_report
 from tests.support.hostile_names import HOSTILE_NAMES
 from tests.support.jobs import JOB, Job, make_job, names
 from tests.unit.function.pages import Page, read_page
@@ -43,7 +43,7 @@ JOBS = {
 
 
 def report(job: Job, **options: Any) -> bytes:
-    return write_report(job.manifest, job.read, **options)
+    return write_report(job.model, job.read, **options)
 
 
 def shown(job: Job, **options: Any) -> Page:
@@ -206,23 +206,3 @@ def test_ten_thousand_parts_take_seconds_at_most() -> None:
     started = time.process_time()
     report(JOBS["10,000 parts"])
     assert time.process_time() - started < 10
-
-
-@pytest.mark.parametrize(
-    ("change", "place"),
-    [
-        ({"timeline": [{"part": 1}]}, "timeline.0.started"),
-        ({"videos": -1}, "videos"),
-        ({"started": float("nan")}, "started"),
-        ({"ended": 1e300}, "ended"),
-        ({"complete": None}, "complete"),
-    ],
-)
-def test_what_is_no_manifest_is_told_by_its_first_wrong_field(change: dict[str, Any], place: str) -> None:
-    with pytest.raises(NotAManifest, match=rf"not the manifest of a job: {re.escape(place)}: "):
-        write_report(make_job(with_objects=False).manifest | change, Job({}).read)
-
-
-def test_a_manifest_of_a_single_decode_is_none_of_a_job() -> None:
-    with pytest.raises(NotAManifest, match="not the manifest of a job"):
-        write_report({"request": "0" * 64, "video": {"uri": JOB}, "output": []}, Job({}).read)

@@ -24,13 +24,13 @@ SIZE = (160, 90)
 
 
 def pictures(job: Job) -> list[Image.Image]:
-    html = write_report(job.manifest, job.read).decode()
+    html = write_report(job.model, job.read).decode()
     found = re.findall('src="data:image/jpeg;base64,([^"]+)"', html)
     return [Image.open(io.BytesIO(base64.b64decode(data))) for data in found]
 
 
 def text(job: Job) -> str:
-    return read_page(write_report(job.manifest, job.read)).text
+    return read_page(write_report(job.model, job.read)).text
 
 
 def is_alike(picture: Image.Image, frame: object) -> bool:
@@ -77,7 +77,7 @@ def test_the_choice_is_spread_evenly_over_the_videos(videos: int) -> None:
         read[uri.removeprefix(JOB).partition("/")[0]] += 1
         return job.read(uri, length)
 
-    write_report(job.manifest, counting)
+    write_report(job.model, counting)
     assert sum(read.values()) <= MAX_PICTURES
     assert len(set(read.values())) == 1
     assert len(read) == min(videos, MAX_PICTURES)
@@ -147,7 +147,7 @@ def test_a_store_that_does_not_answer_costs_the_time_that_was_given_and_no_pictu
 
     started = time.monotonic()
     try:
-        page = read_page(write_report(job.manifest, silent, reading_seconds=1.0))
+        page = read_page(write_report(job.model, silent, reading_seconds=1.0))
     finally:
         answer.set()
     assert time.monotonic() - started < 10
@@ -161,6 +161,6 @@ def test_pictures_of_noise_do_not_make_the_page_too_large() -> None:
     for uri in job.objects:
         if uri.endswith(".jpg"):
             job.objects[uri] = encoded(noise, "png")
-    html = write_report(job.manifest, job.read)
+    html = write_report(job.model, job.read)
     assert len(html) < 3_000_000
     assert re.search(r"\d+ pictures left out: it would make this page too large", read_page(html).text)
