@@ -95,7 +95,7 @@ def test_every_heading_table_and_chart_has_a_name() -> None:
 def test_a_complete_job_is_told_in_its_figures() -> None:
     job = make_job(videos=10, parts=6, retried=(1,))
     text = shown(job).text
-    assert "Complete. Every part has its result." in text
+    assert "Complete. Every part has a result." in text
     assert '"frames": { "every_seconds": 2 }, "format": "jpeg"' in text
     for figure in ("videos 10", "frames 60", "parts of 10 pieces 6", "retry 1"):
         assert figure in text
@@ -105,7 +105,7 @@ def test_a_complete_job_is_told_in_its_figures() -> None:
 def test_an_incomplete_job_says_what_is_missing_and_what_to_do() -> None:
     text = shown(JOBS["incomplete"]).text
     assert "Incomplete. 2 parts of 6 left no result. 3 videos of 4 failed" in text
-    assert "Start the same job again: what is done is kept, only the rest is done." in text
+    assert "Start the same job again: it does only what is missing." in text
     assert "Without a result: parts 2, 5." in text
 
 
@@ -114,7 +114,7 @@ def test_keys_that_were_skipped_are_counted_and_the_first_named() -> None:
     job.manifest |= {"skipped": 30, "skipped_keys": ["s3://footage/season-3/notes.txt", *HOSTILE_NAMES]}
     page = shown(job)
     assert page.problems == []
-    assert "What was skipped 30 objects below the prefix have no extension of a video." in page.text
+    assert "Skipped 30 objects below the prefix have no extension of a video." in page.text
     assert "notes.txt" in page.text
     assert f"and {29 - len(HOSTILE_NAMES)} more" in page.text
     assert "skipped" not in shown(make_job()).text
@@ -125,7 +125,7 @@ def test_a_job_that_lacks_no_more_than_it_tolerates_is_done() -> None:
     job.manifest["request"]["tolerated_failure_percentage"] = 75
     text = shown(job).text
     assert "Done. 1 part of 6 left no result. 3 videos of 4 failed" in text
-    assert "That is no more than this job tolerates." in text
+    assert "The job tolerates this." in text
     assert "Start the same job again" not in text
 
 
@@ -191,13 +191,13 @@ def test_a_small_job_has_a_bar_for_each_part_and_marks_retries() -> None:
     html = report(job).decode()
     assert len(re.findall("<title>Part ", html)) == 8
     assert html.count('class="retried" x=') == 1
-    assert "A line for each of 3 workers." in read_page(html.encode()).text
+    assert "One line for each of 3 workers." in read_page(html.encode()).text
 
 
 def test_of_ten_thousand_parts_the_slowest_are_shown() -> None:
     html = report(JOBS["10,000 parts"])
     text = read_page(html).text
-    assert "The 120 longest of 10,000 parts. A line for each of" in text
+    assert "The 120 longest of 10,000 parts. One line for each of" in text
     assert "and 2,800 more" in text
     assert len(html) < 500_000
 
