@@ -47,7 +47,7 @@ def test_the_table_of_errors_has_a_remedy_for_every_code_and_the_sentence_above_
 def test_the_page_of_events_explains_every_action_and_field_in_its_table() -> None:
     """Fields of a decode have a row each; those of other actions stand in the row of their action."""
     text = (ROOT / "docs/function.md").read_text()
-    actions, decode = (text.split(heading, 1)[1] for heading in ("# The function", "## Decode"))
+    actions, decode = (text.split(heading, 1)[1] for heading in ("# Events, formats and results", "## Decode"))
     table = re.findall(r"^\| `.*\|$", actions.split("\n## ", 1)[0], re.MULTILINE)[1:]  # below the heads of the columns
     rows = {name: row for row in table for name in re.findall(r"`(\w+)`", row.split("|")[1])}
     assert rows.keys() == ACTIONS.keys()
