@@ -10,7 +10,7 @@ import os
 import resource
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -32,23 +32,8 @@ _M_ARENA_MAX: Final = -8  # glibc's number
 _ARENAS: Final = 2  # more arenas, one for each thread, would keep freed memory
 
 
-class Channel:
-    """Sends and receives JSON objects; any thread may send."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._lock = threading.Lock()
-
-    def send(self, message: dict[str, Any]) -> None:
-        """Send one message. Raises OSError if the supervisor is gone."""
-        data = json.dumps(message).encode()
-        with self._lock:
-            self._connection.send_bytes(data)
-
-    def receive(self) -> dict[str, Any]:
-        """Wait for the next message. Raises EOFError or OSError if the supervisor is gone."""
-        message: dict[str, Any] = json.loads(self._connection.recv_bytes())
-        return message
+Send = Callable[[dict[str, Any]], None]
+"""Sends one message to the supervisor, from any thread. Raises OSError if it is gone."""
 
 
 def main(connection: Connection, memory: int | None, loads: bool) -> None:
@@ -58,20 +43,25 @@ def main(connection: Connection, memory: int | None, loads: bool) -> None:
     """
     _prepare(memory)
     warming = _warm_up()
-    channel = Channel(connection)
+    lock = threading.Lock()
+
+    def send(message: dict[str, Any]) -> None:
+        with lock:
+            connection.send_bytes(json.dumps(message).encode())
+
     if loads:
         own_code.load_all()
-        channel.send({"loaded": True})
-    s3.give_up = lambda error: _leave(channel, error)
+        send({"loaded": True})
+    s3.give_up = lambda error: _leave(send, error)
     leftovers = Leftovers()
     is_first = True
     with suppress(EOFError, OSError):  # the supervisor is gone
         while True:
-            message = channel.receive()
-            channel.send({"beat": {}})  # the request has arrived
+            message = json.loads(connection.recv_bytes())
+            send({"beat": {}})  # the request has arrived
             leftovers.add(message.get("leftovers", {}))
-            answer = _answer(message, channel, leftovers)
-            channel.send({**answer, "undone": leftovers.undone()})
+            answer = _answer(message, send, leftovers)
+            send({**answer, "undone": leftovers.undone()})
             if "error" in answer:
                 leftovers.add({message["run"]: answer["left"]})
             del message, answer
@@ -109,10 +99,10 @@ def _make_client() -> None:
         s3.client()
 
 
-def _answer(message: dict[str, Any], channel: Channel, leftovers: Leftovers) -> dict[str, Any]:
-    session = _session(message, channel)
+def _answer(message: dict[str, Any], send: Send, leftovers: Leftovers) -> dict[str, Any]:
+    session = _session(message, send)
     try:
-        with _beating(channel, session):
+        with _beating(send, session):
             if "event" not in message:
                 return {"left": leftovers.wait(message["until"])}
             with leftovers.beside_a_request(), scratch.folder():
@@ -121,10 +111,10 @@ def _answer(message: dict[str, Any], channel: Channel, leftovers: Leftovers) -> 
         return {"error": _described(from_exception(error)), "left": session.left}
 
 
-def _leave(channel: Channel, error: FunctionError) -> None:
+def _leave(send: Send, error: FunctionError) -> None:
     """End this process in the middle of a request; the next worker deletes its unfinished objects."""
     with suppress(OSError):
-        channel.send({"error": _described(error), "gone": True})
+        send({"error": _described(error), "gone": True})
     os._exit(0)
 
 
@@ -138,14 +128,14 @@ def _release_memory() -> None:
 
 
 @contextmanager
-def _beating(channel: Channel, session: Session) -> Iterator[None]:
+def _beating(send: Send, session: Session) -> Iterator[None]:
     """Send the progress twice a second, as a sign of life. Ends the process if the supervisor is gone."""
     done = threading.Event()
 
     def beat() -> None:
         while not done.wait(BEAT_SECONDS):
             try:
-                channel.send({"beat": session.progress()})
+                send({"beat": session.progress()})
             except OSError:
                 os._exit(0)
 
@@ -158,12 +148,10 @@ def _beating(channel: Channel, session: Session) -> Iterator[None]:
         thread.join()
 
 
-def _session(message: dict[str, Any], channel: Channel) -> Session:
+def _session(message: dict[str, Any], send: Send) -> Session:
     deadline = Deadline(message.get("deadline", math.inf))
-    session = Session(
-        s3.late_client(), deadline, lambda entry: channel.send({"journal": entry}), run=message.get("run", "")
-    )
-    session.tell = lambda: channel.send({"beat": session.progress()})
+    session = Session(s3.late_client(), deadline, lambda entry: send({"journal": entry}), run=message.get("run", ""))
+    session.tell = lambda: send({"beat": session.progress()})
     return session
 
 

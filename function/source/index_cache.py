@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
-from function.models.places import MAX_KEY_BYTES, AnyVideo, LocalFile, S3Object
+from function.models.places import MAX_KEY_BYTES, AnyVideo, LocalFile, S3Object, Url
 from function.s3 import S3Error, ask, get
 from hwang.errors import HwangError
 from hwang.index import VideoIndex
@@ -31,18 +31,17 @@ class IndexCache:
     key: str
 
     @classmethod
-    def of(cls, video: AnyVideo, etag: str, setting: str | None = None) -> Self | None:
+    def of(cls, video: AnyVideo, etag: str) -> Self | None:
         """Return the place that HWANG_INDEX_CACHE sets: "s3://bucket/prefix/", or "beside" the video. None if unset."""
-        setting = os.environ.get(VARIABLE, "") if setting is None else setting
-        version = etag.strip('"')
+        setting, version = os.environ.get(VARIABLE, ""), etag.strip('"')
         if not setting or not version or isinstance(video, LocalFile):
             return None
-        name = f"{video.bucket}/{video.key}" if isinstance(video, S3Object) else f"https/{_digest(video.url)}"
         if setting == BESIDE:
-            if not isinstance(video, S3Object):
+            if isinstance(video, Url):
                 return None
             bucket, prefix, name = video.bucket, "", video.key
         else:
+            name = f"{video.bucket}/{video.key}" if isinstance(video, S3Object) else f"https/{_digest(video.url)}"
             plain = setting.removeprefix("s3://")
             bucket, prefix = split_address(f"s3://{plain}{'' if '/' in plain else '/'}") or (plain, "")
         key = f"{prefix}{name}.{version}{_SUFFIX}"

@@ -70,7 +70,7 @@ def video(value: object) -> Any:
 
 
 @pytest.mark.parametrize("bucket", HOSTS)
-def test_each_kind_of_bucket_is_asked_for_at_its_own_place(bucket: str) -> None:
+def test_each_kind_of_bucket_is_asked_for_at_its_own_place(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for written in (f"s3://{bucket}/a/b c.mp4", {"bucket": bucket, "key": "a/b c.mp4"}):
         found = video(written)
         assert (found.bucket, found.key, found.uri) == (bucket, "a/b c.mp4", f"s3://{bucket}/a/b c.mp4")
@@ -81,7 +81,8 @@ def test_each_kind_of_bucket_is_asked_for_at_its_own_place(bucket: str) -> None:
         assert f"/eu-west-1/{service}/aws4_request" in parse_qs(urlsplit(request.path).query)["X-Amz-Credential"][0]
     output = TypeAdapter(OutputUri).validate_python(f"s3://{bucket}/out/")
     assert (output.bucket, output.key) == (bucket, "out/")
-    cache = IndexCache.of(found, '"e"', f"s3://{bucket}/indexes/")
+    monkeypatch.setenv("HWANG_INDEX_CACHE", f"s3://{bucket}/indexes/")
+    cache = IndexCache.of(found, '"e"')
     assert cache
     assert (cache.bucket, cache.key.startswith("indexes/")) == (bucket, True)
     job = Job.model_validate({"videos": f"s3://{bucket}/films/", "frames": "all", "output": f"s3://{bucket}/out/"})
