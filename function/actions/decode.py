@@ -13,9 +13,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 import hwang
-from function.actions.limits import DecodeEstimate, batch_bytes, check, check_memory, function_memory
+from function.actions.limits import DecodeEstimate, batch_bytes, check, check_answer, check_memory, function_memory
 from function.clock import Clock
-from function.errors import ApplyFailed, LimitExceeded, UnsupportedMedia
+from function.errors import ApplyFailed, UnsupportedMedia
 from function.frames import own_code
 from function.frames.pictures import Pictures, SizeMisstatedError, pixel_aspect_ratio, tone_map
 from function.frames.reduce import REDUCTIONS, Reduced
@@ -27,17 +27,7 @@ from function.models.fingerprint import fingerprint
 from function.models.formats import FORMATS
 from function.models.incoming import wrong
 from function.models.problems import below
-from function.models.result import (
-    MAX_ANSWER_BYTES,
-    Applied,
-    DecodeResult,
-    Inline,
-    OneResult,
-    Partial,
-    Written,
-    as_json,
-    returned,
-)
+from function.models.result import Applied, DecodeResult, Inline, OneResult, Partial, Written, as_json, returned
 from function.models.selection import Searched
 from function.output.applied import Results, inline_applied, write_applied
 from function.output.arrays import Stream, inline, inline_picture, write_npy
@@ -272,21 +262,17 @@ class _Result:
 
     def _inline(self, reduced: Reduced | None) -> Inline | list[Any]:
         """The frames, their reduction, or own code's results as part of the answer. Raises LimitExceeded."""
+        answer: Inline | list[Any]
         if reduced is not None:
-            return inline(Stream(reduced.shape, reduced.dtype, [reduced]))
-        facts = self.frames.facts
-        if not (self.request.apply or facts.is_picture):
-            return inline(Stream(self.frames.shape, np.dtype(np.uint8), self._pictures.in_order()))
-        answer = inline_applied(self._applied()) if self.request.apply else self._inline_picture()
+            answer = inline(Stream(reduced.shape, reduced.dtype, [reduced]))
+        elif self.request.apply:
+            answer = inline_applied(self._applied())
+        elif self.frames.facts.is_picture:
+            answer = self._inline_picture()
+        else:
+            answer = inline(Stream(self.frames.shape, np.dtype(np.uint8), self._pictures.in_order()))
         size = len(own_code.to_json(answer) if isinstance(answer, list) else answer.data)
-        if size > MAX_ANSWER_BYTES:
-            field = "apply" if self.request.apply else "size"
-            raise LimitExceeded(
-                f"{field}: an inline answer would have {size} bytes, and may have {MAX_ANSWER_BYTES}; give an output",
-                limit="answer",
-                wanted=size,
-                maximum=MAX_ANSWER_BYTES,
-            )
+        check_answer(size, "apply" if self.request.apply else "size")
         return answer
 
     def _inline_picture(self) -> Inline:

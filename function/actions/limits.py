@@ -175,15 +175,19 @@ def _check_result(estimate: DecodeEstimate) -> None:
             maximum=facts.max_frames,
         )
     if not facts.is_stored:
-        answer = 4 * (estimate.output_bytes or 0) // 3
-        if answer > MAX_ANSWER_BYTES:
-            raise LimitExceeded(
-                f"frames: an inline answer would have {answer} bytes, and may have {MAX_ANSWER_BYTES}; "
-                "ask for fewer or smaller frames (size), or give an output",
-                limit="answer",
-                wanted=answer,
-                maximum=MAX_ANSWER_BYTES,
-            )
+        check_answer(4 * (estimate.output_bytes or 0) // 3, "frames")
+
+
+def check_answer(size: int, field: str) -> None:
+    """Raises LimitExceeded, which names the field to change, if an inline answer has more bytes than Lambda sends."""
+    if size > MAX_ANSWER_BYTES:
+        raise LimitExceeded(
+            f"{field}: an inline answer would have {size} bytes, and may have {MAX_ANSWER_BYTES}; "
+            "ask for fewer or smaller frames (size), or give an output",
+            limit="answer",
+            wanted=size,
+            maximum=MAX_ANSWER_BYTES,
+        )
 
 
 def check_memory(estimate: DecodeEstimate, memory: int | None) -> None:

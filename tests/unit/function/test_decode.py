@@ -482,7 +482,7 @@ def test_a_picture_in_the_answer_takes_a_quality_and_has_a_limit(monkeypatch: py
         len(decode(FakeS3(), frames=[5], format="jpeg", quality=quality)["inline"]["data"]) for quality in (5, 95)
     )
     assert small < large
-    monkeypatch.setattr("function.actions.decode.MAX_ANSWER_BYTES", small)
+    monkeypatch.setattr("function.actions.limits.MAX_ANSWER_BYTES", small)
     assert decode(FakeS3(), frames=[5], format="jpeg", quality=5)
     with pytest.raises(LimitExceeded, match="an inline answer would have") as caught:
         decode(FakeS3(), frames=[5], format="jpeg", quality=95)
