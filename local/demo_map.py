@@ -56,7 +56,7 @@ def main() -> None:
         begun = time.monotonic()
         stack.run(JOB, show)
         seconds = time.monotonic() - begun
-    manifest, cost, page = report_of(stack)
+    manifest, page = report_of(stack)
     (OUT / "map.json").write_text(json.dumps(manifest, indent=2))
     (OUT / "report.html").write_bytes(page)
     counters, work = manifest["counters"], manifest["seconds"]
@@ -68,18 +68,16 @@ def main() -> None:
         "read": f"{counters['bytes_read']:,} bytes in {counters['requests']:,} requests",
         "decoded": f"{counters['samples_decoded']:,} samples, {counters['samples_skipped']:,} left out",
         "time": f"{seconds:.1f} s; work {work['worked']:.1f} s, predicted {work['predicted']:.1f} s",
-        "on AWS": "{dollars:.2g} USD: {note}".format(**cost),
+        "on AWS": "{:.2g} USD: {}".format(*job_cost(manifest, MEMORY_MB)),
         "written": f"{OUT.name}/report.html, {OUT.name}/map.json",
     }
     print_summary(console, rows)
 
 
-def report_of(stack: MapStack) -> tuple[dict[str, Any], dict[str, Any], bytes]:
-    """Return the manifest of the job that has run, its cost on AWS, and its report."""
+def report_of(stack: MapStack) -> tuple[dict[str, Any], bytes]:
+    """Return the manifest of the job that has run, and its report."""
     manifest = json.loads(stack.s3.get_object(Bucket=BUCKET, Key="frames/_manifest.json")["Body"].read())
-    dollars, note = job_cost(manifest, MEMORY_MB)
-    cost = {"dollars": dollars, "note": note}
-    return manifest, cost, write_report(JobManifest.model_validate(manifest), s3_read(stack.s3))
+    return manifest, write_report(JobManifest.model_validate(manifest), s3_read(stack.s3))
 
 
 if __name__ == "__main__":

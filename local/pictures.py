@@ -50,7 +50,7 @@ def _draw_report() -> None:
         for recipe in VIDEOS:
             stack.s3.upload_file(str(recipe.make()), demo_map.BUCKET, f"videos/{recipe.name}")
         stack.run(JOB)
-        _, _, page = demo_map.report_of(stack)
+        _, page = demo_map.report_of(stack)
     finally:
         stack.down()
     (look,) = show_page(page, REPORT).views

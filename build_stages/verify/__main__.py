@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import recipe
-from verify import advisories, components, dynamic_linking, forbidden_files, hardening, licence, packages, size, vex
+from verify import advisories, components, dynamic_linking, forbidden_files, hardening, licence, packages, size
 from verify.added_files import compare
 from verify.components import Libraries
 from verify.elf import Elf
@@ -82,7 +82,7 @@ def judge(root: Path, base: Path, compiled: Path) -> tuple[dict[str, Any], dict[
         "large": large,
     }
     bill = json.loads((root / SBOM[1:]).read_text())
-    return stamp, vex.document(known, verdicts, bill, built.version), addition.sums(), wrong
+    return stamp, advisories.vex(known, verdicts, bill, built.version), addition.sums(), wrong
 
 
 def _libraries(ours: dict[str, Elf], others: dict[str, Elf], loaded: dict[str, Path]) -> dict[str, Any]:

@@ -19,10 +19,19 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
+import sbom
+
 STAGES = Path(__file__).resolve().parents[1]
 FILE = STAGES / "ffmpeg/advisories.toml"
 READ = {"record": "the CVE record", "summary": "a summary of the CVE record", "unread": "the number alone"}
 State = Literal["not_affected", "fixed", "affected", "under_investigation"]
+# CycloneDX's words for a state: of the analysis, and of the version.
+_WORDS: dict[State, tuple[str, str]] = {
+    "not_affected": ("not_affected", "unaffected"),
+    "fixed": ("resolved", "unaffected"),
+    "affected": ("exploitable", "affected"),
+    "under_investigation": ("in_triage", "unknown"),
+}
 
 
 @dataclass(frozen=True)
@@ -135,6 +144,37 @@ def problems(found: Sequence[Verdict], compiled: Compiled) -> list[str]:
                 f" no fix: pin a release that has it, leave the component out, or answer it in {FILE.name}"
             )
     return wrong
+
+
+def vex(advisories: Advisories, found: Sequence[Verdict], bill: dict[str, Any], version: str) -> dict[str, Any]:
+    """Return the answers as a CycloneDX 1.6 VEX document, which refers to the bill of materials.
+
+    Its time is the day of the records, so the same sources give the same bytes.
+    """
+    serial = bill["serialNumber"].removeprefix("urn:uuid:")
+    ffmpeg = f"urn:cdx:{serial}/{bill['version']}#ffmpeg"
+    return sbom.cyclonedx(
+        metadata={"timestamp": f"{advisories.as_of}T00:00:00Z", "component": bill["metadata"]["component"]},
+        vulnerabilities=[_vulnerability(verdict, ffmpeg, version) for verdict in found],
+    )
+
+
+def _vulnerability(verdict: Verdict, ffmpeg: str, version: str) -> dict[str, Any]:
+    advisory = verdict.advisory
+    state, status = _WORDS[verdict.state]
+    analysis: dict[str, Any] = {"state": state, "detail": verdict.detail}
+    if verdict.reason:
+        analysis["justification"] = verdict.reason
+    if verdict.state == "affected":
+        analysis["response"] = ["workaround_available"]
+    return {
+        "id": advisory.id,
+        "source": {"name": "CVE", "url": f"https://www.cve.org/CVERecord?id={advisory.id}"},
+        "description": advisory.title,
+        "analysis": analysis,
+        "affects": [{"ref": ffmpeg, "versions": [{"version": version, "status": status}]}],
+        "properties": [{"name": "hwang-lambda:read", "value": READ[advisory.read]}],
+    }
 
 
 def _records(facts: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -193,9 +193,7 @@ class Account:
 
     def _empty_bucket(self) -> None:
         try:
-            while keys := self.s3.list_objects_v2(Bucket=self.bucket).get("Contents"):
-                objects = [{"Key": found["Key"]} for found in keys]
-                self.s3.delete_objects(Bucket=self.bucket, Delete={"Objects": objects, "Quiet": True})
+            self.session.resource("s3").Bucket(self.bucket).objects.delete()
         except ClientError as error:
             if not _is_missing(error):
                 raise

@@ -14,7 +14,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 import recipe
-from verify import advisories, vex
+from verify import advisories
 from verify.advisories import Advisory, Compiled, judge, problems
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -199,7 +199,7 @@ def written(built: Compiled = BUILT) -> dict[str, Any]:
     narrow = replace(HEVC, id="CVE-2026-4", needs=("ARCH_X86_32",))
     facts = (replace(HEVC, answer="Bounded."), fixed, unread, narrow, replace(TIFF, id="CVE-2026-5"))
     known = replace(KNOWN, records=facts)
-    return vex.document(known, [judge(record, built) for record in known.records], BILL, built.version)
+    return advisories.vex(known, [judge(record, built) for record in known.records], BILL, built.version)
 
 
 def test_the_document_is_of_the_official_form_and_answers_everything() -> None:
