@@ -30,6 +30,7 @@ _OWN_BYTES: Final = 32 << 20  # of the function's memory, for this process
 
 
 Work = Callable[[Connection, int | None, bool], None]
+Begun = dict[tuple[str, str], dict[str, Any]]  # messages of a journal by bucket and key
 
 
 class _Gone(Exception):  # noqa: N818 - covers every way in which a worker can end
@@ -95,8 +96,6 @@ class Supervisor:
     def stop(self) -> None:
         """Kill the worker."""
         if self._pid:
-            with suppress(ProcessLookupError):
-                os.kill(self._pid, signal.SIGKILL)
             self._reap()
 
     def run(self, event: object, seconds_left: float) -> dict[str, Any]:
@@ -106,7 +105,7 @@ class Supervisor:
         """
         now = time.monotonic()
         run = uuid.uuid4().hex
-        begun: dict[str, dict[str, Any]] = {}
+        begun: Begun = {}
         try:
             request = {"event": event, "run": run, "deadline": now + seconds_left - STOP_SECONDS}
             try:
@@ -144,8 +143,8 @@ class Supervisor:
                 if left.get(run):
                     error.detail["objects_left"] = left[run]
 
-    def _ask(self, message: dict[str, Any], until: float, begun: dict[str, dict[str, Any]]) -> dict[str, Any]:
-        """Send a message and return the worker's answer; put its last journal entry of each key in `begun`.
+    def _ask(self, message: dict[str, Any], until: float, begun: Begun) -> dict[str, Any]:
+        """Send a message and return the worker's answer; put its last journal entry of each object in `begun`.
 
         Raises _Gone.
         """
@@ -188,8 +187,8 @@ class Supervisor:
                 self._reap()
                 raise _Gone(_error(answer["error"]))
             if "journal" in answer:
-                entry = answer["journal"]
-                begun[entry["entry"]["key"]] = entry
+                entry = answer["journal"]["entry"]
+                begun[entry["bucket"], entry["key"]] = answer["journal"]
             elif "beat" in answer:
                 progress = answer["beat"]
             else:

@@ -64,8 +64,9 @@ def _does(message: dict[str, Any], memory: int | None) -> Iterator[dict[str, Any
         case "refuse":
             yield {"error": {"code": "BadRequest", "message": "no", "detail": {"a": 1}, "retryable": False}}
         case {"begin": file, "then": signal_number}:
-            yield {"journal": {"entry": {"key": file}}}
-            yield {"journal": {"entry": {"key": file, "version_id": "v1"}}}
+            for bucket in ("films", "more") if file == "in_both" else ("films",):
+                yield {"journal": {"entry": {"bucket": bucket, "key": file}}}
+                yield {"journal": {"entry": {"bucket": bucket, "key": file, "version_id": "v1"}}}
             os.kill(os.getpid(), signal_number)
         case {"apply": name, "then": then}:
             yield {"beat": {"apply": name, "rows": [0, 1]}}
@@ -179,6 +180,12 @@ def test_what_a_dead_worker_began_is_taken_back_by_the_next(watched: Supervisor)
     os.kill(watched.run("who", LONG)["pid"], signal.SIGKILL)
     time.sleep(0.05)
     assert watched.run("known", LONG) == {"known": []}  # the next has nothing more to do
+
+
+def test_equal_keys_of_two_buckets_are_two_objects(watched: Supervisor) -> None:
+    with pytest.raises(WorkerCrashed):
+        watched.run({"begin": "in_both", "then": signal.SIGKILL}, LONG)
+    assert watched.run("known", LONG) == {"known": ["in_both", "in_both"]}
 
 
 def test_what_is_not_taken_back_in_time_is_told_and_left_to_the_next_workers(watched: Supervisor) -> None:
