@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import repeat
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -151,8 +150,9 @@ class Pictures:
             return
         distinct, counts = np.unique(self.rows, return_counts=True)
         for part, frames in self.batches(distinct):
-            for frame, count in zip(frames, counts[part].tolist(), strict=True):
-                yield from repeat(frame[np.newaxis], count)
+            places = np.repeat(np.arange(len(frames)), counts[part])
+            for start in range(0, len(places), len(frames)):  # as many at a time as are decoded
+                yield frames[places[start : start + len(frames)]]
 
     def batches(self, rows: Rows) -> Iterator[tuple[slice, Frames]]:
         """Frames of `rows`, uint8 [n, H, W, 3] RGB, with their positions in it."""
