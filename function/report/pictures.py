@@ -97,7 +97,11 @@ def pictures(
         else:
             shown.append(found)
             room -= len(found.jpeg)
-    return shown, [f"{count(number, 'picture')} left out: it {reason}." for reason, number in reasons.most_common()]
+    left_out = [
+        f"{count(number, 'picture')} left out because {'it' if number == 1 else 'each'} {reason}."
+        for reason, number in reasons.most_common()
+    ]
+    return shown, left_out
 
 
 def _chosen(results: Iterable[PieceResult]) -> list[tuple[PieceResult, str]]:

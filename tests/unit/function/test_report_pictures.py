@@ -59,7 +59,7 @@ def test_what_is_no_picture_is_not_read(kind: str) -> None:
     job = make_job(videos=2, parts=2, kind=kind, size=SIZE)
     job.objects.clear()
     assert pictures(job) == []
-    assert "left out: it" not in text(job)
+    assert "left out because" not in text(job)
 
 
 def test_sheets_are_shown_larger_with_their_number_of_frames() -> None:
@@ -109,8 +109,8 @@ def test_pictures_that_cannot_be_had_are_left_out_and_said_to_be() -> None:
     job.objects[third["output"][0]] = b"\x93NUMPY"
     assert len(pictures(job)) == 8 - 3
     shown = text(job)
-    assert "1 picture left out: it does not exist." in shown
-    assert "2 pictures left out: it is not a picture." in shown
+    assert "1 picture left out because it does not exist." in shown
+    assert "2 pictures left out because each is not a picture." in shown
 
 
 def test_only_what_lies_below_the_jobs_prefix_is_read() -> None:
@@ -163,4 +163,4 @@ def test_pictures_of_noise_do_not_make_the_page_too_large() -> None:
             job.objects[uri] = encoded(noise, "png")
     html = write_report(job.model, job.read)
     assert len(html) < 3_000_000
-    assert re.search(r"\d+ pictures left out: it would make this page too large", read_page(html).text)
+    assert re.search(r"\d+ pictures left out because each would make this page too large", read_page(html).text)
