@@ -193,7 +193,9 @@ class Account:
 
     def _empty_bucket(self) -> None:
         try:
-            self.session.resource("s3").Bucket(self.bucket).objects.delete()
+            while keys := self.s3.list_objects_v2(Bucket=self.bucket).get("Contents"):
+                objects = [{"Key": found["Key"]} for found in keys]
+                self.s3.delete_objects(Bucket=self.bucket, Delete={"Objects": objects, "Quiet": True})
         except ClientError as error:
             if not _is_missing(error):
                 raise
