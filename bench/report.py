@@ -17,24 +17,23 @@ FIGURES: tuple[Figure, ...] = ("wall", "cpu")
 
 INTRODUCTION = """# Benchmark
 
-hwang beside other decoders and beside a *limit*: some C++ over the very libraries that hwang uses, which does nothing
-but decode the samples that are needed and convert the frames that are asked for.
+This page compares hwang with other decoders, and with a *limit*: C++ over the same libraries that does nothing but decode
+the needed samples and convert the requested frames.
 
-![Time on the clock, relative to the fastest other decoder](bench.png)
+![Wall time, relative to the fastest other decoder](bench.png)
 
-Regenerate all of this with `make bench` (below 45 minutes on two cores; `QUICK=1` takes a few, and `CLIPS=`,
+`make bench` measures all of this again (below 45 minutes on two cores; `QUICK=1` takes a few, and `CLIPS=`,
 `WORKLOADS=`, `REPEAT=` choose). Measured on {processor}, {cores} cores, Linux {kernel}, on {date}.
 
-* Every decoder runs in a process and an environment of its own, in the configuration that serves it best: those with a
-  thread count get several tried, and go on with the fastest. The rows are the same for all, drawn with one seed.
-* Rounds are interleaved, each begun by another decoder; figures are medians of three rounds, of up to nine if they
-  are short. A decoder that needs four times what the fastest needs is measured once. *Warm* means that the video is
-  open and has been decoded from before; a request of under two seconds is measured right behind another like it. *Cold*
-  is open, index and one request in a fresh process, imports not counted. While one is measured the others are
-  suspended, as decord2 goes on working after it has answered.
-* Every frame shows its number as a barcode over real footage, read from the returned pixels once the clock has stopped.
-* Time on the cores (CPU) holds on a busy machine; time on the clock (wall) only on an idle one.
-* hwang returns new memory, as the others do; the limit writes into memory that it has.
+* Each decoder runs in its own process and environment, in its best configuration: with the fastest of several thread
+  counts. All decode the same rows, drawn with one seed.
+* Rounds are interleaved, and each begins with another decoder; figures are medians of three rounds, or of up to nine short
+  ones. A decoder that takes four times as long as the fastest is measured once. *Warm*: the video is open and was decoded
+  from before; a request of under two seconds follows another like it. *Cold*: open, index and one request in a fresh
+  process, without imports. The other decoders are suspended meanwhile, because decord2 works on after it has answered.
+* Every frame shows its number as a barcode over real footage, which is read from the returned pixels after the measurement.
+* CPU time is valid on a busy machine, wall time only on an idle one.
+* hwang returns new memory, as the others do; the limit reuses memory.
 """
 
 
@@ -73,7 +72,7 @@ def times(results: Results) -> str:
         (*_titles(where), *(_times(cell.get(name)) for name in TITLES), str(max(m.rounds for m in cell.values())))
         for where, cell in medians(results.of("warm")).items()
     ]
-    note = "Seconds on the clock / on the cores, warm. - means no answer; the reasons are below."
+    note = "Seconds of wall time / CPU time, warm. - means no answer; the reasons are below."
     return _table("All decoders", ("clip", "request", *TITLES.values(), "rounds"), rows, note)
 
 
@@ -84,7 +83,7 @@ def cold(results: Results) -> str:
         (*_titles(where), *(_times(cell.get(name)) for name in names))
         for where, cell in medians(results.of("cold")).items()
     ]
-    note = "Seconds on the clock / on the cores for open, index and request in a fresh process."
+    note = "Seconds of wall time / CPU time for open, index and request in a fresh process."
     return _table("Cold", ("clip", "request", *(TITLES[name] for name in names)), rows, note)
 
 
