@@ -17,8 +17,8 @@ FIGURES: tuple[Figure, ...] = ("wall", "cpu")
 
 INTRODUCTION = """# Benchmark
 
-This page compares hwang with other decoders, and with a *limit*: C++ over the same libraries that does nothing but decode
-the needed samples and convert the requested frames.
+This page compares hwang with other decoders, and with a *limit*: C++ over the same libraries that does nothing but
+decode the needed samples and convert the requested frames.
 
 ![Wall time, relative to the fastest other decoder](bench.png)
 
@@ -27,11 +27,12 @@ the needed samples and convert the requested frames.
 
 * Each decoder runs in its own process and environment, in its best configuration: with the fastest of several thread
   counts. All decode the same rows, drawn with one seed.
-* Rounds are interleaved, and each begins with another decoder; figures are medians of three rounds, or of up to nine short
-  ones. A decoder that takes four times as long as the fastest is measured once. *Warm*: the video is open and was decoded
-  from before; a request of under two seconds follows another like it. *Cold*: open, index and one request in a fresh
-  process, without imports. The other decoders are suspended meanwhile, because decord2 works on after it has answered.
-* Every frame shows its number as a barcode over real footage, which is read from the returned pixels after the measurement.
+* Rounds are interleaved, and each begins with another decoder; figures are medians of three rounds, or of up to nine
+  short ones. A decoder that takes four times as long as the fastest is measured once. *Warm*: the video is open and was
+  decoded from before; a request of under two seconds follows another like it. *Cold*: open, index and one request in a
+  fresh process, without imports. The other decoders are suspended meanwhile, because decord2 works on after it has
+  answered.
+* Every frame shows its number as a barcode over real footage, which is read from the returned pixels afterwards.
 * CPU time is valid on a busy machine, wall time only on an idle one.
 * hwang returns new memory, as the others do; the limit reuses memory.
 """

@@ -200,7 +200,7 @@ def test_the_page_has_a_table_of_each_kind_of_result() -> None:
 def test_the_page_in_the_tree_is_introduced_as_the_next_one_will_be() -> None:
     def words(page: str) -> list[str]:
         before, _, behind = page.partition("Measured on")
-        return [*before.split(), *behind.partition("* Every decoder")[2].partition("## ")[0].split()]
+        return [*before.split(), *behind.partition("* Each decoder")[2].partition("## ")[0].split()]
 
     assert words((ROOT / "docs/bench.md").read_text()) == words(report.INTRODUCTION)
 
