@@ -9,9 +9,8 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from function.errors import public_text
+from function.errors import FunctionError, Outcome, public_text
 
-OK: Final = "ok"
 MAX_LINE_CHARS: Final = 200_000  # CloudWatch takes 256 KB
 
 _DIMENSIONS: Final = (("FunctionName",), ("FunctionName", "Code"))
@@ -26,25 +25,26 @@ _TRACE_ROOT = re.compile(r"(?:^|;)\s*Root=([0-9A-Za-z-]{1,64})(?:;|$)")
 
 
 def line(
-    *,
     request_id: str,
-    trace_id: str | None,
-    action: str,
-    code: str,
-    milliseconds: Mapping[str, float],
-    counters: Mapping[str, int],
+    event: Mapping[str, Any],
+    outcome: Outcome,
+    seconds: float,
+    key: str = "",
     environment: Mapping[str, str] = os.environ,
-    **more: object,
 ) -> str:
-    """Return the line without its newline. All values are those of JSON.
+    """Return the line of a request without its newline. `seconds` is how long it took, `key` its name among others.
 
-    `code` is "ok" or an error's code; `trace_id` the value of _X_AMZN_TRACE_ID, of which the root is logged;
-    `milliseconds` holds "total" and the phases; `counters` are those of a result; `more` are further members. Texts
-    are cut to 300 characters, without query strings and credentials, lists to 100 items.
+    Texts are cut to 300 characters, without query strings and credentials, lists to 100 items.
     """
-    metrics: dict[str, tuple[float, str]] = {"Requests": (1, "Count"), "Errors": (int(code != OK), "Count")}
-    if "total" in milliseconds:
-        metrics["Duration"] = milliseconds["total"], "Milliseconds"
+    error = outcome if isinstance(outcome, FunctionError) else None
+    result = {} if isinstance(outcome, FunctionError) else outcome
+    milliseconds = {**result.get("milliseconds", {}), "total": round(seconds * 1000, 1)}
+    counters = result.get("counters", {})
+    metrics: dict[str, tuple[float, str]] = {
+        "Requests": (1, "Count"),
+        "Errors": (int(error is not None), "Count"),
+        "Duration": (milliseconds["total"], "Milliseconds"),
+    }
     for name, (counter, unit) in _COUNTERS.items():
         if counter in counters:
             metrics[name] = counters[counter], unit
@@ -56,25 +56,21 @@ def line(
     emf = {
         "_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]},
         "FunctionName": environment.get("AWS_LAMBDA_FUNCTION_NAME") or "unnamed",
-        "Code": code,
+        "Code": error.code if error else "ok",
         **{name: value for name, (value, _) in metrics.items()},
         "request_id": request_id,
     }
+    trace = _TRACE_ROOT.search(environment.get("_X_AMZN_TRACE_ID", ""))
     about = {
-        "trace_id": trace_root(trace_id),
-        "action": action,
+        "trace_id": trace[1] if trace else None,
+        "action": str(event.get("action", "decode")),
         "milliseconds": milliseconds,
         "counters": counters,
-        **more,
+        **({"key": key} if key else {}),
+        **({"message": error.message, "detail": error.detail, "trace": error.trace} if error else {}),
     }
     text = json.dumps({**emf, **_public(about)})
     return text if len(text) <= MAX_LINE_CHARS else json.dumps(emf)
-
-
-def trace_root(trace_id: str | None) -> str | None:
-    """Return the root of a trace header: `1-5759e988-bd86…` for `Root=1-5759e988-bd86…;Parent=…;Sampled=1`."""
-    match = _TRACE_ROOT.search(trace_id or "")
-    return match[1] if match else None
 
 
 def _public(value: Any) -> Any:

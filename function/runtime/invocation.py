@@ -78,22 +78,6 @@ def _outcome(request: Request, context: Context, runner: Runner, reserved_second
 
 
 def _log(context: Context, key: str, event: dict[str, Any], outcome: Outcome, seconds: float) -> None:
-    more: dict[str, Any] = {"key": key} if key else {}
-    result: dict[str, Any] = {}
-    code = emf_log.OK
-    if isinstance(outcome, FunctionError):
-        code = outcome.code
-        more |= {"message": outcome.message, "detail": outcome.detail, "trace": list(outcome.trace)}
-    else:
-        result = outcome
-    line = emf_log.line(
-        request_id=context.aws_request_id,
-        trace_id=os.environ.get("_X_AMZN_TRACE_ID"),
-        action=str(event.get("action", "decode")),
-        code=code,
-        milliseconds={**result.get("milliseconds", {}), "total": round(seconds * 1000, 1)},
-        counters=result.get("counters", {}),
-        **more,
-    )
+    line = emf_log.line(context.aws_request_id, event, outcome, seconds, key)
     sys.stdout.write(f"{line}\n")  # at once, as the worker writes to the same place
     sys.stdout.flush()

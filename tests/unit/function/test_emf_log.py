@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from function.runtime.emf_log import line, trace_root
+from function.errors import Outcome, SourceNotFound
+from function.runtime.emf_log import line
 
 LAMBDA = {"AWS_LAMBDA_FUNCTION_NAME": "frames"}
 TRACE = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
-MILLISECONDS = {"open": 12.5, "decode": 800.0, "write": 40.25, "total": 860.1}
+MILLISECONDS = {"open": 12.5, "decode": 800.0, "write": 40.25, "total": 855.0}  # the worker's
 COUNTERS = {
     "bytes_read": 1_234_567,
     "requests": 7,
@@ -25,17 +26,9 @@ COUNTERS = {
 UNITS = {"Milliseconds", "Bytes", "Count"}  # of CloudWatch's own, those that are used
 
 
-def written(environment: dict[str, str] | None = None, **changes: Any) -> dict[str, Any]:
-    given: dict[str, Any] = {
-        "request_id": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
-        "trace_id": TRACE,
-        "action": "decode",
-        "code": "ok",
-        "milliseconds": MILLISECONDS,
-        "counters": COUNTERS,
-        "environment": LAMBDA if environment is None else environment,
-    }
-    text = line(**given | changes)
+def written(outcome: Outcome | None = None, key: str = "", action: str = "plan", **environment: str) -> dict[str, Any]:
+    done = {"milliseconds": MILLISECONDS, "counters": COUNTERS} if outcome is None else outcome
+    text = line("c6af9ac6-7b61", {"action": action}, done, 0.86012, key, LAMBDA | environment)
     assert "\n" not in text
     assert text.startswith('{"_aws"')
     assert text.isprintable()
@@ -94,19 +87,19 @@ def test_a_line_is_valid_embedded_metric_format_with_the_documented_metrics() ->
 
 
 def test_a_line_tells_the_request_its_trace_its_phases_and_all_counters() -> None:
-    document = written(message="fine", cold_start=True)
-    assert document["request_id"] == "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
+    document = written(key="m1", _X_AMZN_TRACE_ID=TRACE)
+    assert (document["request_id"], document["key"], document["action"]) == ("c6af9ac6-7b61", "m1", "plan")
     assert document["trace_id"] == "1-5759e988-bd862e3fe1be46a994272793"
-    assert document["action"] == "decode"
-    assert (document["milliseconds"], document["counters"]) == (MILLISECONDS, COUNTERS)
-    assert (document["message"], document["cold_start"]) == ("fine", True)
+    assert (document["milliseconds"], document["counters"]) == (MILLISECONDS | {"total": 860.1}, COUNTERS)
+    assert "message" not in document
 
 
 def test_a_failed_request_counts_as_an_error_under_its_code() -> None:
-    document = written(code="SourceNotFound", counters={}, milliseconds={"total": 3.0})
+    document = written(SourceNotFound("it is gone", status=404))
     check_embedded_metric_format(document)
     assert (document["Requests"], document["Errors"], document["Code"]) == (1, 1, "SourceNotFound")
-    assert "BytesRead" not in document
+    assert (document["message"], document["detail"], document["trace"]) == ("it is gone", {"status": 404}, [])
+    assert (document["action"], "key" in document, "BytesRead" in document) == ("plan", False, False)
 
 
 @pytest.mark.parametrize(
@@ -120,33 +113,29 @@ def test_a_failed_request_counts_as_an_error_under_its_code() -> None:
         ("Root=<script>", None),
         ("Root=" + "1" * 100, None),
         ("", None),
-        (None, None),
     ],
 )
-def test_of_the_trace_only_the_root_is_told(trace_id: str | None, root: str | None) -> None:
-    assert trace_root(trace_id) == root
-    assert written(trace_id=trace_id)["trace_id"] == root
+def test_of_the_trace_only_the_root_is_told(trace_id: str, root: str | None) -> None:
+    assert written(_X_AMZN_TRACE_ID=trace_id)["trace_id"] == root
+    assert written()["trace_id"] is None
 
 
 def test_the_namespace_is_configured_or_the_usual_one() -> None:
     for namespace, told in (("Team/Frames #1", "Team/Frames #1"), ("", "Hwang")):
-        document = written({"HWANG_METRICS_NAMESPACE": namespace})
+        document = written(HWANG_METRICS_NAMESPACE=namespace)
         check_embedded_metric_format(document)
         assert document["_aws"]["CloudWatchMetrics"][0]["Namespace"] == told
 
 
 def test_a_dimension_is_never_empty() -> None:
-    check_embedded_metric_format(written({"AWS_LAMBDA_FUNCTION_NAME": ""}))
-    check_embedded_metric_format(written({}))
+    check_embedded_metric_format(written(AWS_LAMBDA_FUNCTION_NAME=""))
 
 
 def test_secrets_are_cut_wherever_they_are() -> None:
     url = "https://user:hidden@example.com/v.mp4?X-Amz-Signature=topsecret"
-    document = written(
-        action=url,
-        message=url,
-        video={"uri": url, "parts": [url, {"url": url}]},
-    )
+    error = SourceNotFound(url, uri=url, parts=[url, {"url": url}])
+    error.trace = [url]
+    document = written(error, url, url)
     text = json.dumps(document)
     assert "topsecret" not in text
     assert "hidden" not in text
@@ -154,19 +143,18 @@ def test_secrets_are_cut_wherever_they_are() -> None:
 
 
 def test_a_text_is_one_short_line() -> None:
-    document = written(message="two\nlines\r\x00\u2028" + "x" * 1000, long="://" * 10**6)
+    document = written(SourceNotFound("two\nlines\r\x00\u2028" + "x" * 1000, more=["://" * 10**6]))
     assert len(document["message"]) == 300
     assert document["message"].isprintable()
-    assert len(document["long"]) <= 300
+    assert len(document["detail"]["more"][0]) <= 300
 
 
 def test_a_line_is_never_longer_than_cloudwatch_takes() -> None:
-    assert len(written(rows=list(range(1000)))["rows"]) == 100
-    wide = {f"k{number}": ["x" * 1000] * 1000 for number in range(1000)}
-    document = written(thing=wide)
+    assert len(written(SourceNotFound("", rows=list(range(1000))))["detail"]["rows"]) == 100
+    document = written(SourceNotFound("", **{f"k{number}": ["x" * 1000] * 1000 for number in range(1000)}))
     check_embedded_metric_format(document)
     assert document["request_id"]
-    assert "thing" not in document
+    assert "detail" not in document
 
 
 VALUES = st.recursive(
@@ -177,5 +165,5 @@ VALUES = st.recursive(
 
 
 @given(VALUES, st.text(), st.text())
-def test_any_values_give_one_valid_line(value: Any, action: str, trace_id: str) -> None:
-    check_embedded_metric_format(written(action=action, trace_id=trace_id, thing=value))
+def test_any_values_give_one_valid_line(value: Any, action: str, key: str) -> None:
+    check_embedded_metric_format(written(SourceNotFound("", thing=value), key, action))
