@@ -50,7 +50,7 @@ def test_frames_as_an_array_in_the_order_asked(stack: Stack, video: str) -> None
 def test_the_function_proves_itself_without_a_video(stack: Stack) -> None:
     result = result_of(stack, action="selftest")
     assert result["frames_checked"] == 5
-    assert 4 <= result["samples_decoded"] < 60
+    assert result["samples_decoded"] == 12
 
 
 @pytest.mark.parametrize(("rows", "reduce"), [([3, 3, 100], None), ([100, 3, 3], "sum_frames")])
