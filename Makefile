@@ -181,7 +181,7 @@ engine: ## a Docker Engine that answers; Debian and Ubuntu get one installed
 announce:
 	@local/announce.sh
 
-venv:
+venv: ## make .venv with the tools of this project, among them ecr-push
 	@local/venv.sh
 
 bump: venv ## pin the newest version of each source, and the base's digest, one commit each (PRODUCTS=dav1d, OPTIONS=--dry-run)
