@@ -116,7 +116,7 @@ def _are_there(client: S3Client, bucket: str, sizes: dict[str, int], request: st
                 return False
     for first in range(0, len(keys) if is_many else 0, MAX_BATCH):
         some = keys[first : first + MAX_BATCH]
-        listed, end = listing(ask, client, bucket, some)
+        listed, end = listing(client, bucket, some)
         if any(listed[key]["Size"] != sizes[key] if key in listed else key <= end for key in some):
             return False
     return True

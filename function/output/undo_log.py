@@ -175,7 +175,8 @@ class Journal:
         bucket = entries[0].bucket
         passing, refused = set[str](), set[str]()
         with turn():
-            if undo.seen(self.manifest_bucket or bucket, self.manifest_key)["Metadata"].get(REQUEST) != self.request:
+            manifest = seen(undo.client, self.manifest_bucket or bucket, self.manifest_key, undo.ask)
+            if manifest["Metadata"].get(REQUEST) != self.request:
                 passing, refused = undo.delete(bucket, entries)
         with self._lock:
             self._refused += len(refused)
@@ -204,10 +205,10 @@ class _Undo:
         upload_ids = [entry.upload_id] if entry.upload_id else []
         try:
             if entry.in_parts and not upload_ids:
-                found = self._ask(self.client.list_multipart_uploads, Bucket=entry.bucket, Prefix=entry.key)
+                found = self.ask(self.client.list_multipart_uploads, Bucket=entry.bucket, Prefix=entry.key)
                 upload_ids = [one["UploadId"] for one in found.get("Uploads", []) if one["Key"] == entry.key]
             for upload_id in upload_ids:
-                self._ask(self.client.abort_multipart_upload, Bucket=entry.bucket, Key=entry.key, UploadId=upload_id)
+                self.ask(self.client.abort_multipart_upload, Bucket=entry.bucket, Key=entry.key, UploadId=upload_id)
         except S3Error as failure:
             if failure.fault is Fault.UNAVAILABLE:
                 raise
@@ -224,7 +225,7 @@ class _Undo:
         objects += self._own(bucket, [entry for entry in entries if not entry.is_one_version])
         if not objects:
             return set(), set()
-        answer = self._ask(self.client.delete_objects, Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
+        answer = self.ask(self.client.delete_objects, Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
         errors = {one.get("Key", ""): one.get("Code", "") for one in answer.get("Errors", [])}
         passing = {key for key, code in errors.items() if code in _PASSING}
         refused = {key for key, code in errors.items() if code not in (*_PASSING, *_NO_SUCH, "PreconditionFailed")}
@@ -232,21 +233,13 @@ class _Undo:
             _warn(bucket, key, errors[key])
         return passing, refused
 
-    def seen(self, bucket: str, key: str) -> dict[str, Any]:
-        """Metadata, ETag and, if the bucket has versions, VersionId of an object; no metadata if it is not there."""
-        try:
-            return dict(self._ask(self.client.head_object, Bucket=bucket, Key=key))
-        except S3Error as failure:
-            if failure.fault is Fault.UNAVAILABLE:
-                raise
-            return {"Metadata": {}}
-
     def _own(self, bucket: str, entries: list[Entry]) -> list[dict[str, str]]:
         """Return the entry of DeleteObjects for each object that is still this run's, with its ETag as condition.
 
         An object is, if a listing has it as it was written and no later; else its metadata tells.
         """
-        listed, end = listing(self._ask, self.client, bucket, [one.key for one in entries if one.etag and one.written])
+        known = [entry.key for entry in entries if entry.etag and entry.written]
+        listed, end = listing(self.client, bucket, known, self.ask)
         own: list[dict[str, str]] = []
         doubtful: list[Entry] = []
         for entry in entries:
@@ -257,27 +250,33 @@ class _Undo:
                 doubtful.append(entry)
 
         def look(entry: Entry) -> None:
-            there = self.seen(bucket, entry.key)
+            there = seen(self.client, bucket, entry.key, self.ask)
             if there["Metadata"].get(RUN) == self.run:
                 own.append(_named(entry.key, there.get("ETag"), there.get("VersionId")))
 
         _each(look, doubtful, math.inf)
         return own
 
-    def _ask(self, call: Callable[..., Any], **arguments: Any) -> Any:
+    def ask(self, call: Callable[..., Any], **arguments: Any) -> Any:
+        """Call S3 and return the answer. Raises S3Error."""
         return ask(call, error=OutputUnavailable if self.is_watched else None, **arguments)
 
 
-def seen(client: S3Client, bucket: str, key: str) -> dict[str, Any]:
+def seen(client: S3Client, bucket: str, key: str, call: Callable[..., Any] = ask) -> dict[str, Any]:
     """Metadata, ETag and, if the bucket has versions, VersionId of an object; no metadata if it is not there.
 
-    Raises S3Error if S3 does not answer for now.
+    `call` asks S3. Raises S3Error if S3 does not answer for now.
     """
-    return _Undo(client, "").seen(bucket, key)
+    try:
+        return dict(call(client.head_object, Bucket=bucket, Key=key))
+    except S3Error as failure:
+        if failure.fault is Fault.UNAVAILABLE:
+            raise
+        return {"Metadata": {}}
 
 
 def listing(
-    call: Callable[..., Any], client: S3Client, bucket: str, keys: list[str]
+    client: S3Client, bucket: str, keys: list[str], call: Callable[..., Any] = ask
 ) -> tuple[dict[str, dict[str, Any]], str]:
     """The objects of these ascending keys as a listing has them, and the last key up to which all are known.
 
