@@ -45,7 +45,7 @@ def main() -> None:
         step(f"Fetch the results into {OUT.name}/", download, stack, {"sum": total, "sheet": sheet})
     video, counters, phases = total["video"], total["counters"], total["milliseconds"]
     rows = {
-        "asked": f"sum of frames {SUM['frames']} of {video['uri']}",
+        "request": f"sum of frames {SUM['frames']} of {video['uri']}",
         "video": "{codec} {width}x{height}, {frames} frames, {fps:.4g} fps".format(**video),
         "result": f"{total['reduced']:,}  (over {counters['frames_decoded']} frames, "
         f"{counters['samples_decoded']} samples decoded)",

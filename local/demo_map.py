@@ -61,7 +61,7 @@ def main() -> None:
     (OUT / "report.html").write_bytes(page)
     counters, work = manifest["counters"], manifest["seconds"]
     rows = {
-        "asked": "a frame every second of {videos} videos, {bytes_in_files:,} bytes".format(**manifest),
+        "request": "a frame every second of {videos} videos, {bytes_in_files:,} bytes".format(**manifest),
         "result": "{objects:,} pictures, {frames:,} frames, {bytes_written:,} bytes".format(**manifest),
         "parts": "{parts}, of {pieces} pieces; ".format(**manifest)
         + f"{manifest['attempts'] - manifest['parts']} retries",
