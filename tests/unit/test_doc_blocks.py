@@ -110,6 +110,13 @@ def test_commands_are_there_and_take_their_options(block: Block) -> None:
             check(words)
 
 
+@by_block("console")
+def test_a_container_that_reads_standard_input_is_given_it(block: Block) -> None:
+    for command in block.commands:
+        if re.search(r"\| *docker run|docker run.* <", command):
+            assert "--interactive" in command, command
+
+
 def simple_commands(command: str) -> Iterator[list[str]]:
     """Yield the words of each command of a line: without pipes, redirections, parentheses and variables before it."""
     lexer = shlex.shlex(command, posix=True, punctuation_chars=True)

@@ -32,6 +32,12 @@ TASKS: Final = {  # what somebody looks for: words of the link's row, the page t
     "VPC": ("networks.md", "gateway endpoint"),
     "why it fails": ("trouble.md", "SourceForbidden"),
     "take it down": ("take-down.md", "delete-function"),
+    "without internet": ("networks.md", "--vpc-config"),
+    "least IAM rights": ("rights.md", "frames.json"),
+    "alarms": ("watch.md", "put-metric-alarm"),
+    "upgrade FFmpeg": ("upgrade-ffmpeg.md", "make bump"),
+    "error code": ("trouble.md", "errorType"),
+    "PyAV": ("coming-from.md", "av.open"),
 }
 
 
