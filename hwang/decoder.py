@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hwang.errors import HwangError, SourceError
 from hwang.index import VideoIndex, rate_of
-from hwang.picture import Axes, PixelFormat, Planes
+from hwang.picture import PixelFormat, Planes
 from hwang.plan import Plan, make_plan
 from hwang.request import FrameOptions, Request, Requests, SizeOptions, TimedFrames, one_of, request_of
 from hwang.rows import subscripted
@@ -221,20 +221,7 @@ class Decoder:
     ) -> Out: ...
     @overload
     def frames(self, rows: AnyRows, *, out: Any = ..., **options: Unpack[FrameOptions]) -> Any: ...
-    def frames(
-        self,
-        rows: AnyRows,
-        *,
-        pixel_format: PixelFormat = "rgb24",
-        width: int | None = None,
-        height: int | None = None,
-        max_side: int | None = None,
-        rotate: bool = False,
-        layout: Axes = "NHWC",
-        with_times: bool = False,
-        out: Any = None,
-        timeout: float | None = None,
-    ) -> Any:
+    def frames(self, rows: AnyRows, *, out: Any = None, **options: Unpack[FrameOptions]) -> Any:
         """Return one frame for each of `rows`, in one array: by default uint8 [N, H, W, 3] RGB.
 
         out: memory to fill and return instead of new arrays, of the shape and dtype that would be returned: numpy
@@ -244,17 +231,8 @@ class Decoder:
         exactly, SourceError if the bytes cannot be read, LimitExceededError for more than the machine's memory,
         StoppedError after stop(), DecodeTimeoutError, ValueError for keywords that make no sense.
         """
-        deadline = deadline_of(timeout)
-        request = Request(
-            pixel_format=pixel_format,
-            width=width,
-            height=height,
-            max_side=max_side,
-            rotate=rotate,
-            layout=layout,
-            with_times=with_times,
-        )
-        return self._session.answer(rows, request, out, deadline)
+        request, timeout = request_of(options)
+        return self._session.answer(rows, request, out, deadline_of(timeout))
 
     def frames_at(self, seconds: ArrayLike, *, out: Any = None, **options: Unpack[FrameOptions]) -> Any:
         """Return the frames on display at `seconds` (one number or several), like frames().

@@ -104,6 +104,10 @@ class _Bits:
         code = self.golomb()
         return (code + 1) // 2 if code % 2 else -(code // 2)
 
+    def window(self) -> tuple[int, int, int, int]:
+        """The cropping: left, right, top and bottom, in samples of chroma."""
+        return (self.golomb(), self.golomb(), self.golomb(), self.golomb()) if self.read(1) else (0, 0, 0, 0)
+
 
 def _h264_sequence(bits: _Bits) -> SequenceParameters:
     profile, constraints = bits.read(8), bits.read(8)
@@ -134,9 +138,7 @@ def _h264_sequence(bits: _Bits) -> SequenceParameters:
         bits.read(1)
     bits.read(1)
     chroma = _CHROMA.get(chroma_format, (0, 0))
-    left = right = top = bottom = 0
-    if bits.read(1):
-        left, right, top, bottom = (bits.golomb() for _ in range(4))
+    left, right, top, bottom = bits.window()
     intra = constraints & 0x10 and profile in (44, 86, 100, 110, 122, 244)
     try:
         stated = _h264_reorder(bits) if bits.read(1) else None
@@ -201,9 +203,7 @@ def _hevc_sequence(bits: _Bits) -> SequenceParameters:
         bits.read(1)
     width, height = bits.golomb(), bits.golomb()
     chroma = _CHROMA.get(chroma_format, (0, 0))
-    left = right = top = bottom = 0
-    if bits.read(1):
-        left, right, top, bottom = (bits.golomb() for _ in range(4))
+    left, right, top, bottom = bits.window()
     bits.golomb(), bits.golomb(), bits.golomb()  # bit depths, log2_max_pic_order_cnt_lsb
     for _ in range(layers + 1 if bits.read(1) else 1):
         bits.golomb()

@@ -35,8 +35,7 @@ def open_source(video: VideoInput) -> RangeSource:
 
     Paths, addresses (https://, http://, s3://bucket/key) and (fsspec file system, path) are opened and owned by the
     result. Bytes-like objects and file objects stay the caller's; an object with `size` and `read_ranges` is returned
-    itself. Addresses are opened by the first read. `reopen` of a result is a `video` that opens the same bytes in
-    another process, or None.
+    itself. Addresses are opened by the first read.
     Raises CorruptMediaError for 0 bytes, OSError if a path cannot be opened, SourceError for a malformed address,
     HwangError if boto3 is missing, TypeError otherwise.
     """

@@ -6,7 +6,7 @@ import io
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from hwang.errors import CorruptMediaError, SourceError
 from hwang.fork import Lock
@@ -42,9 +42,6 @@ VideoInput = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryFil
 
 class _Source(ABC):
     """Base of the sources of this module: a name for messages, bounds checks, complete reads."""
-
-    reopen: str | tuple[Any, str] | None = None
-    """An input that opens the same bytes in another process, if there is one."""
 
     def __init__(self, name: str, size: int) -> None:
         if size == 0:
@@ -89,12 +86,6 @@ class _Source(ABC):
     def close(self) -> None:  # noqa: B027 - most sources own nothing
         """Release what this source owns. Closing again does nothing."""
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     @abstractmethod
     def _read(self, offset: int, length: int) -> bytes:
         """Up to `length` bytes, at least one unless the source ends at `offset`."""
@@ -105,7 +96,6 @@ class FileSource(_Source):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-        self.reopen = os.path.abspath(path)  # noqa: PTH100 - str stays str
         try:
             super().__init__(os.fspath(path), os.fstat(self._fd).st_size)
         except BaseException:
@@ -165,7 +155,7 @@ class FsspecSource(_Source):
     """A path of an fsspec file system, whose `cat_ranges` fetches ranges at once if it can."""
 
     def __init__(self, fs: Any, path: str) -> None:
-        self.reopen = self._fs, self._path = fs, path
+        self._fs, self._path = fs, path
         size = fs.size(path)
         if size is None:
             raise SourceError(f"{path}: its file system does not state its size; copy the file, or pass its bytes")

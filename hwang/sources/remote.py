@@ -23,11 +23,8 @@ class RemoteSource:
     connections and threads of its own. Raises errors of `make_error` and of the deadline.
     """
 
-    def __init__(
-        self, origin: Origin, make_error: MakeError, deadline: Deadline = _NEVER, reopen: str | None = None
-    ) -> None:
+    def __init__(self, origin: Origin, make_error: MakeError, deadline: Deadline = _NEVER) -> None:
         self.uri = origin.shown
-        self.reopen = reopen
         self.remote = RemoteObject(origin, make_error, deadline)
         self._make_error = make_error
         self._blocks = Blocks(self.remote.read)

@@ -132,7 +132,7 @@ def open_s3(address: str) -> RemoteSource:
         except (BotoCoreError, ValueError) as error:
             raise SourceForbiddenError(f"{name}: {error}", address=name) from error
 
-    return RemoteSource(S3Origin(bucket, key, version_id or None, sign), source_error, reopen=address)
+    return RemoteSource(S3Origin(bucket, key, version_id or None, sign), source_error)
 
 
 @functools.cache

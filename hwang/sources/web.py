@@ -138,7 +138,7 @@ class OpenOrigin(WebOrigin):
 
 def open_web(url: str) -> RemoteSource:
     """Return the source at an https:// or http:// address. Raises SourceError if it is malformed."""
-    return RemoteSource(OpenOrigin(url), source_error, reopen=url)
+    return RemoteSource(OpenOrigin(url), source_error)
 
 
 def _target(url: str, base: str = "") -> Target:

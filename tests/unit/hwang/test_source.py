@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,7 @@ def test_range_outside_the_source_is_a_source_error(video: VideoInput, wanted: t
 def test_file_that_shrinks_is_a_source_error(tmp_path: Path) -> None:
     path = tmp_path / "video.bin"
     path.write_bytes(DATA)
-    with FileSource(path) as source:
+    with closing(FileSource(path)) as source:
         os.truncate(path, 10)
         with pytest.raises(SourceError, match="10 of 20 bytes"):
             source.read_ranges([(0, 20)])
@@ -55,7 +56,7 @@ def test_file_that_shrinks_is_a_source_error(tmp_path: Path) -> None:
 def test_file_source_closes_its_descriptor_and_says_so(tmp_path: Path) -> None:
     path = tmp_path / "video.bin"
     path.write_bytes(DATA)
-    with FileSource(path) as source:
+    with closing(FileSource(path)) as source:
         descriptor = source.fileno()
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(descriptor)
