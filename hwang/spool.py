@@ -113,27 +113,27 @@ class Spool:
         if isinstance(self._source.source, FileSource):
             self._source.count(len(ranges), sum(length for _, length in ranges))
             return _core.file_bytes(self._source.source.fileno(), self._source.size)
-        import shutil  # slow to import, rarely needed
-        import tempfile
+        import tempfile  # slow to import, rarely needed
 
         blocks = [
             (start, min(_BLOCK_BYTES, offset + length - start))
             for offset, length in ranges
             for start in range(offset, offset + length, _BLOCK_BYTES)
         ]
-        wanted, free = sum(length for _, length in ranges), shutil.disk_usage(tempfile.gettempdir()).free
-        if wanted > free:
-            raise _full(wanted, free)
-        with tempfile.TemporaryFile() as file:
-            for offset, length in ranges:
-                _reserve(file.fileno(), offset, length, wanted, free)
-            for first in range(0, len(blocks), _BLOCKS_AT_ONCE):
-                group = blocks[first : first + _BLOCKS_AT_ONCE]
-                for (offset, _), data in zip(group, self._source.read_ranges(group), strict=True):
-                    file.seek(offset)
-                    file.write(data)
-            file.flush()
-            return _core.file_bytes(file.fileno(), self._source.size)
+        try:
+            with tempfile.TemporaryFile() as file:
+                _reserve(file.fileno(), ranges)
+                for first in range(0, len(blocks), _BLOCKS_AT_ONCE):
+                    group = blocks[first : first + _BLOCKS_AT_ONCE]
+                    for (offset, _), data in zip(group, self._source.read_ranges(group), strict=True):
+                        file.seek(offset)
+                        file.write(data)
+                file.flush()
+                return _core.file_bytes(file.fileno(), self._source.size)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            raise _full(sum(length for _, length in ranges)) from error
 
     def close(self) -> None:
         """Release the bytes of whole()."""
@@ -151,18 +151,21 @@ def _has_ranged_samples(head: bytes) -> bool:
     )
 
 
-def _reserve(descriptor: int, offset: int, length: int, wanted: int, free: int) -> None:
-    """Reserve space for a range of a file: others write beside it. Raises StorageFullError."""
+def _reserve(descriptor: int, ranges: Sequence[ByteRange]) -> None:
+    """Reserve space for ranges of a file: others write beside it."""
     try:
-        os.posix_fallocate(descriptor, offset, length)
+        for offset, length in ranges:
+            os.posix_fallocate(descriptor, offset, length)
     except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise _full(wanted, free) from error
         if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):  # a file system that reserves nothing
             raise
 
 
-def _full(wanted: int, free: int) -> StorageFullError:
+def _full(wanted: int) -> StorageFullError:
+    import shutil
+    import tempfile
+
+    free = shutil.disk_usage(tempfile.gettempdir()).free
     return StorageFullError(
         f"{wanted} bytes of temporary storage are needed, and {free} are free: make it larger (on Lambda: ephemeral "
         "storage), or use an index that was made elsewhere, as then only what is decoded is fetched",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hwang.errors import CorruptMediaError, UnsupportedMediaError
 from hwang.index import VideoIndex
+from hwang.isobmff.boxes import WindowReader, top_level
 from hwang.isobmff.movie import Movie
-from hwang.isobmff.top_boxes import WindowReader, top_level
 from hwang.sources import RangeSource
 
 _FIRST = frozenset([b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"pnot", b"sidx", b"emsg"])

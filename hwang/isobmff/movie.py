@@ -7,14 +7,12 @@ from numpy.typing import NDArray
 
 from hwang.errors import CorruptMediaError, UnsupportedMediaError
 from hwang.index import NO_CROPPING, ONE_PICTURE_A_SAMPLE, Cropping, VideoIndex, presentation_order
-from hwang.isobmff.boxes import Fields, TopBox, descend
-from hwang.isobmff.directory import find_fragments
+from hwang.isobmff.boxes import Fields, TopBox, WindowReader, descend, read_payload
 from hwang.isobmff.edit_list import Edit, Presentation, apply_edits, held_back, read_edit_list, time_offset
-from hwang.isobmff.fragment_walk import fragment_boxes
+from hwang.isobmff.fragment_walk import find_fragments, fragment_boxes
 from hwang.isobmff.fragments import Defaults, FragmentReader, read_track_defaults
 from hwang.isobmff.sample_entry import SampleEntry, external, read_sample_entries
 from hwang.isobmff.sample_table import Samples, read_sample_table
-from hwang.isobmff.top_boxes import WindowReader, read_payload
 from hwang.isobmff.track import choose_track, read_tracks
 from hwang.parameters import SequenceParameters, begins_with_parameter_sets, sequence_parameters
 from hwang.timeline import credible_duration

@@ -12,15 +12,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from hwang.sources import connection
-from hwang.sources.connection import (
-    STALL_SECONDS,
-    Connection,
-    Server,
-    SocketAddress,
-    TimedSocket,
-    lookup,
-    secure,
-)
+from hwang.sources.connection import STALL_SECONDS, Connection, Server, SocketAddress, TimedSocket, lookup, secure
 
 _PORT: Final = 8080
 _PASSING: Final = frozenset([429, 500, 502, 503, 504])  # of a proxy that does not reach the server now

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwang.index import VideoIndex
+from hwang.isobmff.boxes import WINDOW_BYTES
 from hwang.isobmff.file import open_movie
-from hwang.isobmff.top_boxes import WINDOW_BYTES
 from hwang.sources import CountingSource, open_source
 from tests.support.boxes import Movie, box, fragment, fragmented, full, mfra, sidx, table, u32
 from tests.support.clips import encoder, run_ffmpeg

