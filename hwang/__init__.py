@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hwang.picture import Planes
     from hwang.request import TimedFrames
     from hwang.session import Stats
-    from hwang.sources import RangeSource, VideoInput
+    from hwang.sources.local import RangeSource, VideoInput
 
 __version__ = "2.0.0"
 
@@ -37,7 +37,7 @@ _LATE = {
     **dict.fromkeys(["ColorNames", "VideoMetadata"], "metadata"),
     **dict.fromkeys(["Mp4Writer", "can_encode"], "mp4writer"),
     "Planes": "picture",
-    **dict.fromkeys(["RangeSource", "VideoInput"], "sources"),
+    **dict.fromkeys(["RangeSource", "VideoInput"], "sources.local"),
     "Stats": "session",
     "TimedFrames": "request",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Self, SupportsIndex, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, SupportsIndex, Unpack, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,7 +18,7 @@ from hwang.request import FrameOptions, Request, Requests, SizeOptions, TimedFra
 from hwang.rows import subscripted
 from hwang.selections import Between, Times
 from hwang.session import AnyRows, Rate, Session, Stats, deadline_of
-from hwang.sources import VideoInput
+from hwang.sources.local import VideoInput
 
 if TYPE_CHECKING:
     from hwang.metadata import VideoMetadata
@@ -27,7 +27,6 @@ MAX_PIXELS = 8192 * 8192
 """Default limit of a Decoder: larger pictures are refused."""
 
 ByteFormat = Literal["rgb24", "bgr24", "gray8"]
-Out = TypeVar("Out")
 
 
 class DeviceType(enum.Enum):
@@ -215,10 +214,6 @@ class Decoder:
     def frames(
         self, rows: AnyRows, *, pixel_format: Literal["yuv420p"], out: None = ..., **options: Unpack[SizeOptions]
     ) -> Planes: ...
-    @overload
-    def frames(
-        self, rows: AnyRows, *, pixel_format: PixelFormat = ..., out: Out, **options: Unpack[SizeOptions]
-    ) -> Out: ...
     @overload
     def frames(self, rows: AnyRows, *, out: Any = ..., **options: Unpack[FrameOptions]) -> Any: ...
     def frames(self, rows: AnyRows, *, out: Any = None, **options: Unpack[FrameOptions]) -> Any:

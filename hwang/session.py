@@ -24,7 +24,8 @@ from hwang.plan import Plan, make_plan
 from hwang.request import Request, Requests
 from hwang.rows import Rows
 from hwang.selections import Selection
-from hwang.sources import CountingSource, FileSource, VideoInput, open_source
+from hwang.sources import open_source
+from hwang.sources.local import CountingSource, FileSource, VideoInput
 from hwang.spool import Spool
 from hwang.timelimit import Deadline, Task, one_ahead
 

@@ -12,7 +12,7 @@ from hwang import _core
 from hwang.errors import HwangError, StorageFullError
 from hwang.fork import Lock
 from hwang.ranges import FETCH_MEMORY_BYTES, ByteRange
-from hwang.sources import CountingSource, FileSource
+from hwang.sources.local import CountingSource, FileSource
 
 _BLOCK_BYTES = 8 << 20
 _BLOCKS_AT_ONCE = 4  # a source may fetch them over several connections

@@ -16,19 +16,16 @@ from hwang.errors import CorruptMediaError
 _VARINT, _BYTES = 0, 2
 _FIXED = {1: 8, 5: 4}  # wire type: bytes
 
-_SCALARS = {  # column of the index: field number
+_NUMBERS = {  # column of the index: number of its field
     "codec_tag": 104,
     "rotation": 106,
-    "byte_addressable": 107,
     "track_id": 108,
     "duration_ticks": 109,
     "reorder": 116,
     "bits_per_coded_sample": 117,
     "field_order": 128,
-    "separate_fields": 118,
-    "clockless": 119,
-    "sets_unknown": 125,
 }
+_FLAGS = {"byte_addressable": 107, "separate_fields": 118, "clockless": 119, "sets_unknown": 125}
 _TIME_BASE = (100, 101)
 _STRINGS = {"container": 102, "codec": 103}
 _EXTRADATA = 105
@@ -57,7 +54,7 @@ def encode(index: Mapping[str, Any], metadata: bytes) -> bytes:
     }
     if index["complete"]:
         fields |= zip(_TIME_BASE, index["time_base"], strict=True)
-        fields |= {number: max(int(index[name]), 0) for name, number in _SCALARS.items()}
+        fields |= {number: max(int(index[name]), 0) for name, number in (_NUMBERS | _FLAGS).items()}
         fields |= {number: index[name].encode() for name, number in _STRINGS.items()}
         fields[_EXTRADATA] = index["extradata"]
         for name, number in _DELTAS.items():
@@ -102,9 +99,8 @@ def decode(data: bytes) -> dict[str, Any]:
     index |= {name: unzigzag_deltas(message.packed(number)) for name, number in _DELTAS.items()}
     if len(index["order"]) and not 0 <= int(index["order"].min()) <= int(index["order"].max()) < samples:
         raise CorruptMediaError("serialized index: a row shows a sample that does not exist")
-    index |= {name: message.scalar(number) for name, number in _SCALARS.items()}
-    flags = ("byte_addressable", "separate_fields", "clockless", "sets_unknown")
-    index |= {name: bool(index[name]) for name in flags}
+    index |= {name: message.scalar(number) for name, number in _NUMBERS.items()}
+    index |= {name: bool(message.scalar(number)) for name, number in _FLAGS.items()}
     index |= {name: message.text(number) for name, number in _STRINGS.items()}
     index |= {name: tuple(found) for name, number in _TUPLES.items() if (found := message.packed(number).tolist())}
     for name, (number, following) in _CHANGES.items():

@@ -57,7 +57,7 @@ class UrlOrigin(WebOrigin):
         self._unresolved: set[str] = set()  # hosts that only a proxy knows
         with _blocked():
             target = self._policy.check_url(video.url)
-        super().__init__(target, Pool(), source_error)
+        super().__init__(target, Pool(), source_error)  # no pool of the process's: each video's connections are checked
 
     def request_to(self, target: Target) -> Request:
         """Return the request to a target, with the headers that the configuration has for its host."""
@@ -85,10 +85,6 @@ class UrlOrigin(WebOrigin):
                 raise
             self._unresolved.add(server.host)
             return []
-
-    def close(self) -> None:
-        """Close the connections: the next request checks its own."""
-        self.pool.close()
 
 
 @contextmanager

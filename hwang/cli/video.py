@@ -16,7 +16,8 @@ from hwang.index import MAX_SAMPLES, VideoIndex, rate_of
 from hwang.isobmff.file import read_index
 from hwang.rows import resolve
 from hwang.selections import Every, Keyframes, Last, Plain, Refined, RowList, RowRange, Times
-from hwang.sources import CountingSource, open_source
+from hwang.sources import open_source
+from hwang.sources.local import CountingSource
 
 if TYPE_CHECKING:
     from hwang.session import Stats

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hwang.errors import CorruptMediaError, LimitExceededError
 from hwang.ranges import ByteRange
-from hwang.sources import RangeSource
+from hwang.sources.local import RangeSource
 
 HEADER_BYTES = 16  # of a box with a 64-bit size
 WINDOW_BYTES = 32 * 1024

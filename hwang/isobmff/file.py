@@ -6,7 +6,7 @@ from hwang.errors import CorruptMediaError, UnsupportedMediaError
 from hwang.index import VideoIndex
 from hwang.isobmff.boxes import WindowReader, top_level
 from hwang.isobmff.movie import Movie
-from hwang.sources import RangeSource
+from hwang.sources.local import RangeSource
 
 _FIRST = frozenset([b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"pnot", b"sidx", b"emsg"])
 

@@ -23,7 +23,7 @@ from hwang.isobmff.boxes import (
 )
 from hwang.plan import REQUEST_COST_BYTES
 from hwang.ranges import FETCH_MEMORY_BYTES, ByteRange, coalesce
-from hwang.sources import FileSource, MemorySource, RangeSource
+from hwang.sources.local import FileSource, MemorySource, RangeSource
 
 _MAX_SIDX_BYTES = 1 << 20  # bytes; its count has 16 bits
 _MAX_MFRA_BYTES = 8 << 20

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hwang.errors import CorruptMediaError
 from hwang.index import check_sample_count
-from hwang.isobmff.boxes import Box, Fields, Payload, children, name
+from hwang.isobmff.boxes import Box, Fields, Payload, children
 
 _MAX_SAMPLE_BYTES = 0x3FFFFFFF  # bytes; FFmpeg's limit too
 _MAX_DELTA = (1 << 32) - 1 - 480_000  # ticks; above it, FFmpeg takes a duration for a negative correction
@@ -98,32 +98,24 @@ def _sizes(boxes: dict[bytes, Box], file_size: int) -> NDArray[np.uint32]:
             if count > file_size:  # each has a byte at least
                 raise CorruptMediaError(f"box 'stsz' claims {count} samples in {file_size} bytes; it is damaged")
             return _checked(np.full(check_sample_count(count), constant, np.uint32))
-        return _checked(fields.table(_fit(fields, count, 4, b"stsz"), ">u4"))
+        return _checked(fields.table(count, ">u4"))
     if (fields := _open(boxes, b"stz2")) is not None:
         bits, count = fields.number(4) & 0xFF, fields.number(4)
         if bits in (8, 16):
-            return _checked(fields.table(_fit(fields, count, bits // 8, b"stz2"), f">u{bits // 8}"))
+            return _checked(fields.table(count, f">u{bits // 8}"))
         if bits == 4:
-            pairs = fields.table(_fit(fields, (count + 1) // 2, 1, b"stz2"), "u1").astype(np.uint32)
-            return np.stack([pairs >> 4, pairs & 15], axis=1).reshape(-1)[: check_sample_count(count)]
+            pairs = fields.table((check_sample_count(count) + 1) // 2, "u1").astype(np.uint32)
+            return np.stack([pairs >> 4, pairs & 15], axis=1).reshape(-1)[:count]
         raise CorruptMediaError(f"box 'stz2' has sizes of {bits} bits; the header is damaged")
     return np.empty(0, np.uint32)
 
 
 def _checked(sizes: NDArray[np.generic]) -> NDArray[np.uint32]:
+    check_sample_count(len(sizes))
     result = sizes.astype(np.uint32)
     if len(result) and int(result.max()) > _MAX_SAMPLE_BYTES:
         raise CorruptMediaError(f"a sample of {int(result.max())} bytes; the sample table is damaged")
     return result
-
-
-def _fit(fields: Fields, count: int, item: int, kind: bytes) -> int:
-    """Return `count`. Raises CorruptMediaError unless its items fit into the box."""
-    if count * item > fields.left:
-        raise CorruptMediaError(
-            f"box {name(kind)} claims {count} entries but has room for {fields.left // item}; the header is damaged"
-        )
-    return check_sample_count(count)
 
 
 def _rows(boxes: dict[bytes, Box], kind: bytes, columns: int, dtype: str = ">u4") -> NDArray[np.integer]:
@@ -131,12 +123,13 @@ def _rows(boxes: dict[bytes, Box], kind: bytes, columns: int, dtype: str = ">u4"
     fields = _open(boxes, kind)
     if fields is None:
         return np.empty((0, columns), dtype)
-    return _table(fields, kind, columns, dtype)
+    return _table(fields, columns, dtype)
 
 
-def _table(fields: Fields, kind: bytes, columns: int, dtype: str = ">u4") -> NDArray[np.integer]:
-    count = _fit(fields, fields.number(4), np.dtype(dtype).itemsize * columns, kind)
-    return cast("NDArray[np.integer]", fields.table(count * columns, dtype).reshape(-1, columns))
+def _table(fields: Fields, columns: int, dtype: str = ">u4") -> NDArray[np.integer]:
+    table = fields.table(fields.number(4) * columns, dtype).reshape(-1, columns)
+    check_sample_count(len(table))
+    return cast("NDArray[np.integer]", table)
 
 
 def _chunk_offsets(boxes: dict[bytes, Box]) -> NDArray[np.uint64]:
@@ -281,7 +274,7 @@ def _mark_random_access_groups(sync: NDArray[np.bool_], boxes: dict[bytes, Box])
         return
     if version == 1:
         fields.take(4)
-    rows = _table(fields, b"sbgp", 2)
+    rows = _table(fields, 2)
     spread = _spread(rows[:, 0], rows[:, 1], len(sync))
     sync[: len(spread)] |= spread > 0
 

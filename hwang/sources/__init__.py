@@ -8,7 +8,6 @@ from typing import cast
 
 from hwang.sources.local import (
     BinaryFile,
-    CountingSource,
     FileObjectSource,
     FileSource,
     FsspecSource,
@@ -16,18 +15,6 @@ from hwang.sources.local import (
     RangeSource,
     VideoInput,
 )
-
-__all__ = [
-    "BinaryFile",
-    "CountingSource",
-    "FileObjectSource",
-    "FileSource",
-    "FsspecSource",
-    "MemorySource",
-    "RangeSource",
-    "VideoInput",
-    "open_source",
-]
 
 
 def open_source(video: VideoInput) -> RangeSource:

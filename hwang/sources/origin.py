@@ -69,7 +69,3 @@ class Origin(Protocol):
     def follow(self, refusal: Refusal) -> bool:
         """Follow a redirect or renew the request; return True if it shall be sent again."""
         ...
-
-    def close(self) -> None:
-        """Release what this object alone uses."""
-        ...

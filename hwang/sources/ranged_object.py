@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from hwang.errors import HwangError
 from hwang.sources import backoff
 from hwang.sources.backoff import MAX_ATTEMPTS, MAX_PAUSE_SECONDS, stated_seconds
-from hwang.sources.connection import Connection, Pool
+from hwang.sources.connection import POOL, Connection, Pool
 from hwang.sources.faults import Fault, MakeError
 from hwang.sources.origin import Origin, Refusal, Request
 from hwang.sources.proxies import ProxyConnectionError, ProxyRefusal
@@ -141,7 +141,8 @@ class RemoteObject:
         with self._lock:
             for connection in self._busy:
                 connection.abort()
-        self._origin.close()
+        if self._origin.pool is not POOL:  # which the process keeps for the next video
+            self._origin.pool.close()
 
     def _open(self, offset: int, length: int) -> None:
         with self._ask(offset, offset + length - 1) as (_, answer):
@@ -305,18 +306,18 @@ class RemoteObject:
             self.bytes_read += bytes_read
 
     def _unavailable(self, cause: str) -> Exception:
-        shown = self._origin.shown
-        return self._make_error(Fault.UNAVAILABLE, f"{shown} could not be read ({cause})", shown, cause)
+        return self._error(Fault.UNAVAILABLE, f" could not be read ({cause})", cause)
 
     def _failed(self, fault: Fault, problem: str, cause: str) -> Exception:
-        shown = self._origin.shown
-        return self._make_error(fault, f"{shown}: {problem}", shown, cause)
+        return self._error(fault, f": {problem}", cause)
 
     def _changed(self) -> Exception:
-        shown = self._origin.shown
-        return self._make_error(Fault.CHANGED, f"{shown} was replaced while it was being read", shown)
+        return self._error(Fault.CHANGED, " was replaced while it was being read")
 
     def _too_short(self, first: int) -> Exception:
-        shown = self._origin.shown
         problem = f"ends before byte {first}; it is truncated" if first else "is empty (0 bytes)"
-        return self._make_error(Fault.BROKEN, f"{shown} {problem}", shown)
+        return self._error(Fault.BROKEN, f" {problem}")
+
+    def _error(self, fault: Fault, problem: str, cause: str | None = None) -> Exception:
+        shown = self._origin.shown
+        return self._make_error(fault, f"{shown}{problem}", shown, cause)

@@ -93,9 +93,6 @@ class S3Origin:
         self._request = self._signed()
         return True
 
-    def close(self) -> None:
-        """Keep the connections for the next video."""
-
 
 def presigned(client: S3Client, bucket: str, key: str, version_id: str | None, request_payer: str | None = None) -> str:
     """Return a presigned address of an object. Raises botocore's errors.

@@ -75,9 +75,6 @@ class WebOrigin(ABC):
         self._go_to(self.redirected(self._target, refusal.headers.get("Location", "")))
         return True
 
-    def close(self) -> None:  # noqa: B027 - the process keeps them
-        """Keep the connections for the next video."""
-
     def _go_to(self, target: Target) -> None:
         self._target = target
         self._request = self.request_to(target)

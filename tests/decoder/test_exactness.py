@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 import hwang
-from hwang.sources import VideoInput
+from hwang.sources.local import VideoInput
 from local import clip as real_clip
 from tests.decoder.conftest import MakeClip, Truth
 from tests.support.clips import CLIPS, Clip, linear_decode, numbers_of

@@ -21,7 +21,7 @@ from function.models.event import Decode, parse_event
 from function.models.formats import FORMATS, Format
 from function.session import Session
 from function.source import video
-from hwang.sources import FileSource
+from hwang.sources.local import FileSource
 from tests.support.clips import BY_NAME, numbers_of
 from tests.support.fakes3 import FakeS3
 

@@ -40,9 +40,6 @@ class Origin:
         self.pool = Pool()
         self._server = Server("http", "127.0.0.1", port)
 
-    def close(self) -> None:
-        self.pool.close()
-
     def connect(self, server: Server) -> Connection:
         return Connection.to(server, [(socket.AF_INET, ("127.0.0.1", server.port))])
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from hwang.errors import CorruptMediaError, EncryptedMediaError, HwangError, LimitExceededError, UnsupportedMediaError
 from hwang.isobmff.file import read_index
-from hwang.sources import CountingSource, open_source
+from hwang.sources import open_source
+from hwang.sources.local import CountingSource
 from tests.support.boxes import Movie, box, fragment, fragmented, full, table, u32
 from tests.unit.hwang.indexing import index_of
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from hwang.index import VideoIndex
 from hwang.isobmff.boxes import WINDOW_BYTES
 from hwang.isobmff.file import open_movie
-from hwang.sources import CountingSource, open_source
+from hwang.sources import open_source
+from hwang.sources.local import CountingSource
 from tests.support.boxes import Movie, box, fragment, fragmented, full, mfra, sidx, table, u32
 from tests.support.clips import encoder, run_ffmpeg
 

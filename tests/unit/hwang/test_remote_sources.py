@@ -17,9 +17,10 @@ import pytest
 
 import hwang
 from hwang.errors import CorruptMediaError, HwangError, SourceError, SourceForbiddenError, SourceNotFoundError
-from hwang.sources import FsspecSource, open_source, s3
 from hwang.sources import connection as connections
+from hwang.sources import open_source, s3
 from hwang.sources.connection import MAX_IDLE, POOL
+from hwang.sources.local import FsspecSource
 from hwang.sources.remote import RemoteSource
 from tests.support.connect_proxy import connect_proxy
 from tests.support.faults import web

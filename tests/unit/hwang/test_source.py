@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from hwang.errors import CorruptFrameError, CorruptMediaError, HwangError, SourceError
-from hwang.sources import CountingSource, FileSource, VideoInput, open_source
+from hwang.sources import open_source
+from hwang.sources.local import CountingSource, FileSource, VideoInput
 from tests.support.processes import there_and_back
 
 DATA = bytes(range(256)) * 40

@@ -15,7 +15,7 @@ import pytest
 
 from function.errors import StorageFull, from_exception
 from hwang.errors import StorageFullError
-from hwang.sources import CountingSource
+from hwang.sources.local import CountingSource
 
 SIZE = 20 << 20
 
