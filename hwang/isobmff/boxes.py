@@ -60,10 +60,6 @@ class Fields:
         """Return the next `size` bytes as an integer."""
         return int.from_bytes(self.take(size), "big", signed=signed)
 
-    def version_and_flags(self) -> tuple[int, int]:
-        """Return version and flags of a full box."""
-        return self.number(1), self.number(3)
-
     def table(self, count: int, dtype: str) -> NDArray[np.generic]:
         """Return [count] items of a big-endian dtype, without a copy."""
         item = np.dtype(dtype)
@@ -73,6 +69,14 @@ class Fields:
     def left(self) -> int:
         """Bytes that are not read yet."""
         return len(self._data) - self._at
+
+
+class FullBox(Fields):
+    """Fields of a box that begins with a version and flags."""
+
+    def __init__(self, box: Box) -> None:
+        super().__init__(box)
+        self.version, self.flags = self.number(1), self.number(3)
 
 
 def name(kind: bytes) -> str:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hwang.errors import LimitExceededError
 from hwang.index import MAX_REORDER, check_sample_count
-from hwang.isobmff.boxes import Box, Fields
+from hwang.isobmff.boxes import Box, FullBox
 from hwang.isobmff.sample_table import Samples
 
 EMPTY = -1
@@ -40,12 +40,11 @@ class Presentation(NamedTuple):
 
 def read_edit_list(elst: Box, movie_timescale: int, media_timescale: int) -> list[Edit]:
     """Return the edits of an elst box; [] if the movie has no timescale. Ignores playback rates, like FFmpeg."""
-    fields = Fields(elst)
-    version, _ = fields.version_and_flags()
+    fields = FullBox(elst)
     fields.take(4)  # the count; the bytes there decide
     if not movie_timescale:
         return []
-    wide = version == 1
+    wide = fields.version == 1
     dtype = np.dtype([("duration", ">i8" if wide else ">u4"), ("time", ">i8" if wide else ">i4"), ("rate", ">u4")])
     entries = np.frombuffer(fields.take(fields.left // dtype.itemsize * dtype.itemsize), dtype)
     edits = zip(entries["time"].tolist(), entries["duration"].tolist(), strict=True)

@@ -14,7 +14,7 @@ from hwang.isobmff.boxes import (
     HEADER_BYTES,
     WINDOW_BYTES,
     Box,
-    Fields,
+    FullBox,
     TopBox,
     WindowReader,
     box_at,
@@ -55,9 +55,9 @@ def find_fragments(reader: WindowReader, start: int) -> tuple[int, frozenset[int
 
 def _sidx_places(box: TopBox, payload: bytes) -> list[int]:
     """Return where segments, or further indexes, begin and the last one ends, according to a segment index."""
-    fields = Fields(Box(box.kind, memoryview(payload)))
     try:
-        wide = fields.version_and_flags()[0] > 0
+        fields = FullBox(Box(box.kind, memoryview(payload)))
+        wide = fields.version > 0
         fields.take(8 + (8 if wide else 4))  # id, timescale, earliest time
         first = box.end + fields.number(8 if wide else 4)
         fields.take(2)
@@ -93,8 +93,8 @@ def _mfra_places(reader: WindowReader) -> list[int]:
 def _tfra_places(tfra: Box) -> list[int]:
     if tfra.kind != b"tfra":
         return []
-    fields = Fields(tfra)
-    place = ">u8" if fields.version_and_flags()[0] else ">u4"
+    fields = FullBox(tfra)
+    place = ">u8" if fields.version else ">u4"
     fields.take(4)  # track
     lengths = fields.number(4)
     numbers = sum((lengths >> shift & 3) + 1 for shift in (0, 2, 4))  # of traf, trun and sample

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hwang.errors import CorruptMediaError
 from hwang.index import check_sample_count
-from hwang.isobmff.boxes import Box, Fields, Payload, children, descend
+from hwang.isobmff.boxes import Box, FullBox, Payload, children, descend
 from hwang.isobmff.sample_table import Samples, changes_only
 
 _BEFORE_ALL = -1 << 63
@@ -29,8 +29,7 @@ def read_track_defaults(mvex: Payload, track_id: int) -> Defaults | None:
     """Return the trex of the track, or None."""
     for box in children(mvex):
         if box.kind == b"trex":
-            fields = Fields(box)
-            fields.version_and_flags()
+            fields = FullBox(box)
             if fields.number(4) == track_id:
                 return Defaults(*(fields.number(4) for _ in range(4)))
     return None
@@ -75,8 +74,8 @@ class FragmentReader:
         tfhd = descend(traf, b"tfhd")
         if tfhd is None:
             raise CorruptMediaError(f"fragment at byte {moof_offset} has no 'tfhd'; the file is damaged")
-        fields = Fields(tfhd)
-        _, flags = fields.version_and_flags()
+        fields = FullBox(tfhd)
+        flags = fields.flags
         ours = fields.number(4) == self._track_id
         base = fields.number(8) if flags & 1 else moof_offset if flags & 0x2_0000 else follows
         given = [fields.number(4) if flags & bit else None for bit in (2, 8, 0x10, 0x20)]
@@ -84,8 +83,8 @@ class FragmentReader:
         described = zip(given, (trex.description, trex.duration, trex.size, trex.flags), strict=True)
         defaults = Defaults(*(default if own is None else own for own, default in described))
         if ours and (tfdt := descend(traf, b"tfdt")) is not None:
-            time = Fields(tfdt)
-            self._clock = time.number(8 if time.version_and_flags()[0] else 4)
+            time = FullBox(tfdt)
+            self._clock = time.number(8 if time.version else 4)
             if self._clock >= 1 << 62:
                 raise CorruptMediaError(f"fragment at byte {moof_offset} starts at tick {self._clock}; it is damaged")
         follows = base
@@ -95,8 +94,8 @@ class FragmentReader:
         return follows
 
     def _add_run(self, trun: Box, base: int, follows: int, defaults: Defaults, *, ours: bool) -> int:
-        fields = Fields(trun)
-        _, flags = fields.version_and_flags()
+        fields = FullBox(trun)
+        flags = fields.flags
         count = fields.number(4)
         begin = base + fields.number(4, signed=True) if flags & 1 else follows
         first_flags = fields.number(4) if flags & 4 else None

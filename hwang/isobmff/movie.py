@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from hwang.errors import CorruptMediaError, UnsupportedMediaError
 from hwang.index import NO_CROPPING, ONE_PICTURE_A_SAMPLE, Cropping, VideoIndex, presentation_order
-from hwang.isobmff.boxes import Fields, TopBox, WindowReader, descend, read_payload
+from hwang.isobmff.boxes import FullBox, TopBox, WindowReader, descend, read_payload
 from hwang.isobmff.edit_list import Edit, Presentation, apply_edits, held_back, read_edit_list, time_offset
 from hwang.isobmff.fragment_walk import find_fragments, fragment_boxes
 from hwang.isobmff.fragments import Defaults, FragmentReader, read_track_defaults
@@ -55,8 +55,8 @@ class Movie:
         mvhd = descend(self._moov, b"mvhd")
         if mvhd is None:
             return 0
-        fields = Fields(mvhd)
-        fields.take(16 if fields.version_and_flags()[0] == 1 else 8)
+        fields = FullBox(mvhd)
+        fields.take(16 if fields.version == 1 else 8)
         return fields.number(4)
 
     def index(self) -> VideoIndex:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from hwang.errors import CorruptMediaError, EncryptedMediaError, UnsupportedMediaError
 from hwang.index import NO_CROPPING, UNKNOWN_COLOR, Color, Cropping
-from hwang.isobmff.boxes import Box, Fields, Payload, children, descend, name
+from hwang.isobmff.boxes import Box, Fields, FullBox, Payload, children, descend, name
 from hwang.isobmff.fourccs import codec_of
 from hwang.isobmff.palette import read_palette
 
@@ -65,8 +65,7 @@ def read_sample_entries(stsd: Box) -> list[SampleEntry]:
 
     Raises EncryptedMediaError for a protected one, UnsupportedMediaError for an unknown codec, CorruptMediaError.
     """
-    fields = Fields(stsd)
-    fields.version_and_flags()
+    fields = FullBox(stsd)
     fields.take(4)  # the count; the boxes there decide
     entries = []
     for box in children(fields.take(fields.left)):
@@ -159,7 +158,7 @@ def _color(box: Box, codec: str, known: Color) -> Color:
         numbers = [fields.number(2) for _ in range(3)]
         full = bool(fields.left and fields.number(1) & 0x80)
         color_range = known[3] if kind == b"nclc" else _FULL if full else _LIMITED
-    elif box.kind == b"vpcC" and fields.version_and_flags()[0] == 1:
+    elif box.kind == b"vpcC" and (fields := FullBox(box)).version == 1:
         fields.take(2)  # profile and level
         color_range = _FULL if fields.number(1) & 1 else _LIMITED
         numbers = [fields.number(1) for _ in range(3)]
@@ -175,8 +174,7 @@ def _color(box: Box, codec: str, known: Color) -> Color:
 
 def _elementary_stream(esds: Box) -> tuple[int, bytes]:
     """Return object type and DecoderSpecificInfo of an MPEG-4 elementary stream descriptor; (0, b"") if absent."""
-    fields = Fields(esds)
-    fields.version_and_flags()
+    fields = FullBox(esds)
     tag, _ = _descriptor(fields)
     fields.take(2)
     if tag == 3:  # ES_Descriptor
@@ -210,5 +208,4 @@ def external(dref: Payload, number: int) -> bool:
     references = [box for box in children(dref[8:]) if box.kind in (b"url ", b"urn ", b"alis")]
     if not 1 <= number <= len(references):
         return False
-    _, flags = Fields(references[number - 1]).version_and_flags()
-    return not flags & 1
+    return not FullBox(references[number - 1]).flags & 1

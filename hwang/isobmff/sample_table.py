@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hwang.errors import CorruptMediaError
 from hwang.index import check_sample_count
-from hwang.isobmff.boxes import Box, Fields, Payload, children
+from hwang.isobmff.boxes import Box, Fields, FullBox, Payload, children
 
 _MAX_SAMPLE_BYTES = 0x3FFFFFFF  # bytes; FFmpeg's limit too
 _MAX_DELTA = (1 << 32) - 1 - 480_000  # ticks; above it, FFmpeg takes a duration for a negative correction
@@ -82,24 +82,17 @@ def read_sample_table(stbl: Payload, file_size: int) -> Samples:
     )
 
 
-def _open(boxes: dict[bytes, Box], kind: bytes) -> Fields | None:
-    """Return the fields of a box behind version and flags, or None."""
-    if kind not in boxes:
-        return None
-    fields = Fields(boxes[kind])
-    fields.version_and_flags()
-    return fields
-
-
 def _sizes(boxes: dict[bytes, Box], file_size: int) -> NDArray[np.uint32]:
-    if (fields := _open(boxes, b"stsz")) is not None:
+    if b"stsz" in boxes:
+        fields = FullBox(boxes[b"stsz"])
         constant, count = fields.number(4), fields.number(4)
         if constant:
             if count > file_size:  # each has a byte at least
                 raise CorruptMediaError(f"box 'stsz' claims {count} samples in {file_size} bytes; it is damaged")
             return _checked(np.full(check_sample_count(count), constant, np.uint32))
         return _checked(fields.table(count, ">u4"))
-    if (fields := _open(boxes, b"stz2")) is not None:
+    if b"stz2" in boxes:
+        fields = FullBox(boxes[b"stz2"])
         bits, count = fields.number(4) & 0xFF, fields.number(4)
         if bits in (8, 16):
             return _checked(fields.table(count, f">u{bits // 8}"))
@@ -120,10 +113,9 @@ def _checked(sizes: NDArray[np.generic]) -> NDArray[np.uint32]:
 
 def _rows(boxes: dict[bytes, Box], kind: bytes, columns: int, dtype: str = ">u4") -> NDArray[np.integer]:
     """Return the table of a box that is a count and a table: [count, columns], not copied; empty if absent."""
-    fields = _open(boxes, kind)
-    if fields is None:
+    if kind not in boxes:
         return np.empty((0, columns), dtype)
-    return _table(fields, columns, dtype)
+    return _table(FullBox(boxes[kind]), columns, dtype)
 
 
 def _table(fields: Fields, columns: int, dtype: str = ">u4") -> NDArray[np.integer]:
@@ -268,11 +260,10 @@ def _mark(sync: NDArray[np.bool_], boxes: dict[bytes, Box], kind: bytes) -> None
 def _mark_random_access_groups(sync: NDArray[np.bool_], boxes: dict[bytes, Box]) -> None:
     if b"sbgp" not in boxes:
         return
-    fields = Fields(boxes[b"sbgp"])
-    version, _ = fields.version_and_flags()
+    fields = FullBox(boxes[b"sbgp"])
     if bytes(fields.take(4)) != b"rap ":
         return
-    if version == 1:
+    if fields.version == 1:
         fields.take(4)
     rows = _table(fields, 2)
     spread = _spread(rows[:, 0], rows[:, 1], len(sync))
@@ -282,7 +273,8 @@ def _mark_random_access_groups(sync: NDArray[np.bool_], boxes: dict[bytes, Box])
 def _disposable(boxes: dict[bytes, Box], count: int) -> NDArray[np.bool_]:
     """Return from sdtp the samples that no other depends on."""
     mask = np.zeros(count, np.bool_)
-    if (fields := _open(boxes, b"sdtp")) is not None:
+    if b"sdtp" in boxes:
+        fields = FullBox(boxes[b"sdtp"])
         flags = np.frombuffer(fields.take(min(fields.left, count)), np.uint8)
         np.equal(flags & 0b1100, 0b1000, out=mask[: len(flags)])
     return mask

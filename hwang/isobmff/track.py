@@ -7,7 +7,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from hwang.errors import CorruptMediaError, UnsupportedMediaError
-from hwang.isobmff.boxes import Box, Fields, Payload, children, descend, name
+from hwang.isobmff.boxes import Box, FullBox, Payload, children, descend, name
 
 _KINDS = {
     b"soun": "audio",
@@ -85,8 +85,8 @@ def _header(tkhd: Box | None) -> tuple[int, int, tuple[int, int]]:
     """Return track id, rotation, width and height."""
     if tkhd is None:
         return 0, 0, (0, 0)
-    fields = Fields(tkhd)
-    wide = fields.version_and_flags()[0] == 1
+    fields = FullBox(tkhd)
+    wide = fields.version == 1
     fields.take(16 if wide else 8)
     number = fields.number(4)
     fields.take((12 if wide else 8) + 16)
@@ -100,8 +100,8 @@ def _media_header(mdhd: Box | None) -> tuple[int, int]:
     """Return timescale and duration."""
     if mdhd is None:
         return 0, 0
-    fields = Fields(mdhd)
-    size = 8 if fields.version_and_flags()[0] == 1 else 4
+    fields = FullBox(mdhd)
+    size = 8 if fields.version == 1 else 4
     fields.take(2 * size)
     timescale, duration = fields.number(4), fields.number(size)
     return timescale, 0 if duration + 1 >> 8 * size else duration
