@@ -111,9 +111,7 @@ def slice_into_video_intervals(index: VideoIndex, rows: Rows | Selection) -> lis
     return [((a, b), wanted_rows[(shown_from >= a) & (shown_from < b)].tolist()) for a, b in intervals]
 
 
-def earlier_start(
-    index: VideoIndex, run: Run, *, samples_back: int = 1, request_cost_bytes: int = REQUEST_COST_BYTES
-) -> Run | None:
+def earlier_start(index: VideoIndex, run: Run, *, samples_back: int = 1) -> Run | None:
     """Return a run for the same samples from a sync sample at least `samples_back` samples earlier, or from sample 0.
 
     Used if decoding failed, as the sync sample is not one. None if `run` starts at sample 0.
@@ -122,7 +120,7 @@ def earlier_start(
     if first == 0:
         return None
     earlier = np.flatnonzero(index.sync[: max(0, first - samples_back + 1)])
-    return _run(index, int(earlier[-1]) if len(earlier) else 0, run.wanted, request_cost_bytes)
+    return _run(index, int(earlier[-1]) if len(earlier) else 0, run.wanted, REQUEST_COST_BYTES)
 
 
 def own_runs(index: VideoIndex, wanted: NDArray[np.uint32]) -> tuple[Run, ...]:

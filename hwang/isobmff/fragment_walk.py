@@ -121,67 +121,51 @@ def fragment_boxes(reader: WindowReader, start: int, places: Iterable[int]) -> I
 
 
 def _fetch_ahead(reader: WindowReader, first: TopBox, places: list[int]) -> None:
-    """Fetch the moof boxes at `places`, with the header behind each. `first` has about their length."""
+    """Fetch the moof boxes at `places`, and at places that indexes there name, with the header behind each.
+
+    `first` has about their length. Places may be wrong: this takes bounded memory and few calls.
+    """
+    places = places[:_MAX_PLACES]
     lead = min((first.offset - place for place in places if place <= first.offset), default=0)
     taken = first.end - first.offset + (lead if lead < WINDOW_BYTES else 0)
-    _Ahead(reader, min(taken + taken // 4, WINDOW_BYTES) + HEADER_BYTES).fetch(places)
-
-
-class _Ahead:
-    """Fetches fragments' headers from places that may be wrong. Takes bounded memory and few calls."""
-
-    def __init__(self, reader: WindowReader, length: int) -> None:
-        self._reader = reader
-        self._length = length  # to fetch at a place where nothing is known yet
-        self._budget = FETCH_MEMORY_BYTES
-        self._known: set[int] = set()  # places asked for
-        self._read: set[int] = set()  # where the indexes lie that were read
-
-    def fetch(self, places: Iterable[int]) -> None:
-        """Fetch the headers at `places`, and at places that indexes there name."""
-        wanted = self._new(places)
-        for _ in range(_ROUNDS):
-            self._fetch(wanted)
-            wanted = [piece for offset, _ in wanted for piece in self._missing(offset)]
-            if not wanted:
-                return
-
-    def _new(self, places: Iterable[int]) -> list[ByteRange]:
-        new = sorted({place for place in places if place < self._reader.size} - self._known)
-        new = new[: _MAX_PLACES - len(self._known)]
-        self._known.update(new)
-        return [(place, self._length) for place in new]
-
-    def _fetch(self, wanted: list[ByteRange]) -> None:
+    guess = min(taken + taken // 4, WINDOW_BYTES) + HEADER_BYTES
+    budget, known = FETCH_MEMORY_BYTES, set(places)
+    wanted = [(place, guess) for place in places]
+    for _ in range(_ROUNDS):
         pieces: list[ByteRange] = []
         for offset, length in wanted:
-            if length <= self._budget and self._reader.peek(offset, length) is None:
-                start, end = max(0, offset - _MARGIN_BYTES), min(offset + length, self._reader.size)
+            if length <= budget and reader.peek(offset, length) is None:
+                start, end = max(0, offset - _MARGIN_BYTES), min(offset + length, reader.size)
                 pieces.append((start, end - start))
-                self._budget -= end - start
+                budget -= end - start
         if pieces:
-            self._reader.fetch(_cover(pieces, self._reader.source))
+            reader.fetch(_cover(pieces, reader.source))
+        wanted = [piece for offset, _ in wanted for piece in _missing(reader, offset, guess, known)]
 
-    def _missing(self, place: int) -> Iterator[ByteRange]:
-        """Yield further ranges to fetch for the fragment at `place`, according to the headers fetched so far."""
-        reader, offset = self._reader, place
-        for _ in range(_BOXES_BEFORE_MOOF):
-            head = reader.peek(offset, HEADER_BYTES)
-            box = box_at(offset, head, reader.size) if head else None
-            if box is None or box.kind == b"mdat" or box.end > reader.size:
-                return
-            if box.kind == b"moof":
-                if reader.peek(offset, box.end - offset + HEADER_BYTES) is None:
-                    yield offset, box.end - offset + HEADER_BYTES
-                return
-            if box.kind == b"sidx" and box.end - offset <= _MAX_SIDX_BYTES and offset not in self._read:
-                payload = reader.peek(box.body, box.end - box.body)
-                if payload is None:
-                    yield offset, box.end - offset
-                else:
-                    self._read.add(offset)
-                    yield from self._new(_sidx_places(box, payload))
-            offset = box.end
+
+def _missing(reader: WindowReader, offset: int, guess: int, known: set[int]) -> Iterator[ByteRange]:
+    """Yield further ranges to fetch for the fragment at `offset`, according to the headers fetched so far.
+
+    Places that an index names and that are not `known` are added to it, and yielded with the length `guess`.
+    """
+    for _ in range(_BOXES_BEFORE_MOOF):
+        head = reader.peek(offset, HEADER_BYTES)
+        box = box_at(offset, head, reader.size) if head else None
+        if box is None or box.kind == b"mdat" or box.end > reader.size:
+            return
+        if box.kind == b"moof":
+            if reader.peek(offset, box.end - offset + HEADER_BYTES) is None:
+                yield offset, box.end - offset + HEADER_BYTES
+            return
+        if box.kind == b"sidx" and box.end - offset <= _MAX_SIDX_BYTES:
+            payload = reader.peek(box.body, box.end - box.body)
+            if payload is None:
+                yield offset, box.end - offset
+            else:
+                new = sorted({place for place in _sidx_places(box, payload) if place < reader.size} - known)
+                known.update(new[: _MAX_PLACES - len(known)])
+                yield from ((place, guess) for place in new if place in known)
+        offset = box.end
 
 
 def _cover(pieces: list[ByteRange], source: RangeSource) -> tuple[ByteRange, ...]:

@@ -154,9 +154,8 @@ class Expectation:
             size = self.blocks[self._next][1]
             if self._unread_bytes and self._unread_bytes + size > WINDOW_BYTES:
                 return
-            if self._next not in self._futures and self._next not in self._read:
-                self._unread_bytes += size
-                self._futures[self._next] = self._owner.submit(*self.blocks[self._next])
+            if self._next not in self._read:
+                self._asked_for(self._next)
             self._next += 1
 
     def cancel(self) -> None:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 _SIGNED_SECONDS: Final = 900
 _RENEW_SECONDS: Final = 300
 _ELSEWHERE: Final = frozenset([301, 307, 308, 400])  # answers of a region that does not have the bucket
-_MAX_REGIONS: Final = 1000
 
 _regions: Final[dict[str, str]] = {}
 """Regions of buckets that were found elsewhere than the client is."""
@@ -80,8 +79,6 @@ class S3Origin:
             return True  # another thread has signed again
         region = refusal.region if refusal.status in _ELSEWHERE else None
         if region and region != self._region:
-            if len(_regions) >= _MAX_REGIONS:
-                _regions.clear()
             self._region = _regions[self._bucket] = region
         elif region:
             _regions.pop(self._bucket, None)  # it did not help: the next video of the bucket asks again
