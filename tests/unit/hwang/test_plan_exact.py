@@ -193,13 +193,6 @@ def test_a_run_from_the_first_sample_has_no_earlier_start() -> None:
     assert last.samples.tolist() == [0, 1]
 
 
-def test_an_earlier_start_reads_with_the_cost_of_its_requests() -> None:
-    index = make_index([0, 1, 2, 3], sync=[0, 2], disposable=[1], sizes=[10, 20, 30, 40])
-    run = make_plan(index, [3]).runs[0]
-    ranges = [(earlier_start(index, run, request_cost_bytes=cost) or run).ranges for cost in (0, 19, 20)]
-    assert ranges == [((48, 10), (78, 70)), ((48, 10), (78, 70)), ((48, 100),)]
-
-
 @pytest.mark.parametrize(
     ("sync", "rows", "expected"),
     [

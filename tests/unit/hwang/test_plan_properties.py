@@ -131,12 +131,12 @@ def test_order_and_duplicates_change_nothing_but_positions(stream: Stream, data:
 
 
 @thorough
-@given(ANY_STREAM, st.data(), COSTS)
-def test_an_earlier_start_is_one_sync_sample_back(stream: Stream, data: st.DataObject, cost: int) -> None:
+@given(ANY_STREAM, st.data())
+def test_an_earlier_start_is_one_sync_sample_back(stream: Stream, data: st.DataObject) -> None:
     index = stream.index()
     for run in make_plan(index, some_rows(data, stream)).runs:
         syncs = [number for number in range(int(run.samples[0])) if stream.sync_table[number]]
-        earlier = earlier_start(index, run, request_cost_bytes=cost)
+        earlier = earlier_start(index, run)
         if run.samples[0] == 0:
             assert earlier is None
             continue
