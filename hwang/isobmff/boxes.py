@@ -76,7 +76,8 @@ class FullBox(Fields):
 
     def __init__(self, box: Box) -> None:
         super().__init__(box)
-        self.version, self.flags = self.number(1), self.number(3)
+        head = self.number(4)
+        self.version, self.flags = head >> 24, head & 0xFF_FFFF
 
 
 def name(kind: bytes) -> str:
