@@ -38,7 +38,7 @@ def judge(root: Path, base: Path, compiled: Path) -> tuple[dict[str, Any], dict[
     ours = {path: elf for path, elf in elves.items() if path == CORE or path.startswith(f"{LIBRARIES}/")}
     others = {path: elf for path, elf in elves.items() if path not in ours}
     ffmpeg = Libraries.load(root / LIBRARIES[1:])
-    built = advisories.Compiled.load(compiled, ffmpeg.components(), ffmpeg.version())
+    built = advisories.Compiled.load(compiled, ffmpeg.version())
     known = advisories.load()
     verdicts = [advisories.judge(record, built) for record in known.records]
     states = Counter(verdict.state for verdict in verdicts)

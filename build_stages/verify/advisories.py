@@ -67,17 +67,16 @@ class Compiled:
     """FFmpeg as it was built.
 
     `objects` were linked into the libraries, `units` are all that FFmpeg's makefiles know, `configured` has config.h,
-    `components` are what the libraries say that they have, `version` is theirs.
+    `version` is what the libraries say.
     """
 
     objects: frozenset[str]
     units: frozenset[str]
     configured: Mapping[str, bool]
-    components: frozenset[str]
     version: str
 
     @classmethod
-    def load(cls, directory: Path, components: Sequence[str], version: str) -> Compiled:
+    def load(cls, directory: Path, version: str) -> Compiled:
         """Reads what build_stages/ffmpeg/build.sh wrote."""
         named = (line.split(":") for line in _lines(directory / "makefiles"))
         configured = (line.split() for line in _lines(directory / "configured"))
@@ -85,7 +84,6 @@ class Compiled:
             objects=frozenset(_lines(directory / "objects")),
             units=frozenset(_unit(makefile, name) for makefile, name in named),
             configured={name: value == "1" for name, value in configured},
-            components=frozenset(components),
             version=version,
         )
 
@@ -117,7 +115,7 @@ def judge(advisory: Advisory, compiled: Compiled) -> Verdict:
     """Compute the state of one record. Names that FFmpeg does not know are reported by problems()."""
     fixed = next((release for release in advisory.fixed_in if _is_fixed(compiled.version, release)), None)
     linked = [file for file in advisory.files if _object(file) in compiled.objects]
-    there = linked + [component for component in advisory.components if _has(component, compiled)]
+    there = linked + [one for one in advisory.components if compiled.configured.get(_symbol(one))]
     if (advisory.files or advisory.components) and not there:
         names = ", ".join((*map(_object, advisory.files), *advisory.components))
         return Verdict(advisory, "not_affected", f"Not in the libraries: {names}.", "code_not_present")
@@ -198,14 +196,6 @@ def _unknown(advisory: Advisory, compiled: Compiled) -> Iterator[str]:
     for name in (*map(_symbol, advisory.components), *advisory.needs):
         if name not in compiled.configured:
             yield f"{advisory.id} names {name}, which FFmpeg's configure does not know"
-
-
-def _has(component: str, compiled: Compiled) -> bool:
-    """True if configure says so, or the libraries do, which have other names for some."""
-    kind, name = component.split()
-    listed = (line.split(maxsplit=1) for line in compiled.components)
-    said = {part.replace("-", "_") for other, names in listed if other == kind for part in re.split(r"[,+]", names)}
-    return name in said or compiled.configured.get(_symbol(component), False)
 
 
 def _symbol(component: str) -> str:

@@ -125,7 +125,9 @@ def main() -> int:
         proof.left = proof.account.remove()
         print(*proof.left or ["nothing is left"], sep="\n")
         return 3 if proof.left else 0
-    print(announcement(proof.account))
+    place = {"account": number, "region": session.region_name, "name": proof.account.name}
+    sizes = {"memory": MEMORY_MB, "timeout": TIMEOUT_SECONDS, "videos": checks.JOB_VIDEOS}
+    print(ANNOUNCED.format(**place, **sizes, dollars=MAX_DOLLARS))
     if not (options.yes or _agreed()):
         print("nothing was made")
         return 1
@@ -134,13 +136,6 @@ def main() -> int:
     REPORT.write_text(proof.report())
     say(f"\n{REPORT.read_text()}\nThis report is {REPORT.relative_to(ROOT)}; it can be pasted into an issue.")
     return proof.status
-
-
-def announcement(account: Account) -> str:
-    """Return what will be made, and what it may cost."""
-    place = {"account": account.number, "region": account.session.region_name, "name": account.name}
-    sizes = {"memory": MEMORY_MB, "timeout": TIMEOUT_SECONDS, "videos": checks.JOB_VIDEOS}
-    return ANNOUNCED.format(**place, **sizes, dollars=MAX_DOLLARS)
 
 
 def _agreed() -> bool:
