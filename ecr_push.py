@@ -28,6 +28,7 @@ from deploy.console import Reporter
 from deploy.errors import (
     DefectError,
     DeployError,
+    FunctionFailedError,
     ImageRefusedError,
     JournalError,
     RepositoryNotFoundError,
@@ -270,8 +271,11 @@ def invoke(options: Any, report: Reporter) -> None:
 
     event = _json_file(options.event)
     answer = invocation.invoke(_account(options, report), options.function, options.qualifier, event)
-    report.result(answer.document, *answer.shown)
-    answer.require_success()
+    report.result(asdict(answer), json.dumps(answer.payload, indent=2))
+    if answer.function_error:
+        report.show(answer.log.rstrip())
+        what = f"version {answer.version} failed ({answer.function_error})"
+        raise FunctionFailedError(what, then="its answer is shown above")
 
 
 def policy(options: Any, report: Reporter) -> None:

@@ -9,33 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.aws import Account, translated
-from deploy.errors import FunctionFailedError, FunctionNotFoundError
+from deploy.errors import FunctionNotFoundError
 
 
 @dataclass(frozen=True)
 class InvocationResult:
-    """`payload` is the JSON value, or the text if it is not JSON. `error` is "" or Lambda's type of the failure."""
+    """`payload` is the JSON value, or the text if it is not JSON. `function_error`: Lambda's type of a failure."""
 
     payload: Any
-    error: str
+    function_error: str | None
     version: str
     log: str
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """The result for programs."""
-        return {"payload": self.payload, "function_error": self.error or None, "version": self.version, "log": self.log}
-
-    @property
-    def shown(self) -> list[str]:
-        """The result for people: the log only after an error."""
-        return [json.dumps(self.payload, indent=2), *([self.log.rstrip()] if self.error else [])]
-
-    def require_success(self) -> None:
-        """Raises FunctionFailedError if the function failed."""
-        if self.error:
-            what = f"version {self.version} failed ({self.error})"
-            raise FunctionFailedError(what, then="its answer is shown above")
 
 
 def result_of(answer: Mapping[str, Any]) -> InvocationResult:
@@ -46,7 +30,7 @@ def result_of(answer: Mapping[str, Any]) -> InvocationResult:
     except ValueError:
         payload = body.decode(errors="replace")
     log = base64.b64decode(answer.get("LogResult", "")).decode(errors="replace")
-    return InvocationResult(payload, answer.get("FunctionError", ""), answer.get("ExecutedVersion", ""), log)
+    return InvocationResult(payload, answer.get("FunctionError"), answer.get("ExecutedVersion", ""), log)
 
 
 def invoke(account: Account, name: str, qualifier: str, event: Any) -> InvocationResult:

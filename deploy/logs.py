@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from deploy.aws import Account, translated
 from deploy.errors import FunctionNotFoundError
@@ -15,8 +14,7 @@ _LOOK_SECONDS: Final = 2.0
 _LATE_MS: Final = 30_000  # events may arrive out of order by this much
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """A line of the log, without its line end."""
 
     time: datetime
@@ -24,7 +22,7 @@ class Line:
     text: str
 
 
-def lines(account: Account, group: str, since_seconds: float, *, follow: bool, pattern: str = "") -> Iterator[Line]:
+def lines(account: Account, group: str, since_seconds: float, *, follow: bool, pattern: str) -> Iterator[Line]:
     """Yield the lines that have arrived, in the order of their times. Raises FunctionNotFoundError without a log."""
     start = max(int((time.time() - since_seconds) * 1000), 0)
     seen: dict[str, int] = {}

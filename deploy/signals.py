@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: an error while work can be given up, ignored while it must be finished."""
+"""Ctrl-C, SIGTERM and a closed terminal: an error while work can be given up, ignored while it must be finished."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from types import FrameType
 
 from deploy.errors import StoppedError
 
-_NUMBERS = (signal.SIGINT, signal.SIGTERM)
+_NUMBERS = [signal.SIGINT, signal.SIGTERM]
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # not on Windows, nor under nohup
+    _NUMBERS.append(signal.SIGHUP)
 _open = False
 _postponed: int | None = None
 

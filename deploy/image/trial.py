@@ -134,10 +134,11 @@ def _judged(image: EngineImage, container: str, answer: str | None, seconds: flo
     failures = _FAILURE.findall(log)
     message = found.get("errorMessage") or (failures[0] if failures else " | ".join(log.splitlines()[-8:])[-400:])
     what = f"it does not answer its event: {found['errorType']} {str(message)[:400]}"
+    then = f"send it an event and see its log: {image.engine.program} run --publish 9000:8080 {image.config_digest}"
     if is_own or "Runtime.Invalid" in log:
-        return Finding("refused", "run", what, "it would not answer on Lambda", "see its log: docker run it")
+        return Finding("refused", "run", what, "it would not answer on Lambda", then)
     why = "the event is one for any function, and here it has neither the function's variables nor a network"
-    return Finding("warning", "run", what, why, "see its log: docker run it")
+    return Finding("warning", "run", what, why, then)
 
 
 def _verified(image: EngineImage, container: str) -> Iterator[Finding]:
@@ -157,12 +158,10 @@ def _verified(image: EngineImage, container: str) -> Iterator[Finding]:
     if replaced:
         packages = list(dict.fromkeys(_PACKAGE.sub(r"\1", path) for path in replaced))
         names = ", ".join(packages[:_MAX_NAMES]) + (", …" if len(packages) > _MAX_NAMES else "")
+        what = f"{len(replaced):,} files are gone, or are not those that were verified: {names}"
+        why = "an image made from the verified one replaced them; nothing is proved of what runs instead"
         yield Finding(
-            "warning",
-            "verified",
-            f"{len(replaced):,} files are gone, or are not those that were verified: {names}",
-            why="an image made from the verified one replaced them; nothing is proved of what runs instead",
-            then="install no other version of these packages, or test them yourself",
+            "warning", "verified", what, why, "install no other version of these packages, or test them yourself"
         )
 
 

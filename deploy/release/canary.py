@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,23 +64,19 @@ class Traffic:
 
 def traffic(account: Account, function: str, alias: str, version: str, since: datetime) -> Traffic:
     """Read the metrics of a version behind an alias since a time. Raises AwsUnavailableError if they are not whole."""
-    asked: Any = {
-        "MetricDataQueries": [_sum(function, alias, version, metric) for metric in ("Invocations", "Errors")],
-        "StartTime": since - timedelta(seconds=_PERIOD_SECONDS),
-        "EndTime": datetime.now(UTC) + timedelta(seconds=_PERIOD_SECONDS),
-    }
+    pages = account.metrics.get_paginator("get_metric_data").paginate(
+        MetricDataQueries=[_sum(function, alias, version, metric) for metric in ("Invocations", "Errors")],
+        StartTime=since - timedelta(seconds=_PERIOD_SECONDS),
+        EndTime=datetime.now(UTC) + timedelta(seconds=_PERIOD_SECONDS),
+    )
     sums: Counter[str] = Counter()
-    while True:
-        answer = account.metrics.get_metric_data(**asked)
-        for item in answer["MetricDataResults"]:
-            sums[item["Id"]] += int(sum(item["Values"]))
-        if "NextToken" not in answer:
-            break
-        asked["NextToken"] = answer["NextToken"]
-    states = {item.get("StatusCode", "Complete") for item in answer["MetricDataResults"]}
-    if states - {"Complete"}:
+    states: dict[str, str] = {}  # PartialData on a page means that another follows
+    for item in itertools.chain.from_iterable(page["MetricDataResults"] for page in pages):
+        sums[item["Id"]] += int(sum(item["Values"]))
+        states[item["Id"]] = item.get("StatusCode", "Complete")
+    if wrong := {*states.values()} - {"Complete"}:
         raise AwsUnavailableError(
-            f"CloudWatch has only a part of the metrics ({', '.join(sorted(states))})", then="deploy again in a minute"
+            f"CloudWatch has only a part of the metrics ({', '.join(sorted(wrong))})", then="deploy again in a minute"
         )
     return Traffic(sums["invocations"], sums["errors"])
 

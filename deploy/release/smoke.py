@@ -67,7 +67,7 @@ def run(account: Account, function: str, qualifier: str, smoke: Smoke, version: 
     if account.dry_run:
         return "not asked in a dry run"
     number = version.version
-    if result.error:
+    if result.function_error:
         raise SmokeFailedError(
             f"version {number} answered the smoke event with an error: {_error(result.payload)}",
             then=f"the version is kept: `ecr_push.py invoke --qualifier {number}`",

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -111,7 +110,6 @@ def main() -> int:
     options = parser.parse_args()
     if options.remove and not options.remove.startswith(PREFIX):
         parser.error(f"--remove takes a name that begins with {PREFIX}")
-    signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))  # a terminal that closes
     try:
         region = options.region or os.environ.get("AWS_REGION")
         session = boto3.Session(profile_name=options.profile, region_name=region)

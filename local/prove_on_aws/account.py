@@ -133,8 +133,8 @@ class Account:
         given = self.client("lambda").invoke(FunctionName=self.name, Payload=json.dumps(event).encode(), LogType="Tail")
         result = result_of(given)
         seconds = time.perf_counter() - start
-        if result.error or "errorType" in result.payload:
-            raise StackError(f"{event} was answered with {result.error} {result.payload}")
+        if result.function_error or "errorType" in result.payload:
+            raise StackError(f"{event} was answered with {result.function_error} {result.payload}")
         figures = re.findall(r"\t([\w ]+): ([\d.]+) (?:ms|MB)", result.log)
         return seconds, Counter({name: float(figure) for name, figure in figures})
 

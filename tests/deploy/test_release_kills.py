@@ -91,9 +91,9 @@ def test_after_a_kill_the_alias_is_old_or_new_and_the_same_command_finishes(tmp_
 
 
 @each_kind
-def test_after_ctrl_c_or_sigterm_everything_is_as_it_was(tmp_path: Path, kind: str) -> None:
+def test_after_a_signal_everything_is_as_it_was(tmp_path: Path, kind: str) -> None:
     def test(name: str, boundary: Boundary) -> None:
-        stop = signal.SIGINT if (boundary.skip + boundary.after) % 2 else signal.SIGTERM
+        stop = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)[(boundary.skip + boundary.after) % 3]
         with staged(tmp_path / name, kind) as made:
             with made.aws.hold(skip=boundary.skip, after=boundary.after) as held:
                 process = made.start()

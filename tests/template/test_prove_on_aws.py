@@ -129,7 +129,7 @@ def test_a_terminal_that_closes_removes_everything(front: Front) -> None:
         with front.broken("CreateStack", close):
             proof.wait(timeout=600)
         assert not ecr.ecr_state.repositories
-    assert "stopped by SIGTERM" in program.REPORT.read_text()
+    assert "stopped by SIGHUP" in program.REPORT.read_text()
 
 
 @pytest.fixture

@@ -36,6 +36,10 @@ class Recorded:
 
         return call
 
+    def get_paginator(self, name: str) -> Any:
+        """Return an object whose `paginate` gives the answer as the only page."""
+        return type("Paginator", (), {"paginate": staticmethod(lambda **asked: [getattr(self, name)(**asked)])})
+
 
 def refused(code: str) -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": "no"}}, "GetFunction")
