@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from deploy import cli, suggestions
-from deploy.console import Reporter
+from deploy.console import Reporter, take_any_text
 from deploy.errors import (
     DefectError,
     DeployError,
@@ -36,7 +36,6 @@ from deploy.errors import (
     UsageError,
 )
 from deploy.journal import Journal
-from deploy.output_streams import take_any_text
 from deploy.signals import stoppable
 
 if TYPE_CHECKING:
@@ -67,21 +66,24 @@ def check(options: Any, report: Reporter) -> None:
 def push(options: Any, report: Reporter) -> None:
     """Put the image into its repository."""
     from deploy.image import open_image
-    from deploy.registry import ecr
-    from deploy.registry.attach import read_sbom, read_vex
+    from deploy.registry import attach, ecr
 
     account = _account(options, report)
     with open_image(options.image, options.architecture) as image:
         _require_acceptable(image, image.start, options, report)
-        bill, vex = (read_sbom(image), read_vex(image)) if options.attach else (b"", b"")
+        documents = attach.documents(image) if options.attach else []
         repository = ecr.create(account.images, options.repository) if options.create else _repository(account, options)
         pushed = _pushed(image, repository, options, report)
-        place = (pushed, repository, options, report)
+        attached: dict[str, str | None] = {"attached": None, "attached_vex": None}
+        for name, found in zip(attached, documents, strict=False):
+            with report.step(f"Attach {found.name}, {len(found.data) / 1e3:.0f} kB"):
+                if options.dry_run:
+                    report.plan(f"attach {found.name} ({len(found.data):,} bytes) to {pushed.uri}")
+                else:
+                    attached[name] = attach.attach(found, pushed, repository)
         document = asdict(pushed)
         document.pop("bytes_uploaded")
-        document["attached"] = _attached(bill, "sbom.cdx.json", "bill of materials", *place)
-        document["attached_vex"] = _attached(vex, "vex.json", "answers to CVE records", *place)
-        report.result(document, pushed.uri)
+        report.result(document | attached, pushed.uri)
 
 
 def deploy(options: Any, report: Reporter) -> None:
@@ -363,22 +365,6 @@ def _pushed(image: Image, repository: Repository, options: Any, report: Reporter
         pushed = pushing.push(image, repository, tag, progress=progress)
         note("it was there already" if pushed.already_there else f"{pushed.bytes_uploaded / 1e6:.1f} MB")
     return pushed
-
-
-def _attached(
-    document: bytes, name: str, title: str, pushed: Pushed, repository: Repository, options: Any, report: Reporter
-) -> str | None:
-    """Attach a document and return its digest; None if there is none, and in a dry run."""
-    from deploy.registry.attach import attach
-
-    if not document:
-        return None
-    if options.dry_run:
-        report.plan(f"attach the {title} ({len(document):,} bytes) to {pushed.uri}")
-        return None
-    with report.step(f"Attach the {title}") as note:
-        note(f"{len(document) / 1e3:.0f} kB")
-        return attach(document, name, pushed, repository)
 
 
 def _settings(options: Any) -> Settings:

@@ -80,18 +80,17 @@ def within(least: int, most: int, unit: str) -> Callable[[str], int]:
     return number
 
 
-def digest(text: str) -> str:
-    """Return the digest of an image."""
-    if not re.fullmatch(r"sha256:[0-9a-f]{64}", text):
-        raise argparse.ArgumentTypeError(f"{text} is not sha256: and 64 hexadecimal digits")
-    return text
+def _matching(pattern: str, what: str) -> Callable[[str], str]:
+    def matching(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise argparse.ArgumentTypeError(f"{text} is {what}")
+        return text
+
+    return matching
 
 
-def alias(text: str) -> str:
-    """Return the name of a function's alias."""
-    if not re.fullmatch(r"(?!\d+$)[a-zA-Z0-9_-]{1,128}", text):
-        raise argparse.ArgumentTypeError(f"{text} is no alias: letters, digits, - and _, not digits alone")
-    return text
+digest: Final = _matching(r"sha256:[0-9a-f]{64}", "not sha256: and 64 hexadecimal digits")
+alias: Final = _matching(r"(?!\d+$)[a-zA-Z0-9_-]{1,128}", "no alias: letters, digits, - and _, not digits alone")
 
 
 class Name(str):
@@ -102,21 +101,21 @@ class Name(str):
     account: str = ""
 
 
+def _named(pattern: str, text: str, what: str) -> Name:
+    found = re.fullmatch(pattern, text, re.ASCII)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is {what}")
+    groups = found.groupdict(default="")
+    name = Name(groups.pop("name"))
+    vars(name).update(groups)
+    return name
+
+
 def function(text: str) -> Name:
     """Take a name or ARN apart from the alias or version after it."""
-    found = re.fullmatch(_FUNCTION, text, re.ASCII)
-    if not found:
-        raise argparse.ArgumentTypeError(f"{text!r} is no function: NAME, NAME:ALIAS, or an ARN")
-    name = Name(found["name"])
-    name.region, name.qualifier = found["region"] or "", found["qualifier"] or ""
-    return name
+    return _named(_FUNCTION, text, "no function: NAME, NAME:ALIAS, or an ARN")
 
 
 def repository(text: str) -> Name:
     """Take a repository's name out of its URI, whose tag or digest is ignored."""
-    found = re.fullmatch(_REPOSITORY, text, re.ASCII)
-    if not found:
-        raise argparse.ArgumentTypeError(f"{text!r} is no repository: NAME, or a URI as `push` prints it")
-    name = Name(found["name"])
-    name.region, name.account = found["region"] or "", found["account"] or ""
-    return name
+    return _named(_REPOSITORY, text, "no repository: NAME, or a URI as `push` prints it")

@@ -6,6 +6,8 @@ They are OCI artifacts whose `subject` is the image, which stays unchanged.
 from __future__ import annotations
 
 import json
+import posixpath
+from dataclasses import dataclass
 from typing import Final
 
 from deploy.errors import ImageRefusedError, PushFailedError
@@ -27,31 +29,38 @@ _TITLE: Final = "org.opencontainers.image.title"
 _EMPTY: Final = StoredBlob.of(b"{}")
 
 
-def read_sbom(image: Image) -> bytes:
-    """Return the bill of materials, CycloneDX. Raises ImageRefusedError for an image without one."""
-    data = read_file(image.saved.layers, SBOM, _MAX_BYTES)
-    if not data:
+@dataclass(frozen=True)
+class Document:
+    """A document about an image, CycloneDX, with its file's name."""
+
+    name: str
+    data: bytes
+
+
+def documents(image: Image) -> list[Document]:
+    """Return the bill of materials and the answers to CVE records, if its build made any.
+
+    Raises ImageRefusedError for an image without a bill of materials.
+    """
+    layers = image.saved.layers
+    found = [Document(posixpath.basename(path), read_file(layers, path, _MAX_BYTES)) for path in (SBOM, VEX)]
+    if not found[0].data:
         what = f"{image.reference} has no bill of materials that could be attached ({SBOM})"
         raise ImageRefusedError(what, then="push without --attach, or build it with this project's Dockerfile")
-    return data
+    return [document for document in found if document.data]
 
 
-def read_vex(image: Image) -> bytes:
-    """Return the answers to CVE records, CycloneDX VEX; empty if an older build made none."""
-    return read_file(image.saved.layers, VEX, _MAX_BYTES)
-
-
-def attach(data: bytes, name: str, pushed: Pushed, repository: Repository) -> str:
-    """Store the data beside the image, unless it is there, read the list of referrers back, and return its digest.
+def attach(document: Document, pushed: Pushed, repository: Repository) -> str:
+    """Store a document beside the image, unless it is there, read the list of referrers back, and return its digest.
 
     Raises PushFailedError and everything else that a push raises.
     """
-    content = StoredBlob.of(data)
+    content = StoredBlob.of(document.data)
     with Registry(repository.address, repository.name, repository.login) as registry:
         subject = registry.manifest(pushed.digest)
         if subject is None:
             raise PushFailedError(f"{pushed.uri} is not there any more", then="run the same command again")
-        artifact = _artifact(subject, content, name)
+        artifact = _artifact(subject, content, document.name)
         if _is_listed(registry, artifact, pushed):
             return artifact.digest
         for blob in (content, _EMPTY):

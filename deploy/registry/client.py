@@ -10,8 +10,7 @@ from deploy.image.blobs import StoredBlob
 from deploy.image.oci import INDEXES, MANIFESTS, OCI_INDEX, Descriptor, Index, StoredManifest, digest_of, parse
 from deploy.registry import Progress
 from deploy.registry.address import Address
-from deploy.registry.refusals import error_of_answer
-from deploy.registry.transport import NO_HEADERS, Answer, Headers, RetryPolicy, Transport
+from deploy.registry.transport import RetryPolicy, Transport
 from deploy.registry.upload import CHUNK_BYTES, Upload
 
 _ACCEPT: Final = {"Accept": ", ".join(sorted(MANIFESTS | INDEXES))}
@@ -33,11 +32,8 @@ class Registry:
         retry_policy: RetryPolicy = RetryPolicy(),  # noqa: B008 - it is frozen
         chunk_bytes: int = CHUNK_BYTES,
     ) -> None:
-        self._place = f"{address.host}/{name}"
-        self._policy = retry_policy
         self._chunk_bytes = chunk_bytes
-        self._transport = Transport(address, login, retry_policy)
-        self._url = f"{address.url}/v2/{name}"
+        self._transport = Transport(address, name, login, retry_policy)
 
     def __enter__(self) -> Registry:
         return self
@@ -50,10 +46,9 @@ class Registry:
 
         Raises DigestMismatchError.
         """
-        answer = self._ask("GET", f"manifests/{reference}", _ACCEPT)
+        answer = self._transport.request("GET", f"manifests/{reference}", _ACCEPT, wanted=(200, 404))
         if answer.status == 404:
             return None
-        self._expected(answer, 200)
         found = StoredManifest(answer.data, answer.headers.get("Content-Type", "").partition(";")[0])
         said = reference if ":" in reference else answer.headers.get("Docker-Content-Digest", found.digest)
         self._same(f"the manifest of {reference}", said, found.digest)
@@ -62,18 +57,18 @@ class Registry:
     def put_manifest(self, manifest: StoredManifest, reference: str) -> None:
         """Store a manifest under a tag or its digest. Raises TagTakenError, DigestMismatchError."""
         headers = {"Content-Type": manifest.media_type}
-        answer = self._expected(self._ask("PUT", f"manifests/{reference}", headers, manifest.data), 201)
+        answer = self._transport.request("PUT", f"manifests/{reference}", headers, manifest.data, wanted=(201,))
         said = answer.headers.get("Docker-Content-Digest", manifest.digest)
         self._same(f"the manifest of {reference}", manifest.digest, said)
 
     def referrers(self, digest: str) -> tuple[Descriptor, ...]:
         """Return the artifacts about a manifest: signatures, bills of materials."""
-        answer = self._expected(self._ask("GET", f"referrers/{digest}", {"Accept": OCI_INDEX}), 200)
+        answer = self._transport.request("GET", f"referrers/{digest}", {"Accept": OCI_INDEX}, wanted=(200,))
         return parse(Index, answer.data, f"the list of artifacts about {digest}").manifests
 
     def blob(self, digest: str) -> bytes:
         """Return a small blob, such as a configuration. Raises DigestMismatchError."""
-        data = self._expected(self._ask("GET", f"blobs/{digest}"), 200).data
+        data = self._transport.request("GET", f"blobs/{digest}", wanted=(200,)).data
         self._same("a blob", digest, digest_of(data))
         return data
 
@@ -82,18 +77,10 @@ class Registry:
 
         Raises DigestMismatchError if its bytes are not what its digest says.
         """
-        return Upload(self._transport, self._url, blob, progress, self._policy, self._chunk_bytes).run()
-
-    def _ask(self, method: str, path: str, headers: Headers = NO_HEADERS, data: bytes | None = None) -> Answer:
-        return self._transport.request(method, f"{self._url}/{path}", headers, data)
-
-    def _expected(self, answer: Answer, status: int) -> Answer:
-        if answer.status != status:
-            raise error_of_answer(answer.status, answer.data, self._place)
-        return answer
+        return Upload(self._transport, blob, progress, self._chunk_bytes).run()
 
     def _same(self, what: str, wanted: str, found: str) -> None:
         if wanted != found:
-            said = f"{what} in {self._place} should be {wanted}, and the registry has {found}"
+            said = f"{what} in {self._transport.place} should be {wanted}, and the registry has {found}"
             then = "something between here and the registry changes bytes; look for a proxy"
             raise DigestMismatchError(said, then=then, wanted=wanted, found=found)

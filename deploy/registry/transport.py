@@ -10,7 +10,7 @@ import os
 import ssl
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -22,6 +22,7 @@ from urllib3.util import Retry, Timeout, make_headers
 
 from deploy.errors import DeployError, PushFailedError, UsageError, innermost
 from deploy.registry.address import Address
+from deploy.registry.refusals import error_of_answer
 
 _MAX_REDIRECTS: Final = 5
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
@@ -72,16 +73,18 @@ class _Retry(Retry):
 
 
 class Transport:
-    """HTTP requests to a registry. `login` is called at the first request, and again if the registry asks for it.
+    """HTTP requests to the repository `name`. `login` is called at the first, and again if the registry asks for it.
 
     The certificate authorities are the SDK's, or those of a file: the address's, AWS_CA_BUNDLE, REQUESTS_CA_BUNDLE.
     Raises UsageError if there is no such file.
     """
 
-    def __init__(self, address: Address, login: Callable[[], str], policy: RetryPolicy) -> None:
+    def __init__(self, address: Address, name: str, login: Callable[[], str], policy: RetryPolicy) -> None:
+        self.place = f"{address.host}/{name}"
+        self.policy = policy
+        self._repository = f"{address.url}/v2/{name}/"
         self._address = address
         self._login = login
-        self._policy = policy
         self._authorization = ""
         self._pools: dict[str, urllib3.PoolManager] = {}
         self._authorities = _authorities(address)
@@ -92,23 +95,35 @@ class Transport:
             pool.clear()
 
     def url(self, location: str, base: str = "") -> str:
-        """Return the absolute address of a path of the registry, or of a Location header in an answer from `base`.
+        """Return the absolute address of a path in the repository, or of a Location header in an answer from `base`.
 
         Raises PushFailedError for one without TLS, unless the registry is on this machine and it is too.
         """
-        url = urllib.parse.urljoin(base or self._address.url, location)
+        url = urllib.parse.urljoin(base or self._repository, location)
         parts = urllib.parse.urlsplit(url)
         here = self._address.is_loopback and Address(parts.netloc, plain=False).is_loopback
         if "@" in parts.netloc or parts.scheme not in (("https", "http") if here else ("https",)):
             raise self._failed(f"leads to {parts.scheme}://{parts.hostname}, which is not followed")
         return url
 
-    def request(self, method: str, url: str, headers: Headers = NO_HEADERS, body: bytes | None = None) -> Answer:
-        """Send a request, as often as it takes, and once more if the login is refused. Raises PushFailedError."""
+    def request(
+        self, method: str, path: str, headers: Headers = NO_HEADERS, body: bytes | None = None, *, wanted: Sequence[int]
+    ) -> Answer:
+        """Send a request, as often as it takes, and once more if the login is refused. `path`: see `url`.
+
+        Raises PushFailedError, and what the registry's refusal means if the answer's status is none of the wanted.
+        """
         try:
-            return self.once(method, url, headers, body, self._policy.retries)
+            answer = self.once(method, self.url(path), headers, body, self.policy.retries)
         except HTTPError as error:
             raise self.failure(error) from None
+        if answer.status not in wanted:
+            raise self.refusal(answer)
+        return answer
+
+    def refusal(self, answer: Answer) -> DeployError:
+        """Return the error for an answer that is a refusal."""
+        return error_of_answer(answer.status, answer.data, self.place)
 
     def once(
         self, method: str, url: str, headers: Headers, body: bytes | None, retries: Retry | bool = False
@@ -130,7 +145,7 @@ class Transport:
             own = {"User-Agent": "ecr-push", **headers}
             if _origin(url) == _origin(self._address.url):
                 own["Authorization"] = self._authorization
-            timeout = Timeout(connect=self._policy.connect, read=self._policy.read if retries else self._policy.chunk)
+            timeout = Timeout(connect=self.policy.connect, read=self.policy.read if retries else self.policy.chunk)
             answer = self._pool(url).request(
                 method, url, body=body, headers=own, redirect=False, retries=retries, timeout=timeout
             )

@@ -13,8 +13,7 @@ from urllib3.exceptions import HTTPError
 from deploy.errors import DeployError, PermissionDeniedError
 from deploy.image.blobs import StoredBlob
 from deploy.registry import LayerStatus, Progress
-from deploy.registry.refusals import error_of_answer
-from deploy.registry.transport import Answer, RetryPolicy, Transport
+from deploy.registry.transport import Answer, Transport
 
 CHUNK_BYTES: Final = 16 * 1024 * 1024  # ECR takes parts of 5 to 20 MiB
 _OCTETS: Final = {"Content-Type": "application/octet-stream"}
@@ -27,14 +26,12 @@ def short(digest: str) -> str:
 
 @dataclass
 class Upload:
-    """Upload of a blob to the repository of this URL (…/v2/NAME)."""
+    """Upload of a blob to the transport's repository."""
 
     transport: Transport
-    repository: str
     blob: StoredBlob
     progress: Progress
-    policy: RetryPolicy
-    chunk_bytes: int = CHUNK_BYTES
+    chunk_bytes: int
     _location: str = ""
 
     def run(self) -> int:
@@ -45,7 +42,7 @@ class Upload:
         if self._is_there():
             self._report("there", self.blob.size)
             return 0
-        offset, furthest, failures = self._begin(), 0, 0
+        offset, furthest, failures, policy = self._begin(), 0, 0, self.transport.policy
         with self.blob.open() as data:
             while offset < self.blob.size:
                 data.seek(offset)
@@ -54,31 +51,30 @@ class Upload:
                     furthest, failures = offset, 0
                 elif failure:
                     failures += 1
-                    if failures == self.policy.attempts:
+                    if failures == policy.attempts:
                         raise failure
-                    pause = min(self.policy.max_pause, self.policy.first_pause * 2**failures)
+                    pause = min(policy.max_pause, policy.first_pause * 2**failures)
                     time.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - it hides nothing
         self._finish()
         self._report("uploaded", self.blob.size)
         return self.blob.size
 
     def _is_there(self) -> bool:
-        answer = self.transport.request("HEAD", f"{self.repository}/blobs/{self.blob.digest}")
+        answer = self.transport.request("HEAD", f"blobs/{self.blob.digest}", wanted=(200, 403, 404))
         if answer.status == 403:  # the answer to HEAD has no message
-            what = f"the registry {self._place} does not show its layers; ECR wants ecr:BatchCheckLayerAvailability"
+            place = self.transport.place
+            what = f"the registry {place} does not show its layers; ECR wants ecr:BatchCheckLayerAvailability"
             raise PermissionDeniedError(what, then="`ecr_push.py policy push` prints the rights that it takes")
-        if answer.status not in (200, 404):
-            raise self._error(answer)
         return answer.status == 200
 
     def _begin(self) -> int:
         """Begin at the first byte."""
-        answer = self.transport.request("POST", f"{self.repository}/blobs/uploads/")
-        if answer.status != 202 or "Location" not in answer.headers:
-            raise self._error(answer)
+        answer = self.transport.request("POST", "blobs/uploads/", wanted=(202,))
+        if "Location" not in answer.headers:
+            raise self.transport.refusal(answer)
         least = answer.headers.get("OCI-Chunk-Min-Length", "")
         self.chunk_bytes = max(self.chunk_bytes, int(least) if least.isdecimal() else 0)
-        self._location = f"{self.repository}/blobs/uploads/"
+        self._location = self.transport.url("blobs/uploads/")
         self._moved(answer)
         return 0
 
@@ -95,7 +91,7 @@ class Upload:
             received = _received(answer)
             self._moved(answer)
             return None, end if received is None else received
-        failure = self._error(answer)
+        failure = self.transport.refusal(answer)
         if answer.status in (404, 416):
             return failure, self._begin()
         if answer.status == 429 or answer.status >= 500:
@@ -104,7 +100,7 @@ class Upload:
 
     def _resumed(self, furthest: int) -> int:
         """Return the byte at which the upload goes on: the first one if the registry has lost it."""
-        answer = self.transport.request("GET", self._location)
+        answer = self.transport.request("GET", self._location, wanted=range(600))
         received = _received(answer)
         if answer.status != 204 or received is None or received > furthest:
             return self._begin()
@@ -114,21 +110,14 @@ class Upload:
     def _finish(self) -> None:
         mark = "&" if "?" in self._location else "?"
         url = f"{self._location}{mark}digest={self.blob.digest}"
-        answer = self.transport.request("PUT", url, {**_OCTETS, "Content-Length": "0"})
-        if answer.status != 201 and not (answer.status == 404 and self._is_there()):  # an answer was lost
-            raise self._error(answer)
+        answer = self.transport.request("PUT", url, {**_OCTETS, "Content-Length": "0"}, wanted=(201, 404))
+        if answer.status == 404 and not self._is_there():  # else an answer was lost
+            raise self.transport.refusal(answer)
 
     def _moved(self, answer: Answer) -> None:
         """Follow an answer that moves the upload to another address."""
         if location := answer.headers.get("Location"):
             self._location = self.transport.url(location, base=self._location)
-
-    def _error(self, answer: Answer) -> DeployError:
-        return error_of_answer(answer.status, answer.data, self._place)
-
-    @property
-    def _place(self) -> str:
-        return self.repository.partition("://")[2].replace("/v2/", "/", 1)
 
     def _report(self, status: LayerStatus, done: int) -> None:
         self.progress(short(self.blob.digest), status, done, self.blob.size)

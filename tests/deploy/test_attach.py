@@ -13,7 +13,7 @@ from deploy.errors import DeployError, PushFailedError
 from deploy.image import Image, open_image
 from deploy.image.oci import OCI_INDEX, OCI_MANIFEST
 from deploy.registry.address import Address
-from deploy.registry.attach import CYCLONEDX, SBOM, VEX, attach
+from deploy.registry.attach import CYCLONEDX, SBOM, VEX, Document, attach
 from deploy.registry.push import push
 from tests.deploy.images import good, layout_of, write_directory
 from tests.deploy.targets import RegistryTarget
@@ -112,7 +112,7 @@ def test_a_dry_run_attaches_nothing(aws: StrictAws, tool: Tool, reference: str) 
     aws.do("CreateRepository", repositoryName="app")
     ended = tool.run("push", reference, "--repository", "app", "--attach", "--dry-run")
     assert ended.code == 0, ended
-    assert "attach the bill of materials" in ended.out + ended.err
+    assert "attach sbom.cdx.json" in ended.out + ended.err
     assert not aws.ecr_state.repositories["app"].manifests
 
 
@@ -143,9 +143,9 @@ def test_a_registry_that_takes_it_and_does_not_list_it_is_an_error(
     pushed = push(image, target)
     nothing = Answer(200, headers={"Content-Type": OCI_INDEX}, body=EMPTY_INDEX)
     with faults.rule(nothing, path="/referrers/"), pytest.raises(PushFailedError, match="does not list it"):
-        attach(BILL, "sbom.cdx.json", pushed, target)
+        attach(Document("sbom.cdx.json", BILL), pushed, target)
 
 
 def test_a_registry_without_a_list_of_referrers_is_an_error(image: Image, target: RegistryTarget) -> None:
     with pytest.raises(DeployError):
-        attach(BILL, "sbom.cdx.json", push(image, target), target)
+        attach(Document("sbom.cdx.json", BILL), push(image, target), target)

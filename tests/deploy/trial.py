@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from deploy.console import harmless
 from deploy.errors import DeployError
-from deploy.output_streams import harmless
 from tests.deploy import suggestions
 from tests.deploy.tool import Ended, Tool
 from tests.support.aws import Identity, StrictAws
