@@ -437,7 +437,7 @@ def _run(options: Any, report: Reporter) -> int:
             COMMANDS[options.command](options, report)
             report.finish()
     except Exception as error:
-        failure = error if isinstance(error, DeployError) else _explained(error)
+        failure = _explained(error)
         failure.then = suggestions.runnable(failure.then, options)
         return report.failed(failure)
     return 0
@@ -447,12 +447,15 @@ def _explained(error: Exception) -> DeployError:
     """Return this tool's error for one of the SDK's, for a package that is missing or too old, or for a defect."""
     from deploy import libraries
 
+    if isinstance(error, DeployError):
+        return error
     lacking = libraries.lacking(error)
     if lacking:
         return lacking
     aws = sys.modules.get("deploy.aws")  # imported by every command that can raise an error of the SDK
-    if aws and isinstance(error, aws.SDK_ERRORS):
-        return cast(DeployError, aws.explained(error))
+    found = aws.explained(error) if aws else error
+    if isinstance(found, DeployError):
+        return found
     then = "report it, with the traceback that --json and --journal FILE have"
     return DefectError(f"{type(error).__name__}: {error}", then=then, traceback=traceback.format_exception(error))
 

@@ -60,45 +60,6 @@ def _shown(name: str, value: Any) -> object:
     return value
 
 
-SDK_ERRORS: Final = (sdk.BotoCoreError, sdk.ClientError)
-
-
-class _Client:
-    """Base of all clients: a call raises errors of the SDK or of this tool alone.
-
-    `authorities` is the file of certificates that the environment or the profile names, for calls to a registry.
-    """
-
-    authorities = ""
-
-    def _make_api_call(self, operation: str, parameters: dict[str, Any]) -> Any:
-        with _sdk_errors_only():
-            return super()._make_api_call(operation, parameters)  # type: ignore[misc]
-
-
-@contextmanager
-def _sdk_errors_only() -> Iterator[None]:
-    """Raise CredentialsError for other errors that the SDK lets through: those of files, commands and addresses.
-
-    An error of this tool's own, which the SDK called back, is a defect and stays one.
-    """
-    try:
-        yield
-    except (errors.DeployError, *SDK_ERRORS):
-        raise
-    except ResponseParserError as error:
-        then = "check --endpoint-url and the proxy settings; then again"
-        raise errors.AwsUnavailableError(f"the answer is not AWS's: {error}", then=then) from error
-    except Exception as error:
-        rooms = [str(frame.f_globals.get("__name__", "")) for frame, _ in traceback.walk_tb(error.__traceback__)]
-        callers = [room for room in rooms if room.startswith(("deploy.", "boto"))]
-        if callers[-1].startswith("deploy."):
-            raise
-        what = f"the AWS SDK fails with {type(error).__name__}: {error}"
-        then = "correct ~/.aws/config and ~/.aws/credentials, or what they and the AWS_… variables name"
-        raise errors.CredentialsError(what, then=then) from error
-
-
 class Account:
     """The clients. `listener` gets every call before it is made, and in a dry run also those that would be made.
 
@@ -115,12 +76,7 @@ class Account:
         dry_run: bool = False,
         listener: Callable[[Call], None] = lambda _: None,
     ) -> None:
-        with _sdk_errors_only():
-            named = region or os.environ.get("AWS_REGION") or None
-            self._session = boto3.Session(profile_name=profile, region_name=named)
-        self._session.events.register(
-            "creating-client-class", lambda base_classes, **_: base_classes.insert(0, _Client)
-        )
+        self._session = boto3.Session(profile_name=profile, region_name=region or os.environ.get("AWS_REGION") or None)
         self._url = endpoint_url
         self._dry_run = DryRun(self._identity) if dry_run else None
         self._listener = listener
@@ -161,14 +117,14 @@ class Account:
         return partition, identities.meta.region_name, account, dns_suffix_of(partition)
 
     def _client(self, service: Any, config: Config = _CALLS) -> Any:
-        with _sdk_errors_only():
-            try:
-                client = self._session.client(service, endpoint_url=self._url, config=config)
-            except ValueError as error:
-                if self._url or isinstance(error, SDK_ERRORS):  # a malformed address or region
-                    then = "check --endpoint-url, AWS_ENDPOINT_URL and --region"
-                    raise errors.UsageError(str(error), then=then) from error
-                raise
+        try:
+            client = self._session.client(service, endpoint_url=self._url, config=config)
+        except ValueError as error:
+            if self._url or isinstance(error, sdk.BotoCoreError):  # a malformed address or region
+                then = "check --endpoint-url, AWS_ENDPOINT_URL and --region"
+                raise errors.UsageError(str(error), then=then) from error
+            raise
+        # the file of certificates that the environment or the profile names, for calls to a registry
         client.authorities = self._session._session.get_config_variable("ca_bundle") or ""
         client.meta.events.register_last("before-parameter-build", self._asked)
         client.meta.events.register_first("before-call", self._before)
@@ -274,11 +230,19 @@ _REFUSALS: Final[dict[str, tuple[type[errors.DeployError], str, str]]] = {
 }
 
 
-def explained(error: sdk.BotoCoreError | sdk.ClientError) -> errors.DeployError:
-    """Return this tool's error for one of the SDK's: the refusal or the obstacle, and what to do about it."""
+def explained(error: Exception) -> Exception:
+    """Return this tool's error for one of the SDK's: the refusal or the obstacle, and what to do about it.
+
+    Another error is returned as it is: a defect. But the SDK lets through those of files, commands and addresses.
+    """
     match error:
+        case errors.DeployError():
+            return error
         case sdk.ClientError():
-            return _explained_refusal(error)
+            return explained_refusal(error)
+        case ResponseParserError():
+            then = "check --endpoint-url and the proxy settings; then again"
+            return errors.AwsUnavailableError(f"the answer is not AWS's: {error}", then=then)
         case sdk.NoRegionError():
             return errors.UsageError("no region is set", then="give --region, set AWS_REGION, or run `aws configure`")
         case sdk.ParamValidationError():
@@ -307,11 +271,19 @@ def explained(error: sdk.BotoCoreError | sdk.ClientError) -> errors.DeployError:
             return errors.AwsUnavailableError(f"AWS cannot be reached: {error}", then=then)
         case sdk.WaiterError() | sdk.IncompleteReadError():
             return errors.AwsUnavailableError(str(error), then="wait a minute; the same command goes on")
-    what, then = f"the AWS configuration is wrong: {error}", "correct ~/.aws/config; see aws configure list"
-    return errors.CredentialsError(what, then=then)
+        case sdk.BotoCoreError():
+            then = "correct ~/.aws/config; see aws configure list"
+            return errors.CredentialsError(f"the AWS configuration is wrong: {error}", then=then)
+    rooms = [str(frame.f_globals.get("__name__", "")) for frame, _ in traceback.walk_tb(error.__traceback__)]
+    callers = [room for room in rooms if room.startswith(("deploy.", "boto"))]
+    if not callers or callers[-1].startswith("deploy."):
+        return error
+    then = "correct ~/.aws/config and ~/.aws/credentials, or what they and the AWS_… variables name"
+    return errors.CredentialsError(f"the AWS SDK fails with {type(error).__name__}: {error}", then=then)
 
 
-def _explained_refusal(error: sdk.ClientError) -> errors.DeployError:
+def explained_refusal(error: sdk.ClientError) -> errors.DeployError:
+    """Return this tool's error for a refusal."""
     code, action = code_of(error), action_of(error.operation_name)
     message = error.response.get("Error", {}).get("Message") or str(error)
     if code.startswith(("AccessDenied", "Forbidden", "Unauthorized")):

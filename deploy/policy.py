@@ -34,8 +34,8 @@ _SERVICES: Final = {
     name: service
     for service, names in {
         "ecr": "BatchDeleteImage BatchGetImage CreateRepository DescribeImages DescribeImageScanFindings "
-        "DescribeRepositories ListImageReferrers ListImages "
-        "GetAuthorizationToken GetLifecyclePolicy GetRepositoryPolicy PutLifecyclePolicy SetRepositoryPolicy",
+        "DescribeRepositories ListImageReferrers GetAuthorizationToken GetLifecyclePolicy GetRepositoryPolicy "
+        "PutLifecyclePolicy SetRepositoryPolicy",
         "logs": "FilterLogEvents",
         "cloudwatch": "DescribeAlarms GetMetricData",
         "sts": "GetCallerIdentity AssumeRole AssumeRoleWithWebIdentity",

@@ -48,7 +48,7 @@ class Use:
     @property
     def is_ours(self) -> bool:
         """True if `deploy` published it."""
-        return self.version.isdecimal() and self.description.startswith(alias.MARK)
+        return self.version.isdecimal() and self.description.startswith(f"{alias.MARK}sha256:")
 
     @property
     def order(self) -> tuple[str, int]:

@@ -8,15 +8,13 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final, Literal, Self, TypeAlias
+from typing import Literal, Self, TypeAlias
 
+from deploy.errors import ImageRefusedError
 from deploy.image import oci
 from deploy.image.layers import Layer, each
 
 Origin: TypeAlias = Literal["engine", "docker archive", "OCI layout"]
-
-# Labels of images on the stand-in for Lambda's base image; None: any value.
-STANDIN_LABELS: Final = {"hwang-lambda.base": "stand-in", "hwang-lambda.stand-in": None}
 
 
 @dataclass(frozen=True)
@@ -50,6 +48,14 @@ class Image:
         return sum(each(Layer.measure, self.layers))
 
     @property
+    def size_bytes(self) -> int | None:
+        """The same; None for damaged layers."""
+        try:
+            return self.unpacked_bytes
+        except ImageRefusedError:
+            return None
+
+    @property
     def architecture(self) -> str:
         """Lambda's name, x86_64 or arm64; the image's own name for any other."""
         return oci.LAMBDA_NAMES.get(self.config.architecture, self.config.architecture)
@@ -77,8 +83,7 @@ class Image:
     @property
     def is_standin(self) -> bool:
         """True if it stands on the stand-in for Lambda's base image, which is for this machine alone."""
-        labels = self.start.labels
-        return any(name in labels and value in (None, labels[name]) for name, value in STANDIN_LABELS.items())
+        return self.start.labels.get("hwang-lambda.base") == "stand-in"
 
     def __enter__(self) -> Self:
         return self

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-from deploy.errors import ImageRefusedError
 from deploy.image.checks import Finding, Level
 from deploy.image.localimage import Image
 
@@ -35,7 +34,7 @@ def document(image: Image, found: Sequence[Finding]) -> dict[str, Any]:
         "manifest_digest": image.manifest.digest if image.manifest else None,
         "index": image.index.digest if image.index else None,
         "beside": image.beside,
-        "size_bytes": _size(image),
+        "size_bytes": image.size_bytes,
         "layers": image.config.rootfs.diff_ids,
         "entrypoint": image.start.entrypoint,
         "cmd": image.start.cmd,
@@ -46,13 +45,6 @@ def document(image: Image, found: Sequence[Finding]) -> dict[str, Any]:
             {"next" if name == "then" else name: value for name, value in asdict(finding).items()} for finding in found
         ],
     }
-
-
-def _size(image: Image) -> int | None:
-    try:
-        return image.unpacked_bytes
-    except ImageRefusedError:
-        return None
 
 
 def table(image: Image, found: Sequence[Finding]) -> RenderableType:

@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from deploy.aws import tolerated
 from deploy.errors import FunctionNotReadyError, UpdateFailedError
-from deploy.release.function import LATEST
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
-MARK: Final = "ecr_push sha256:"
-"""Beginning of the descriptions of the versions that this tool publishes."""
-_AFTER: Final = re.compile(r"\bafter version (\d+)\b")
+MARK: Final = "ecr_push "
+"""Beginning of the descriptions of the versions that this tool publishes; the image's digest follows."""
 _HISTORY: Final = re.compile(r"(?:^|; )versions (\d+(?:, \d+)*)$")
 _MAX_DESCRIPTION_CHARS: Final = 256
 _LOOK_SECONDS: Final = 2
@@ -99,18 +97,6 @@ def write(functions: LambdaClient, function: str, name: str, wanted: AliasState,
         return state(functions.create_alias(**place))
     routing: Any = {"AdditionalVersionWeights": dict(wanted.weights)}
     return state(functions.update_alias(**place, RoutingConfig=routing, RevisionId=revision))
-
-
-def description(digest: str, before: AliasState | None) -> str:
-    """Return the description of a version that takes over from the alias's former one."""
-    after = f" after version {before.version}" if before and before.version != LATEST else ""
-    return f"{MARK}{digest.removeprefix('sha256:')}{after}"[:_MAX_DESCRIPTION_CHARS]
-
-
-def version_before(text: str) -> str | None:
-    """Return the version that a version with this description took over from when it was published."""
-    found = _AFTER.search(text)
-    return found[1] if found else None
 
 
 def wait_provisioned(functions: LambdaClient, function: str, alias: str, seconds: int) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from deploy.aws import SDK_ERRORS, Account, code_of, explained, was_repeated
+from deploy.aws import Account, code_of, explained, was_repeated
 from deploy.console import Reporter
 from deploy.errors import ConflictError, DeployError, NotRestoredError, ReleaseUndoneError, StoppedError
 from deploy.release import alias, smoke
@@ -136,7 +136,7 @@ class AliasTransaction:
         if error is None:
             self._undo_stack.clear()
         elif self._undo_stack:
-            cause = explained(error) if isinstance(error, SDK_ERRORS) else error
+            cause = explained(error) if isinstance(error, Exception) else error
             self._undo_stack.put_back(cause)
             if self._moved and isinstance(cause, DeployError) and not isinstance(cause, _SHOWN_AS_THEY_ARE):
                 where = f"alias {self._alias_move.name} {self._alias_move.place}"

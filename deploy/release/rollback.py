@@ -10,7 +10,7 @@ from deploy.aws import Account
 from deploy.console import Reporter
 from deploy.errors import FunctionNotFoundError, RollbackImpossibleError
 from deploy.release import function, versions
-from deploy.release.alias import AliasState, version_before
+from deploy.release.alias import AliasState
 from deploy.release.alias_move import AliasTransaction
 from deploy.release.function import LATEST, FunctionState
 from deploy.release.smoke import Smoke
@@ -52,19 +52,12 @@ class Rollback(AliasTransaction):
         return found
 
     def _previous(self) -> str:
-        """Return what the alias was at before; during a canary, the version that gets the rest of the traffic.
-
-        An alias without a history was moved by an older tool, which wrote it into the version.
-        """
+        """Return what the alias was at before; during a canary, the version that gets the rest of the traffic."""
         if self.before.weights:
             return self.before.version
-        if self.before.history:
-            return self.before.history[0]
-        current = function.read(self._account.functions, self._function, self.before.version)
-        number = version_before(current.description)
-        if number is None:
+        if not self.before.history:
             raise self._impossible(f"nothing says which version was live before version {self.before.version}")
-        return number
+        return self.before.history[0]
 
     def _unusable(self, found: FunctionState) -> str:
         if found.state == "Failed":

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from deploy.aws import Account, code_of, explained, was_repeated
+from deploy.aws import Account, code_of, explained_refusal, was_repeated
 from deploy.errors import CredentialsError, DeployError, ImageRefusedError, PermissionDeniedError, SmokeFailedError
 from deploy.image.oci import ContainerConfig
 from deploy.invocation import InvocationResult, result_of
@@ -117,7 +117,7 @@ def _result(account: Account, function: str, qualifier: str, smoke: Smoke, versi
 
 
 def _undelivered(error: ClientError) -> DeployError:
-    cause = explained(error)
+    cause = explained_refusal(error)
     if isinstance(cause, (CredentialsError, PermissionDeniedError)):
         return cause
     return SmokeFailedError(

@@ -12,13 +12,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from botocore.exceptions import ClientError
-
 from deploy import errors
 from deploy.aws import Account
 from deploy.console import Reporter
 from deploy.release import canary, function
-from deploy.release.alias import AliasState, description, wait_provisioned
+from deploy.release.alias import MARK, AliasState, wait_provisioned
 from deploy.release.alias_move import AliasTransaction
 from deploy.release.canary import Canary
 from deploy.release.function import LATEST, FunctionState, Settings, changed
@@ -204,8 +202,7 @@ class Release(AliasTransaction):
     def publish(self) -> None:
         """Publish $LATEST as a version."""
         other_than = self._live.version if self._live and self._target.force else ""
-        text = description(self._latest.state.digest, self.before)
-        self._version = self._latest.publish(text, other_than=other_than)
+        self._version = self._latest.publish(f"{MARK}{self._latest.state.digest}", other_than=other_than)
 
     def ask_version(self, asked: Smoke) -> None:
         """Run the smoke test, while the version gets no traffic."""
@@ -270,7 +267,7 @@ class Release(AliasTransaction):
                 note(f"{count} ready" if count else "none on the alias")
             if asked:
                 self._ask_published(self._alias_move.name, asked)
-        except (ClientError, errors.DeployError):
+        except Exception:
             self._alias_move.require_unmoved()  # else it is another caller's version that fails
             raise
         self._read_back()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from deploy.aws import SDK_ERRORS, explained
+from deploy.aws import explained
 from deploy.console import Reporter
 from deploy.errors import NotRestoredError
 from deploy.signals import postponed
@@ -42,7 +42,7 @@ class UndoStack:
                     with self._report.step(f"Put back {what}"):
                         put_back()
                 except Exception as error:  # whatever it is, the others are still to be put back
-                    left.append(f"{what} ({explained(error) if isinstance(error, SDK_ERRORS) else error})")
+                    left.append(f"{what} ({explained(error)})")
         if left:
             raise NotRestoredError(
                 f"{cause}; and this could not be put back: {'; '.join(left)}",

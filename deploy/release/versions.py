@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from rich.table import Table
 from rich.text import Text
 
-from deploy.aws import Account, explained
+from deploy.aws import Account, explained_refusal
 from deploy.errors import PermissionDeniedError
 from deploy.registry import ecr
 from deploy.registry.ecr import StoredImage
@@ -72,7 +72,7 @@ def image_of(account: Account, seen: FunctionState) -> tuple[StoredImage | None,
     try:
         image = ecr.image(account.images, seen.image_uri)
     except ClientError as error:
-        if isinstance(explained(error), PermissionDeniedError):
+        if isinstance(explained_refusal(error), PermissionDeniedError):
             return None, UNSEEN
         raise
     return image, image.status if image else "GONE"

@@ -67,7 +67,8 @@ def function(aws: StrictAws) -> None:
     repository(aws)
     aws.make_function("frames", aws.put_image(tag="one"))
     image = aws.put_image(tag="two")
-    aws.release("frames", image, "live", f"ecr_push {image.digest} after version 1")
+    aws.release("frames", image, "live", f"ecr_push {image.digest}")
+    aws.do("UpdateAlias", FunctionName="frames", Name="live", Description="versions 2, 1")
     aws.put_image(tag="three")
 
 

@@ -29,7 +29,7 @@ def images(aws: StrictAws) -> list[SampleImage]:
     """Of versions 1 to 6 of `frames`, deployed one after the other; `live` is at 6, and everything is old."""
     pushed = [put(aws, 90 - number) for number in range(6)]
     for number, image in enumerate(pushed):
-        mark = f"ecr_push {image.digest} after version {number}"
+        mark = f"ecr_push {image.digest}"
         if number:
             aws.release("frames", image, "live", mark)
         else:

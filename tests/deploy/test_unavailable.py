@@ -83,7 +83,8 @@ def outcome(case: Case, directory: Path) -> Outcome:
     with StrictAws() as aws:
         image = aws.put_image()
         aws.make_function("frames", aws.put_image())
-        aws.release("frames", live := aws.put_image(), "live", "ecr_push after version 1")
+        aws.release("frames", live := aws.put_image(), "live")
+        aws.do("UpdateAlias", FunctionName="frames", Name="live", Description="versions 2, 1")
         aws.client("lambda").invoke(FunctionName="frames")
         trial = Trial(aws, Tool(aws.environment(), directory), directory / "journal.jsonl")
         command = (*case.command, image.digest) if case.command == DEPLOY else case.command

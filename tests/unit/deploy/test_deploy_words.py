@@ -16,8 +16,6 @@ import pytest
 from deploy import cli, errors, policy, suggestions
 from deploy.arguments import variables
 from deploy.registry import ecr
-from deploy.release import alias
-from deploy.release.alias import AliasState
 from deploy.release.function import REMEDIES, Settings, changed
 from deploy.release.smoke import differs
 from tests.deploy.suggestions import require_understood
@@ -66,14 +64,6 @@ def test_environment_variables_are_merged_and_unset() -> None:
 )
 def test_an_answer_may_have_more_members_but_nothing_else(expected: object, found: object, where: str) -> None:
     assert differs(expected, found) == where
-
-
-def test_a_version_says_which_one_was_before_it() -> None:
-    digest = "sha256:" + "0" * 64
-    assert alias.version_before(alias.description(digest, AliasState("41"))) == "41"
-    assert alias.version_before(alias.description(digest, None)) is None
-    assert alias.version_before(alias.description(digest, AliasState("$LATEST"))) is None
-    assert alias.version_before("a description of somebody else's") is None
 
 
 @pytest.mark.parametrize(

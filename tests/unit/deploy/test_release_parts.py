@@ -86,25 +86,6 @@ def test_a_missing_alias_is_none_and_another_refusal_is_raised() -> None:
         alias.read(forbidden, "frames", "live")
 
 
-def test_a_description_is_cut_at_lambdas_limit() -> None:
-    assert alias.description("sha256:1", None) == "ecr_push sha256:1"
-    assert alias.description("sha256:1", AliasState("12")) == "ecr_push sha256:1 after version 12"
-    assert len(alias.description("x" * 300, None)) == 256
-
-
-@pytest.mark.parametrize(
-    ("text", "version"),
-    [
-        ("after version 12", "12"),
-        ("x after version 7 y", "7"),
-        ("after version x", None),
-        ("thereafter version 1", None),
-    ],
-)
-def test_the_version_before_is_found_in_a_description(text: str, version: str | None) -> None:
-    assert alias.version_before(text) == version
-
-
 # A function.
 
 

@@ -28,7 +28,7 @@ def test_a_release_updates_publishes_asks_moves_and_asks_again(scenario: Scenari
     assert scenario.asked("UpdateFunctionCode") == [{"ImageUri": scenario.uri()}]
     variables = {"Variables": {"KEPT": "yes", "MODE": "new"}}
     assert scenario.asked("UpdateFunctionConfiguration") == [{"MemorySize": 2048, "Environment": variables}]
-    description = f"ecr_push {scenario.image.digest} after version 1"
+    description = f"ecr_push {scenario.image.digest}"
     assert scenario.asked("PublishVersion") == [{"Description": description}]
     assert scenario.asked("UpdateAlias") == [
         {

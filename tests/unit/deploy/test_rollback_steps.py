@@ -15,7 +15,8 @@ MISLEAD = Change(lambda answer: answer.update(ExecutedVersion="9"))
 def released(scenario: Scenario) -> Scenario:
     """Version 2 is live, after version 1."""
     digest = scenario.image.digest
-    scenario.aws.release(NAME, scenario.image, alias="live", description=f"ecr_push {digest} after version 1")
+    scenario.aws.release(NAME, scenario.image, alias="live", description=f"ecr_push {digest}")
+    scenario.aws.do("UpdateAlias", FunctionName=NAME, Name="live", Description="versions 2, 1")
     scenario.aws.forget_calls()
     return scenario
 
@@ -49,7 +50,7 @@ def test_latest_is_left_alone(released: Scenario) -> None:
 
 
 def test_another_version_can_be_named(released: Scenario) -> None:
-    third = released.aws.release(NAME, released.aws.put_image(), alias="live", description="after version 2")
+    third = released.aws.release(NAME, released.aws.put_image(), alias="live")
     assert released.rollback("--to", "1", "--no-smoke").code == 0
     assert released.alias() == ("1", {})
     assert released.operations("Invoke") == []
@@ -79,8 +80,8 @@ def test_a_function_without_the_alias_is_refused(released: Scenario) -> None:
     )
 
 
-def test_a_version_that_names_none_before_it_is_refused(released: Scenario) -> None:
-    released.aws.do("UpdateAlias", FunctionName=NAME, Name="live", FunctionVersion="1", RoutingConfig={})
+def test_an_alias_without_a_history_is_refused(released: Scenario) -> None:
+    released.aws.do("UpdateAlias", FunctionName=NAME, Name="live", FunctionVersion="1", Description="theirs")
     ended = released.rollback()
     assert ended.failure == (
         "RollbackImpossible",
@@ -183,7 +184,7 @@ def test_status_shows_versions_aliases_and_images(released: Scenario) -> None:
     assert two["image_pushed"]
     assert {found["architecture"] for found in (one, two, latest)} == {"x86_64"}
     assert {(found["package_type"], found["state"]) for found in (one, two, latest)} == {("Image", "Active")}
-    assert two["description"].endswith("after version 1")
+    assert two["description"] == f"ecr_push {two['digest']}"
     shown = released.run("status", "--function", NAME).out
     assert "live 25%" in shown
     assert "✗ gone" in shown
