@@ -25,7 +25,7 @@ from botocore.parsers import ResponseParserError
 
 from deploy import errors
 from deploy.dry_run import DryRun
-from deploy.policy import action_of, dns_suffix_of
+from deploy.policy import action_of
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -114,7 +114,8 @@ class Account:
         """Return partition, region, account, and what names of services end with."""
         identities = self._client("sts")
         _, partition, _, _, account, _ = identities.get_caller_identity()["Arn"].split(":", 5)
-        return partition, identities.meta.region_name, account, dns_suffix_of(partition)
+        suffix = self._session._session.get_component("endpoint_resolver").get_partition_dns_suffix(partition)
+        return partition, identities.meta.region_name, account, suffix
 
     def _client(self, service: Any, config: Config = _CALLS) -> Any:
         try:

@@ -21,13 +21,6 @@ def partition_of(region: str) -> str:
         raise UsageError(f"{region} is no region of AWS", then="give --region a name such as eu-west-1") from error
 
 
-def dns_suffix_of(partition: str) -> str:
-    """Return what names of services end with in a partition, such as amazonaws.com.cn."""
-    from botocore.session import Session
-
-    return str(Session().get_component("endpoint_resolver").get_partition_dns_suffix(partition))
-
-
 _PULL: Final = "BatchGetImage GetDownloadUrlForLayer"
 # The calls of this tool to other services than Lambda; the last two lines are the SDK's, to get credentials.
 _SERVICES: Final = {

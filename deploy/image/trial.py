@@ -10,12 +10,13 @@ import json
 import posixpath
 import re
 import secrets
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from deploy.image.checks import LAMBDA_ENTRYPOINT, LICENCES_LABEL, Finding, shown_bytes
+from deploy.image.checks import LAMBDA_ENTRYPOINT, Finding, shown_bytes
 from deploy.image.engine import EngineImage
 from deploy.image.localimage import Image
 from deploy.image.oci import ContainerConfig
@@ -70,16 +71,15 @@ def tried(image: Image, start: ContainerConfig, event: Any, *, is_own: bool) -> 
         if failure:
             return (failure,)
         answer = _answer(image, container, event)
-        judged = _judged(image, container, answer, time.monotonic() - begun, is_own=is_own)
+        then = _again(image, start, event)
+        judged = _judged(image, container, answer, time.monotonic() - begun, then, is_own=is_own)
         return (judged, *(_verified(image, container) if judged.level == "ok" else ()))
 
 
 @contextmanager
 def _running(image: EngineImage, start: ContainerConfig) -> Iterator[tuple[str, Finding | None]]:
     """Run a container and remove it at the end. Yields its name, and what hindered it from starting."""
-    command = [*start.entrypoint, *start.cmd]
-    if posixpath.basename(command[0] if command else "") != LAMBDA_ENTRYPOINT:
-        command = [_EMULATOR, *command]  # Lambda's own entrypoint starts it itself
+    command = _command(start)
     options = [*_LIMITS, "--entrypoint", command[0], "--workdir", start.working_dir or "/", "--label", "ecr-push=check"]
     for name, value in _VARIABLES.items():
         options += ["--env", f"{name}={value}"]
@@ -93,6 +93,21 @@ def _running(image: EngineImage, start: ContainerConfig) -> Iterator[tuple[str, 
         yield container, _not_started(command[0], " ".join(started.stderr.split())) if started.returncode else None
     finally:
         image.engine.run("rm", "--force", "--volumes", container)
+
+
+def _command(start: ContainerConfig) -> list[str]:
+    """Return the words that start the emulator with the function: Lambda's own entrypoint does it itself."""
+    command = [*start.entrypoint, *start.cmd]
+    own = command and posixpath.basename(command[0]) == LAMBDA_ENTRYPOINT
+    return command if own else [_EMULATOR, *command]
+
+
+def _again(image: EngineImage, start: ContainerConfig, event: Any) -> str:
+    """Return the commands by which the user sees more."""
+    program, *arguments = _command(start)
+    run = [image.engine.program, "run", "--publish", "9000:8080", "--entrypoint", program, image.config_digest]
+    send = ["curl", "--data", json.dumps(event), _URL.replace(":8080", ":9000")]
+    return f"see its whole log: {shlex.join([*run, *arguments])}; and from elsewhere: {shlex.join(send)}"
 
 
 def _not_started(program: str, said: str) -> Finding:
@@ -119,7 +134,9 @@ def _answer(image: EngineImage, container: str, event: Any) -> str | None:
     return None
 
 
-def _judged(image: EngineImage, container: str, answer: str | None, seconds: float, *, is_own: bool) -> Finding:
+def _judged(
+    image: EngineImage, container: str, answer: str | None, seconds: float, then: str, *, is_own: bool
+) -> Finding:
     logged = image.engine.run("logs", "--tail", "60", container)
     log = logged.stdout + logged.stderr
     try:
@@ -134,7 +151,6 @@ def _judged(image: EngineImage, container: str, answer: str | None, seconds: flo
     failures = _FAILURE.findall(log)
     message = found.get("errorMessage") or (failures[0] if failures else " | ".join(log.splitlines()[-8:])[-400:])
     what = f"it does not answer its event: {found['errorType']} {str(message)[:400]}"
-    then = f"send it an event and see its log: {image.engine.program} run --publish 9000:8080 {image.config_digest}"
     if is_own or "Runtime.Invalid" in log:
         return Finding("refused", "run", what, "it would not answer on Lambda", then)
     why = "the event is one for any function, and here it has neither the function's variables nor a network"
@@ -148,7 +164,7 @@ def _verified(image: EngineImage, container: str) -> Iterator[Finding]:
         yield Finding("note", "verified", "not verified")
         return
     try:
-        yield from _facts(image, json.loads(read.stdout))
+        yield from _facts(json.loads(read.stdout))
     except (ValueError, LookupError, TypeError, AttributeError):
         yield Finding("warning", "verified", f"{_FOLDER}/verified.json cannot be read", then="build the image again")
     sums = image.engine.run(
@@ -160,26 +176,18 @@ def _verified(image: EngineImage, container: str) -> Iterator[Finding]:
         names = ", ".join(packages[:_MAX_NAMES]) + (", …" if len(packages) > _MAX_NAMES else "")
         what = f"{len(replaced):,} files are gone, or are not those that were verified: {names}"
         why = "an image made from the verified one replaced them; nothing is proved of what runs instead"
-        yield Finding(
-            "warning", "verified", what, why, "install no other version of these packages, or test them yourself"
-        )
+        then = "install no other version of these packages, or test them yourself"
+        yield Finding("warning", "verified", what, why, then)
 
 
-def _facts(image: Image, report: dict[str, Any]) -> Iterator[Finding]:
-    licence, needs = report["licence"], ", ".join(report["needs"].values())
-    facts = (
-        f"FFmpeg {report['ffmpeg']['version']}, {licence}, needs {needs}; {shown_bytes(report['added']['bytes'])} added"
-    )
+def _facts(report: dict[str, Any]) -> Iterator[Finding]:
+    needs, added = ", ".join(report["needs"].values()), shown_bytes(report["added"]["bytes"])
+    facts = f"FFmpeg {report['ffmpeg']['version']}, {report['licence']}, needs {needs}; {added} added"
     yield Finding("ok", "verified", facts)
     if known := report.get("cve"):
-        answers = ", ".join(
-            f"{count} {name.replace('_', ' ')}" for name, count in known.items() if name in _ANSWERS and count
-        )
+        counts = {name.replace("_", " "): known[name] for name in _ANSWERS if known.get(name)}
+        answers = ", ".join(f"{count} {name}" for name, count in counts.items())
         yield Finding("ok", "cve", f"{known['known']} known on {known['as_of']}: {answers}")
-    if (label := image.start.labels.get(LICENCES_LABEL)) != licence:
-        what = f"the image calls itself {label or 'nothing'}, and its build found {licence}"
-        why = "somebody wrote the label; the build looked at the files of the image"
-        yield Finding("warning", "licences", what, why, f'LABEL {LICENCES_LABEL}="{licence}"')
     if not report["redistributable"]:
         why = "it must not be given to anybody: it is for your own account alone"
         yield Finding("warning", "licences", "it was built with NONFREE=1", why, "keep its repository private")

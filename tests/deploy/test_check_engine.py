@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -183,6 +184,24 @@ def test_an_image_without_a_library_that_it_needs_is_refused(derived: Callable[.
     ((level, what),) = found["run"]
     assert level == "refused"
     assert "libavcodec" in what
+
+
+def test_the_commands_that_a_refusal_suggests_show_the_whole_log(engine: str, derived: Callable[..., str]) -> None:
+    ended = check(derived("RUN rm /opt/lib/libavcodec*"), "--run", "--json")
+    (then,) = (found["next"] for found in json.loads(ended.stdout)["findings"] if found["subject"] == "run")
+    started, sent = (shlex.split(command) for command in then.partition(": ")[2].split("; and from elsewhere: "))
+    started[started.index("9000:8080")] = "127.0.0.1::8080"
+    container = docker(engine, "run", "--detach", *started[2:]).strip()
+    try:
+        place = docker(engine, "port", container, "8080").strip()
+        command = [*sent[:-1], sent[-1].replace("127.0.0.1:9000", place)]
+        deadline = time.monotonic() + 60
+        logs = [engine, "logs", container]
+        while b"libavcodec" not in subprocess.run(logs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout:
+            assert time.monotonic() < deadline
+            subprocess.run(command, capture_output=True, timeout=60)  # fails until the emulator listens
+    finally:
+        docker(engine, "rm", "--force", container)
 
 
 @pytest.mark.parametrize(
