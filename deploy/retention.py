@@ -23,8 +23,8 @@ from rich.table import Table
 from deploy.aws import Account, tolerated
 from deploy.console import Reporter
 from deploy.errors import AwsRefusedError, FunctionNotFoundError, UsageError
+from deploy.registry import short
 from deploy.registry.ecr import Repository, StoredImage, batched
-from deploy.registry.upload import short
 from deploy.release import alias, function
 from deploy.release.versions import aliases
 

@@ -13,3 +13,8 @@ Progress: TypeAlias = Callable[[str, LayerStatus, int, int], object]
 
 def silent(*_: object) -> None:
     """Show no progress."""
+
+
+def short(digest: str) -> str:
+    """Return twelve digits of a digest, as engines show layers."""
+    return digest.removeprefix("sha256:")[:12]

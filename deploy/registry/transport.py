@@ -6,7 +6,9 @@ silence, not for size.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import ssl
 import urllib.parse
 import urllib.request
@@ -20,9 +22,9 @@ import urllib3
 from urllib3.exceptions import HTTPError, MaxRetryError
 from urllib3.util import Retry, Timeout, make_headers
 
+from deploy import errors
 from deploy.errors import DeployError, PushFailedError, UsageError, innermost
 from deploy.registry.address import Address
-from deploy.registry.refusals import error_of_answer
 
 _MAX_REDIRECTS: Final = 5
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
@@ -31,6 +33,29 @@ _BUSY: Final = frozenset({429, *range(500, 600)})
 Answer: TypeAlias = urllib3.BaseHTTPResponse
 Headers: TypeAlias = Mapping[str, str]
 NO_HEADERS: Final[Headers] = {}
+_MAX_MESSAGE_CHARS: Final = 300
+# Errors for answers without a message of the registry's own.
+_STATUSES: Final[dict[int, type[errors.DeployError]]] = {
+    401: errors.CredentialsError,
+    403: errors.PermissionDeniedError,
+}
+
+# The first pattern that is found in the message decides: ECR answers "denied" to an old token.
+_PATTERNS: Final[tuple[tuple[str, type[errors.DeployError]], ...]] = (
+    (r"token has expired|no basic auth|unauthorized|authentication required", errors.CredentialsError),
+    (r"immutable", errors.TagTakenError),
+    (r"denied|forbidden|not authorized", errors.PermissionDeniedError),
+    (r"name unknown|repository .*(does not exist|not found)", errors.RepositoryNotFoundError),
+    (r"digest invalid|digest did not match", errors.DigestMismatchError),
+)
+_REMEDIES: Final[dict[type[errors.DeployError], str]] = {
+    errors.CredentialsError: "check that the credentials are valid here: aws sts get-caller-identity",
+    errors.TagTakenError: "choose another --tag; a tag is never moved",
+    errors.PermissionDeniedError: "`ecr_push.py policy push` prints the rights that the user or role needs",
+    errors.RepositoryNotFoundError: "check --repository and --region; push --create makes it",
+    errors.DigestMismatchError: "the image changed meanwhile, or something on the way changes bytes; try again",
+    errors.PushFailedError: "read the registry's message; trying again may help",
+}
 
 
 @dataclass(frozen=True)
@@ -208,3 +233,17 @@ def _wants_login(method: str, answer: Answer) -> bool:
     """Return whether the login is refused. ECR answers 403 to an old token, with a message except to HEAD."""
     is_old = answer.status == 403 and (method == "HEAD" or b"authorization token" in answer.data.lower())
     return is_old or answer.status == 401
+
+
+def error_of_answer(status: int, body: bytes, registry: str) -> errors.DeployError:
+    """Return the error for a refusal by the registry (HOST/NAME): by its message, or by its status if there is none."""
+    kind: type[errors.DeployError] = errors.PushFailedError
+    try:
+        error = json.loads(body)["errors"][0]
+        code = str(error["code"]).replace("_", " ").lower()
+        message = f"{code}: {error.get('message') or ''}".removesuffix(": ")
+        message = "".join(c if c.isprintable() else " " for c in message).strip()[:_MAX_MESSAGE_CHARS]
+        kind = next((found for pattern, found in _PATTERNS if re.search(pattern, message, re.IGNORECASE)), kind)
+    except (ValueError, LookupError, TypeError):
+        message, kind = f"status {status}", _STATUSES.get(status, kind)
+    return kind(f"the registry {registry} refuses: {message}", then=_REMEDIES[kind])

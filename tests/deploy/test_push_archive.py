@@ -25,11 +25,10 @@ from deploy.errors import (
 from deploy.image import open_image
 from deploy.image.localimage import Image
 from deploy.image.oci import DOCKER_MANIFEST, OCI_MANIFEST
-from deploy.registry import LayerStatus, ecr
+from deploy.registry import LayerStatus, ecr, short
 from deploy.registry.address import Address
 from deploy.registry.push import find_pushed, push
 from deploy.registry.transport import RetryPolicy
-from deploy.registry.upload import short
 from tests.deploy import archives
 from tests.deploy.archives import Compression
 from tests.deploy.debianregistry import PASSWORD, USER

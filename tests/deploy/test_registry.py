@@ -17,11 +17,10 @@ from deploy.errors import (
     TagTakenError,
     UsageError,
 )
-from deploy.registry import silent
+from deploy.registry import short, silent
 from deploy.registry.address import Address
 from deploy.registry.client import Registry
 from deploy.registry.transport import RetryPolicy
-from deploy.registry.upload import short
 from tests.deploy.debianregistry import PASSWORD
 from tests.deploy.parts import Bytes, Heard, manifest_of, noise
 from tests.deploy.registry_client import CONFIG, EXPIRED, Logins, put_image

@@ -19,7 +19,7 @@ from deploy.errors import (
     UsageError,
 )
 from deploy.registry.address import Address
-from deploy.registry.refusals import error_of_answer
+from deploy.registry.transport import error_of_answer
 from deploy.terminal import bars
 
 
