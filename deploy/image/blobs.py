@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import os
 import tempfile
 import threading
+import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, Final, Literal, Self, TypeAlias, cast
 
 from deploy.errors import ImageRefusedError
-from deploy.image.oci import digest_of
+from deploy.image.oci import damaged, digest_of
 
 Compression: TypeAlias = Literal["none", "gzip", "zstd", "unknown"]
 
@@ -46,6 +48,8 @@ class StoredBlob:
                 spooled.write(piece)
                 digest.update(piece)
             spooled.flush()
+        except gzip.BadGzipFile:  # an OSError of what is read
+            raise
         except OSError as error:
             full = f"{what} does not fit into {tempfile.gettempdir()}: {error.strerror}"
             raise ImageRefusedError(full, then="set TMPDIR to a larger disk") from None
@@ -111,7 +115,22 @@ class Window(io.RawIOBase):
         return count
 
 
-def pieces_of(file: BinaryIO) -> Iterator[bytes]:
-    """Read a file from its position to its end."""
+@contextmanager
+def gunzipped(file: BinaryIO, what: str) -> Iterator[BinaryIO]:
+    """Read what gzip has compressed; `what` names it in errors. Raises ImageRefusedError for damage, in the block."""
+    try:
+        with gzip.open(file) as unpacked:
+            yield cast(BinaryIO, unpacked)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise damaged(f"{what} is no sound gzip: {error}") from None
+
+
+def pieces_of(file: BinaryIO, what: str, most: int) -> Iterator[bytes]:
+    """Read a file from its position to its end. Raises ImageRefusedError for more than `most` bytes."""
+    size = 0
     while piece := file.read(PIECE_BYTES):
+        size += len(piece)
+        if size > most:
+            then = "Lambda takes 10 GB"
+            raise ImageRefusedError(f"{what} has more than {most / 1024**3:.0f} GiB unpacked", then=then)
         yield piece

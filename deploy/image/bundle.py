@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import gzip
 import posixpath
 import tarfile
 import threading
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import BinaryIO, Final
 
 from deploy.errors import ImageRefusedError
 from deploy.image import oci
-from deploy.image.blobs import StoredBlob, Window, pieces_of
+from deploy.image.blobs import StoredBlob, Window, gunzipped, pieces_of
 
 _MAX_MEMBERS: Final = 10_000  # an image has 127 layers at most
 _MAX_ARCHIVE_BYTES: Final = 11 * 1024**3  # an image of 10 GB, and something for the wrapping
 _MAX_LINKS: Final = 8
-_DAMAGED: Final = "it is damaged: save the image again"
 
 
 @dataclass(frozen=True)
@@ -35,8 +32,7 @@ class Bundle:
         """Return a file. Raises ImageRefusedError if it is missing."""
         found = self.find(path)
         if found is None:
-            then = "save the image again, with all that belongs to it"
-            raise ImageRefusedError(f"{self.name} has no {path}, which belongs to a saved image", then=then)
+            raise oci.damaged(f"{self.name} has no {path}, which belongs to a saved image")
         return found
 
     def document(self, path: str) -> bytes:
@@ -55,8 +51,7 @@ class Bundle:
         path = self.blob_path(descriptor.digest)
         file = self.file(path)
         if file.size != descriptor.size:
-            what = f"{path} of {self.name} has {file.size:,} bytes, not {descriptor.size:,}"
-            raise ImageRefusedError(what, then=_DAMAGED)
+            raise oci.damaged(f"{path} of {self.name} has {file.size:,} bytes, not {descriptor.size:,}")
         return replace(file, digest=descriptor.digest)
 
     def parsed(self, model: type[oci.Model], descriptor: oci.Descriptor) -> tuple[bytes, oci.Model]:
@@ -70,7 +65,7 @@ class Bundle:
     def require_digest(self, path: str, data: bytes, digest: str) -> None:
         """Raises ImageRefusedError if the file's bytes have another digest than its name."""
         if oci.digest_of(data) != digest:
-            raise ImageRefusedError(f"{path} of {self.name} has other bytes than its name says", then=_DAMAGED)
+            raise oci.damaged(f"{path} of {self.name} has other bytes than its name says")
 
 
 def directory(path: Path) -> Bundle:
@@ -101,7 +96,7 @@ def archive(name: str, file: BinaryIO) -> Bundle:
                     what = f"{name} has more than {_MAX_MEMBERS:,} files: it is no saved image"
                     raise ImageRefusedError(what, then="docker save IMAGE --output FILE")
     except (tarfile.TarError, ValueError, OverflowError, EOFError) as error:
-        raise ImageRefusedError(f"{name} is no sound tar: {error}", then="save the image again") from None
+        raise oci.damaged(f"{name} is no sound tar: {error}") from None
 
     def find(path: str) -> StoredBlob | None:
         for _ in range(_MAX_LINKS):
@@ -120,7 +115,7 @@ def archive(name: str, file: BinaryIO) -> Bundle:
 def open_archive(path: Path, files: ExitStack) -> Bundle:
     """Open a tar file; one that gzip has compressed is unpacked into a temporary file."""
     try:
-        file = files.enter_context(path.open("rb"))
+        file: BinaryIO = files.enter_context(path.open("rb"))
         compression = StoredBlob("", 0, lambda: path.open("rb")).compression
     except OSError as error:
         raise _unreadable(path, error) from None
@@ -129,23 +124,10 @@ def open_archive(path: Path, files: ExitStack) -> Bundle:
     if compression == "unknown":
         raise ImageRefusedError(f"{path} is no tar", then="docker save IMAGE --output FILE")
     if compression == "gzip":
-        return archive(
-            str(path), files.enter_context(StoredBlob.spooled(_gunzipped(path, file), str(path), files).open())
-        )
+        with gunzipped(file, str(path)) as unpacked:
+            pieces = pieces_of(unpacked, str(path), _MAX_ARCHIVE_BYTES)
+            file = files.enter_context(StoredBlob.spooled(pieces, str(path), files).open())
     return archive(str(path), file)
-
-
-def _gunzipped(path: Path, file: BinaryIO) -> Iterator[bytes]:
-    size = 0
-    try:
-        with gzip.open(file) as unpacked:
-            for piece in pieces_of(cast(BinaryIO, unpacked)):
-                size += len(piece)
-                if size > _MAX_ARCHIVE_BYTES:
-                    raise ImageRefusedError(f"{path} has more than 11 GiB unpacked", then="Lambda takes 10 GB")
-                yield piece
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ImageRefusedError(f"{path} is no sound gzip: {error}", then="save the image again") from None
 
 
 def _unreadable(path: Path, error: OSError) -> ImageRefusedError:

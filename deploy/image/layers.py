@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import os
 import tarfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO, Final, TypeVar, cast
+from typing import BinaryIO, Final, TypeVar
 
 from deploy.errors import ImageRefusedError
-from deploy.image.blobs import Compression, StoredBlob, pieces_of
+from deploy.image.blobs import Compression, StoredBlob, gunzipped, pieces_of
+from deploy.image.oci import damaged
 
 T = TypeVar("T")
 
 MAX_IMAGE_BYTES: Final = 10 * 1024**3  # Lambda takes no more in a whole image
 READABLE: Final = frozenset({"none", "gzip"})
-_AGAIN: Final = "it is damaged: build or save the image again"
 
 
 @dataclass(frozen=True)
@@ -41,31 +39,23 @@ class Layer:
         if self.compression not in READABLE:
             then = "build with --output type=image,compression=gzip,force-compression=true"
             raise ImageRefusedError(f"{self.name} is compressed by {self.compression}", then=then)
-        try:
-            with self.blob.open() as file:
-                if self.compression == "none":
-                    yield file
-                    return
-                with gzip.open(file) as unpacked:
-                    yield cast(BinaryIO, unpacked)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise ImageRefusedError(f"{self.name} is no sound gzip: {error}", then=_AGAIN) from None
+        with self.blob.open() as file:
+            if self.compression == "none":
+                yield file
+                return
+            with gunzipped(file, self.name) as unpacked:
+                yield unpacked
 
     def unpacked(self) -> Iterator[bytes]:
         """Yield the tar in pieces. Raises ImageRefusedError for damage; for wrong bytes only at the end."""
-        digest, size = hashlib.sha256(), 0
+        digest = hashlib.sha256()
         with self._tar() as tar:
-            for piece in pieces_of(tar):
+            for piece in pieces_of(tar, self.name, MAX_IMAGE_BYTES):
                 digest.update(piece)
-                size += len(piece)
-                if size > MAX_IMAGE_BYTES:
-                    what = f"{self.name} has more than {MAX_IMAGE_BYTES / 1024**3:.0f} GiB unpacked"
-                    raise ImageRefusedError(what, then="Lambda takes 10 GB")
                 yield piece
         found = f"sha256:{digest.hexdigest()}"
         if found != self.diff_id:
-            what = f"{self.name} does not have the bytes it is named for: {self.diff_id} is {found}"
-            raise ImageRefusedError(what, then=_AGAIN)
+            raise damaged(f"{self.name} does not have the bytes it is named for: {self.diff_id} is {found}")
 
     def measure(self) -> int:
         """Return the size of the tar. Reads and verifies all of it."""
@@ -86,7 +76,7 @@ class Layer:
                             file = entries.extractfile(entry) if entry.isreg() else None
                             return file.read(limit) if file else b""
             except (tarfile.TarError, ValueError, OverflowError) as error:
-                raise ImageRefusedError(f"{self.name} is no sound tar: {error}", then="save the image again") from None
+                raise damaged(f"{self.name} is no sound tar: {error}") from None
         return None
 
 

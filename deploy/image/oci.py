@@ -190,7 +190,12 @@ def parse(model: type[Model], data: bytes, where: str) -> Model:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         at = f" at {place}" if place else ""
-        raise ImageRefusedError(f"{where} is wrong{at}: {first['msg'][:200]}", then="build it again") from None
+        raise damaged(f"{where} is wrong{at}: {first['msg'][:200]}") from None
+
+
+def damaged(what: str) -> ImageRefusedError:
+    """Return the error for an image that is not whole."""
+    return ImageRefusedError(what, then="it is damaged: build or save the image again")
 
 
 def too_big(where: str, size: int) -> ImageRefusedError:

@@ -81,8 +81,7 @@ def _layers(bundle: Bundle, blobs: list[tuple[StoredBlob, str]], config: oci.Ima
     """Pair blobs and their media types with the digests of the configuration."""
     diff_ids = config.rootfs.diff_ids
     if len(blobs) != len(diff_ids):
-        what = f"{bundle.name} lists {len(blobs)} layers, and the image's configuration {len(diff_ids)}"
-        raise ImageRefusedError(what, then="build or save the image again")
+        raise oci.damaged(f"{bundle.name} lists {len(blobs)} layers, and the image's configuration {len(diff_ids)}")
     layers = []
     for number, ((blob, media_type), diff_id) in enumerate(zip(blobs, diff_ids, strict=True), 1):
         compression = blob.compression
@@ -100,7 +99,7 @@ def _read_layout(bundle: Bundle, architecture: str | None) -> Image:
     manifest = oci.StoredManifest(data, chosen.descriptor.media_type)
     if parsed.media_type and parsed.media_type != manifest.media_type:
         what = f"{manifest.digest} of {bundle.name} calls itself {parsed.media_type}, its index {manifest.media_type}"
-        raise ImageRefusedError(what, then="build it again")
+        raise oci.damaged(what)
     config_bytes, config = bundle.parsed(oci.ImageConfig, parsed.config)
     return Image(
         bundle.name,
@@ -118,7 +117,7 @@ def _read_layout(bundle: Bundle, architecture: str | None) -> Image:
 def _list(layout: _Layout, index: oci.Index, parent: oci.StoredManifest | None, name: str, depth: int) -> None:
     bundle = layout.bundle
     if depth > _MAX_DEPTH:
-        raise ImageRefusedError(f"the indexes of {bundle.name} lie more than {_MAX_DEPTH} deep", then="build it again")
+        raise oci.damaged(f"the indexes of {bundle.name} lie more than {_MAX_DEPTH} deep")
     for item in index.manifests:
         known = next((item.annotations[key] for key in _NAMES if key in item.annotations), name)
         shown = str(item.platform or item.digest[:19])
