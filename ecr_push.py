@@ -218,7 +218,7 @@ def rollback(options: Any, report: Reporter) -> None:
             report.result({**document, "changed": False}, f"nothing to do: alias {options.alias} is at {before}")
             return
         if smoke:
-            back.ask_version(found, smoke)
+            back.ask(version, smoke, found)
         back.move_alias(version)
     report.result(
         {**document, "changed": True},

@@ -142,7 +142,8 @@ class AliasTransaction:
                 where = f"alias {self._alias_move.name} {self._alias_move.place}"
                 raise ReleaseUndoneError(f"{cause.what}; {where}", then=cause.then) from error
 
-    def _ask(self, qualifier: str, asked: Smoke, version: FunctionState) -> None:
+    def ask(self, qualifier: str, asked: Smoke, version: FunctionState) -> None:
+        """Run the smoke test; the version must be the one that answers."""
         with self._report.step(f"Ask {self._function}:{qualifier}") as note:
             note(smoke.run(self._account, self._function, qualifier, asked, version))
 

@@ -13,7 +13,6 @@ from deploy.release import function, versions
 from deploy.release.alias import AliasState
 from deploy.release.alias_move import AliasTransaction
 from deploy.release.function import LATEST, FunctionState
-from deploy.release.smoke import Smoke
 from deploy.release.versions import image_of, numbers
 
 _MAX_CANDIDATES: Final = 10
@@ -99,10 +98,6 @@ class Rollback(AliasTransaction):
     def is_at(self, version: str) -> bool:
         """Return whether the alias sends everything there already."""
         return self.before == AliasState(version)
-
-    def ask_version(self, version: FunctionState, asked: Smoke) -> None:
-        """Run the smoke test, before the version gets the traffic."""
-        self._ask(version.version, asked, version)
 
     def move_alias(self, version: str) -> None:
         """Move the alias and read it back."""

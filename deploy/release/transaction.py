@@ -204,14 +204,11 @@ class Release(AliasTransaction):
         other_than = self._live.version if self._live and self._target.force else ""
         self._version = self._latest.publish(f"{MARK}{self._latest.state.digest}", other_than=other_than)
 
-    def ask_version(self, asked: Smoke) -> None:
-        """Run the smoke test, while the version gets no traffic."""
-        self._ask_published(self.version, asked)
-
-    def _ask_published(self, qualifier: str, asked: Smoke) -> None:
+    def ask_version(self, asked: Smoke, qualifier: str = "") -> None:
+        """Run the smoke test on the version, while it gets no traffic, or by an alias. LookupError before `publish`."""
         if self._version is None:
             raise LookupError("no version has been published")
-        self._ask(qualifier, asked, self._version)
+        self.ask(qualifier or self.version, asked, self._version)
 
     def send_shares(self, asked: Canary) -> None:
         """Give the version one share of the traffic after the other, and watch it. Raises CanaryFailedError."""
@@ -266,7 +263,7 @@ class Release(AliasTransaction):
                 count = wait_provisioned(self._account.functions, self._function, self._alias_move.name, wait)
                 note(f"{count} ready" if count else "none on the alias")
             if asked:
-                self._ask_published(self._alias_move.name, asked)
+                self.ask_version(asked, self._alias_move.name)
         except Exception:
             self._alias_move.require_unmoved()  # else it is another caller's version that fails
             raise
