@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from tests.deploy.tool import ROOT
 
 MAX_START_SECONDS = 0.25
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,7 @@ def test_the_wheel_has_the_tool_and_nothing_else(wheel: Path) -> None:
     ("arguments", "shown"),
     [
         (["--help"], "usage: ecr-push [-h] [--version] COMMAND"),
-        (["--version"], "ecr-push 1."),
+        (["--version"], f"ecr-push {VERSION}\n"),
         (["policy", "prune", "--repository", "frames"], '"ecr:BatchDeleteImage"'),
     ],
 )

@@ -90,7 +90,16 @@ def test_after_a_kill_the_alias_is_old_or_new_and_the_same_command_finishes(tmp_
     each(boundaries(whole(tmp_path / "whole", kind), KILLED_FROM[kind]), test)
 
 
+@pytest.fixture
+def hang_up() -> Iterator[None]:
+    """SIGHUP is not ignored by what the test starts, even if nohup started the test."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @each_kind
+@pytest.mark.usefixtures("hang_up")
 def test_after_a_signal_everything_is_as_it_was(tmp_path: Path, kind: str) -> None:
     def test(name: str, boundary: Boundary) -> None:
         stop = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)[(boundary.skip + boundary.after) % 3]
@@ -111,6 +120,19 @@ def test_after_a_signal_everything_is_as_it_was(tmp_path: Path, kind: str) -> No
                 made.require_convergence()
 
     each(boundaries(whole(tmp_path / "whole", kind), STOPPED_FROM[kind]), test)
+
+
+def test_a_terminal_that_closes_does_not_end_what_nohup_has_started(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with scenario(tmp_path / "it") as made:
+            with made.aws.hold("PublishVersion") as held:
+                process = made.start()
+                assert held.arrived(process=process)
+                process.send_signal(signal.SIGHUP)
+            made.require_deployed(made.wait(process))
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_another_ctrl_c_does_not_break_off_what_is_put_back(tmp_path: Path) -> None:
