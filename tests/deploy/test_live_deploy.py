@@ -122,7 +122,7 @@ def test_the_lines_of_the_page_about_the_first_deploy_run(live_aws: StrictAws, t
     s3.put_object(Bucket="films", Key="clip.mp4", Body=real_clip.fetch().read_bytes())
     [lines] = [block for block in blocks(ROOT / "docs/first-deploy.md") if "--create" in block.text]
     build, *commands = lines.commands
-    assert build.startswith("make image")
+    assert build.startswith("make venv image")
     shell = f'ecr-push() {{ {sys.executable} {ROOT / "ecr_push.py"} "$@"; }}\n'
     environment = {**os.environ, **tool.environment, "HOME": str(tool.home)}
     for command in commands:
