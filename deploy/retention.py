@@ -136,7 +136,8 @@ def plan(account: Account, repository: Repository, keeping: Keeping) -> Plan:
     """
     images = sorted(repository.images(), key=lambda image: image.pushed, reverse=True)
     tags = {tag: image.digest for image in images for tag in image.tags}
-    relations = Relations(_documents(repository, [image.digest for image in images]), tags)
+    documents = {found.digest: json.loads(found.data) for found in repository.manifests([one.digest for one in images])}
+    relations = Relations(documents, tags)
     newest = [image.digest for image in images if relations.stands_alone(image.digest)][: keeping.newest]
     uses = list(_uses(account, {image.digest for image in images}))
     versions = tuple(sorted(_unneeded_versions(account, uses, keeping), key=lambda use: use.order))
@@ -151,11 +152,6 @@ def plan(account: Account, repository: Repository, keeping: Keeping) -> Plan:
         unneeded=tuple(image for image in images if image.digest not in reasons),
         relations=relations,
     )
-
-
-def _documents(repository: Repository, digests: list[str]) -> dict[str, Any]:
-    parsed = {manifest.digest: json.loads(manifest.data) for manifest in repository.manifests(digests)}
-    return {digest: document for digest, document in parsed.items() if isinstance(document, dict)}
 
 
 def _uses(account: Account, digests: set[str]) -> Iterator[Use]:

@@ -23,7 +23,6 @@ from urllib3.exceptions import HTTPError, MaxRetryError
 from urllib3.util import Retry, Timeout, make_headers
 
 from deploy import errors
-from deploy.errors import DeployError, PushFailedError, UsageError, innermost
 from deploy.registry.address import Address
 
 _MAX_REDIRECTS: Final = 5
@@ -146,7 +145,7 @@ class Transport:
             raise self.refusal(answer)
         return answer
 
-    def refusal(self, answer: Answer) -> DeployError:
+    def refusal(self, answer: Answer) -> errors.DeployError:
         """Return the error for an answer that is a refusal."""
         return error_of_answer(answer.status, answer.data, self.place)
 
@@ -188,21 +187,21 @@ class Transport:
             self._pools[proxy] = _through(proxy, **options) if proxy else urllib3.PoolManager(**options)
         return self._pools[proxy]
 
-    def failure(self, error: Exception) -> DeployError:
+    def failure(self, error: Exception) -> errors.DeployError:
         """Name the innermost cause, without the request's address, which may hold a signature."""
-        cause = innermost(error.reason if isinstance(error, MaxRetryError) and error.reason else error)
+        cause = errors.innermost(error.reason if isinstance(error, MaxRetryError) and error.reason else error)
         reason = (cause.strerror or str(cause)) if isinstance(cause, OSError) else "the connection was lost"
         if isinstance(cause, ssl.SSLCertVerificationError):
             what = f"the certificate of the registry {self._address.host} is not to be trusted: {reason}"
-            return PushFailedError(what, then="if it is your own authority's, name its file in AWS_CA_BUNDLE")
+            return errors.PushFailedError(what, then="if it is your own authority's, name its file in AWS_CA_BUNDLE")
         if isinstance(cause, TimeoutError):
             reason = "it does not answer in time"
         what = f"the registry {self._address.host} cannot be worked with: {reason}"
-        return PushFailedError(what, then="run the same command again; what the registry has is not sent again")
+        return errors.PushFailedError(what, then="run the same command again; what the registry has is not sent again")
 
-    def _failed(self, what: str) -> PushFailedError:
+    def _failed(self, what: str) -> errors.PushFailedError:
         then = "it is not as a registry should be; check its address"
-        return PushFailedError(f"the registry {self._address.host} {what}", then=then)
+        return errors.PushFailedError(f"the registry {self._address.host} {what}", then=then)
 
 
 def _through(proxy: str, **options: Any) -> urllib3.ProxyManager:
@@ -218,7 +217,7 @@ def _authorities(address: Address) -> str:
     named |= {variable: os.environ.get(variable, "") for variable in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")}
     for where, path in named.items():
         if path and not Path(path).exists():
-            raise UsageError(f"{where}={path} is missing", then=f"correct or unset {where}")
+            raise errors.UsageError(f"{where}={path} is missing", then=f"correct or unset {where}")
         if path:
             return path
     return str(botocore.httpsession.get_cert_path(True))
