@@ -27,10 +27,10 @@ from hwang.selections import Selection
 from hwang.sources import open_source
 from hwang.sources.local import CountingSource, FileSource, VideoInput
 from hwang.spool import Spool
-from hwang.timelimit import Deadline, Task, one_ahead
 
 if TYPE_CHECKING:
     from hwang.metadata import VideoMetadata
+    from hwang.timelimit import Deadline, Task
 
 Result = TypeVar("Result")
 AnyRows = Rows | Selection
@@ -151,6 +151,8 @@ class Session:
         self, rows: AnyRows, max_bytes: int, request: Request | Requests, timeout: float | None
     ) -> Iterator[tuple[slice, Any]]:
         """Yield what Decoder.batches() does."""
+        from hwang.timelimit import Deadline, one_ahead  # not always needed
+
         deadline = deadline_of(timeout)
         rows = _in_this_thread(rows)
         with self.stop_flags.call() as stop:
@@ -213,6 +215,8 @@ class Session:
 
     def task(self, function: Callable[[], Result], stop: _core.StopFlag) -> Task[Result]:
         """Run a function in a thread, for the call with this flag."""
+        from hwang.timelimit import Task  # not always needed
+
         return Task(self.stop_flags.on_behalf_of(stop, function), stop.set)
 
     def abandon(self, task: Task[Any]) -> None:
@@ -265,4 +269,8 @@ def _in_this_thread(rows: AnyRows) -> AnyRows:
 
 def deadline_of(timeout: float | None) -> Deadline | None:
     """Return the limit of a call that begins now."""
-    return None if timeout is None else Deadline(timeout)
+    if timeout is None:
+        return None
+    from hwang.timelimit import Deadline  # not always needed
+
+    return Deadline(timeout)
