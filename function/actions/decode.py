@@ -220,7 +220,7 @@ class _Result:
         self.applying: dict[str, Any] = {}
         is_alone = decoder is video.decoder
         self._clock = session.clock if is_alone else Clock()  # in a thread of its own
-        max_bytes = batch_bytes(shape, request.batch)
+        max_bytes = batch_bytes(shape, request)
         is_sized = request.size is not None or sheet is not None
         self._pictures = Pictures(decoder, rows, shape, is_sized, self._clock, max_bytes, tone)
         self.frames = DecodedFrames(

@@ -28,7 +28,8 @@ from hwang.plan import Plan as DecodePlan
 from hwang.ranges import FETCH_MEMORY_BYTES
 from hwang.sources.prefetch import WINDOW_BYTES
 
-BATCH_BYTES: Final = 8 * MIB  # small: the first touch of fresh memory costs several times the conversion
+# Small, as fresh memory costs several times the conversion; but the pictures of a batch are encoded in parallel.
+BATCH_BYTES: Final = 8 * MIB
 _AT_REST_BYTES: Final = 96 * MIB  # interpreter, libraries, client
 _DECODER_BYTES_PER_PIXEL: Final = 2 * 16 * 1.5  # two decoders with 16 frames each, of 8-bit 4:2:0
 _HEADER_BYTES: Final = 128  # of a .npy file
@@ -124,7 +125,7 @@ class DecodeEstimate:
         """Memory for this result, beyond what all results of one decode share."""
         facts, frame = FORMATS[self.written_as], self.shape.frame_bytes
         # One batch in use while the next is decoded, and one more while it is turned.
-        batch = batch_bytes(self.shape, self.treatment.batch)
+        batch = batch_bytes(self.shape, self.treatment)
         needed = (3 if self.shape.rotation else 2) * batch
         if self.treatment.tone == "sdr" and tone.may_apply(self.index):
             needed += tone.BYTES
@@ -151,9 +152,11 @@ def function_memory() -> int | None:
     return int(size) * MIB if size.isdecimal() else None
 
 
-def batch_bytes(shape: Shape, frames: int | None = None) -> int:
-    """Bytes of frames to decode at a time: of so many, else 8 MiB, at least one frame."""
-    return frames * shape.frame_bytes if frames else max(BATCH_BYTES, shape.frame_bytes)
+def batch_bytes(shape: Shape, treatment: Treatment) -> int:
+    """Bytes of frames to decode at a time: those of `batch`, else 8 MiB, 4 MiB to reduce them, at least one frame."""
+    if treatment.batch:
+        return treatment.batch * shape.frame_bytes
+    return max(BATCH_BYTES // 2 if treatment.reduce else BATCH_BYTES, shape.frame_bytes)
 
 
 def check(estimate: DecodeEstimate, memory: int | None) -> None:

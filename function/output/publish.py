@@ -171,7 +171,7 @@ class Publication:
         """Call `work` in one of the threads that write."""
         return self._pool.submit(work)
 
-    def put(self, key: str, data: bytes, content_type: str, digest: bytes | None = None) -> Written:
+    def put(self, key: str, data: bytes | bytearray, content_type: str, digest: bytes | None = None) -> Written:
         """Write one object; S3 compares the checksum before the object becomes visible. `digest`: SHA-256, if known."""
         self._journal.check_time()
         return self._put(key, data, content_type, self._storage, digest)
@@ -210,7 +210,7 @@ class Publication:
         return self._create(key, size, digest, self._client.complete_multipart_upload, **sent)
 
     def _put(
-        self, key: str, data: bytes, content_type: str, storage: dict[str, Any], digest: bytes | None = None
+        self, key: str, data: bytes | bytearray, content_type: str, storage: dict[str, Any], digest: bytes | None = None
     ) -> Written:
         digest = digest or hashlib.sha256(data).digest()
         self._journal.add(Entry(self._bucket, key))
@@ -284,8 +284,7 @@ class ObjectWriter:
     def close(self) -> Written:
         """Send the rest and make the object visible."""
         if not self._upload_id:
-            data = bytes(self._buffer)
-            return self._publication.put(self._key, data, self._content_type, self._sha256.digest())
+            return self._publication.put(self._key, self._buffer, self._content_type, self._sha256.digest())
         if self._buffer:
             self._send_part()
         self._collect(0)

@@ -72,9 +72,9 @@ def test_the_memory_that_suffices(name: str, arguments: Any, megabytes: int) -> 
 
 def test_a_process_at_rest_and_its_decoders_are_counted_whatever_is_asked_for() -> None:
     tiny = memory((2, 2), 1, "npy", "sum", fetched=0)
-    assert tiny == 96 * MIB + 2 * 2 * 48 + 2 * 8 * MIB + 2 * (128 + 8)
-    larger = memory((2002, 1002), 1, "npy", "sum", fetched=0)
-    assert larger - tiny == (2002 * 1002 - 2 * 2) * 48  # two decoders of sixteen frames in 4:2:0
+    assert tiny == 96 * MIB + 2 * 2 * 48 + 2 * 4 * MIB + 2 * (128 + 8)
+    larger = memory((1002, 1002), 1, "npy", "sum", fetched=0)
+    assert larger - tiny == (1002 * 1002 - 2 * 2) * 48  # two decoders of sixteen frames in 4:2:0
 
 
 @pytest.mark.parametrize(("size", "batch"), [(HD, 8 * MIB), (UHD, UHD_FRAME)])
@@ -95,8 +95,8 @@ def test_a_tone_takes_its_tables_and_blocks_if_the_video_is_of_hdr_or_may_be() -
 
 
 def test_the_next_batch_is_decoded_while_one_is_in_use() -> None:
-    small = Size(width=7680 // 4)
-    assert memory(UHD, 10, "npy", "sum") - memory(UHD, 10, "npy", "sum", smaller=small) == 2 * (UHD_FRAME - 8 * MIB)
+    small = Size(width=7680 // 8)
+    assert memory(UHD, 10, "npy", "sum") - memory(UHD, 10, "npy", "sum", smaller=small) == 2 * (UHD_FRAME - 4 * MIB)
 
 
 @pytest.mark.parametrize(("fetched", "counted"), [(0, 0), (MIB, MIB), (95 * MIB, 95 * MIB), (1024 * MIB, 96 * MIB)])
@@ -119,7 +119,7 @@ def test_a_reduction_holds_its_total_and_the_part_that_is_written(reduce: Reduce
     estimate = work(HD, 10, reduce=reduce)
     size = 128 + (8 if reduce == "sum" else HD_FRAME * WIDTHS[reduce])
     assert estimate.output_bytes == size
-    nothing = memory(HD, 10, "png") - 2 * HD_FRAME
+    nothing = memory(HD, 10, "png") - 2 * HD_FRAME - 2 * 4 * MIB  # encoded, in larger batches
     assert estimate.memory_bytes - nothing == HELD[reduce] * HD_FRAME + 2 * min(size, 32 * MIB)
     assert memory(HD, 10, "inline", reduce) - nothing == HELD[reduce] * HD_FRAME + 4 * size
 
@@ -241,8 +241,10 @@ def test_a_fetch_that_is_held_in_memory_needs_no_temporary_storage(monkeypatch: 
 
 
 def test_batches_are_bounded_but_hold_a_frame() -> None:
-    assert limits.batch_bytes(Shape.of(HD, None, 0)) == 8 * MIB
-    assert limits.batch_bytes(Shape.of(UHD, None, 0)) == UHD_FRAME
+    hd, uhd = Shape.of(HD, None, 0), Shape.of(UHD, None, 0)
+    assert limits.batch_bytes(hd, work(HD, 1).treatment) == 8 * MIB
+    assert limits.batch_bytes(hd, work(HD, 1, reduce="sum").treatment) == 4 * MIB
+    assert limits.batch_bytes(uhd, work(UHD, 1).treatment) == UHD_FRAME
 
 
 def test_the_memory_limit_is_the_functions(monkeypatch: pytest.MonkeyPatch) -> None:
