@@ -7,6 +7,7 @@ from typing import Any, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+codec_version: str
 can_encode: bool
 
 class Bytes: ...

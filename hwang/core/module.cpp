@@ -421,4 +421,5 @@ NB_MODULE(_core, m) {
   m.def("may_be_left_behind", &may_be_left_behind);
   m.def("keep_threads_out", &keep_threads_out);
   bind_encoder(m);
+  m.attr("codec_version") = av_version_info();
 }
