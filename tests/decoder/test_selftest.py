@@ -1,4 +1,4 @@
-"""What the function tests itself with: found by a decoder that works, and missed by one that does not."""
+"""The clip that the function tests itself with: a decoder that works finds its frames, another one does not."""
 
 from __future__ import annotations
 

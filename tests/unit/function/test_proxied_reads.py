@@ -60,7 +60,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[web.Serv
 
 
 def _refusal(address: networks.Address, opened: Iterable[networks.Network]) -> str | None:
-    """As the policy refuses, but for this machine, which no configuration opens."""
+    """Refuse what the policy does, except addresses of this machine, which no configuration opens."""
     return None if str(address) == "127.0.0.1" else networks.refusal(address, opened)
 
 
